@@ -1,0 +1,283 @@
+//! What is traded: an instrument's grid, contract and fees, validated once.
+//!
+//! Fed by the config; feeds every stage that turns text into counts or counts into money. Any
+//! thread; immutable after start. Deliberately absent: market state.
+
+use crate::event::{InstrumentId, VenueId};
+use crate::units::{Decimal, DecimalError, FeeRate, Lots, Nanos, Ticks};
+use thiserror::Error;
+
+/// A currency, as an index into the config's list of currency codes. A coin that is traded spot is
+/// a currency too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct Currency(pub u8);
+
+/// What exposure is counted in: an index into the config's list of underlyings (BTC).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct Underlying(pub u8);
+
+/// How a trade settles and what one contract is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InstrumentKind {
+    /// The coin itself changes hands against the quote currency. Cannot be sold short.
+    Spot,
+    /// PnL in the quote currency: `size × multiplier × (exit − entry)`.
+    LinearPerpetual,
+    /// A contract of a fixed amount of quote currency that settles in the underlying:
+    /// PnL `= contracts × multiplier × (1/entry − 1/exit)`.
+    InversePerpetual,
+    /// A linear future that ends.
+    DatedFuture {
+        /// Last moment of trading.
+        expiry: Nanos,
+    },
+}
+
+/// An instrument as the config states it, before it is believed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InstrumentSpec {
+    /// Symbol(55) as the venue writes it.
+    pub symbol: String,
+    /// Where it trades.
+    pub venue: VenueId,
+    /// What its exposure is counted in.
+    pub underlying: Underlying,
+    /// How it settles.
+    pub kind: InstrumentKind,
+    /// Smallest step of the price, in quote currency.
+    pub tick: Decimal,
+    /// Smallest step of the size: base units (spot, linear) or contracts (inverse).
+    pub lot: Decimal,
+    /// Underlying per size unit (linear; 1 for spot) or quote currency per contract (inverse).
+    pub multiplier: Decimal,
+    /// The coin (spot: what a buy delivers).
+    pub base: Currency,
+    /// What prices are written in.
+    pub quote: Currency,
+    /// What PnL and fees are paid in.
+    pub settlement: Currency,
+    /// Fee of a resting order.
+    pub maker_fee: FeeRate,
+    /// Fee of a taking order.
+    pub taker_fee: FeeRate,
+}
+
+/// What is wrong with an instrument's spec.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum InstrumentError {
+    /// A grid step or multiplier is zero or negative.
+    #[error("{symbol}: {key} must be greater than zero")]
+    NotPositive {
+        /// Which instrument.
+        symbol: String,
+        /// Which key.
+        key: &'static str,
+    },
+    /// One tick of one lot is not a whole number of 1e-9 of the settlement currency.
+    #[error(
+        "{symbol}: tick × lot × multiplier is not a whole multiple of 1e-9 of the settlement currency; \
+         money could not be exact"
+    )]
+    ValueOffGrid {
+        /// Which instrument.
+        symbol: String,
+    },
+    /// The settlement currency does not fit the kind.
+    #[error("{symbol}: {kind} settles in its {must} currency")]
+    Settlement {
+        /// Which instrument.
+        symbol: String,
+        /// The kind's name.
+        kind: &'static str,
+        /// "quote" or "base".
+        must: &'static str,
+    },
+}
+
+/// A validated instrument. Its fields cannot be wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Instrument {
+    id: InstrumentId,
+    spec: InstrumentSpec,
+    value: ContractValue,
+}
+
+/// What one lot is worth, precomputed in the units that the ledger and the gate count in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContractValue {
+    /// Spot and linear: the value is `ticks × lots × nano_per_tick_lot` of 1e-9 quote currency, the
+    /// exposure `lots × nano_underlying_per_lot`.
+    Linear {
+        /// 1e-9 of the quote currency that one tick of one lot is worth.
+        nano_per_tick_lot: i64,
+        /// 1e-9 of the underlying in one lot.
+        nano_underlying_per_lot: i64,
+    },
+    /// Inverse: `lots × nano_quote_per_lot` of quote currency whatever the price; in coin that over
+    /// the price.
+    Inverse {
+        /// 1e-9 of the quote currency that one lot is worth.
+        nano_quote_per_lot: i64,
+        /// 1e-9 of the quote currency in one tick of price.
+        nano_quote_per_tick: i64,
+    },
+}
+
+impl Instrument {
+    /// Validates a spec. `id` is its place in the config.
+    pub fn new(id: InstrumentId, spec: InstrumentSpec) -> Result<Instrument, InstrumentError> {
+        let steps = [("tick", spec.tick), ("lot", spec.lot), ("multiplier", spec.multiplier)];
+        for (key, step) in steps {
+            if step.mantissa <= 0 {
+                return Err(InstrumentError::NotPositive { symbol: spec.symbol.clone(), key });
+            }
+        }
+        let settles_in = |must: &'static str, kind: &'static str, currency: Currency| {
+            if spec.settlement == currency {
+                Ok(())
+            } else {
+                Err(InstrumentError::Settlement { symbol: spec.symbol.clone(), kind, must })
+            }
+        };
+        let off_grid = || InstrumentError::ValueOffGrid { symbol: spec.symbol.clone() };
+        let value = match spec.kind {
+            InstrumentKind::Spot
+            | InstrumentKind::LinearPerpetual
+            | InstrumentKind::DatedFuture { .. } => {
+                settles_in("quote", "a spot or linear instrument", spec.quote)?;
+                ContractValue::Linear {
+                    nano_per_tick_lot: nano_product(&[spec.tick, spec.lot, spec.multiplier])
+                        .ok_or_else(off_grid)?,
+                    nano_underlying_per_lot: nano_product(&[spec.lot, spec.multiplier])
+                        .ok_or_else(off_grid)?,
+                }
+            }
+            InstrumentKind::InversePerpetual => {
+                settles_in("base", "an inverse perpetual", spec.base)?;
+                ContractValue::Inverse {
+                    nano_quote_per_lot: nano_product(&[spec.lot, spec.multiplier])
+                        .ok_or_else(off_grid)?,
+                    nano_quote_per_tick: nano_product(&[spec.tick]).ok_or_else(off_grid)?,
+                }
+            }
+        };
+        Ok(Instrument { id, spec, value })
+    }
+
+    /// Its place in the tables.
+    pub fn id(&self) -> InstrumentId {
+        self.id
+    }
+
+    /// Everything that the config said of it.
+    pub fn spec(&self) -> &InstrumentSpec {
+        &self.spec
+    }
+
+    /// Symbol(55).
+    pub fn symbol(&self) -> &str {
+        &self.spec.symbol
+    }
+
+    /// What one lot is worth.
+    pub fn value(&self) -> ContractValue {
+        self.value
+    }
+
+    /// A decimal price as a count of ticks; an error off the grid.
+    pub fn ticks(&self, price: Decimal) -> Result<Ticks, DecimalError> {
+        price.count_of(self.spec.tick).map(Ticks)
+    }
+
+    /// A decimal size as a count of lots; an error off the grid.
+    pub fn lots(&self, size: Decimal) -> Result<Lots, DecimalError> {
+        size.count_of(self.spec.lot).map(Lots)
+    }
+
+    /// A price as the venue writes it.
+    pub fn price_text(&self, price: Ticks) -> String {
+        Decimal::text_of(price.0, self.spec.tick)
+    }
+
+    /// A size as the venue writes it.
+    pub fn size_text(&self, size: Lots) -> String {
+        Decimal::text_of(size.0, self.spec.lot)
+    }
+}
+
+/// The product of the factors in units of 1e-9, or `None` where it is not whole or does not fit.
+fn nano_product(factors: &[Decimal]) -> Option<i64> {
+    let mut mantissa = 1_000_000_000i128;
+    let mut scale = 0u32;
+    for factor in factors {
+        mantissa = mantissa.checked_mul(i128::from(factor.mantissa))?;
+        scale += u32::from(factor.scale);
+    }
+    let divisor = 10i128.checked_pow(scale)?;
+    if mantissa % divisor != 0 {
+        return None;
+    }
+    i64::try_from(mantissa / divisor).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(kind: InstrumentKind, tick: &str, lot: &str, multiplier: &str) -> InstrumentSpec {
+        let settlement =
+            if kind == InstrumentKind::InversePerpetual { Currency(0) } else { Currency(1) };
+        InstrumentSpec {
+            symbol: "BTC".into(),
+            venue: VenueId(0),
+            underlying: Underlying(0),
+            kind,
+            tick: tick.parse().unwrap(),
+            lot: lot.parse().unwrap(),
+            multiplier: multiplier.parse().unwrap(),
+            base: Currency(0),
+            quote: Currency(1),
+            settlement,
+            maker_fee: FeeRate(0),
+            taker_fee: FeeRate(0),
+        }
+    }
+
+    #[test]
+    fn one_tick_of_one_lot_is_a_whole_number_of_nano_units() {
+        let spot = spec(InstrumentKind::Spot, "0.01", "0.00001", "1");
+        let spot = Instrument::new(InstrumentId(0), spot).unwrap();
+        assert_eq!(
+            spot.value(),
+            ContractValue::Linear { nano_per_tick_lot: 100, nano_underlying_per_lot: 10_000 }
+        );
+        let inverse = spec(InstrumentKind::InversePerpetual, "0.1", "1", "100");
+        let inverse = Instrument::new(InstrumentId(1), inverse).unwrap();
+        assert_eq!(
+            inverse.value(),
+            ContractValue::Inverse {
+                nano_quote_per_lot: 100_000_000_000,
+                nano_quote_per_tick: 100_000_000
+            }
+        );
+    }
+
+    #[test]
+    fn a_grid_whose_money_would_round_is_refused() {
+        let fine = spec(InstrumentKind::Spot, "0.00001", "0.00001", "1");
+        assert!(matches!(
+            Instrument::new(InstrumentId(0), fine),
+            Err(InstrumentError::ValueOffGrid { .. })
+        ));
+    }
+
+    #[test]
+    fn an_inverse_contract_that_settles_in_dollars_is_refused() {
+        let mut wrong = spec(InstrumentKind::InversePerpetual, "0.1", "1", "100");
+        wrong.settlement = Currency(1);
+        assert!(matches!(
+            Instrument::new(InstrumentId(0), wrong),
+            Err(InstrumentError::Settlement { .. })
+        ));
+    }
+}

@@ -1,0 +1,19 @@
+//! The engine of Ballast: market data in → ring → estimate → quote → risk → ring → orders out →
+//! fills back. It knows no FIX and no socket.
+//!
+//! Modules stand in the order in which data flows.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::float_arithmetic,
+        clippy::undocumented_unsafe_blocks,
+        clippy::wildcard_enum_match_arm,
+    )
+)]
+
+pub mod event;
+pub mod instrument;
+pub mod units;

@@ -1,0 +1,12 @@
+//! The gateway of Ballast: FIX 4.4 bytes in and out. It knows no quoting.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::float_arithmetic,
+        clippy::undocumented_unsafe_blocks,
+        clippy::wildcard_enum_match_arm,
+    )
+)]

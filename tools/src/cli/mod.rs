@@ -1,0 +1,49 @@
+//! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A market maker's inventory engine over FIX 4.4.
+#[derive(Parser)]
+#[command(name = "ballast", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Says what this build is.
+    Version,
+}
+
+/// Why a command did not do what it was asked. The exit code tells the two kinds apart.
+#[derive(Debug)]
+pub enum Failure {
+    /// The thing asked about is not so, or work failed: exit code 1.
+    Failed(String),
+    /// Wrong usage or config: exit code 2.
+    Usage(String),
+}
+
+/// Parses the command line and runs it: 0 done, 1 the thing asked about is not so, 2 wrong usage.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome: Result<(), Failure> = match cli.command {
+        Command::Version => {
+            println!("ballast {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(text)) => {
+            eprintln!("ballast: {text}");
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(text)) => {
+            eprintln!("ballast: {text}");
+            ExitCode::from(2)
+        }
+    }
+}

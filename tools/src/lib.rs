@@ -1,0 +1,3 @@
+//! What joins the engine and the gateway into a product: the live runner, the simulated venue, the
+//! readers of recordings, reports and the command line.
+pub mod cli;
