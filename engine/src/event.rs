@@ -189,7 +189,50 @@ pub enum OrderUpdate {
         /// LeavesQty(151).
         leaves_qty: Lots,
     },
-    /// ExecType 4 (or 3, C): out of the book, asked for or not.
+    /// ExecType D: the venue changed the order without being asked (a split, a repricing); it keeps
+    /// its ClOrdID(11).
+    Restated {
+        /// Price(44) that now works.
+        price: Ticks,
+        /// LeavesQty(151).
+        leaves_qty: Lots,
+    },
+    /// ExecType I (the answer to OrderStatusRequest(H)), 7 or 9: how the order stands, no change.
+    Status {
+        /// OrdStatus(39) says that the order no longer works.
+        is_gone: bool,
+        /// CumQty(14).
+        cum_qty: Lots,
+        /// LeavesQty(151).
+        leaves_qty: Lots,
+    },
+    /// ExecType G: a fill reported earlier was really this one.
+    TradeCorrected {
+        /// ExecID(17) of the correction.
+        exec_id: ExecId,
+        /// ExecRefID(19): the fill that it replaces; 0 where the venue does not say.
+        ref_exec_id: ExecId,
+        /// LastPx(31) as corrected.
+        last_px: Ticks,
+        /// LastQty(32) as corrected.
+        last_qty: Lots,
+        /// CumQty(14).
+        cum_qty: Lots,
+        /// LeavesQty(151).
+        leaves_qty: Lots,
+    },
+    /// ExecType H: a fill reported earlier never was.
+    TradeCanceled {
+        /// ExecID(17) of the cancellation.
+        exec_id: ExecId,
+        /// ExecRefID(19): the fill that is undone; 0 where the venue does not say.
+        ref_exec_id: ExecId,
+        /// CumQty(14).
+        cum_qty: Lots,
+        /// LeavesQty(151).
+        leaves_qty: Lots,
+    },
+    /// ExecType 4 (or 3, B, C): out of the book, asked for or not.
     Canceled {
         /// CumQty(14) at the end: what the fills must add up to.
         cum_qty: Lots,
