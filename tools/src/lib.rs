@@ -1,3 +1,5 @@
 //! What joins the engine and the gateway into a product: the live runner, the simulated venue, the
 //! readers of recordings, reports and the command line.
 pub mod cli;
+/// A seeded generator, the same on every host.
+pub mod random;
