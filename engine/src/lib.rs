@@ -16,4 +16,5 @@
 
 pub mod event;
 pub mod instrument;
+pub mod pnl;
 pub mod units;

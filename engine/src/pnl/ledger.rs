@@ -1,0 +1,373 @@
+//! The account: cash a currency, a position and a mark an instrument, and their total.
+//!
+//! Fed by the maker with every fill, mark, conversion, funding payment and capital charge, in consumed
+//! order; feeds the loss limits and the report. Maker thread: no allocation after start, no float, no
+//! panic; what does not fit is a [`LedgerError`] and leaves the event unbooked. Absent: venues (the
+//! instrument names its venue), averages and cost bases (cash flows make them unnecessary).
+//!
+//! `total = Σ converted (cash + Σ position at mark) − the opening's value`, computed from scratch and
+//! sharing nothing with the causes but the functions of `valuation`; after every event the causes sum
+//! to it to the last 1e-9. An instrument has no value until its first mark, a currency none until its
+//! first rate: both join at that moment's value, as opening.
+
+use super::attribution::{Attribution, Cause, ConversionRate};
+use super::valuation::{HalfTicks, edge, fee, position_value, trade_cash};
+use crate::event::{InstrumentId, Liquidity};
+use crate::instrument::{ContractValue, Currency, Instrument};
+use crate::units::{FeeRate, Lots, Notional, Side, Ticks};
+use thiserror::Error;
+
+/// Why an order was sent, and so what its edge is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Purpose {
+    /// To earn the spread: [`Cause::SpreadCapture`].
+    Quote,
+    /// To shed exposure: [`Cause::HedgeCost`].
+    Hedge,
+}
+
+/// A fill as it is booked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BookedFill {
+    /// What traded.
+    pub instrument: InstrumentId,
+    /// Our side.
+    pub side: Side,
+    /// LastPx(31).
+    pub price: Ticks,
+    /// LastQty(32), > 0.
+    pub size: Lots,
+    /// Which of the instrument's fees is paid.
+    pub liquidity: Liquidity,
+    /// Quote or hedge.
+    pub purpose: Purpose,
+    /// The mid just before the fill. `None` takes the last mark, or before the first mark the price.
+    pub mid: Option<HalfTicks>,
+}
+
+/// Why an event was not booked. Nothing of it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum LedgerError {
+    /// The instrument is not in the config.
+    #[error("instrument {0:?} is not in the ledger")]
+    UnknownInstrument(InstrumentId),
+    /// The currency is no instrument's.
+    #[error("currency {0:?} is not in the ledger")]
+    UnknownCurrency(Currency),
+    /// A fill of nothing or less.
+    #[error("a fill of {0:?} is no fill")]
+    SizeNotPositive(Lots),
+    /// A conversion rate at or below zero, or one other than 1 for the reporting currency.
+    #[error("{1:?} cannot be the conversion rate of {0:?}")]
+    BadRate(Currency, ConversionRate),
+    /// The amounts do not fit, or an inverse contract was priced at zero or below.
+    #[error("an amount of {0:?} does not fit, or an inverse contract has no value at this price")]
+    DoesNotFit(InstrumentId),
+    /// The balance of a currency does not fit.
+    #[error("the balance of {0:?} does not fit")]
+    BalanceDoesNotFit(Currency),
+    /// One opening position an instrument is needed.
+    #[error("{positions} opening positions for {instruments} instruments; give one each")]
+    OpeningPositions {
+        /// How many were given.
+        positions: usize,
+        /// How many are needed.
+        instruments: usize,
+    },
+}
+
+/// One instrument's line.
+#[derive(Clone, Debug)]
+struct Line {
+    contract: ContractValue,
+    settlement: Currency,
+    maker_fee: FeeRate,
+    taker_fee: FeeRate,
+    lots: Lots,
+    mark: Option<HalfTicks>,
+    /// The position at the mark, kept so that a move is a subtraction.
+    value: i128,
+}
+
+impl Line {
+    fn fee_rate(&self, liquidity: Liquidity) -> FeeRate {
+        match liquidity {
+            Liquidity::Maker => self.maker_fee,
+            Liquidity::Taker => self.taker_fee,
+        }
+    }
+}
+
+/// One currency's cash and rate.
+#[derive(Clone, Copy, Debug, Default)]
+struct Purse {
+    cash: i128,
+    rate: Option<ConversionRate>,
+}
+
+/// What a fill does, before any of it is committed.
+struct Flow {
+    lots: Lots,
+    value: i128,
+    cash: i128,
+    shares: [(Cause, i128); 3],
+}
+
+/// The account of one maker.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    lines: Vec<Line>,
+    purses: Vec<Purse>,
+    attribution: Attribution,
+    reporting: Currency,
+}
+
+impl Ledger {
+    /// An account with one opening position an instrument (in the instruments' order) and opening
+    /// cash, which counts in the total only as far as its value moves.
+    pub fn new(
+        instruments: &[Instrument],
+        positions: &[Lots],
+        cash: &[(Currency, Notional)],
+        reporting: Currency,
+    ) -> Result<Ledger, LedgerError> {
+        if positions.len() != instruments.len() {
+            let (positions, instruments) = (positions.len(), instruments.len());
+            return Err(LedgerError::OpeningPositions { positions, instruments });
+        }
+        let line = |(instrument, &lots): (&Instrument, &Lots)| Line {
+            contract: instrument.value(),
+            settlement: instrument.spec().settlement,
+            maker_fee: instrument.spec().maker_fee,
+            taker_fee: instrument.spec().taker_fee,
+            lots,
+            mark: None,
+            value: 0,
+        };
+        let settlements = instruments.iter().map(|i| i.spec().settlement);
+        let currencies = settlements.chain(cash.iter().map(|c| c.0)).chain([reporting]);
+        let count = currencies.map(|c| usize::from(c.0) + 1).max().unwrap_or(0);
+        let mut ledger = Ledger {
+            lines: instruments.iter().zip(positions).map(line).collect(),
+            purses: vec![Purse::default(); count],
+            attribution: Attribution::new(count),
+            reporting,
+        };
+        ledger.purse_mut(reporting)?.rate = Some(ConversionRate::ONE);
+        for &(currency, amount) in cash {
+            let purse = ledger.purse(currency)?;
+            let after = purse.cash.checked_add(amount.0);
+            let opened = ledger.attribution.open(currency, purse.rate, amount.0);
+            let (Some(after), Some(())) = (after, opened) else {
+                return Err(LedgerError::BalanceDoesNotFit(currency));
+            };
+            ledger.purse_mut(currency)?.cash = after;
+        }
+        Ok(ledger)
+    }
+
+    /// Books a fill: marks the position to the given mid, then trades against it.
+    /// On an error the mark may stand, the fill does not.
+    pub fn on_fill(&mut self, fill: &BookedFill) -> Result<(), LedgerError> {
+        if fill.size.0 <= 0 {
+            return Err(LedgerError::SizeNotPositive(fill.size));
+        }
+        let line = self.line(fill.instrument)?;
+        let known = fill.mid.or(line.mark).or(HalfTicks::from_ticks(fill.price));
+        let mid = known.ok_or(LedgerError::DoesNotFit(fill.instrument))?;
+        self.on_mark(fill.instrument, mid)?;
+        self.trade(fill, mid).ok_or(LedgerError::DoesNotFit(fill.instrument))
+    }
+
+    /// Values an instrument's position at a new mark.
+    pub fn on_mark(
+        &mut self,
+        instrument: InstrumentId,
+        mark: HalfTicks,
+    ) -> Result<(), LedgerError> {
+        let line = self.line(instrument)?;
+        if line.mark == Some(mark) {
+            return Ok(());
+        }
+        self.revalue(instrument, mark).ok_or(LedgerError::DoesNotFit(instrument))
+    }
+
+    /// One unit of a currency is worth `rate` in the reporting currency from now on.
+    pub fn on_conversion(
+        &mut self,
+        currency: Currency,
+        rate: ConversionRate,
+    ) -> Result<(), LedgerError> {
+        let old = self.purse(currency)?.rate;
+        let is_fixed = currency == self.reporting && rate != ConversionRate::ONE;
+        if rate.0 <= 0 || is_fixed {
+            return Err(LedgerError::BadRate(currency, rate));
+        }
+        if old != Some(rate) {
+            self.attribution
+                .translate(currency, old, rate)
+                .ok_or(LedgerError::BalanceDoesNotFit(currency))?;
+            self.purse_mut(currency)?.rate = Some(rate);
+        }
+        Ok(())
+    }
+
+    /// A funding payment in the instrument's settlement currency: positive was received.
+    pub fn on_funding(
+        &mut self,
+        instrument: InstrumentId,
+        received: Notional,
+    ) -> Result<(), LedgerError> {
+        let currency = self.line(instrument)?.settlement;
+        self.pay(currency, Cause::Funding, received.0)
+    }
+
+    /// A charge for capital used: positive is a cost.
+    pub fn on_capital_cost(
+        &mut self,
+        currency: Currency,
+        cost: Notional,
+    ) -> Result<(), LedgerError> {
+        let amount = cost.0.checked_neg().ok_or(LedgerError::BalanceDoesNotFit(currency))?;
+        self.pay(currency, Cause::CapitalCost, amount)
+    }
+
+    /// What was earned since the start, in the reporting currency, from cash, positions and marks
+    /// alone. `None` where it does not fit. Costs a pass over the instruments.
+    pub fn total(&self) -> Option<Notional> {
+        let mut total = self.attribution.opening().checked_neg()?;
+        for (index, purse) in (0u8..).zip(&self.purses) {
+            if let Some(rate) = purse.rate {
+                total = total.checked_add(rate.convert(self.equity(Currency(index))?.0)?)?;
+            }
+        }
+        Some(Notional(total))
+    }
+
+    /// Cash and positions at their marks, opening included, in the currency itself.
+    pub fn equity(&self, currency: Currency) -> Option<Notional> {
+        let mut equity = self.purse(currency).ok()?.cash;
+        for line in self.lines.iter().filter(|line| line.settlement == currency) {
+            if let Some(mark) = line.mark {
+                equity = equity.checked_add(position_value(line.contract, line.lots, mark)?)?;
+            }
+        }
+        Some(Notional(equity))
+    }
+
+    /// Every cause since the start, in the reporting currency; they sum to [`Self::total`].
+    pub fn causes(&self) -> [(Cause, Notional); Cause::COUNT] {
+        self.attribution.reporting()
+    }
+
+    /// The causes of one currency, in that currency.
+    pub fn causes_of(&self, currency: Currency) -> [(Cause, Notional); Cause::COUNT] {
+        self.attribution.of(currency)
+    }
+
+    /// The position that the booked fills made; `None` for an unknown instrument.
+    pub fn position(&self, instrument: InstrumentId) -> Option<Lots> {
+        self.line(instrument).ok().map(|line| line.lots)
+    }
+
+    /// The last mark of an instrument.
+    pub fn mark(&self, instrument: InstrumentId) -> Option<HalfTicks> {
+        self.line(instrument).ok().and_then(|line| line.mark)
+    }
+
+    /// Cash of a currency, opening included. Shorts in cash are negative.
+    pub fn cash(&self, currency: Currency) -> Option<Notional> {
+        self.purse(currency).ok().map(|purse| Notional(purse.cash))
+    }
+
+    /// The rate at which a currency is converted; `None` before its first.
+    pub fn rate(&self, currency: Currency) -> Option<ConversionRate> {
+        self.purse(currency).ok().and_then(|purse| purse.rate)
+    }
+
+    /// What the total and the causes are counted in.
+    pub fn reporting(&self) -> Currency {
+        self.reporting
+    }
+
+    fn line(&self, id: InstrumentId) -> Result<&Line, LedgerError> {
+        self.lines.get(usize::from(id.0)).ok_or(LedgerError::UnknownInstrument(id))
+    }
+
+    fn purse(&self, currency: Currency) -> Result<Purse, LedgerError> {
+        let purse = self.purses.get(usize::from(currency.0));
+        purse.copied().ok_or(LedgerError::UnknownCurrency(currency))
+    }
+
+    fn purse_mut(&mut self, currency: Currency) -> Result<&mut Purse, LedgerError> {
+        self.purses.get_mut(usize::from(currency.0)).ok_or(LedgerError::UnknownCurrency(currency))
+    }
+
+    fn revalue(&mut self, instrument: InstrumentId, mark: HalfTicks) -> Option<()> {
+        let line = self.lines.get_mut(usize::from(instrument.0))?;
+        let rate = self.purses.get(usize::from(line.settlement.0))?.rate;
+        let value = position_value(line.contract, line.lots, mark)?;
+        if line.mark.is_some() {
+            let moved = value.checked_sub(line.value)?;
+            let shares = [(Cause::InventoryMtm, moved)];
+            self.attribution.book(line.settlement, rate, &shares)?;
+        } else {
+            self.attribution.open(line.settlement, rate, value)?;
+        }
+        line.mark = Some(mark);
+        line.value = value;
+        Some(())
+    }
+
+    /// The fill's part beyond marking: everything that can fail first, then the changes.
+    fn trade(&mut self, fill: &BookedFill, mid: HalfTicks) -> Option<()> {
+        let line = self.lines.get_mut(usize::from(fill.instrument.0))?;
+        let purse = self.purses.get_mut(usize::from(line.settlement.0))?;
+        let flow = flow(line, fill, mid)?;
+        let cash = purse.cash.checked_add(flow.cash)?;
+        self.attribution.book(line.settlement, purse.rate, &flow.shares)?;
+        purse.cash = cash;
+        line.lots = flow.lots;
+        line.value = flow.value;
+        Some(())
+    }
+
+    fn pay(&mut self, currency: Currency, cause: Cause, amount: i128) -> Result<(), LedgerError> {
+        let purse = self.purse(currency)?;
+        let cash = purse.cash.checked_add(amount);
+        let cash = cash.ok_or(LedgerError::BalanceDoesNotFit(currency))?;
+        self.attribution
+            .book(currency, purse.rate, &[(cause, amount)])
+            .ok_or(LedgerError::BalanceDoesNotFit(currency))?;
+        self.purse_mut(currency)?.cash = cash;
+        Ok(())
+    }
+}
+
+/// What a fill does to its line and its currency.
+fn flow(line: &Line, fill: &BookedFill, mid: HalfTicks) -> Option<Flow> {
+    let lots = line.lots.0.checked_add(fill.size.0.checked_mul(fill.side.sign())?)?;
+    let value = position_value(line.contract, Lots(lots), mid)?;
+    let proceeds = trade_cash(line.contract, fill.side, fill.price, fill.size)?;
+    let gained = edge(line.contract, fill.side, fill.price, fill.size, mid)?;
+    let paid = fee(line.contract, fill.price, fill.size, line.fee_rate(fill.liquidity))?;
+    // What cash and value moved by, less what the exact edge rounds to: the units that rounding
+    // the cash and the two values took. Each is off by half a unit or less, so it is -1, 0 or 1.
+    let rounding = proceeds.checked_add(value.checked_sub(line.value)?)?.checked_sub(gained)?;
+    debug_assert!(rounding.abs() <= 1, "rounding takes at most one unit a fill: {rounding}");
+    let edge_cause = match fill.purpose {
+        Purpose::Quote => Cause::SpreadCapture,
+        Purpose::Hedge => Cause::HedgeCost,
+    };
+    let fee_cause = if paid < 0 { Cause::Rebates } else { Cause::Fees };
+    Some(Flow {
+        lots: Lots(lots),
+        value,
+        cash: proceeds.checked_sub(paid)?,
+        shares: [
+            (edge_cause, gained),
+            (fee_cause, paid.checked_neg()?),
+            (Cause::Rounding, rounding),
+        ],
+    })
+}
