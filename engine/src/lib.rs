@@ -14,7 +14,13 @@
     )
 )]
 
+// What is counted, what is traded, what travels.
 pub mod event;
 pub mod instrument;
 pub mod pnl;
 pub mod units;
+
+// The way of a market event: believed, valued, quoted, ordered.
+pub mod estimate;
+pub mod market;
+pub mod orders;

@@ -1,0 +1,78 @@
+//! Fair value from one instrument's touch, between ticks.
+//!
+//! Fed by a trusted [`Touch`]; feeds the quoter and the volatility estimate. Maker thread.
+
+use crate::market::book::Touch;
+use crate::units::SubTicks;
+
+/// Which estimate of fair value an instrument is quoted around.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FairValue {
+    /// `(bid + ask) / 2`, exact.
+    Mid,
+    /// `bid · Q_ask/(Q_bid + Q_ask) + ask · Q_bid/(Q_bid + Q_ask)`: leans to the thinner side
+    /// (Stoikov 2018, §1, "weighted mid-price").
+    WeightedMid,
+}
+
+impl FairValue {
+    /// The estimate, in sub-ticks, rounded down to 2^-32 tick.
+    pub fn estimate(self, touch: &Touch) -> SubTicks {
+        match self {
+            FairValue::Mid => mid(touch),
+            FairValue::WeightedMid => weighted_mid(touch),
+        }
+    }
+}
+
+/// The mid price, exact to half a tick.
+pub fn mid(touch: &Touch) -> SubTicks {
+    SubTicks(touch.mid_half_ticks().saturating_mul(SubTicks::ONE.0 / 2))
+}
+
+fn weighted_mid(touch: &Touch) -> SubTicks {
+    let total = i128::from(touch.bid.size.0) + i128::from(touch.ask.size.0);
+    if total <= 0 {
+        return mid(touch);
+    }
+    // bid + spread · Q_bid/(Q_bid + Q_ask), which needs one division and stays inside the touch.
+    let spread = i128::from(touch.spread().0);
+    let lean = (spread * i128::from(touch.bid.size.0)) << SubTicks::FRACTION_BITS;
+    let lean = SubTicks(i64::try_from(lean / total).unwrap_or(0));
+    SubTicks::from_ticks(touch.bid.price).saturating_add(lean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::book::Level;
+    use crate::units::{Lots, Ticks};
+
+    fn touch(bid: i64, bid_qty: i64, ask: i64, ask_qty: i64) -> Touch {
+        Touch {
+            bid: Level { price: Ticks(bid), size: Lots(bid_qty) },
+            ask: Level { price: Ticks(ask), size: Lots(ask_qty) },
+        }
+    }
+
+    #[test]
+    fn the_mid_of_an_odd_spread_stands_between_two_ticks() {
+        let value = FairValue::Mid.estimate(&touch(100, 1, 101, 1));
+        assert_eq!(value.0, 100 * SubTicks::ONE.0 + SubTicks::ONE.0 / 2);
+    }
+
+    #[test]
+    fn the_weighted_mid_reproduces_the_reference_case() {
+        // reference/quote_models.json: 61685.99 × 1.25869 / 61686.00 × 2.44807 → 61685.993395660…
+        let value = FairValue::WeightedMid.estimate(&touch(6_168_599, 125_869, 6_168_600, 244_807));
+        let offset = value.0 - 6_168_599 * SubTicks::ONE.0;
+        let expected = (0.339_566_090_062_480_44 * (1u64 << 32) as f64) as i64;
+        assert!((offset - expected).abs() <= 1, "{offset} {expected}");
+    }
+
+    #[test]
+    fn the_weighted_mid_stays_inside_the_touch_at_extreme_sizes() {
+        let value = FairValue::WeightedMid.estimate(&touch(100, i64::MAX, 110, 1));
+        assert!(value.floor().0 >= 100 && value.ceil().0 <= 110);
+    }
+}

@@ -1,0 +1,271 @@
+//! One instrument's order book, by price level (L2).
+//!
+//! Fed by the maker with [`MarketUpdate`](crate::event::MarketUpdate)s; feeds fair value, the hedger's view of depth and
+//! the collar. Maker thread. Each side is a sorted array of fixed capacity, best level last, so that
+//! the levels that change most move the fewest bytes: an update at the touch shifts none, one at
+//! depth `d` shifts `16·d` bytes. Deliberately absent: orders (L3) and any allocation after start.
+//!
+//! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
+//! says "unknown", never "empty".
+
+use crate::units::{Lots, Side, Ticks};
+
+/// A price level: all that is displayed at one price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Level {
+    /// The price.
+    pub price: Ticks,
+    /// Displayed size; never 0 in a book.
+    pub size: Lots,
+}
+
+/// The best level of both sides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Touch {
+    /// Highest bid.
+    pub bid: Level,
+    /// Lowest ask.
+    pub ask: Level,
+}
+
+impl Touch {
+    /// Twice the mid price, in ticks: a mid may stand between two ticks, and this is exact.
+    pub fn mid_half_ticks(&self) -> i64 {
+        self.bid.price.0.saturating_add(self.ask.price.0)
+    }
+
+    /// Ask minus bid; zero or less means locked or crossed.
+    pub fn spread(&self) -> Ticks {
+        Ticks(self.ask.price.0.saturating_sub(self.bid.price.0))
+    }
+}
+
+/// One side: levels sorted so that the best is last.
+#[derive(Clone, Debug)]
+struct Ranked {
+    side: Side,
+    levels: Vec<Level>,
+    capacity: usize,
+    /// The best price that was ever pushed out for want of room since the last reset.
+    forgotten: Option<Ticks>,
+}
+
+impl Ranked {
+    fn new(side: Side, capacity: usize) -> Ranked {
+        Ranked { side, levels: Vec::with_capacity(capacity), capacity, forgotten: None }
+    }
+
+    /// Is `a` strictly worse than `b` on this side?
+    fn is_worse(&self, a: Ticks, b: Ticks) -> bool {
+        match self.side {
+            Side::Buy => a < b,
+            Side::Sell => a > b,
+        }
+    }
+
+    fn set(&mut self, price: Ticks, size: Lots) {
+        // Most updates fall among the best few levels: look there before halving the whole array.
+        let near = self.levels.len().saturating_sub(8);
+        let tail_is_enough =
+            self.levels.get(near).is_some_and(|level| self.is_worse(level.price, price));
+        let from = if tail_is_enough { near } else { 0 };
+        let searched = self.levels.get(from..).unwrap_or(&[]);
+        let place = from + searched.partition_point(|level| self.is_worse(level.price, price));
+        match self.levels.get_mut(place) {
+            Some(level) if level.price == price => {
+                if size.0 > 0 {
+                    level.size = size;
+                } else {
+                    self.levels.remove(place);
+                }
+            }
+            Some(_) | None if size.0 > 0 => self.insert(place, Level { price, size }),
+            // A deletion of a level that is not there: venues send them for levels beyond the
+            // snapshot's depth.
+            Some(_) | None => {}
+        }
+    }
+
+    fn insert(&mut self, place: usize, level: Level) {
+        if self.levels.len() < self.capacity {
+            self.levels.insert(place, level);
+            return;
+        }
+        // Full: the worst level goes, and the book says so.
+        if place == 0 {
+            self.forget(level.price);
+            return;
+        }
+        if let Some(worst) = self.levels.first() {
+            self.forget(worst.price);
+        }
+        self.levels.copy_within(1..place, 0);
+        if let Some(slot) = self.levels.get_mut(place - 1) {
+            *slot = level;
+        }
+    }
+
+    fn forget(&mut self, price: Ticks) {
+        match self.forgotten {
+            Some(best) if !self.is_worse(best, price) => {}
+            Some(_) | None => self.forgotten = Some(price),
+        }
+    }
+}
+
+/// An instrument's order book.
+#[derive(Clone, Debug)]
+pub struct Book {
+    bids: Ranked,
+    asks: Ranked,
+}
+
+impl Book {
+    /// An empty book that holds at most `levels_max` levels a side.
+    pub fn new(levels_max: usize) -> Book {
+        let capacity = levels_max.max(1);
+        Book { bids: Ranked::new(Side::Buy, capacity), asks: Ranked::new(Side::Sell, capacity) }
+    }
+
+    /// Forgets everything: a snapshot follows.
+    pub fn reset(&mut self) {
+        for side in [&mut self.bids, &mut self.asks] {
+            side.levels.clear();
+            side.forgotten = None;
+        }
+    }
+
+    /// The displayed size at a price is now `size`; 0 (or less) removes the level.
+    pub fn set(&mut self, side: Side, price: Ticks, size: Lots) {
+        match side {
+            Side::Buy => self.bids.set(price, size),
+            Side::Sell => self.asks.set(price, size),
+        }
+    }
+
+    fn ranked(&self, side: Side) -> &Ranked {
+        match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
+        }
+    }
+
+    /// The best level of a side.
+    pub fn best(&self, side: Side) -> Option<Level> {
+        self.ranked(side).levels.last().copied()
+    }
+
+    /// Both best levels, or `None` while a side is empty.
+    pub fn touch(&self) -> Option<Touch> {
+        Some(Touch { bid: self.best(Side::Buy)?, ask: self.best(Side::Sell)? })
+    }
+
+    /// Levels of a side from the best outwards.
+    pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
+        self.ranked(side).levels.iter().rev().copied()
+    }
+
+    /// How many levels a side holds.
+    pub fn depth(&self, side: Side) -> usize {
+        self.ranked(side).levels.len()
+    }
+
+    /// The best price that a full side had to forget since the last reset: from there on outwards
+    /// the book may lack levels.
+    pub fn horizon(&self, side: Side) -> Option<Ticks> {
+        self.ranked(side).forgotten
+    }
+
+    /// What is displayed on `side` at `limit` or better: what an order that takes up to `limit`
+    /// could get. Visits at most `levels_max` levels.
+    pub fn size_within(&self, side: Side, limit: Ticks, levels_max: usize) -> Lots {
+        let ranked = self.ranked(side);
+        let mut total = Lots(0);
+        for level in self.levels(side).take(levels_max) {
+            if ranked.is_worse(level.price, limit) {
+                break;
+            }
+            total = Lots(total.0.saturating_add(level.size.0));
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn bid(book: &mut Book, price: i64, size: i64) {
+        book.set(Side::Buy, Ticks(price), Lots(size));
+    }
+
+    #[test]
+    fn the_best_level_is_the_highest_bid_and_the_lowest_ask() {
+        let mut book = Book::new(8);
+        for price in [100, 102, 99] {
+            bid(&mut book, price, 1);
+            book.set(Side::Sell, Ticks(price + 10), Lots(2));
+        }
+        let touch = book.touch().unwrap();
+        assert_eq!((touch.bid.price, touch.ask.price), (Ticks(102), Ticks(109)));
+        assert_eq!(touch.mid_half_ticks(), 211);
+    }
+
+    #[test]
+    fn size_zero_removes_a_level_and_an_unknown_removal_changes_nothing() {
+        let mut book = Book::new(8);
+        bid(&mut book, 100, 5);
+        bid(&mut book, 99, 0);
+        bid(&mut book, 100, 0);
+        assert_eq!(book.best(Side::Buy), None);
+        assert_eq!(book.touch(), None);
+    }
+
+    #[test]
+    fn a_full_side_forgets_its_worst_level_and_says_so() {
+        let mut book = Book::new(2);
+        bid(&mut book, 100, 1);
+        bid(&mut book, 101, 1);
+        bid(&mut book, 99, 1);
+        assert_eq!(book.horizon(Side::Buy), Some(Ticks(99)));
+        bid(&mut book, 102, 1);
+        assert_eq!(book.horizon(Side::Buy), Some(Ticks(100)));
+        let prices: Vec<_> = book.levels(Side::Buy).map(|l| l.price.0).collect();
+        assert_eq!(prices, [102, 101]);
+        book.reset();
+        assert_eq!(book.horizon(Side::Buy), None);
+    }
+
+    #[test]
+    fn size_within_counts_up_to_the_limit_price() {
+        let mut book = Book::new(8);
+        for (price, size) in [(110, 1), (111, 2), (113, 4)] {
+            book.set(Side::Sell, Ticks(price), Lots(size));
+        }
+        assert_eq!(book.size_within(Side::Sell, Ticks(112), 10), Lots(3));
+        assert_eq!(book.size_within(Side::Sell, Ticks(200), 2), Lots(3));
+        assert_eq!(book.size_within(Side::Sell, Ticks(109), 10), Lots(0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_book_equals_a_sorted_map(updates in proptest::collection::vec((0u8..2, 0i64..60, 0i64..4), 0..400)) {
+            let mut book = Book::new(64);
+            let mut maps = [BTreeMap::new(), BTreeMap::new()];
+            for (side, price, size) in updates {
+                let side = if side == 0 { Side::Buy } else { Side::Sell };
+                book.set(side, Ticks(price), Lots(size));
+                let map = &mut maps[side.index()];
+                if size > 0 { map.insert(price, size); } else { map.remove(&price); }
+            }
+            let bids: Vec<_> = book.levels(Side::Buy).map(|l| (l.price.0, l.size.0)).collect();
+            let asks: Vec<_> = book.levels(Side::Sell).map(|l| (l.price.0, l.size.0)).collect();
+            let expected_bids: Vec<_> = maps[0].iter().rev().map(|(p, s)| (*p, *s)).collect();
+            let expected_asks: Vec<_> = maps[1].iter().map(|(p, s)| (*p, *s)).collect();
+            prop_assert_eq!(bids, expected_bids);
+            prop_assert_eq!(asks, expected_asks);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The market as we see it: one book an instrument, and whether to believe it.
+
+pub mod book;
+pub mod trust;

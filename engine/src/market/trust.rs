@@ -1,0 +1,147 @@
+//! Whether to believe a book: synchronised, fresh, two-sided, not crossed.
+//!
+//! Fed by the maker with every market event; feeds quoting, hedging and the gate, which ask before
+//! they act. Maker thread. Deliberately absent: a way to trust a gapped book by waiting — only a
+//! whole new image of it ends a gap.
+
+use crate::market::book::{Book, Touch};
+use crate::units::Nanos;
+
+/// Why a book is not to be believed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Distrust {
+    /// No whole image has arrived yet, or something was missed since the last one.
+    Gapped,
+    /// The last event is older than the limit.
+    Stale,
+    /// A side is empty.
+    OneSided,
+    /// The best bid is at or above the best ask.
+    Crossed,
+}
+
+/// The state of belief in one instrument's book.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust {
+    /// Events older than this are stale.
+    stale_after_ns: u64,
+    is_synced: bool,
+    /// A reset has come and its message is not complete yet.
+    is_rebuilding: bool,
+    last_event_at: Nanos,
+    gaps_seen: u64,
+}
+
+impl Trust {
+    /// Distrusts until the first whole image. `stale_after_ns`: the longest silence to put up with.
+    pub fn new(stale_after_ns: u64) -> Trust {
+        Trust {
+            stale_after_ns,
+            is_synced: false,
+            is_rebuilding: false,
+            last_event_at: Nanos(0),
+            gaps_seen: 0,
+        }
+    }
+
+    /// Something was missed: wait for a new image. Counted once until the image comes.
+    pub fn on_gap(&mut self) {
+        self.gaps_seen = self.gaps_seen.saturating_add(u64::from(self.is_synced));
+        self.is_synced = false;
+        self.is_rebuilding = false;
+    }
+
+    /// A new image begins.
+    pub fn on_reset(&mut self) {
+        self.is_synced = false;
+        self.is_rebuilding = true;
+    }
+
+    /// Any event: freshness, and the end of an image where its last event is here.
+    pub fn on_event(&mut self, now: Nanos, last_in_message: bool) {
+        self.last_event_at = now;
+        if self.is_rebuilding && last_in_message {
+            self.is_rebuilding = false;
+            self.is_synced = true;
+        }
+    }
+
+    /// How often a synchronised book lost its sequence.
+    pub fn gaps_seen(&self) -> u64 {
+        self.gaps_seen
+    }
+
+    /// The touch, if the book is to be believed at `now`.
+    pub fn check(&self, now: Nanos, book: &Book) -> Result<Touch, Distrust> {
+        if !self.is_synced {
+            return Err(Distrust::Gapped);
+        }
+        if now.since(self.last_event_at) > self.stale_after_ns {
+            return Err(Distrust::Stale);
+        }
+        let touch = book.touch().ok_or(Distrust::OneSided)?;
+        if touch.spread().0 <= 0 {
+            return Err(Distrust::Crossed);
+        }
+        Ok(touch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Lots, Side, Ticks};
+
+    fn two_sided() -> Book {
+        let mut book = Book::new(4);
+        book.set(Side::Buy, Ticks(100), Lots(1));
+        book.set(Side::Sell, Ticks(101), Lots(1));
+        book
+    }
+
+    fn synced_at(now: u64) -> Trust {
+        let mut trust = Trust::new(1_000);
+        trust.on_reset();
+        trust.on_event(Nanos(now), true);
+        trust
+    }
+
+    #[test]
+    fn a_book_is_not_trusted_before_its_first_whole_image() {
+        let mut trust = Trust::new(1_000);
+        assert_eq!(trust.check(Nanos(0), &two_sided()), Err(Distrust::Gapped));
+        trust.on_reset();
+        trust.on_event(Nanos(5), false);
+        assert_eq!(trust.check(Nanos(5), &two_sided()), Err(Distrust::Gapped));
+        trust.on_event(Nanos(5), true);
+        assert!(trust.check(Nanos(5), &two_sided()).is_ok());
+    }
+
+    #[test]
+    fn a_gap_ends_only_with_a_new_image_and_counts_once() {
+        let mut trust = synced_at(5);
+        trust.on_gap();
+        trust.on_gap();
+        trust.on_event(Nanos(6), true);
+        assert_eq!(trust.check(Nanos(6), &two_sided()), Err(Distrust::Gapped));
+        assert_eq!(trust.gaps_seen(), 1);
+    }
+
+    #[test]
+    fn silence_longer_than_the_limit_is_stale_and_exactly_the_limit_is_not() {
+        let trust = synced_at(5);
+        assert!(trust.check(Nanos(1_005), &two_sided()).is_ok());
+        assert_eq!(trust.check(Nanos(1_006), &two_sided()), Err(Distrust::Stale));
+    }
+
+    #[test]
+    fn a_locked_or_crossed_or_one_sided_book_is_not_trusted() {
+        let trust = synced_at(5);
+        let mut book = two_sided();
+        book.set(Side::Buy, Ticks(101), Lots(1));
+        assert_eq!(trust.check(Nanos(5), &book), Err(Distrust::Crossed));
+        let mut book = two_sided();
+        book.set(Side::Sell, Ticks(101), Lots(0));
+        assert_eq!(trust.check(Nanos(5), &book), Err(Distrust::OneSided));
+    }
+}

@@ -1,0 +1,324 @@
+//! One order of ours and every state that it can be in.
+//!
+//! Fed by the table with intents and the venue's words; feeds the diff and the gate. Maker thread.
+//! The rule that all of it serves: what was not answered is **in doubt**, never rejected and never
+//! filled, and counts in full until the venue says otherwise.
+
+use crate::event::{ClOrdId, InstrumentId, OrderUpdate};
+use crate::units::{Lots, Nanos, Side, Ticks};
+
+/// Why an order exists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// A resting quote of the ladder.
+    Quote {
+        /// 0 is nearest to the fair value.
+        level: u8,
+    },
+    /// An immediate order that takes exposure off.
+    Hedge,
+}
+
+/// Where an order stands, as far as we know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OrderState {
+    /// Sent, not answered.
+    PendingNew,
+    /// In the venue's book.
+    Working,
+    /// A replace is under way; the old or the new may be in the book.
+    PendingReplace,
+    /// A cancel is under way; the order may still trade.
+    PendingCancel,
+    /// Not answered in time, or the session broke: it may be anything.
+    InDoubt,
+}
+
+/// An order that is, or may be, at a venue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Order {
+    /// ClOrdID(11) under which the venue knows it.
+    pub cl_ord_id: ClOrdId,
+    /// ClOrdID(11) of the replace or cancel under way; none otherwise.
+    pub request_id: ClOrdId,
+    /// What is traded.
+    pub instrument: InstrumentId,
+    /// Side(54).
+    pub side: Side,
+    /// Why.
+    pub purpose: Purpose,
+    /// Price(44) that works.
+    pub price: Ticks,
+    /// OrderQty(38) that works.
+    pub size: Lots,
+    /// CumQty(14).
+    pub cum_qty: Lots,
+    /// Price and OrderQty that a replace under way asks for.
+    pub replacement: Option<(Ticks, Lots)>,
+    /// Where it stands.
+    pub state: OrderState,
+    /// When the last request was sent.
+    pub requested_at: Nanos,
+}
+
+/// What the venue's word meant for an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The order changed, or nothing did, and it lives on.
+    Lives,
+    /// The order is gone.
+    Gone,
+    /// It traded; `is_gone` where nothing is left.
+    Filled {
+        /// Nothing is left.
+        is_gone: bool,
+        /// More traded than we ordered.
+        is_overfill: bool,
+        /// CumQty(14) does not continue ours: a fill was missed or corrected.
+        is_inconsistent: bool,
+    },
+    /// A fill that is already in our CumQty(14).
+    DuplicateFill,
+    /// The order is said to be gone with more filled than we were told of: in doubt until the
+    /// missing fill comes.
+    MissesFill,
+}
+
+impl Order {
+    /// What may still trade: the larger of what works and what is asked for.
+    pub fn leaves_worst(&self) -> Lots {
+        let asked = self.replacement.map_or(self.size, |(_, size)| size.max(self.size));
+        Lots(asked.0.saturating_sub(self.cum_qty.0).max(0))
+    }
+
+    /// What works now.
+    pub fn leaves(&self) -> Lots {
+        Lots(self.size.0.saturating_sub(self.cum_qty.0).max(0))
+    }
+
+    /// The price nearest to the market at which it may trade, for the value limits and self-trade.
+    pub fn price_worst(&self) -> Ticks {
+        match (self.replacement, self.side) {
+            (Some((price, _)), Side::Buy) => price.max(self.price),
+            (Some((price, _)), Side::Sell) => price.min(self.price),
+            (None, Side::Buy | Side::Sell) => self.price,
+        }
+    }
+
+    /// May it be replaced or cancelled with certainty of what that means?
+    pub fn is_settled(&self) -> bool {
+        self.state == OrderState::Working
+    }
+
+    /// Applies the venue's word. The table maps ids and keeps sums; this decides the state.
+    pub fn apply(&mut self, named: ClOrdId, update: OrderUpdate) -> Outcome {
+        match update {
+            OrderUpdate::Pending | OrderUpdate::SessionUp => Outcome::Lives,
+            OrderUpdate::SessionDown => {
+                self.state = OrderState::InDoubt;
+                Outcome::Lives
+            }
+            OrderUpdate::New { .. } => {
+                match self.state {
+                    OrderState::PendingNew | OrderState::InDoubt => self.settle(),
+                    // A late acknowledgement; the request under way is still unanswered.
+                    OrderState::Working
+                    | OrderState::PendingReplace
+                    | OrderState::PendingCancel => {}
+                }
+                Outcome::Lives
+            }
+            OrderUpdate::Fill { last_qty, cum_qty, leaves_qty, .. } => {
+                self.fill(last_qty, cum_qty, leaves_qty)
+            }
+            OrderUpdate::Replaced { price, leaves_qty } => {
+                self.cl_ord_id = named;
+                self.price = price;
+                self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
+                self.settle();
+                if leaves_qty.0 > 0 { Outcome::Lives } else { Outcome::Gone }
+            }
+            OrderUpdate::Canceled { cum_qty } => {
+                if cum_qty > self.cum_qty {
+                    // What is missing counts as open until its fill comes.
+                    self.size = cum_qty;
+                    self.replacement = None;
+                    self.state = OrderState::InDoubt;
+                    return Outcome::MissesFill;
+                }
+                Outcome::Gone
+            }
+            OrderUpdate::Rejected { .. } => Outcome::Gone,
+            OrderUpdate::CancelRejected { is_gone: true, .. } => Outcome::Gone,
+            OrderUpdate::CancelRejected { is_gone: false, .. } => {
+                self.settle();
+                Outcome::Lives
+            }
+            OrderUpdate::MessageRejected { .. } | OrderUpdate::Unsent => self.not_taken(named),
+        }
+    }
+
+    /// The message that `named` names was not acted on: only that request died.
+    fn not_taken(&mut self, named: ClOrdId) -> Outcome {
+        if named == self.request_id {
+            let was_in_doubt = self.state == OrderState::InDoubt;
+            self.settle();
+            if was_in_doubt {
+                self.state = OrderState::InDoubt;
+            }
+            return Outcome::Lives;
+        }
+        match self.state {
+            OrderState::PendingNew | OrderState::InDoubt if named == self.cl_ord_id => {
+                Outcome::Gone
+            }
+            OrderState::PendingNew
+            | OrderState::InDoubt
+            | OrderState::Working
+            | OrderState::PendingReplace
+            | OrderState::PendingCancel => Outcome::Lives,
+        }
+    }
+
+    /// The venue's word settles it: nothing is under way any more.
+    fn settle(&mut self) {
+        self.state = OrderState::Working;
+        self.request_id = ClOrdId::NONE;
+        self.replacement = None;
+    }
+
+    fn fill(&mut self, last_qty: Lots, cum_qty: Lots, leaves_qty: Lots) -> Outcome {
+        if cum_qty <= self.cum_qty {
+            return Outcome::DuplicateFill;
+        }
+        let is_inconsistent = self.cum_qty.0.saturating_add(last_qty.0) != cum_qty.0;
+        let is_overfill = last_qty > self.leaves_worst();
+        self.cum_qty = cum_qty;
+        if self.state == OrderState::PendingNew {
+            // A fill before the acknowledgement says as much as the acknowledgement.
+            self.state = OrderState::Working;
+        }
+        let is_gone = leaves_qty.0 <= 0;
+        Outcome::Filled { is_gone, is_overfill, is_inconsistent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{ExecId, Liquidity};
+
+    fn order(state: OrderState) -> Order {
+        Order {
+            cl_ord_id: ClOrdId(1),
+            request_id: ClOrdId::NONE,
+            instrument: InstrumentId(0),
+            side: Side::Buy,
+            purpose: Purpose::Quote { level: 0 },
+            price: Ticks(100),
+            size: Lots(10),
+            cum_qty: Lots(0),
+            replacement: None,
+            state,
+            requested_at: Nanos(0),
+        }
+    }
+
+    fn fill(last: i64, cum: i64, leaves: i64) -> OrderUpdate {
+        OrderUpdate::Fill {
+            exec_id: ExecId(1),
+            side: Side::Buy,
+            last_px: Ticks(100),
+            last_qty: Lots(last),
+            cum_qty: Lots(cum),
+            leaves_qty: Lots(leaves),
+            liquidity: Liquidity::Maker,
+        }
+    }
+
+    #[test]
+    fn a_lost_session_puts_every_state_in_doubt() {
+        for state in [
+            OrderState::PendingNew,
+            OrderState::Working,
+            OrderState::PendingReplace,
+            OrderState::PendingCancel,
+        ] {
+            let mut order = order(state);
+            assert_eq!(order.apply(ClOrdId(1), OrderUpdate::SessionDown), Outcome::Lives);
+            assert_eq!(order.state, OrderState::InDoubt);
+            assert_eq!(order.leaves_worst(), Lots(10));
+        }
+    }
+
+    #[test]
+    fn a_pending_replace_counts_at_the_larger_size_and_the_nearer_price() {
+        let mut order = order(OrderState::PendingReplace);
+        order.replacement = Some((Ticks(103), Lots(25)));
+        assert_eq!(order.leaves_worst(), Lots(25));
+        assert_eq!(order.price_worst(), Ticks(103));
+        order.replacement = Some((Ticks(97), Lots(5)));
+        assert_eq!(order.leaves_worst(), Lots(10));
+        assert_eq!(order.price_worst(), Ticks(100));
+    }
+
+    #[test]
+    fn a_fill_crossing_a_replace_leaves_the_replace_under_way() {
+        let mut order = order(OrderState::PendingReplace);
+        order.request_id = ClOrdId(2);
+        order.replacement = Some((Ticks(101), Lots(10)));
+        let outcome = order.apply(ClOrdId(1), fill(4, 4, 6));
+        assert_eq!(
+            outcome,
+            Outcome::Filled { is_gone: false, is_overfill: false, is_inconsistent: false }
+        );
+        assert_eq!(order.state, OrderState::PendingReplace);
+        let replaced = OrderUpdate::Replaced { price: Ticks(101), leaves_qty: Lots(6) };
+        assert_eq!(order.apply(ClOrdId(2), replaced), Outcome::Lives);
+        assert_eq!((order.cl_ord_id, order.size, order.leaves()), (ClOrdId(2), Lots(10), Lots(6)));
+    }
+
+    #[test]
+    fn a_repeated_fill_is_not_a_fill() {
+        let mut order = order(OrderState::Working);
+        order.apply(ClOrdId(1), fill(4, 4, 6));
+        assert_eq!(order.apply(ClOrdId(1), fill(4, 4, 6)), Outcome::DuplicateFill);
+        assert_eq!(order.cum_qty, Lots(4));
+    }
+
+    #[test]
+    fn more_than_was_ordered_is_an_overfill() {
+        let mut order = order(OrderState::Working);
+        let outcome = order.apply(ClOrdId(1), fill(11, 11, 0));
+        assert!(matches!(outcome, Outcome::Filled { is_overfill: true, .. }));
+    }
+
+    #[test]
+    fn a_cancel_that_tells_of_an_unseen_fill_leaves_the_missing_part_in_doubt() {
+        let mut order = order(OrderState::PendingCancel);
+        let canceled = OrderUpdate::Canceled { cum_qty: Lots(3) };
+        assert_eq!(order.apply(ClOrdId(2), canceled), Outcome::MissesFill);
+        assert_eq!((order.state, order.leaves_worst()), (OrderState::InDoubt, Lots(3)));
+        assert!(matches!(
+            order.apply(ClOrdId(1), fill(3, 3, 0)),
+            Outcome::Filled { is_gone: true, is_overfill: false, is_inconsistent: false }
+        ));
+    }
+
+    #[test]
+    fn a_refused_cancel_of_an_order_that_lives_puts_it_back_to_work() {
+        let mut order = order(OrderState::PendingCancel);
+        order.request_id = ClOrdId(2);
+        let refused = OrderUpdate::CancelRejected { reason: 3, is_gone: false };
+        assert_eq!(order.apply(ClOrdId(2), refused), Outcome::Lives);
+        assert_eq!((order.state, order.request_id), (OrderState::Working, ClOrdId::NONE));
+    }
+
+    #[test]
+    fn an_unsent_cancel_of_an_order_in_doubt_leaves_it_in_doubt() {
+        let mut order = order(OrderState::InDoubt);
+        order.request_id = ClOrdId(2);
+        assert_eq!(order.apply(ClOrdId(2), OrderUpdate::Unsent), Outcome::Lives);
+        assert_eq!(order.state, OrderState::InDoubt);
+    }
+}

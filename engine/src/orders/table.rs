@@ -1,0 +1,437 @@
+//! Every order of ours that is or may be at a venue, found by ClOrdID(11) without hashing.
+//!
+//! Fed by the maker with its own requests and with the venue's words; feeds the diff (what works),
+//! the gate (what may still trade) and the hedger (what is under way). Maker thread. Capacity is
+//! fixed at start; nothing allocates after.
+//!
+//! An id's counter, masked, is its place in a direct-mapped table. Ids need not be dense, so a
+//! counter whose place is still taken by a live order is skipped: two live ids never share a place.
+
+use crate::event::{ClOrdId, InstrumentId, OrderEvent};
+use crate::orders::order::{Order, OrderState, Outcome, Purpose};
+use crate::units::{Lots, Nanos, Side, Ticks};
+
+/// Where an order stands in the table, valid while it lives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct OrderSlot(u32);
+
+/// What may still trade on each side of an instrument, worst case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OpenSize {
+    /// Over all buys.
+    pub buy: Lots,
+    /// Over all sells.
+    pub sell: Lots,
+}
+
+impl OpenSize {
+    /// One side.
+    pub fn on(&self, side: Side) -> Lots {
+        match side {
+            Side::Buy => self.buy,
+            Side::Sell => self.sell,
+        }
+    }
+
+    fn add(&mut self, side: Side, lots: i64) {
+        let sum = match side {
+            Side::Buy => &mut self.buy,
+            Side::Sell => &mut self.sell,
+        };
+        *sum = Lots(sum.0.saturating_add(lots));
+    }
+}
+
+/// What an order event turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// It concerned this order (as it stands after the event).
+    Order {
+        /// The order after the event; a copy, it may be gone from the table.
+        order: Order,
+        /// Where it stands, if it lives.
+        slot: OrderSlot,
+        /// What the event meant.
+        outcome: Outcome,
+    },
+    /// It names no order that we know to be alive.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct IdPlace {
+    id: ClOrdId,
+    slot: u32,
+}
+
+/// The table of live orders.
+#[derive(Clone, Debug)]
+pub struct OrderTable {
+    orders: Box<[Option<Order>]>,
+    free: Vec<u32>,
+    ids: Box<[IdPlace]>,
+    epoch: u32,
+    counter: u64,
+    open: Box<[OpenSize]>,
+}
+
+impl OrderTable {
+    /// Room for `orders_max` live orders over `instruments` instruments. `epoch` is the run's number,
+    /// greater than that of every earlier run: ids are never used twice.
+    pub fn new(orders_max: usize, instruments: usize, epoch: u32) -> OrderTable {
+        let orders_max = orders_max.clamp(1, 1 << 20);
+        // An order has at most two live ids; eight places an order make a skip rare.
+        let places = (orders_max * 8).next_power_of_two();
+        let slots = u32::try_from(orders_max).unwrap_or(1 << 20);
+        OrderTable {
+            orders: vec![None; orders_max].into(),
+            free: (0..slots).rev().collect(),
+            ids: vec![IdPlace::default(); places].into(),
+            epoch,
+            counter: 0,
+            open: vec![OpenSize::default(); instruments].into(),
+        }
+    }
+
+    /// How many orders live.
+    pub fn live(&self) -> usize {
+        self.orders.len() - self.free.len()
+    }
+
+    /// Is there room for another order?
+    pub fn has_room(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// What may still trade in an instrument, worst case over working, pending and in-doubt orders.
+    pub fn open(&self, instrument: InstrumentId) -> OpenSize {
+        self.open.get(usize::from(instrument.0)).copied().unwrap_or_default()
+    }
+
+    /// The order at a slot.
+    pub fn get(&self, slot: OrderSlot) -> Option<&Order> {
+        self.orders.get(slot.0 as usize)?.as_ref()
+    }
+
+    /// All live orders, in slot order.
+    pub fn iter(&self) -> impl Iterator<Item = (OrderSlot, &Order)> + '_ {
+        (0u32..).zip(self.orders.iter()).filter_map(|(n, o)| Some((OrderSlot(n), o.as_ref()?)))
+    }
+
+    fn place(&self, id: ClOrdId) -> usize {
+        let mask = self.ids.len() as u64 - 1;
+        usize::try_from(id.0 & mask).unwrap_or(0)
+    }
+
+    fn find(&self, id: ClOrdId) -> Option<OrderSlot> {
+        if id == ClOrdId::NONE {
+            return None;
+        }
+        let place = self.ids.get(self.place(id))?;
+        (place.id == id).then_some(OrderSlot(place.slot))
+    }
+
+    fn name(&mut self, slot: OrderSlot) -> ClOrdId {
+        // Bounded: at most two places an order are taken, of eight.
+        for _ in 0..self.ids.len() {
+            self.counter += 1;
+            let id = ClOrdId::new(self.epoch, self.counter);
+            let place = self.place(id);
+            if let Some(entry) = self.ids.get_mut(place)
+                && entry.id == ClOrdId::NONE
+            {
+                *entry = IdPlace { id, slot: slot.0 };
+                return id;
+            }
+        }
+        ClOrdId::NONE
+    }
+
+    fn unname(&mut self, id: ClOrdId) {
+        if id == ClOrdId::NONE {
+            return;
+        }
+        let place = self.place(id);
+        if let Some(entry) = self.ids.get_mut(place)
+            && entry.id == id
+        {
+            *entry = IdPlace::default();
+        }
+    }
+
+    fn count(&mut self, order: &Order, sign: i64) {
+        if let Some(open) = self.open.get_mut(usize::from(order.instrument.0)) {
+            open.add(order.side, sign * order.leaves_worst().0);
+        }
+    }
+
+    /// Changes the order at `slot` and keeps the sums right.
+    fn change<R>(&mut self, slot: OrderSlot, change: impl FnOnce(&mut Order) -> R) -> Option<R> {
+        let mut order = *self.get(slot)?;
+        self.count(&order, -1);
+        let result = change(&mut order);
+        self.count(&order, 1);
+        *self.orders.get_mut(slot.0 as usize)? = Some(order);
+        Some(result)
+    }
+
+    /// A new order, pending. `None` when the table is full.
+    pub fn insert(
+        &mut self,
+        now: Nanos,
+        instrument: InstrumentId,
+        side: Side,
+        purpose: Purpose,
+        price: Ticks,
+        size: Lots,
+    ) -> Option<(OrderSlot, ClOrdId)> {
+        let slot = OrderSlot(self.free.pop()?);
+        let cl_ord_id = self.name(slot);
+        let order = Order {
+            cl_ord_id,
+            request_id: ClOrdId::NONE,
+            instrument,
+            side,
+            purpose,
+            price,
+            size,
+            cum_qty: Lots(0),
+            replacement: None,
+            state: OrderState::PendingNew,
+            requested_at: now,
+        };
+        self.count(&order, 1);
+        *self.orders.get_mut(slot.0 as usize)? = Some(order);
+        Some((slot, cl_ord_id))
+    }
+
+    /// A replace of the order at `slot` is under way. Returns its ClOrdID(11).
+    pub fn request_replace(
+        &mut self,
+        now: Nanos,
+        slot: OrderSlot,
+        price: Ticks,
+        size: Lots,
+    ) -> Option<ClOrdId> {
+        self.get(slot)?;
+        let id = self.name(slot);
+        self.change(slot, |order| {
+            order.request_id = id;
+            order.replacement = Some((price, size));
+            order.state = OrderState::PendingReplace;
+            order.requested_at = now;
+            id
+        })
+    }
+
+    /// A cancel of the order at `slot` is under way. An order in doubt stays in doubt: only the
+    /// venue's word changes that. `None` while another request is under way: one at a time, so that
+    /// every answer means one thing.
+    pub fn request_cancel(&mut self, now: Nanos, slot: OrderSlot) -> Option<ClOrdId> {
+        let before = *self.get(slot)?;
+        match before.state {
+            OrderState::PendingReplace | OrderState::PendingCancel => return None,
+            OrderState::PendingNew | OrderState::Working | OrderState::InDoubt => {}
+        }
+        let id = self.name(slot);
+        // An expired request's late answer still finds the order by its OrigClOrdID(41).
+        self.unname(before.request_id);
+        self.change(slot, |order| {
+            order.request_id = id;
+            order.requested_at = now;
+            if before.state != OrderState::InDoubt {
+                order.state = OrderState::PendingCancel;
+            }
+            id
+        })
+    }
+
+    /// Marks every unanswered request older than `timeout_ns` as in doubt; returns how many.
+    pub fn expire_requests(&mut self, now: Nanos, timeout_ns: u64) -> u32 {
+        let mut expired = 0;
+        for order in self.orders.iter_mut().flatten() {
+            let is_waiting = match order.state {
+                OrderState::PendingNew | OrderState::PendingReplace | OrderState::PendingCancel => {
+                    true
+                }
+                OrderState::Working | OrderState::InDoubt => false,
+            };
+            if is_waiting && now.since(order.requested_at) > timeout_ns {
+                order.state = OrderState::InDoubt;
+                expired += 1;
+            }
+        }
+        expired
+    }
+
+    /// Applies the venue's word on one order. Session events go to [`OrderTable::doubt`].
+    pub fn apply(&mut self, event: &OrderEvent) -> Applied {
+        let named = event.cl_ord_id;
+        let found = self.find(named).or_else(|| self.find(event.orig_cl_ord_id));
+        let Some(slot) = found else { return Applied::Unknown };
+        let Some(before) = self.get(slot).copied() else { return Applied::Unknown };
+        let Some(outcome) = self.change(slot, |order| order.apply(named, event.update)) else {
+            return Applied::Unknown;
+        };
+        let Some(order) = self.get(slot).copied() else { return Applied::Unknown };
+        let is_gone = match outcome {
+            Outcome::Gone | Outcome::Filled { is_gone: true, .. } => true,
+            Outcome::Lives
+            | Outcome::Filled { is_gone: false, .. }
+            | Outcome::DuplicateFill
+            | Outcome::MissesFill => false,
+        };
+        if is_gone {
+            self.remove(slot, &order);
+        } else {
+            self.rename(slot, &before, &order);
+        }
+        Applied::Order { order, slot, outcome }
+    }
+
+    /// Ids that the order has shed lose their place; one that a late answer gave it gets one.
+    fn rename(&mut self, slot: OrderSlot, before: &Order, order: &Order) {
+        for id in [before.cl_ord_id, before.request_id] {
+            if id != order.cl_ord_id && id != order.request_id {
+                self.unname(id);
+            }
+        }
+        let place = self.place(order.cl_ord_id);
+        if let Some(entry) = self.ids.get_mut(place)
+            && entry.id == ClOrdId::NONE
+        {
+            *entry = IdPlace { id: order.cl_ord_id, slot: slot.0 };
+        }
+    }
+
+    fn remove(&mut self, slot: OrderSlot, order: &Order) {
+        self.count(order, -1);
+        self.unname(order.cl_ord_id);
+        self.unname(order.request_id);
+        if let Some(entry) = self.orders.get_mut(slot.0 as usize) {
+            *entry = None;
+            self.free.push(slot.0);
+        }
+    }
+
+    /// The session to the venue of these instruments broke: their orders are in doubt.
+    pub fn doubt(&mut self, is_concerned: impl Fn(InstrumentId) -> bool) {
+        for order in self.orders.iter_mut().flatten() {
+            if is_concerned(order.instrument) {
+                order.state = OrderState::InDoubt;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{OrderUpdate, VenueId};
+    use crate::units::Stamp;
+
+    const SPOT: InstrumentId = InstrumentId(0);
+
+    fn table() -> OrderTable {
+        OrderTable::new(4, 2, 7)
+    }
+
+    fn insert(table: &mut OrderTable, side: Side, size: i64) -> (OrderSlot, ClOrdId) {
+        let purpose = Purpose::Quote { level: 0 };
+        table.insert(Nanos(0), SPOT, side, purpose, Ticks(100), Lots(size)).unwrap()
+    }
+
+    fn event(id: ClOrdId, orig: ClOrdId, update: OrderUpdate) -> OrderEvent {
+        OrderEvent {
+            at: Nanos(1),
+            venue_at: Nanos(1),
+            stamp: Stamp(0),
+            msg_seq_num: 1,
+            cl_ord_id: id,
+            orig_cl_ord_id: orig,
+            update,
+            instrument: SPOT,
+            venue: VenueId(0),
+        }
+    }
+
+    #[test]
+    fn ids_are_never_used_twice_even_when_orders_come_and_go() {
+        let mut table = table();
+        let mut seen = std::collections::BTreeSet::new();
+        let (_, resting) = insert(&mut table, Side::Buy, 1);
+        seen.insert(resting);
+        for _ in 0..1_000 {
+            let (_, id) = insert(&mut table, Side::Sell, 1);
+            assert!(seen.insert(id), "{id:?} twice");
+            let rejected = event(id, ClOrdId::NONE, OrderUpdate::Rejected { reason: 0 });
+            assert!(matches!(table.apply(&rejected), Applied::Order { .. }));
+        }
+        let ack = event(resting, ClOrdId::NONE, OrderUpdate::New { leaves_qty: Lots(1) });
+        assert!(matches!(table.apply(&ack), Applied::Order { .. }), "the old order is still found");
+    }
+
+    #[test]
+    fn a_full_table_takes_no_order() {
+        let mut table = table();
+        for _ in 0..4 {
+            insert(&mut table, Side::Buy, 1);
+        }
+        assert!(!table.has_room());
+        let purpose = Purpose::Hedge;
+        assert!(table.insert(Nanos(0), SPOT, Side::Buy, purpose, Ticks(1), Lots(1)).is_none());
+    }
+
+    #[test]
+    fn open_size_counts_pending_and_in_doubt_orders_in_full() {
+        let mut table = table();
+        let (slot, id) = insert(&mut table, Side::Buy, 10);
+        insert(&mut table, Side::Sell, 3);
+        assert_eq!(table.open(SPOT), OpenSize { buy: Lots(10), sell: Lots(3) });
+        table.request_replace(Nanos(1), slot, Ticks(99), Lots(15)).unwrap();
+        assert_eq!(table.open(SPOT).buy, Lots(15));
+        table.doubt(|_| true);
+        assert_eq!(table.open(SPOT).buy, Lots(15));
+        table.apply(&event(id, ClOrdId::NONE, OrderUpdate::Canceled { cum_qty: Lots(0) }));
+        assert_eq!(table.open(SPOT), OpenSize { buy: Lots(0), sell: Lots(3) });
+    }
+
+    #[test]
+    fn a_replaced_order_answers_to_its_new_name_alone() {
+        let mut table = table();
+        let (slot, old) = insert(&mut table, Side::Buy, 10);
+        let new = table.request_replace(Nanos(1), slot, Ticks(99), Lots(10)).unwrap();
+        let replaced = OrderUpdate::Replaced { price: Ticks(99), leaves_qty: Lots(10) };
+        table.apply(&event(new, old, replaced));
+        assert_eq!(table.get(slot).unwrap().cl_ord_id, new);
+        let canceled = OrderUpdate::Canceled { cum_qty: Lots(0) };
+        assert_eq!(table.apply(&event(old, ClOrdId::NONE, canceled)), Applied::Unknown);
+        assert!(matches!(table.apply(&event(new, old, canceled)), Applied::Order { .. }));
+        assert_eq!(table.live(), 0);
+    }
+
+    #[test]
+    fn a_late_answer_to_an_expired_replace_still_finds_its_order() {
+        let mut table = table();
+        let (slot, old) = insert(&mut table, Side::Buy, 10);
+        table.apply(&event(old, ClOrdId::NONE, OrderUpdate::New { leaves_qty: Lots(10) }));
+        let replace = table.request_replace(Nanos(1), slot, Ticks(99), Lots(10)).unwrap();
+        assert_eq!(table.expire_requests(Nanos(100), 50), 1);
+        let cancel = table.request_cancel(Nanos(100), slot).unwrap();
+        assert_eq!(table.get(slot).unwrap().state, OrderState::InDoubt);
+        let replaced = OrderUpdate::Replaced { price: Ticks(99), leaves_qty: Lots(10) };
+        table.apply(&event(replace, old, replaced));
+        assert_eq!(table.get(slot).unwrap().cl_ord_id, replace);
+        let canceled = OrderUpdate::Canceled { cum_qty: Lots(0) };
+        table.apply(&event(cancel, replace, canceled));
+        assert_eq!((table.live(), table.open(SPOT)), (0, OpenSize::default()));
+    }
+
+    #[test]
+    fn one_request_is_under_way_at_a_time() {
+        let mut table = table();
+        let (slot, _) = insert(&mut table, Side::Buy, 10);
+        assert!(table.request_cancel(Nanos(1), slot).is_some());
+        assert!(table.request_cancel(Nanos(2), slot).is_none());
+    }
+}
