@@ -79,6 +79,12 @@ pub enum Outcome {
     },
     /// A fill that is already in our CumQty(14).
     DuplicateFill,
+    /// An earlier fill was corrected or cancelled: the ledger must be put right by hand of its
+    /// ExecRefID(19).
+    Amended {
+        /// Nothing is left.
+        is_gone: bool,
+    },
     /// The order is said to be gone with more filled than we were told of: in doubt until the
     /// missing fill comes.
     MissesFill,
@@ -138,15 +144,23 @@ impl Order {
                 self.settle();
                 if leaves_qty.0 > 0 { Outcome::Lives } else { Outcome::Gone }
             }
-            OrderUpdate::Canceled { cum_qty } => {
-                if cum_qty > self.cum_qty {
-                    // What is missing counts as open until its fill comes.
-                    self.size = cum_qty;
-                    self.replacement = None;
-                    self.state = OrderState::InDoubt;
-                    return Outcome::MissesFill;
+            OrderUpdate::Restated { price, leaves_qty } => {
+                self.price = price;
+                self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
+                Outcome::Lives
+            }
+            OrderUpdate::Status { is_gone: false, .. } => {
+                if self.state == OrderState::InDoubt {
+                    self.settle();
                 }
-                Outcome::Gone
+                Outcome::Lives
+            }
+            OrderUpdate::Status { is_gone: true, cum_qty, .. }
+            | OrderUpdate::Canceled { cum_qty } => self.end(cum_qty),
+            OrderUpdate::TradeCorrected { cum_qty, leaves_qty, .. }
+            | OrderUpdate::TradeCanceled { cum_qty, leaves_qty, .. } => {
+                self.cum_qty = cum_qty;
+                Outcome::Amended { is_gone: leaves_qty.0 <= 0 }
             }
             OrderUpdate::Rejected { .. } => Outcome::Gone,
             OrderUpdate::CancelRejected { is_gone: true, .. } => Outcome::Gone,
@@ -185,6 +199,18 @@ impl Order {
         self.state = OrderState::Working;
         self.request_id = ClOrdId::NONE;
         self.replacement = None;
+    }
+
+    /// The venue says that the order is gone with `cum_qty` filled.
+    fn end(&mut self, cum_qty: Lots) -> Outcome {
+        if cum_qty <= self.cum_qty {
+            return Outcome::Gone;
+        }
+        // What is missing counts as open until its fill comes.
+        self.size = cum_qty;
+        self.replacement = None;
+        self.state = OrderState::InDoubt;
+        Outcome::MissesFill
     }
 
     fn fill(&mut self, last_qty: Lots, cum_qty: Lots, leaves_qty: Lots) -> Outcome {

@@ -275,9 +275,12 @@ impl OrderTable {
         };
         let Some(order) = self.get(slot).copied() else { return Applied::Unknown };
         let is_gone = match outcome {
-            Outcome::Gone | Outcome::Filled { is_gone: true, .. } => true,
+            Outcome::Gone
+            | Outcome::Filled { is_gone: true, .. }
+            | Outcome::Amended { is_gone: true } => true,
             Outcome::Lives
             | Outcome::Filled { is_gone: false, .. }
+            | Outcome::Amended { is_gone: false }
             | Outcome::DuplicateFill
             | Outcome::MissesFill => false,
         };
