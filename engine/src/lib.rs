@@ -24,3 +24,6 @@ pub mod units;
 pub mod estimate;
 pub mod market;
 pub mod orders;
+
+// Off the hot path: what is fitted in floating point and handed over quantised.
+pub mod calibration;

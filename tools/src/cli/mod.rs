@@ -1,5 +1,7 @@
 //! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
 
+mod greeks;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -13,6 +15,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Values options: one JSON case a line on standard input, one answer a line.
+    Greeks,
     /// Says what this build is.
     Version,
 }
@@ -30,6 +34,7 @@ pub enum Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
+        Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())
