@@ -14,11 +14,20 @@
     )
 )]
 
-// What is counted, what is traded, what travels.
-pub mod event;
-pub mod instrument;
-pub mod pnl;
+// What is counted, what is traded, what travels, what time it is.
 pub mod units;
+pub mod instrument;
+pub mod event;
+pub mod clock;
+
+// The lock-free core and its runners.
+pub mod ring;
+pub mod pin;
+pub mod stage;
+pub mod pipeline;
+pub mod latency;
+
+pub mod pnl;
 
 // The way of a market event: believed, valued, quoted, ordered.
 pub mod estimate;
