@@ -3,3 +3,5 @@
 pub mod cli;
 /// A seeded generator, the same on every host.
 pub mod random;
+/// Recorded markets as streams of market events.
+pub mod recording;

@@ -1,0 +1,214 @@
+//! Recorded markets: files of venues' own messages, merged by the time at which they were received
+//! and turned into the engine's market events.
+//!
+//! Fed by files (`lines.rs` reads them, `binance.rs` decodes them, `depth.rs` keeps each book whole,
+//! `merge.rs` puts the files in order); feeds the simulated venue and the backtest through [`Tape`].
+//! Any one thread. Deliberately absent: matching, and any price that was rounded.
+
+pub mod binance;
+pub mod depth;
+pub mod lines;
+pub mod merge;
+
+use ballast_engine::event::{InstrumentId, MarketEvent};
+use ballast_engine::units::Nanos;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A market that plays: recorded or synthetic. Events come in order of [`MarketEvent::at`].
+pub trait Tape {
+    /// The next event, `None` at the end. After an error the tape is over.
+    fn next(&mut self) -> Result<Option<MarketEvent>, TapeError>;
+    /// When the next event is due, without taking it; `None` at the end.
+    fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError>;
+    /// What was read and what was left out so far.
+    fn counters(&self) -> TapeCounters;
+}
+
+/// What a tape read and what it left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TapeCounters {
+    /// Lines read (a synthetic market: messages made).
+    pub rows: u64,
+    /// Market events given out.
+    pub events: u64,
+    /// Breaks in a venue's sequence; each is one Gap event.
+    pub gaps: u64,
+    /// Snapshots that a book was built from.
+    pub snapshots: u64,
+    /// Snapshots older than the book that stands.
+    pub snapshots_old: u64,
+    /// Depth messages that the snapshot already holds.
+    pub depth_old: u64,
+    /// Messages of an instrument that had no book yet.
+    pub before_snapshot: u64,
+    /// Best prices not newer than the depth stream (or not wanted).
+    pub book_tickers_skipped: u64,
+    /// Trades outside the book (insurance fund, ADL) or of size 0.
+    pub trades_skipped: u64,
+    /// Known streams that carry no book and no trade, and subscription answers.
+    pub other_streams: u64,
+    /// Prices and sizes that are not whole ticks or lots. Their levels or trades are missing.
+    pub off_grid: u64,
+    /// Lines received before the line in front of them; they count as received with it.
+    pub time_went_back: u64,
+}
+
+/// One recorded file of one instrument.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TapeFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose market it holds. Several files of one instrument: in order of their days.
+    pub instrument: InstrumentId,
+    /// The symbol inside the file (BTCUSDT), which need not be the Symbol(55) of the config.
+    pub symbol: String,
+    /// Which rule numbers its depth messages.
+    pub numbering: Numbering,
+}
+
+/// How a venue numbers its depth messages, so that a missing one is noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Numbering {
+    /// Binance spot: `U` is the previous message's `u` + 1.
+    Spot,
+    /// Binance futures: `pu` is the previous message's `u`.
+    Futures,
+}
+
+/// Why a tape cannot go on. Each names the place and says what to do.
+#[derive(Debug, Error)]
+pub enum TapeError {
+    /// The file cannot be opened or read.
+    #[error("{file}: {source}; check the path and its rights")]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// No recorded file where one was looked for.
+    #[error("{folder}: no recording of {symbol} (a file named {symbol}_*.gz, in small letters)")]
+    NotFound {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// Of what.
+        symbol: String,
+    },
+    /// Not gzip, or damaged inside.
+    #[error("{file}: line {line}: the gzip data is damaged ({why}); fetch the file again")]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// The line being read.
+        line: u64,
+        /// What the decompressor says.
+        why: String,
+    },
+    /// The gzip data stops before its end.
+    #[error("{file}: truncated after line {line}: the gzip data stops short; fetch the file again")]
+    Truncated {
+        /// Which file.
+        file: PathBuf,
+        /// The last whole line.
+        line: u64,
+    },
+    /// Nothing in it.
+    #[error("{file}: empty; a recording has at least a snapshot, fetch it again or leave it out")]
+    Empty {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// A line that is not `<ns> <json>` of a form that is known.
+    #[error("{file}: line {line}: {why}; expected `<receive time, ns> <the venue's JSON>`")]
+    Malformed {
+        /// Which file.
+        file: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A stream that this reader does not know: left out in silence it could be missed.
+    #[error(
+        "{file}: line {line}: stream {stream:?} is unknown; known are @depth, @bookTicker and @trade \
+         (and @aggTrade, @markPrice, @forceOrder, which are skipped)"
+    )]
+    UnknownStream {
+        /// Which file.
+        file: PathBuf,
+        /// Which line.
+        line: u64,
+        /// Its name.
+        stream: String,
+    },
+    /// Another instrument's messages.
+    #[error("{file}: line {line}: symbol {found:?}, but this file was given for {wanted:?}")]
+    WrongSymbol {
+        /// Which file.
+        file: PathBuf,
+        /// Which line.
+        line: u64,
+        /// The symbol in the line.
+        found: String,
+        /// The symbol that was asked for.
+        wanted: String,
+    },
+    /// Too many prices or sizes are no whole ticks or lots: the config's grid is not this market's.
+    #[error(
+        "{file}: line {line}: {off_grid} of {seen} prices and sizes are off the grid (such as {text:?}); \
+         the instrument's tick {tick} or lot {lot} is not the recording's"
+    )]
+    WrongGrid {
+        /// Which file.
+        file: PathBuf,
+        /// Which line.
+        line: u64,
+        /// How many were off.
+        off_grid: u64,
+        /// Of how many.
+        seen: u64,
+        /// One of them.
+        text: String,
+        /// The tick that was configured.
+        tick: String,
+        /// The lot that was configured.
+        lot: String,
+    },
+    /// Increments without the book that they change.
+    #[error(
+        "{file}: no snapshot for its depth messages (looked through {messages}); \
+         give the file of the day before in front of it"
+    )]
+    NoSnapshot {
+        /// The last file of the instrument that was read.
+        file: PathBuf,
+        /// How many depth messages were kept back.
+        messages: usize,
+    },
+}
+
+/// The files of `symbol` in `folder`, by name, which for `btcusdt_20240808.gz` is by day.
+pub fn files_of(folder: &Path, symbol: &str) -> Result<Vec<PathBuf>, TapeError> {
+    let unreadable = |source| TapeError::Unreadable { file: folder.to_path_buf(), source };
+    let head = format!("{}_", symbol.to_ascii_lowercase());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase());
+        // btcusd_perp_… is not a day of btcusd: what follows the symbol is a date.
+        if name.is_some_and(|n| {
+            n.strip_prefix(&head).is_some_and(|rest| {
+                rest.ends_with(".gz") && rest.starts_with(|c: char| c.is_ascii_digit())
+            })
+        }) {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        let folder = folder.to_path_buf();
+        return Err(TapeError::NotFound { folder, symbol: symbol.to_ascii_lowercase() });
+    }
+    found.sort();
+    Ok(found)
+}
