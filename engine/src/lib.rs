@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod latency;
 
 pub mod pnl;
+pub mod journal;
 
 // The way of a market event: believed, valued, quoted, ordered.
 pub mod estimate;

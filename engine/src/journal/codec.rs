@@ -1,0 +1,155 @@
+//! The bytes of a record's fields: little-endian integers, a tag byte an enum, nothing between.
+//!
+//! Fed by `record`, which frames what is written here. Any thread. Each type's two directions come
+//! from one list, so that they cannot disagree, and a variant added to an event does not compile until
+//! it has a tag. Tags are never given a second meaning: a removed variant's tag stays unused. Absent:
+//! memory layout (nothing is transmuted), lengths and checksums (those are the frame's).
+
+use crate::event::{
+    ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
+    OrderIntent, OrderUpdate, TimeInForce, VenueId,
+};
+use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
+
+/// A value that can be written into a record and read back.
+pub trait Field: Sized {
+    /// Appends the value's bytes.
+    fn put(&self, to: &mut Vec<u8>);
+
+    /// Takes the value off the front; `None` where the bytes end early or mean nothing.
+    fn take(from: &mut &[u8]) -> Option<Self>;
+}
+
+/// Little-endian integers.
+macro_rules! integers {
+    ($($integer:ty),+) => {$(
+        impl Field for $integer {
+            fn put(&self, to: &mut Vec<u8>) {
+                to.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                let (bytes, rest) = from.split_first_chunk()?;
+                *from = rest;
+                Some(<$integer>::from_le_bytes(*bytes))
+            }
+        }
+    )+};
+}
+
+/// Types around one field.
+macro_rules! wrappers {
+    ($($wrapper:ident),+ $(,)?) => {$(
+        impl Field for $wrapper {
+            fn put(&self, to: &mut Vec<u8>) {
+                self.0.put(to);
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                Field::take(from).map($wrapper)
+            }
+        }
+    )+};
+}
+
+/// Structs, field by field in the order given.
+macro_rules! structs {
+    ($($name:ident { $($field:ident),+ $(,)? })+) => {$(
+        impl $crate::journal::codec::Field for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                $(self.$field.put(to);)+
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                $(let $field = $crate::journal::codec::Field::take(from)?;)+
+                Some($name { $($field),+ })
+            }
+        }
+    )+};
+}
+
+/// Enums: a tag byte, then the variant's fields in the order given.
+macro_rules! enums {
+    ($($name:ident { $($tag:literal = $variant:ident $({ $($field:ident),+ })? $(($inner:ident))?),+ $(,)? })+) => {$(
+        impl $crate::journal::codec::Field for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                match self {
+                    $($name::$variant $({ $($field),+ })? $(($inner))? => {
+                        to.push($tag);
+                        $($($field.put(to);)+)?
+                        $($inner.put(to);)?
+                    })+
+                }
+            }
+
+            fn take(from: &mut &[u8]) -> Option<Self> {
+                match <u8 as $crate::journal::codec::Field>::take(from)? {
+                    $($tag => {
+                        $($(let $field = $crate::journal::codec::Field::take(from)?;)+)?
+                        $(let $inner = $crate::journal::codec::Field::take(from)?;)?
+                        Some($name::$variant $({ $($field),+ })? $(($inner))?)
+                    })+
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+integers!(u8, u16, u32, u64, i64);
+
+wrappers!(Ticks, Lots, Nanos, Stamp, InstrumentId, VenueId, ClOrdId, ExecId);
+
+impl Field for bool {
+    fn put(&self, to: &mut Vec<u8>) {
+        u8::from(*self).put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        match u8::take(from)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
+structs! {
+    MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
+    OrderIntent {
+        cl_ord_id, orig_cl_ord_id, price, size, stamp, at, instrument, action, side, time_in_force,
+    }
+    OrderEvent {
+        at, venue_at, stamp, msg_seq_num, cl_ord_id, orig_cl_ord_id, update, instrument, venue,
+    }
+}
+
+enums! {
+    Side { 1 = Buy, 2 = Sell }
+    Liquidity { 1 = Maker, 2 = Taker }
+    TimeInForce { 1 = PostOnly, 2 = ImmediateOrCancel }
+    OrderAction { 1 = New, 2 = Replace, 3 = Cancel }
+    MarketUpdate {
+        1 = Level { side, price, size },
+        2 = Trade { aggressor, price, size },
+        3 = Reset,
+        4 = Gap,
+    }
+    OrderUpdate {
+        1 = SessionUp,
+        2 = SessionDown,
+        3 = Pending,
+        4 = New { leaves_qty },
+        5 = Fill { exec_id, side, last_px, last_qty, cum_qty, leaves_qty, liquidity },
+        6 = Replaced { price, leaves_qty },
+        7 = Restated { price, leaves_qty },
+        8 = Status { is_gone, cum_qty, leaves_qty },
+        9 = TradeCorrected { exec_id, ref_exec_id, last_px, last_qty, cum_qty, leaves_qty },
+        10 = TradeCanceled { exec_id, ref_exec_id, cum_qty, leaves_qty },
+        11 = Canceled { cum_qty },
+        12 = Rejected { reason },
+        13 = CancelRejected { reason, is_gone },
+        14 = MessageRejected { reason },
+        15 = Unsent,
+    }
+}

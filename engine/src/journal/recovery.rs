@@ -1,0 +1,99 @@
+//! What a journal still knows after a crash.
+//!
+//! Fed by the reader; feeds the start of the next run: the inputs are replayed through a maker, the
+//! message store re-delivers what came after the last order event, then the venue is asked. Cold.
+//! Absent: the replay itself (it needs a maker), repair of damage (damage refuses to recover).
+//!
+//! A torn tail is what a crash leaves and costs the records that were not yet written; a record
+//! damaged before the tail is not, and is an error.
+
+use super::fault::JournalFault;
+use super::header::Header;
+use super::reader::JournalReader;
+use super::record::{End, Record};
+use crate::event::{ClOrdId, VenueId};
+use crate::units::Nanos;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How a journal ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tail {
+    /// With its end record: the run ended in order.
+    Ended(End),
+    /// After a whole record, without an end record: the process died.
+    Unfinished,
+    /// Inside a record: the process or the power died while it was written.
+    Torn {
+        /// How many bytes are no whole record.
+        bytes: u64,
+    },
+}
+
+/// What the good part of a journal says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Survey {
+    /// Which run.
+    pub header: Header,
+    /// How many inputs were consumed.
+    pub inputs: u64,
+    /// How many intents were made.
+    pub intents: u64,
+    /// The maker's time at the last input.
+    pub last_now: Option<Nanos>,
+    /// The highest ClOrdID sent: the next run's ids must lie above it.
+    pub cl_ord_id_max: ClOrdId,
+    /// The last MsgSeqNum(34) that reached the maker, a venue: the store re-delivers from the next.
+    pub msg_seq_num_max: BTreeMap<VenueId, u64>,
+    /// Bytes up to the last good record.
+    pub good_bytes: u64,
+    /// How it ends.
+    pub tail: Tail,
+}
+
+impl Survey {
+    /// Reads a whole journal. A torn tail is an answer; damage before it is a fault.
+    pub fn of(path: &Path) -> Result<Survey, JournalFault> {
+        let mut reader = JournalReader::open(path)?;
+        let mut survey = Survey {
+            header: reader.header().clone(),
+            inputs: 0,
+            intents: 0,
+            last_now: None,
+            cl_ord_id_max: ClOrdId::NONE,
+            msg_seq_num_max: BTreeMap::new(),
+            good_bytes: reader.offset(),
+            tail: Tail::Unfinished,
+        };
+        while let Some(next) = reader.next() {
+            match next {
+                Ok(record) => survey.take(&record),
+                Err(JournalFault::Torn { bytes, .. }) => survey.tail = Tail::Torn { bytes },
+                Err(fault) => return Err(fault),
+            }
+            survey.good_bytes = reader.offset();
+        }
+        Ok(survey)
+    }
+
+    fn take(&mut self, record: &Record) {
+        match *record {
+            Record::Market { now, .. } => self.input(now),
+            Record::Order { now, event, .. } => {
+                self.input(now);
+                let last = self.msg_seq_num_max.entry(event.venue).or_default();
+                *last = (*last).max(event.msg_seq_num);
+            }
+            Record::Intent { intent, .. } => {
+                self.intents += 1;
+                self.cl_ord_id_max = self.cl_ord_id_max.max(intent.cl_ord_id);
+            }
+            Record::End(end) => self.tail = Tail::Ended(end),
+        }
+    }
+
+    fn input(&mut self, now: Nanos) {
+        self.inputs += 1;
+        self.last_now = Some(now);
+    }
+}
