@@ -10,3 +10,6 @@
         clippy::wildcard_enum_match_arm,
     )
 )]
+
+/// The codec: framing, decoding, encoding.
+pub mod fix;

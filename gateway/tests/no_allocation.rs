@@ -1,0 +1,99 @@
+//! What a user is promised: decoding, encoding and patching a message allocate nothing.
+
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use ballast_gateway::fix::decode::Decoder;
+use ballast_gateway::fix::encode::Encoder;
+use ballast_gateway::fix::frame::{Frame, frame};
+use ballast_gateway::fix::template::{OrderFields, OrderMessage, OrderShape, OrderTemplate};
+use ballast_gateway::fix::timestamp::Precision;
+use ballast_gateway::fix::{msg_type, tag};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts what this thread allocates, so that tests beside it do not disturb.
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are System's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are System's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
+
+fn allocations_of(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations_of(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
+
+#[test]
+fn framing_and_decoding_and_encoding_allocate_nothing() {
+    let mut decoder = Decoder::new(256);
+    let mut buffer = vec![0u8; 4096];
+    let (tick, lot) = ("0.01".parse().unwrap(), "0.00001".parse().unwrap());
+    let count = allocations_of(|| {
+        for n in 0..2_000u64 {
+            let mut encoder = Encoder::begin(&mut buffer, b"FIX.4.4", msg_type::EXECUTION_REPORT);
+            encoder.uint(tag::MSG_SEQ_NUM, n).str(tag::SENDER_COMP_ID, "VENUE");
+            encoder.timestamp(tag::SENDING_TIME, Nanos(n * 1_234_567_891), Precision::Millis);
+            encoder.decimal(tag::PRICE, 6_168_599, tick).bool(tag::POSS_DUP_FLAG, true);
+            encoder.data(tag::RAW_DATA_LENGTH, tag::RAW_DATA, b"a\x01b").int(tag::ORDER_QTY, -1);
+            encoder.uint(tag::NO_PARTY_IDS, 2);
+            encoder.str(tag::PARTY_ID, "x").str(tag::PARTY_ID, "y");
+            let len = encoder.finish().unwrap();
+            assert_eq!(frame(&buffer, 4096), Frame::Message { len });
+            let message = decoder.decode(&buffer[..len]).unwrap();
+            assert_eq!(message.msg_seq_num(), Ok(n));
+            assert_eq!(message.decimal(tag::PRICE).unwrap().count_of(tick), Ok(6_168_599));
+            assert_eq!(message.group(tag::NO_PARTY_IDS, tag::PARTY_ID).unwrap().count(), 2);
+        }
+    });
+    assert_eq!(count, 0);
+    let shape = OrderShape {
+        begin_string: b"FIX.4.4",
+        sender_comp_id: b"BALLAST",
+        target_comp_id: b"VENUE",
+        fixed: &[(tag::SYMBOL, b"BTCUSDT"), (tag::ORD_TYPE, b"2")],
+        tick,
+        lot,
+        precision: Precision::Millis,
+        len_max: 512,
+    };
+    let mut template = OrderTemplate::new(OrderMessage::Replace, &shape).unwrap();
+    let count = allocations_of(|| {
+        for n in 0..2_000u64 {
+            let order = OrderFields {
+                msg_seq_num: n,
+                sending_time: Nanos(n * 1_000_000_007),
+                cl_ord_id: b"7-42",
+                orig_cl_ord_id: b"7-41",
+                side: Side::Buy,
+                price: Ticks(6_168_599),
+                size: Lots(n as i64 + 1),
+                transact_time: Nanos(n),
+            };
+            assert!(template.encode(&order).is_ok());
+        }
+    });
+    assert_eq!(count, 0);
+}
