@@ -20,6 +20,9 @@ pub mod instrument;
 pub mod event;
 pub mod clock;
 
+// The fixed point that formulas are summed up in.
+pub mod fixed;
+
 // The lock-free core and its runners.
 pub mod ring;
 pub mod pin;
@@ -34,6 +37,7 @@ pub mod journal;
 pub mod estimate;
 pub mod market;
 pub mod orders;
+pub mod quote;
 
 // Off the hot path: what is fitted in floating point and handed over quantised.
 pub mod calibration;
