@@ -1,6 +1,8 @@
 //! What joins the engine and the gateway into a product: the live runner, the simulated venue, the
 //! readers of recordings, reports and the command line.
 pub mod cli;
+/// The simulated venue.
+pub mod venue;
 /// A seeded generator, the same on every host.
 pub mod random;
 /// Recorded markets as streams of market events.
