@@ -18,3 +18,4 @@ pub mod matching;
 pub mod order;
 pub mod playback;
 pub mod queue;
+pub mod synthetic;
