@@ -184,6 +184,14 @@ impl Instrument {
         self.value
     }
 
+    /// 1e-9 of the quote currency in one tick of price. Rounded down for a tick finer than 1e-9.
+    pub fn nano_quote_per_tick(&self) -> i64 {
+        match self.value {
+            ContractValue::Inverse { nano_quote_per_tick, .. } => nano_quote_per_tick,
+            ContractValue::Linear { .. } => nano_product(&[self.spec.tick]).unwrap_or(0),
+        }
+    }
+
     /// A decimal price as a count of ticks; an error off the grid.
     pub fn ticks(&self, price: Decimal) -> Result<Ticks, DecimalError> {
         price.count_of(self.spec.tick).map(Ticks)

@@ -15,29 +15,35 @@
 )]
 
 // What is counted, what is traded, what travels, what time it is.
-pub mod units;
-pub mod instrument;
-pub mod event;
 pub mod clock;
+pub mod event;
+pub mod instrument;
+pub mod units;
 
 // The fixed point that formulas are summed up in.
 pub mod fixed;
 
 // The lock-free core and its runners.
-pub mod ring;
-pub mod pin;
-pub mod stage;
-pub mod pipeline;
 pub mod latency;
+pub mod pin;
+pub mod pipeline;
+pub mod ring;
+pub mod stage;
 
-pub mod pnl;
-pub mod journal;
-
-// The way of a market event: believed, valued, quoted, ordered.
+// The way of a market event: believed, valued, quoted or hedged, ordered, gated.
 pub mod estimate;
+pub mod inventory;
 pub mod market;
 pub mod orders;
 pub mod quote;
+pub mod risk;
+
+// The account, and what is kept of it all.
+pub mod journal;
+pub mod pnl;
+
+// All of it as one value.
+pub mod maker;
 
 // Off the hot path: what is fitted in floating point and handed over quantised.
 pub mod calibration;

@@ -178,8 +178,7 @@ impl<T: Copy> Producer<T> {
 
     /// Whether the consumer is gone, so that nobody will ever read what is pushed.
     pub fn is_disconnected(&self) -> bool {
-        // Relaxed: nothing is read on the strength of it.
-        self.ring.is_consumer_gone.load(Ordering::Relaxed)
+        self.ring.is_consumer_gone.load(Ordering::Acquire)
     }
 }
 
@@ -229,7 +228,7 @@ impl<T> Drop for Producer<T> {
 
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        self.ring.is_consumer_gone.store(true, Ordering::Relaxed);
+        self.ring.is_consumer_gone.store(true, Ordering::Release);
     }
 }
 
@@ -354,8 +353,7 @@ impl<T: Copy> RecordProducer<T> {
 
     /// Whether the consumer is gone, so that nobody will ever read what is pushed.
     pub fn is_disconnected(&self) -> bool {
-        // Relaxed: nothing is read on the strength of it.
-        self.ring.is_consumer_gone.load(Ordering::Relaxed)
+        self.ring.is_consumer_gone.load(Ordering::Acquire)
     }
 }
 
@@ -432,7 +430,7 @@ impl<T> Drop for RecordProducer<T> {
 
 impl<T> Drop for RecordConsumer<T> {
     fn drop(&mut self) {
-        self.ring.is_consumer_gone.store(true, Ordering::Relaxed);
+        self.ring.is_consumer_gone.store(true, Ordering::Release);
     }
 }
 

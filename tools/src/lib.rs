@@ -1,8 +1,7 @@
 //! What joins the engine and the gateway into a product: the live runner, the simulated venue, the
 //! readers of recordings, reports and the command line.
 pub mod cli;
-/// The simulated venue.
-pub mod venue;
+pub mod config;
 /// A seeded generator, the same on every host.
 pub mod random;
 /// Recorded markets as streams of market events.

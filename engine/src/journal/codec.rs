@@ -9,6 +9,7 @@ use crate::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, TimeInForce, VenueId,
 };
+use crate::maker::input::Control;
 use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
 
 /// A value that can be written into a record and read back.
@@ -125,6 +126,7 @@ structs! {
 }
 
 enums! {
+    Control { 1 = Pause(instrument), 2 = Resume(instrument), 3 = Kill }
     Side { 1 = Buy, 2 = Sell }
     Liquidity { 1 = Maker, 2 = Taker }
     TimeInForce { 1 = PostOnly, 2 = ImmediateOrCancel }

@@ -8,6 +8,7 @@
 use super::codec::Field;
 use super::hash::Sha;
 use crate::event::{MarketEvent, OrderEvent, OrderIntent};
+use crate::maker::input::Control;
 use crate::units::Nanos;
 
 /// Bytes before a payload.
@@ -35,6 +36,22 @@ pub enum Record {
         now: Nanos,
         /// The input.
         event: OrderEvent,
+    },
+    /// The maker consumed an operator's order.
+    Control {
+        /// Its place among all inputs, from 0.
+        number: u64,
+        /// The maker's time at that step.
+        now: Nanos,
+        /// The input.
+        control: Control,
+    },
+    /// The maker's own timer fired.
+    Timer {
+        /// Its place among all inputs, from 0.
+        number: u64,
+        /// The maker's time at that step.
+        now: Nanos,
     },
     /// The maker decided.
     Intent {
@@ -78,6 +95,8 @@ impl Field for End {
 mod kind {
     pub const MARKET: u8 = 1;
     pub const ORDER: u8 = 2;
+    pub const CONTROL: u8 = 3;
+    pub const TIMER: u8 = 4;
     pub const INTENT: u8 = 16;
     pub const END: u8 = 255;
 }
@@ -164,6 +183,17 @@ impl Record {
                 event.put(to);
                 kind::ORDER
             }
+            Record::Control { number, now, control } => {
+                number.put(to);
+                now.put(to);
+                control.put(to);
+                kind::CONTROL
+            }
+            Record::Timer { number, now } => {
+                number.put(to);
+                now.put(to);
+                kind::TIMER
+            }
             Record::Intent { cause, intent } => {
                 cause.put(to);
                 intent.put(to);
@@ -185,6 +215,13 @@ impl Record {
             kind::ORDER => {
                 let (number, now) = (u64::take(from)?, Nanos::take(from)?);
                 Some(Record::Order { number, now, event: Field::take(from)? })
+            }
+            kind::CONTROL => {
+                let (number, now) = (u64::take(from)?, Nanos::take(from)?);
+                Some(Record::Control { number, now, control: Field::take(from)? })
+            }
+            kind::TIMER => {
+                Some(Record::Timer { number: u64::take(from)?, now: Nanos::take(from)? })
             }
             kind::INTENT => {
                 Some(Record::Intent { cause: u64::take(from)?, intent: Field::take(from)? })

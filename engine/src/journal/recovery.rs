@@ -78,7 +78,9 @@ impl Survey {
 
     fn take(&mut self, record: &Record) {
         match *record {
-            Record::Market { now, .. } => self.input(now),
+            Record::Market { now, .. }
+            | Record::Control { now, .. }
+            | Record::Timer { now, .. } => self.input(now),
             Record::Order { now, event, .. } => {
                 self.input(now);
                 let last = self.msg_seq_num_max.entry(event.venue).or_default();

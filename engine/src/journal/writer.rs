@@ -84,7 +84,10 @@ impl<S: Sink> JournalWriter<S> {
     pub fn append(&mut self, record: &Record) -> Result<(), JournalFault> {
         self.check()?;
         match record {
-            Record::Market { .. } | Record::Order { .. } => self.inputs += 1,
+            Record::Market { .. }
+            | Record::Order { .. }
+            | Record::Control { .. }
+            | Record::Timer { .. } => self.inputs += 1,
             Record::Intent { intent, .. } => self.hash.update(intent),
             Record::End(_) => {}
         }

@@ -5,70 +5,63 @@
 //! under way the answer is to wait.
 
 use crate::orders::order::{Order, OrderState};
-use crate::units::{Lots, Ticks};
+use crate::quote::ladder::Level;
+use crate::quote::requote::{Requote, Tolerance};
+use crate::units::{Lots, Side, Ticks};
 
-/// What the ladder wants at one level.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wanted {
-    /// Limit price.
-    pub price: Ticks,
-    /// Size that should be open.
-    pub size: Lots,
-}
-
-/// How far a working quote may be from the wanted one before a message is worth it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tolerance {
-    /// A price no further away than this stays.
-    pub price: Ticks,
-    /// Leaves of at least this many thousandths of the wanted size stay.
-    pub size_permille: i64,
-}
-
-/// The request to send for one level.
+/// The request to send for one rung.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Nothing to do, or nothing that can be done before an answer comes.
     None,
     /// A new order.
-    New(Wanted),
-    /// Move the working order; `size` is the new OrderQty(38), filled part included.
+    New(Level),
+    /// Move the working order.
     Replace {
         /// New price.
         price: Ticks,
-        /// New OrderQty(38).
+        /// New OrderQty(38), filled part included.
         size: Lots,
+        /// It stands closer to the market or is larger than wanted: money at risk.
+        is_retreat: bool,
     },
     /// Take it out.
     Cancel,
 }
 
 /// The request that takes `working` to `wanted`.
-pub fn request(working: Option<&Order>, wanted: Option<Wanted>, tolerance: Tolerance) -> Request {
+pub fn request(
+    working: Option<&Order>,
+    side: Side,
+    wanted: Option<Level>,
+    tolerance: Tolerance,
+) -> Request {
     let Some(order) = working else {
         return wanted.map_or(Request::None, Request::New);
     };
     match order.state {
-        OrderState::PendingReplace | OrderState::PendingCancel => return Request::None,
-        // An order in doubt is not replaced: a cancel asks the venue for its word. The maker's
-        // timer sends it; here one is enough.
-        OrderState::InDoubt => return Request::None,
+        // An order in doubt is not replaced: the maker's timer asks after it with a cancel.
+        OrderState::PendingReplace | OrderState::PendingCancel | OrderState::InDoubt => {
+            return Request::None;
+        }
         OrderState::PendingNew => {
             return if wanted.is_none() { Request::Cancel } else { Request::None };
         }
         OrderState::Working => {}
     }
     let Some(wanted) = wanted else { return Request::Cancel };
-    let price_gap = order.price.0.saturating_sub(wanted.price.0).saturating_abs();
-    let leaves = i128::from(order.leaves().0);
-    let enough = i128::from(wanted.size.0) * i128::from(tolerance.size_permille);
-    // Leaves above the wanted size are always brought down: size is a limit, not a wish.
-    let size_fits = leaves * 1000 >= enough && order.leaves() <= wanted.size;
-    if price_gap <= tolerance.price.0 && size_fits {
-        return Request::None;
+    let open = Level { price: order.price, size: order.leaves() };
+    match tolerance.compare(side, open, wanted) {
+        Requote::Keep => Request::None,
+        Requote::Shrink | Requote::Move => {
+            let is_closer = (wanted.price.0.saturating_sub(open.price.0)) * side.sign() < 0;
+            Request::Replace {
+                price: wanted.price,
+                size: Lots(order.cum_qty.0.saturating_add(wanted.size.0)),
+                is_retreat: is_closer || open.size > wanted.size,
+            }
+        }
     }
-    let size = Lots(order.cum_qty.0.saturating_add(wanted.size.0));
-    Request::Replace { price: wanted.price, size }
 }
 
 #[cfg(test)]
@@ -76,9 +69,9 @@ mod tests {
     use super::*;
     use crate::event::{ClOrdId, InstrumentId};
     use crate::orders::order::Purpose;
-    use crate::units::{Nanos, Side};
+    use crate::units::Nanos;
 
-    const TOLERANCE: Tolerance = Tolerance { price: Ticks(2), size_permille: 500 };
+    const TOLERANCE: Tolerance = Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 };
 
     fn working(state: OrderState, price: i64, size: i64, cum: i64) -> Order {
         Order {
@@ -96,51 +89,40 @@ mod tests {
         }
     }
 
-    fn wanted(price: i64, size: i64) -> Option<Wanted> {
-        Some(Wanted { price: Ticks(price), size: Lots(size) })
+    fn to(order: &Order, wanted: Option<(i64, i64)>) -> Request {
+        let wanted = wanted.map(|(price, size)| Level { price: Ticks(price), size: Lots(size) });
+        request(Some(order), order.side, wanted, TOLERANCE)
     }
 
     #[test]
     fn a_quote_within_tolerance_stays_and_one_tick_over_moves() {
         let order = working(OrderState::Working, 100, 10, 0);
-        assert_eq!(request(Some(&order), wanted(102, 10), TOLERANCE), Request::None);
-        assert_eq!(
-            request(Some(&order), wanted(103, 10), TOLERANCE),
-            Request::Replace { price: Ticks(103), size: Lots(10) }
-        );
+        assert_eq!(to(&order, Some((102, 10))), Request::None);
+        let advance = Request::Replace { price: Ticks(103), size: Lots(10), is_retreat: false };
+        assert_eq!(to(&order, Some((103, 10))), advance);
+        let retreat = Request::Replace { price: Ticks(99), size: Lots(10), is_retreat: true };
+        assert_eq!(to(&order, Some((99, 10))), retreat);
     }
 
     #[test]
     fn a_partly_filled_quote_is_topped_up_over_its_filled_part() {
         let order = working(OrderState::Working, 100, 10, 6);
-        assert_eq!(
-            request(Some(&order), wanted(100, 10), TOLERANCE),
-            Request::Replace { price: Ticks(100), size: Lots(16) }
-        );
-    }
-
-    #[test]
-    fn more_than_wanted_is_brought_down_whatever_the_tolerance() {
-        let order = working(OrderState::Working, 100, 10, 0);
-        assert_eq!(
-            request(Some(&order), wanted(100, 9), TOLERANCE),
-            Request::Replace { price: Ticks(100), size: Lots(9) }
-        );
+        let topped = Request::Replace { price: Ticks(100), size: Lots(16), is_retreat: false };
+        assert_eq!(to(&order, Some((100, 10))), topped);
     }
 
     #[test]
     fn while_an_answer_is_awaited_nothing_more_is_asked() {
         for state in [OrderState::PendingReplace, OrderState::PendingCancel, OrderState::InDoubt] {
             let order = working(state, 100, 10, 0);
-            assert_eq!(request(Some(&order), wanted(150, 10), TOLERANCE), Request::None);
-            assert_eq!(request(Some(&order), None, TOLERANCE), Request::None);
+            assert_eq!(to(&order, Some((150, 10))), Request::None);
+            assert_eq!(to(&order, None), Request::None);
         }
     }
 
     #[test]
     fn what_is_no_longer_wanted_is_cancelled_even_before_its_acknowledgement() {
-        let order = working(OrderState::PendingNew, 100, 10, 0);
-        assert_eq!(request(Some(&order), None, TOLERANCE), Request::Cancel);
-        assert_eq!(request(None, None, TOLERANCE), Request::None);
+        assert_eq!(to(&working(OrderState::PendingNew, 100, 10, 0), None), Request::Cancel);
+        assert_eq!(request(None, Side::Buy, None, TOLERANCE), Request::None);
     }
 }

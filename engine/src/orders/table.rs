@@ -113,9 +113,15 @@ impl OrderTable {
         self.orders.get(slot.0 as usize)?.as_ref()
     }
 
-    /// All live orders, in slot order.
-    pub fn iter(&self) -> impl Iterator<Item = (OrderSlot, &Order)> + '_ {
-        (0u32..).zip(self.orders.iter()).filter_map(|(n, o)| Some((OrderSlot(n), o.as_ref()?)))
+    /// How many orders there is room for: the places that [`OrderTable::at`] takes.
+    pub fn capacity(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// The live order at a place below [`OrderTable::capacity`], for walks in a fixed order.
+    pub fn at(&self, place: usize) -> Option<(OrderSlot, Order)> {
+        let order = self.orders.get(place).copied().flatten()?;
+        Some((OrderSlot(u32::try_from(place).ok()?), order))
     }
 
     fn place(&self, id: ClOrdId) -> usize {

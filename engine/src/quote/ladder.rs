@@ -10,20 +10,12 @@
 
 use super::HalfSpreads;
 use crate::fixed::Scaled;
+pub use crate::market::book::Level;
 use crate::units::{Decimal, FeeRate, Lots, Side, SubTicks, Ticks};
 use thiserror::Error;
 
 /// Most levels a side.
 pub const LEVELS_MAX: usize = 16;
-
-/// One price and the size there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Level {
-    /// The limit price.
-    pub price: Ticks,
-    /// The order size.
-    pub size: Lots,
-}
 
 /// The best prices of others. `None` where a side is empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

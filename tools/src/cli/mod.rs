@@ -1,7 +1,6 @@
 //! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
 
 mod greeks;
-mod model;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -18,8 +17,6 @@ struct Cli {
 enum Command {
     /// Values options: one JSON case a line on standard input, one answer a line.
     Greeks,
-    /// Answers what a quote model quotes: one JSON case a line on standard input, one answer a line.
-    Model,
     /// Says what this build is.
     Version,
 }
@@ -38,7 +35,6 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
-        Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -1,0 +1,225 @@
+//! When exposure is traded away, and on what: the band hedger.
+//!
+//! Fed by the maker with net exposure and the trusted hedge markets; feeds the gate with one
+//! immediate order. Maker thread. Inside the band the quotes bring the inventory home for nothing;
+//! beyond it the cheapest instrument takes it back to the inner edge. Deliberately absent: a second
+//! hedge while one is unanswered (the maker asks only then), and any order that could add exposure:
+//! sizes round toward nothing.
+
+use crate::event::InstrumentId;
+use crate::instrument::ContractValue;
+use crate::inventory::exposure::exposure_per_lot;
+use crate::market::book::{Book, Touch};
+use crate::pnl::valuation::HalfTicks;
+use crate::units::{Exposure, FeeRate, Lots, Side, Ticks};
+
+/// The no-trade band of an underlying.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Band {
+    /// No hedge while |net exposure| is within this.
+    pub outer: Exposure,
+    /// A hedge brings |net exposure| back to this; less than `outer`.
+    pub inner: Exposure,
+}
+
+/// One instrument that could hedge, with its trusted market.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// What a lot is worth.
+    pub contract: ContractValue,
+    /// Its book.
+    pub book: &'a Book,
+    /// Its touch, trusted.
+    pub touch: Touch,
+    /// What taking costs.
+    pub taker_fee: FeeRate,
+    /// How far beyond the touch the order may pay.
+    pub collar: Ticks,
+    /// Largest order.
+    pub order_size_max: Lots,
+}
+
+/// One immediate-or-cancel order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HedgeOrder {
+    /// On what.
+    pub instrument: InstrumentId,
+    /// Which way.
+    pub side: Side,
+    /// Worst price.
+    pub price: Ticks,
+    /// How much; never more than the excess, the visible depth or the largest order.
+    pub size: Lots,
+}
+
+/// Most levels of depth that are counted on.
+const DEPTH_LEVELS: usize = 16;
+
+/// How much exposure is beyond the band's inner edge, signed, once it is beyond the outer one.
+pub fn excess(net: Exposure, band: Band) -> Exposure {
+    let size = net.0.saturating_abs();
+    if size <= band.outer.0 {
+        return Exposure(0);
+    }
+    Exposure((size - band.inner.0) * net.0.signum())
+}
+
+/// The cheapest order that takes `excess` off, or `None` where no candidate can. Ties go to the
+/// earlier candidate.
+pub fn cheapest<'a>(
+    excess: Exposure,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+) -> Option<HedgeOrder> {
+    let side = match excess.0.signum() {
+        1 => Side::Sell,
+        -1 => Side::Buy,
+        _ => return None,
+    };
+    let mut best: Option<(i128, HedgeOrder)> = None;
+    for candidate in candidates {
+        let Some(order) = order(excess, side, &candidate) else { continue };
+        let cost = cost_ppb(&candidate);
+        if best.is_none_or(|(least, _)| cost < least) {
+            best = Some((cost, order));
+        }
+    }
+    best.map(|(_, order)| order)
+}
+
+/// Half the spread plus the taker fee, in 1e-9 of the value.
+fn cost_ppb(candidate: &Candidate<'_>) -> i128 {
+    let mid = i128::from(candidate.touch.mid_half_ticks()).abs().max(1);
+    let half_spread = i128::from(candidate.touch.spread().0) * 1_000_000_000 / mid;
+    half_spread + i128::from(candidate.taker_fee.0)
+}
+
+fn order(excess: Exposure, side: Side, candidate: &Candidate<'_>) -> Option<HedgeOrder> {
+    let touch = &candidate.touch;
+    let (taken, price) = match side {
+        Side::Buy => (Side::Sell, touch.ask.price.0.saturating_add(candidate.collar.0)),
+        Side::Sell => (Side::Buy, touch.bid.price.0.saturating_sub(candidate.collar.0)),
+    };
+    let price = Ticks(price);
+    // An inverse lot weighs `N/price`. At the worst price of a buy it weighs least and at the touch
+    // most: the touch keeps the order from passing the inner edge.
+    let best = match side {
+        Side::Buy => touch.ask.price,
+        Side::Sell => price,
+    };
+    let per_lot = exposure_per_lot(candidate.contract, HalfTicks::from_ticks(best))?;
+    let wanted = excess.0.saturating_abs().checked_div(per_lot.0)?;
+    let visible = candidate.book.size_within(taken, price, DEPTH_LEVELS);
+    let size = wanted.min(visible.0).min(candidate.order_size_max.0);
+    (size > 0).then_some(HedgeOrder {
+        instrument: candidate.instrument,
+        side,
+        price,
+        size: Lots(size),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::book::Level;
+    use proptest::prelude::*;
+
+    const BAND: Band = Band { outer: Exposure(100), inner: Exposure(40) };
+    const CONTRACT: ContractValue =
+        ContractValue::Linear { nano_per_tick_lot: 1, nano_underlying_per_lot: 10 };
+
+    fn book(bid: i64, ask: i64, size: i64) -> Book {
+        let mut book = Book::new(8);
+        book.set(Side::Buy, Ticks(bid), Lots(size));
+        book.set(Side::Sell, Ticks(ask), Lots(size));
+        book
+    }
+
+    fn candidate(id: u16, book: &Book, taker_fee: i64) -> Candidate<'_> {
+        Candidate {
+            instrument: InstrumentId(id),
+            contract: CONTRACT,
+            book,
+            touch: book.touch().unwrap(),
+            taker_fee: FeeRate(taker_fee),
+            collar: Ticks(5),
+            order_size_max: Lots(1_000),
+        }
+    }
+
+    #[test]
+    fn inside_the_band_there_is_nothing_to_hedge() {
+        assert_eq!(excess(Exposure(100), BAND), Exposure(0));
+        assert_eq!(excess(Exposure(-100), BAND), Exposure(0));
+        assert_eq!(excess(Exposure(101), BAND), Exposure(61));
+        assert_eq!(excess(Exposure(-101), BAND), Exposure(-61));
+    }
+
+    #[test]
+    fn the_cheaper_instrument_hedges() {
+        let (wide, tight) = (book(990, 1010, 50), book(999, 1001, 50));
+        let order =
+            cheapest(Exposure(65), [candidate(1, &wide, 0), candidate(2, &tight, 0)].into_iter());
+        let expected = HedgeOrder {
+            instrument: InstrumentId(2),
+            side: Side::Sell,
+            price: Ticks(994),
+            size: Lots(6),
+        };
+        assert_eq!(order, Some(expected));
+        // A fee of 1 % outweighs a spread of 2 %'s half less a tenth.
+        let order = cheapest(
+            Exposure(65),
+            [candidate(1, &wide, 0), candidate(2, &tight, 10_000_000)].into_iter(),
+        );
+        assert_eq!(order.map(|o| o.instrument), Some(InstrumentId(1)));
+    }
+
+    #[test]
+    fn no_more_is_asked_than_is_displayed_within_the_collar() {
+        let thin = book(999, 1001, 2);
+        let order = cheapest(Exposure(-65), [candidate(1, &thin, 0)].into_iter()).unwrap();
+        assert_eq!((order.side, order.price, order.size), (Side::Buy, Ticks(1006), Lots(2)));
+    }
+
+    #[test]
+    fn an_excess_below_one_lot_waits() {
+        let market = book(999, 1001, 50);
+        assert_eq!(cheapest(Exposure(9), [candidate(1, &market, 0)].into_iter()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_hedge_passes_the_inner_edge(net in -100_000i64..100_000, price in 100i64..100_000, inverse in any::<bool>()) {
+            let mut book = Book::new(4);
+            book.set(Side::Buy, Ticks(price), Lots(1_000_000));
+            book.set(Side::Sell, Ticks(price + 1), Lots(1_000_000));
+            let contract = if inverse {
+                ContractValue::Inverse { nano_quote_per_lot: 1_000, nano_quote_per_tick: 1_000_000_000 }
+            } else {
+                CONTRACT
+            };
+            let touch = Touch {
+                bid: Level { price: Ticks(price), size: Lots(1_000_000) },
+                ask: Level { price: Ticks(price + 1), size: Lots(1_000_000) },
+            };
+            let candidate = Candidate {
+                instrument: InstrumentId(0), contract, book: &book, touch,
+                taker_fee: FeeRate(0), collar: Ticks(5), order_size_max: Lots(1_000_000),
+            };
+            let excess = excess(Exposure(net), BAND);
+            if let Some(order) = cheapest(excess, [candidate].into_iter()) {
+                // Whatever price in its range it trades at, what is left keeps its sign.
+                for paid in [order.price.0, price, price + 1] {
+                    let per_lot = exposure_per_lot(contract, HalfTicks::from_ticks(Ticks(paid))).unwrap();
+                    let left = net.abs() - order.size.0 * per_lot.0;
+                    let rounding = order.size.0;
+                    prop_assert!(left >= BAND.inner.0 - rounding, "{left}");
+                }
+                prop_assert_eq!(order.side.sign(), -net.signum());
+            }
+        }
+    }
+}

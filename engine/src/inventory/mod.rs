@@ -1,0 +1,4 @@
+//! What we hold, what it exposes us to, and when to trade it away.
+
+pub mod exposure;
+pub mod hedge;

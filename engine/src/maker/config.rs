@@ -1,0 +1,234 @@
+//! Everything that a maker is built from, validated together.
+//!
+//! Fed by the product's TOML (tools) or a test; feeds [`Maker::new`](crate::maker::Maker::new).
+//! Plain values: nothing here is read from a file, a clock or the environment.
+
+use crate::estimate::fair_value::FairValue;
+use crate::estimate::volatility::Sigma;
+use crate::event::InstrumentId;
+use crate::instrument::{Currency, Instrument};
+use crate::inventory::hedge::Band;
+use crate::pnl::ledger::LedgerError;
+use crate::quote::requote::Tolerance;
+use crate::quote::{LadderShape, Quoter};
+use crate::risk::limits::{ExposureLimits, InstrumentLimits};
+use crate::risk::throttle::MessageRate;
+use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
+use thiserror::Error;
+
+/// How an instrument's volatility is estimated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VolatilitySettings {
+    /// Sampling interval.
+    pub interval_ns: u64,
+    /// A sample weighs 2^-this.
+    pub weight_shift: u32,
+    /// σ before the first sample, and its floor.
+    pub floor: Sigma,
+}
+
+/// How an instrument is quoted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QuoteSettings {
+    /// The model with its coefficients.
+    pub quoter: Quoter,
+    /// Levels, sizes, spacing, floor.
+    pub ladder: LadderShape,
+    /// What is quoted around.
+    pub fair_value: FairValue,
+    /// When a working quote is worth moving.
+    pub tolerance: Tolerance,
+    /// End of a finite horizon; models that roll ignore it.
+    pub horizon_end: Option<Nanos>,
+    /// How long a level rests after the venue refused an order there.
+    pub reject_holdoff_ns: u64,
+}
+
+/// What the maker does with one instrument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstrumentSettings {
+    /// Limits, all mandatory.
+    pub limits: InstrumentLimits,
+    /// Market data older than this is not believed.
+    pub stale_after_ns: u64,
+    /// Volatility estimate.
+    pub volatility: VolatilitySettings,
+    /// Quoted, or only watched and hedged with.
+    pub quote: Option<QuoteSettings>,
+    /// Position at the start.
+    pub opening: Lots,
+}
+
+/// How an underlying's exposure is hedged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HedgeSettings {
+    /// The no-trade band.
+    pub band: Band,
+    /// What may be used.
+    pub instruments: Vec<HedgeInstrument>,
+    /// After this many hedges in a row that traded nothing, everything of the underlying halts.
+    pub failures_max: u32,
+}
+
+/// One instrument to hedge with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HedgeInstrument {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// How far beyond the touch an order may pay.
+    pub collar: Ticks,
+}
+
+/// Limits and hedging of one underlying.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnderlyingSettings {
+    /// The exposure that is wanted; net delta is counted from it.
+    pub target: Exposure,
+    /// Limits around the target.
+    pub limits: ExposureLimits,
+    /// How to hedge; `None` for a maker that only quotes.
+    pub hedge: Option<HedgeSettings>,
+}
+
+/// A maker's whole config.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MakerConfig {
+    /// The instruments; `InstrumentId` is the place here.
+    pub instruments: Vec<Instrument>,
+    /// One a instrument.
+    pub settings: Vec<InstrumentSettings>,
+    /// One an underlying.
+    pub underlyings: Vec<UnderlyingSettings>,
+    /// Message budget, one a venue.
+    pub message_rates: Vec<MessageRate>,
+    /// What PnL is reported in.
+    pub reporting: Currency,
+    /// For every other settlement currency: the instrument whose mid converts it.
+    pub conversions: Vec<(Currency, InstrumentId)>,
+    /// Cash at the start.
+    pub opening_cash: Vec<(Currency, Notional)>,
+    /// Most orders alive at once.
+    pub orders_max: usize,
+    /// Most levels a side of a book.
+    pub book_levels_max: usize,
+    /// An answer that takes longer leaves the request in doubt.
+    pub ack_timeout_ns: u64,
+    /// After this many refusals in a row an instrument halts.
+    pub rejects_max: u32,
+    /// Distance of the maker's own timer.
+    pub timer_interval_ns: u64,
+    /// Number of this run, greater than that of every earlier one.
+    pub epoch: u32,
+}
+
+/// What is wrong with a config as a whole; single keys are refused where they are read.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ConfigError {
+    /// A table does not have one row for each.
+    #[error("{rows} rows of {table} for {expected} {of}; give one each")]
+    Rows {
+        /// Which table.
+        table: &'static str,
+        /// How many it has.
+        rows: usize,
+        /// How many it needs.
+        expected: usize,
+        /// Of what.
+        of: &'static str,
+    },
+    /// Something refers to an instrument that is not there.
+    #[error("{of} names instrument {index}, but there are only {instruments}")]
+    NoSuchInstrument {
+        /// What refers.
+        of: &'static str,
+        /// To which.
+        index: u16,
+        /// How many there are.
+        instruments: usize,
+    },
+    /// A number that must be greater than zero is not.
+    #[error("{key} must be greater than zero")]
+    NotPositive {
+        /// Which.
+        key: &'static str,
+    },
+    /// The hedging band is not inside the soft limit, or is empty.
+    #[error("the hedge band must satisfy 0 <= inner < outer <= soft limit")]
+    Band,
+    /// A settlement currency has no conversion to the reporting currency.
+    #[error("currency {0:?} is settled in but has no conversion into the reporting currency")]
+    NoConversion(Currency),
+    /// The ledger refused the opening.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl MakerConfig {
+    /// All faults of the config as a whole.
+    pub fn faults(&self) -> Vec<ConfigError> {
+        let mut faults = Vec::new();
+        self.table_faults(&mut faults);
+        self.reference_faults(&mut faults);
+        let positive = [
+            ("orders_max", self.orders_max > 0),
+            ("book_levels_max", self.book_levels_max > 0),
+            ("ack_timeout", self.ack_timeout_ns > 0),
+            ("rejects_max", self.rejects_max > 0),
+            ("timer_interval", self.timer_interval_ns > 0),
+        ];
+        faults.extend(
+            positive.iter().filter(|(_, ok)| !ok).map(|(key, _)| ConfigError::NotPositive { key }),
+        );
+        for underlying in &self.underlyings {
+            if let Some(hedge) = &underlying.hedge {
+                let band = hedge.band;
+                let is_inside = band.inner.0 >= 0
+                    && band.inner < band.outer
+                    && band.outer <= underlying.limits.soft();
+                if !is_inside {
+                    faults.push(ConfigError::Band);
+                }
+            }
+        }
+        for instrument in &self.instruments {
+            let currency = instrument.spec().settlement;
+            let is_known = currency == self.reporting
+                || self.conversions.iter().any(|(from, _)| *from == currency);
+            if !is_known && !faults.contains(&ConfigError::NoConversion(currency)) {
+                faults.push(ConfigError::NoConversion(currency));
+            }
+        }
+        faults
+    }
+
+    fn table_faults(&self, faults: &mut Vec<ConfigError>) {
+        let instruments = self.instruments.len();
+        let mut rows = |table, rows, expected, of| {
+            if rows < expected || (table == "settings" && rows != expected) {
+                faults.push(ConfigError::Rows { table, rows, expected, of });
+            }
+        };
+        rows("instruments", instruments, 1, "maker");
+        rows("settings", self.settings.len(), instruments, "instruments");
+        let specs = || self.instruments.iter().map(Instrument::spec);
+        let underlyings = specs().map(|s| usize::from(s.underlying.0) + 1).max().unwrap_or(0);
+        rows("underlyings", self.underlyings.len(), underlyings, "underlyings");
+        let venues = specs().map(|s| usize::from(s.venue.0) + 1).max().unwrap_or(0);
+        rows("message_rates", self.message_rates.len(), venues, "venues");
+    }
+
+    fn reference_faults(&self, faults: &mut Vec<ConfigError>) {
+        let hedges = self
+            .underlyings
+            .iter()
+            .filter_map(|u| u.hedge.as_ref())
+            .flat_map(|h| h.instruments.iter().map(|i| ("hedge", i.instrument)));
+        let conversions = self.conversions.iter().map(|(_, i)| ("conversion", *i));
+        for (of, id) in hedges.chain(conversions) {
+            if usize::from(id.0) >= self.instruments.len() {
+                let instruments = self.instruments.len();
+                faults.push(ConfigError::NoSuchInstrument { of, index: id.0, instruments });
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The venue's word on an order: into the table, the ledger and the exposure, then act on it.
+
+use super::{Maker, instrument_id};
+use crate::event::{InstrumentId, OrderEvent, OrderUpdate, VenueId};
+use crate::maker::intents::{Intents, Record};
+use crate::orders::order::{Order, Outcome, Purpose};
+use crate::orders::table::{Applied, OrderSlot};
+use crate::pnl::ledger::{BookedFill, Purpose as Booked};
+use crate::risk::state::Reason;
+
+impl Maker {
+    pub(super) fn on_order(&mut self, event: &OrderEvent, out: &mut Intents) {
+        match event.update {
+            OrderUpdate::SessionUp => self.on_session(event.venue, true, out),
+            OrderUpdate::SessionDown => self.on_session(event.venue, false, out),
+            OrderUpdate::Pending
+            | OrderUpdate::New { .. }
+            | OrderUpdate::Fill { .. }
+            | OrderUpdate::Replaced { .. }
+            | OrderUpdate::Restated { .. }
+            | OrderUpdate::Status { .. }
+            | OrderUpdate::TradeCorrected { .. }
+            | OrderUpdate::TradeCanceled { .. }
+            | OrderUpdate::Canceled { .. }
+            | OrderUpdate::Rejected { .. }
+            | OrderUpdate::CancelRejected { .. }
+            | OrderUpdate::MessageRejected { .. }
+            | OrderUpdate::Unsent => self.on_report(event, out),
+        }
+    }
+
+    fn on_session(&mut self, venue: VenueId, is_up: bool, out: &mut Intents) {
+        if let Some(session) = self.sessions_up.get_mut(usize::from(venue.0)) {
+            *session = is_up;
+        }
+        if !is_up {
+            let lines = &self.lines;
+            self.orders.doubt(|instrument| {
+                lines
+                    .get(usize::from(instrument.0))
+                    .is_some_and(|line| line.instrument.spec().venue == venue)
+            });
+        }
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            if self.line(id).is_some_and(|line| line.instrument.spec().venue == venue) {
+                self.requote(id, out);
+            }
+        }
+    }
+
+    fn on_report(&mut self, event: &OrderEvent, out: &mut Intents) {
+        self.count_refusal(event.update);
+        match self.orders.apply(event) {
+            Applied::Unknown => self.on_unknown(event, out),
+            Applied::Order { order, slot, outcome } => {
+                self.on_outcome(event, &order, slot, outcome, out);
+            }
+        }
+    }
+
+    fn count_refusal(&mut self, update: OrderUpdate) {
+        let counters = &mut self.counters;
+        let counter = match update {
+            OrderUpdate::Rejected { .. } => &mut counters.rejected,
+            OrderUpdate::CancelRejected { .. } => &mut counters.cancel_rejected,
+            OrderUpdate::MessageRejected { .. } => &mut counters.message_rejected,
+            OrderUpdate::Unsent => &mut counters.unsent,
+            OrderUpdate::SessionUp
+            | OrderUpdate::SessionDown
+            | OrderUpdate::Pending
+            | OrderUpdate::New { .. }
+            | OrderUpdate::Fill { .. }
+            | OrderUpdate::Replaced { .. }
+            | OrderUpdate::Restated { .. }
+            | OrderUpdate::Status { .. }
+            | OrderUpdate::TradeCorrected { .. }
+            | OrderUpdate::TradeCanceled { .. }
+            | OrderUpdate::Canceled { .. } => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// An order that we do not know: its fills are ours all the same, and nothing else goes on.
+    fn on_unknown(&mut self, event: &OrderEvent, out: &mut Intents) {
+        match event.update {
+            OrderUpdate::Fill { .. } => {
+                self.counters.unknown_orders = self.counters.unknown_orders.saturating_add(1);
+                self.book_fill(event, Purpose::Quote { level: 0 }, out);
+                self.halt(event.instrument, Reason::UnknownOrder, out);
+            }
+            OrderUpdate::TradeCorrected { .. } | OrderUpdate::TradeCanceled { .. } => {
+                self.counters.unknown_orders = self.counters.unknown_orders.saturating_add(1);
+                self.halt(event.instrument, Reason::Inconsistent, out);
+            }
+            // A refusal of a request whose order is gone: the fill or cancel that ended it came first.
+            OrderUpdate::SessionUp
+            | OrderUpdate::SessionDown
+            | OrderUpdate::Pending
+            | OrderUpdate::New { .. }
+            | OrderUpdate::Replaced { .. }
+            | OrderUpdate::Restated { .. }
+            | OrderUpdate::Status { .. }
+            | OrderUpdate::Canceled { .. }
+            | OrderUpdate::Rejected { .. }
+            | OrderUpdate::CancelRejected { .. }
+            | OrderUpdate::MessageRejected { .. }
+            | OrderUpdate::Unsent => {}
+        }
+    }
+
+    fn on_outcome(
+        &mut self,
+        event: &OrderEvent,
+        order: &Order,
+        slot: OrderSlot,
+        outcome: Outcome,
+        out: &mut Intents,
+    ) {
+        let instrument = order.instrument;
+        match outcome {
+            Outcome::Lives => {}
+            Outcome::DuplicateFill => {
+                self.counters.duplicate_fills = self.counters.duplicate_fills.saturating_add(1);
+            }
+            Outcome::Gone => self.on_gone(event, order, slot, out),
+            Outcome::Filled { is_gone, is_overfill, is_inconsistent } => {
+                self.book_fill(event, order.purpose, out);
+                if is_gone {
+                    self.on_gone(event, order, slot, out);
+                }
+                if is_overfill {
+                    self.halt(instrument, Reason::Overfill, out);
+                } else if is_inconsistent {
+                    self.halt(instrument, Reason::Inconsistent, out);
+                }
+            }
+            Outcome::Amended { is_gone } => {
+                if is_gone {
+                    self.on_gone(event, order, slot, out);
+                }
+                self.halt(instrument, Reason::Inconsistent, out);
+            }
+            Outcome::MissesFill => self.halt(instrument, Reason::Inconsistent, out),
+        }
+        self.requote(instrument, out);
+        if let Some(pool) = self.pool_of(instrument) {
+            self.hedge(pool, out);
+        }
+    }
+
+    /// The order left the table: its place is free, and what its end says is counted.
+    fn on_gone(&mut self, event: &OrderEvent, order: &Order, slot: OrderSlot, out: &mut Intents) {
+        let is_refusal = match event.update {
+            OrderUpdate::Rejected { .. } | OrderUpdate::MessageRejected { .. } => true,
+            OrderUpdate::SessionUp
+            | OrderUpdate::SessionDown
+            | OrderUpdate::Pending
+            | OrderUpdate::New { .. }
+            | OrderUpdate::Fill { .. }
+            | OrderUpdate::Replaced { .. }
+            | OrderUpdate::Restated { .. }
+            | OrderUpdate::Status { .. }
+            | OrderUpdate::TradeCorrected { .. }
+            | OrderUpdate::TradeCanceled { .. }
+            | OrderUpdate::Canceled { .. }
+            | OrderUpdate::CancelRejected { .. }
+            | OrderUpdate::Unsent => false,
+        };
+        match order.purpose {
+            Purpose::Quote { level } => {
+                self.free_rung(order, usize::from(level), slot, is_refusal);
+                self.count_rejects_in_row(order.instrument, is_refusal, out);
+            }
+            Purpose::Hedge => self.on_hedge_done(order, slot, out),
+        }
+    }
+
+    fn free_rung(&mut self, order: &Order, level: usize, slot: OrderSlot, is_refusal: bool) {
+        let now = self.now;
+        let Some(line) = self.line_mut(order.instrument) else { return };
+        let holdoff_ns = line.settings.quote.map_or(0, |quote| quote.reject_holdoff_ns);
+        if let Some(rung) = line.rung_mut(order.side, level)
+            && rung.order == Some(slot)
+        {
+            rung.order = None;
+            if is_refusal {
+                rung.rests_until = now.plus(holdoff_ns);
+            }
+        }
+    }
+
+    fn count_rejects_in_row(
+        &mut self,
+        instrument: InstrumentId,
+        is_refusal: bool,
+        out: &mut Intents,
+    ) {
+        let rejects_max = self.rejects_max;
+        let Some(line) = self.line_mut(instrument) else { return };
+        line.rejects_in_row = if is_refusal { line.rejects_in_row.saturating_add(1) } else { 0 };
+        if line.rejects_in_row >= rejects_max {
+            self.halt(instrument, Reason::Rejects, out);
+        }
+    }
+
+    /// Books a fill against the mid just before it, which is the account's last mark.
+    fn book_fill(&mut self, event: &OrderEvent, purpose: Purpose, out: &mut Intents) {
+        let OrderUpdate::Fill { side, last_px, last_qty, liquidity, .. } = event.update else {
+            return;
+        };
+        let fill = BookedFill {
+            instrument: event.instrument,
+            side,
+            price: last_px,
+            size: last_qty,
+            liquidity,
+            purpose: match purpose {
+                Purpose::Quote { .. } => Booked::Quote,
+                Purpose::Hedge => Booked::Hedge,
+            },
+            mid: None,
+        };
+        if self.ledger.on_fill(&fill).is_err() {
+            self.halt(event.instrument, Reason::Overflow, out);
+            return;
+        }
+        self.counters.fills = self.counters.fills.saturating_add(1);
+        out.record(Record::Fill {
+            at: self.now,
+            instrument: event.instrument,
+            side,
+            price: last_px,
+            size: last_qty,
+            purpose,
+            liquidity,
+        });
+        if let Some(pool) = self.pool_of(event.instrument) {
+            self.refresh_delta(pool);
+        }
+    }
+}

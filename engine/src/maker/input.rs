@@ -1,0 +1,27 @@
+//! What the maker consumes, in the order in which it consumes it: the truth that is journaled.
+
+use crate::event::{InstrumentId, MarketEvent, OrderEvent};
+
+/// One input of [`Maker::step`](crate::maker::Maker::step).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// The venue's word on an order, or a session's state.
+    Order(OrderEvent),
+    /// An operator's hand.
+    Control(Control),
+    /// The maker's own clock: timeouts and sampling happen here and nowhere else.
+    Timer,
+    /// A change of the market.
+    Market(MarketEvent),
+}
+
+/// What an operator orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Control {
+    /// Stop quoting this instrument until resumed.
+    Pause(InstrumentId),
+    /// Quote it again, also after a halt.
+    Resume(InstrumentId),
+    /// Cancel everything and send no new order, ever again in this run.
+    Kill,
+}

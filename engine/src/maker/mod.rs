@@ -1,0 +1,329 @@
+//! The market maker as a value: inputs in, intents out, nothing else.
+//!
+//! Fed by the feed (market), order entry (the venue's words), operators and its own timer, through
+//! [`Maker::step`]; feeds order entry through [`Intents`]. One thread, whichever runs it: live, in a
+//! backtest, in a simulation or in a replay the same inputs give the same intents to the byte.
+//! Deliberately absent: clocks, sockets, files, allocation after [`Maker::new`], floating point.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `config.rs` | what it is built from |
+//! | `input.rs`, `intents.rs` | what goes in, what comes out |
+//! | `market_data.rs` | a market event: book, trust, mark, conversion |
+//! | `execution.rs` | the venue's word: order, ledger, exposure |
+//! | `quoting.rs` | state, model, ladder, diff for one instrument |
+//! | `hedging.rs` | the band hedger of one underlying |
+//! | `request.rs` | the one way out: gate, order table, intent |
+//! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
+//! | `snapshot.rs` | how it stands, for reports |
+//! | `stage.rs` | the maker with its rings, on a runner |
+
+pub mod config;
+mod execution;
+mod hedging;
+pub mod input;
+pub mod intents;
+mod market_data;
+mod quoting;
+mod request;
+pub mod snapshot;
+pub mod stage;
+mod timer;
+
+#[cfg(test)]
+mod tests;
+
+use crate::estimate::volatility::Volatility;
+use crate::event::{InstrumentId, VenueId};
+use crate::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
+use crate::inventory::exposure::ExposureMap;
+use crate::market::book::{Book, Touch};
+use crate::market::trust::{Distrust, Trust};
+use crate::orders::table::{OrderSlot, OrderTable};
+use crate::pnl::ledger::Ledger;
+use crate::quote::ladder::LEVELS_MAX;
+use crate::risk::gate::BlockReason;
+use crate::risk::state::{Reason, State};
+use crate::risk::throttle::Throttle;
+use crate::units::{Exposure, Nanos, Side, Stamp};
+use config::{ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings};
+use input::{Control, Input};
+use intents::{Intents, Record};
+
+/// One rung of a ladder.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rung {
+    order: Option<OrderSlot>,
+    /// No new order here before this time: the venue refused the last one.
+    rests_until: Nanos,
+}
+
+/// Everything about one instrument.
+#[derive(Clone, Debug)]
+struct Line {
+    instrument: Instrument,
+    settings: InstrumentSettings,
+    book: Book,
+    trust: Trust,
+    volatility: Volatility,
+    state: State,
+    reason: Reason,
+    rungs: [[Rung; LEVELS_MAX]; 2],
+    rejects_in_row: u32,
+}
+
+impl Line {
+    fn touch(&self, now: Nanos) -> Result<Touch, Distrust> {
+        self.trust.check(now, &self.book)
+    }
+
+    fn contract(&self) -> ContractValue {
+        self.instrument.value()
+    }
+
+    fn is_spot(&self) -> bool {
+        self.instrument.spec().kind == InstrumentKind::Spot
+    }
+
+    fn rungs(&self, side: Side) -> &[Rung] {
+        let [buys, sells] = &self.rungs;
+        match side {
+            Side::Buy => buys,
+            Side::Sell => sells,
+        }
+    }
+
+    fn rung_mut(&mut self, side: Side, level: usize) -> Option<&mut Rung> {
+        let [buys, sells] = &mut self.rungs;
+        match side {
+            Side::Buy => buys.get_mut(level),
+            Side::Sell => sells.get_mut(level),
+        }
+    }
+}
+
+/// Everything about one underlying.
+#[derive(Clone, Debug)]
+struct Pool {
+    settings: UnderlyingSettings,
+    exposure: ExposureMap,
+    /// Net exposure from its target, as of the last fill.
+    delta: Exposure,
+    hedge: Option<OrderSlot>,
+    hedge_failures: u32,
+}
+
+/// How often what happened; the maker's part of every report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Inputs consumed.
+    pub inputs: u64,
+    /// Market events among them.
+    pub market_events: u64,
+    /// Intents emitted, by action: new, replace, cancel.
+    pub intents: [u64; 3],
+    /// Fills booked.
+    pub fills: u64,
+    /// New orders that the venue refused.
+    pub rejected: u64,
+    /// Replaces and cancels that the venue refused.
+    pub cancel_rejected: u64,
+    /// Of our messages, those that the venue could not take at all: Reject(3) and j.
+    pub message_rejected: u64,
+    /// Messages that order entry could not send.
+    pub unsent: u64,
+    /// Fills that were already booked.
+    pub duplicate_fills: u64,
+    /// Requests that were not answered in time.
+    pub expired_requests: u64,
+    /// Reports for orders that we do not know.
+    pub unknown_orders: u64,
+    /// Proposals that the gate blocked, in the order of [`BlockReason::ALL`].
+    pub blocked: [u64; BlockReason::COUNT],
+}
+
+/// The market maker.
+#[derive(Clone, Debug)]
+pub struct Maker {
+    now: Nanos,
+    /// Arrival of the input in hand, copied into the intents that it causes.
+    stamp: Stamp,
+    lines: Vec<Line>,
+    pools: Vec<Pool>,
+    throttles: Vec<Throttle>,
+    sessions_up: Vec<bool>,
+    conversions: Vec<(Currency, InstrumentId)>,
+    orders: OrderTable,
+    ledger: Ledger,
+    ack_timeout_ns: u64,
+    rejects_max: u32,
+    is_killed: bool,
+    counters: Counters,
+}
+
+impl Maker {
+    /// Builds a maker with everything allocated that it will ever need, or says all that is wrong
+    /// with the config.
+    pub fn new(config: &MakerConfig) -> Result<Maker, Vec<ConfigError>> {
+        let faults = config.faults();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let opening: Vec<_> = config.settings.iter().map(|s| s.opening).collect();
+        let ledger =
+            Ledger::new(&config.instruments, &opening, &config.opening_cash, config.reporting)
+                .map_err(|fault| vec![fault.into()])?;
+        let lines =
+            config.instruments.iter().zip(&config.settings).map(|(instrument, settings)| {
+                let volatility = &settings.volatility;
+                Line {
+                    instrument: instrument.clone(),
+                    settings: *settings,
+                    book: Book::new(config.book_levels_max),
+                    trust: Trust::new(settings.stale_after_ns),
+                    volatility: Volatility::new(
+                        volatility.interval_ns,
+                        volatility.weight_shift,
+                        volatility.floor,
+                    ),
+                    state: State::Paused,
+                    reason: Reason::SessionDown,
+                    rungs: [[Rung::default(); LEVELS_MAX]; 2],
+                    rejects_in_row: 0,
+                }
+            });
+        let pools = (0u8..).zip(&config.underlyings).map(|(n, settings)| Pool {
+            settings: settings.clone(),
+            exposure: ExposureMap::new(&config.instruments, crate::instrument::Underlying(n)),
+            delta: Exposure(0),
+            hedge: None,
+            hedge_failures: 0,
+        });
+        let mut maker = Maker {
+            now: Nanos(0),
+            stamp: Stamp(0),
+            lines: lines.collect(),
+            pools: pools.collect(),
+            throttles: config.message_rates.iter().map(|rate| Throttle::new(*rate)).collect(),
+            sessions_up: vec![false; config.message_rates.len()],
+            conversions: config.conversions.clone(),
+            orders: OrderTable::new(config.orders_max, config.instruments.len(), config.epoch),
+            ledger,
+            ack_timeout_ns: config.ack_timeout_ns,
+            rejects_max: config.rejects_max,
+            is_killed: false,
+            counters: Counters::default(),
+        };
+        for pool in 0..maker.pools.len() {
+            maker.refresh_delta(pool);
+        }
+        Ok(maker)
+    }
+
+    /// Most intents that one step can leave behind, for sizing [`Intents`] and the ring behind it.
+    pub fn intents_max(config: &MakerConfig) -> usize {
+        let quoted = config.settings.iter().filter(|s| s.quote.is_some()).count();
+        2 * LEVELS_MAX * quoted + config.underlyings.len() + config.orders_max
+    }
+
+    /// Consumes one input. `now` is the maker's time base and never runs backwards: an earlier
+    /// value counts as the latest one.
+    pub fn step(&mut self, now: Nanos, input: &Input, out: &mut Intents) {
+        self.now = self.now.max(now);
+        self.counters.inputs = self.counters.inputs.saturating_add(1);
+        match input {
+            Input::Order(event) => {
+                self.stamp = event.stamp;
+                self.on_order(event, out);
+            }
+            Input::Control(control) => {
+                self.stamp = Stamp(0);
+                self.on_control(*control, out);
+            }
+            Input::Timer => {
+                self.stamp = Stamp(0);
+                self.on_timer(out);
+            }
+            Input::Market(event) => {
+                self.stamp = event.stamp;
+                self.on_market(event, out);
+            }
+        }
+    }
+
+    fn on_control(&mut self, control: Control, out: &mut Intents) {
+        match control {
+            Control::Pause(instrument) => {
+                self.halt(instrument, Reason::Operator, out);
+            }
+            Control::Resume(instrument) => {
+                if !self.is_killed {
+                    if let Some(line) = self.line_mut(instrument) {
+                        line.rejects_in_row = 0;
+                    }
+                    self.enter(instrument, State::Paused, Reason::Normal, out);
+                    self.requote(instrument, out);
+                }
+            }
+            Control::Kill => {
+                self.is_killed = true;
+                for n in 0..self.lines.len() {
+                    self.halt(instrument_id(n), Reason::Killed, out);
+                }
+                self.cancel_everything(out);
+            }
+        }
+    }
+
+    fn line(&self, instrument: InstrumentId) -> Option<&Line> {
+        self.lines.get(usize::from(instrument.0))
+    }
+
+    fn line_mut(&mut self, instrument: InstrumentId) -> Option<&mut Line> {
+        self.lines.get_mut(usize::from(instrument.0))
+    }
+
+    fn pool_of(&self, instrument: InstrumentId) -> Option<usize> {
+        self.line(instrument).map(|line| usize::from(line.instrument.spec().underlying.0))
+    }
+
+    fn is_session_up(&self, venue: VenueId) -> bool {
+        self.sessions_up.get(usize::from(venue.0)).copied().unwrap_or(false)
+    }
+
+    /// Recomputes an underlying's net delta from the account.
+    fn refresh_delta(&mut self, pool: usize) {
+        let ledger = &self.ledger;
+        if let Some(pool) = self.pools.get_mut(pool) {
+            // What does not fit is beyond every limit.
+            let net = pool.exposure.net(ledger).unwrap_or(Exposure(i64::MAX));
+            pool.delta = Exposure(net.0.saturating_sub(pool.settings.target.0));
+        }
+    }
+
+    /// Changes an instrument's state and records it; nothing where it is so already.
+    fn enter(&mut self, instrument: InstrumentId, state: State, reason: Reason, out: &mut Intents) {
+        let at = self.now;
+        if let Some(line) = self.line_mut(instrument)
+            && (line.state, line.reason) != (state, reason)
+        {
+            line.state = state;
+            line.reason = reason;
+            out.record(Record::State { at, instrument, state, reason });
+        }
+    }
+
+    /// Halts an instrument and takes its quotes out. Only an operator brings it back.
+    fn halt(&mut self, instrument: InstrumentId, reason: Reason, out: &mut Intents) {
+        let is_halted = self.line(instrument).is_some_and(|line| line.state == State::Halted);
+        if !is_halted {
+            self.enter(instrument, State::Halted, reason, out);
+        }
+        self.pull_quotes(instrument, out);
+    }
+}
+
+/// The id of the instrument at a place; the config holds at most 65,536.
+fn instrument_id(place: usize) -> InstrumentId {
+    InstrumentId(u16::try_from(place).unwrap_or(u16::MAX))
+}

@@ -1,0 +1,183 @@
+//! One instrument's quotes: may it quote, what does the model want, and what message gets there.
+
+use super::{Line, Maker, Pool};
+use crate::event::{InstrumentId, TimeInForce};
+use crate::fixed::Scaled;
+use crate::inventory::exposure::exposure_per_lot;
+use crate::maker::intents::Intents;
+use crate::market::book::Touch;
+use crate::orders::diff::{self, Request};
+use crate::orders::order::Purpose;
+use crate::pnl::valuation::HalfTicks;
+use crate::quote;
+use crate::quote::ladder::{Caps, LEVELS_MAX, Ladder, Level};
+use crate::quote::requote::Tolerance;
+use crate::risk::state::{Reason, State};
+use crate::units::{Lots, Side};
+
+/// A side that a limit took out is quoted again when net delta has come back to this many eighths
+/// of that limit: coming back is stricter than leaving.
+const RETURN_EIGHTHS: i64 = 6;
+
+impl Maker {
+    /// Brings an instrument's state and quotes to where they should be now.
+    pub(super) fn requote(&mut self, instrument: InstrumentId, out: &mut Intents) {
+        let Some(line) = self.line(instrument) else { return };
+        let Some(settings) = line.settings.quote else { return };
+        let Some(pool) = self.pool_of(instrument).and_then(|pool| self.pools.get(pool)) else {
+            return;
+        };
+        let (state, reason, touch) = self.assess(line, pool);
+        let ladder = match touch {
+            Some(touch) if state < State::Paused => self.wanted(line, pool, state, touch),
+            Some(_) | None => Ladder::EMPTY,
+        };
+        let bid_rises = self.bid_rises(line, &ladder);
+        self.enter(instrument, state, reason, out);
+        // The side that retreats goes first, so that our own orders do not stand in the way.
+        let sides = if bid_rises { [Side::Sell, Side::Buy] } else { Side::BOTH };
+        for side in sides {
+            for level in 0..LEVELS_MAX {
+                let wanted = ladder.side(side).get(level).copied();
+                self.work_rung(instrument, side, level, wanted, settings.tolerance, out);
+            }
+        }
+    }
+
+    /// Takes every quote of an instrument out.
+    pub(super) fn pull_quotes(&mut self, instrument: InstrumentId, out: &mut Intents) {
+        let Some(settings) = self.line(instrument).and_then(|line| line.settings.quote) else {
+            return;
+        };
+        for side in Side::BOTH {
+            for level in 0..LEVELS_MAX {
+                self.work_rung(instrument, side, level, None, settings.tolerance, out);
+            }
+        }
+    }
+
+    /// What the instrument may do now, why, and the touch if the market is to be believed.
+    fn assess(&self, line: &Line, pool: &Pool) -> (State, Reason, Option<Touch>) {
+        if line.state == State::Halted || self.is_killed {
+            return (State::Halted, line.reason, None);
+        }
+        if !self.is_session_up(line.instrument.spec().venue) {
+            return (State::Paused, Reason::SessionDown, None);
+        }
+        let touch = match line.touch(self.now) {
+            Ok(touch) => touch,
+            Err(distrust) => return (State::Paused, Reason::Distrusted(distrust), None),
+        };
+        let limits = &pool.settings.limits;
+        let delta = pool.delta.0.saturating_abs();
+        let back_within = |limit: i64| limit.saturating_mul(RETURN_EIGHTHS) / 8;
+        let was_stopped = line.reason == Reason::Concentration;
+        let stop = if was_stopped { limits.soft().0 } else { limits.stop().0 };
+        if delta > stop {
+            return (State::Paused, Reason::Concentration, None);
+        }
+        let soft = match line.state {
+            State::Reducing => back_within(limits.soft().0),
+            State::Quoting | State::Paused | State::Halted => limits.soft().0,
+        };
+        if delta > soft {
+            return (State::Reducing, Reason::SoftLimit, Some(touch));
+        }
+        (State::Quoting, Reason::Normal, Some(touch))
+    }
+
+    /// The ladder that the model wants, within what limits and holdings leave room for.
+    fn wanted(&self, line: &Line, pool: &Pool, state: State, touch: Touch) -> Ladder {
+        let Some(settings) = &line.settings.quote else { return Ladder::EMPTY };
+        let mark = HalfTicks(touch.mid_half_ticks());
+        let Some(per_lot) = exposure_per_lot(line.contract(), Some(mark)) else {
+            return Ladder::EMPTY;
+        };
+        let inventory = Lots(pool.delta.0.checked_div(per_lot.0).unwrap_or(0));
+        let sigma = Scaled::new(i128::from(line.volatility.sigma().0), 32);
+        let time_left = settings
+            .horizon_end
+            .map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(self.now)));
+        let half = settings.quoter.half_spreads(inventory, sigma, time_left);
+        let fair = settings.fair_value.estimate(&touch);
+        let mut caps = self.caps(line, pool, per_lot.0);
+        if state == State::Reducing {
+            match pool.delta.0.signum() {
+                1 => caps.bid = Lots(0),
+                -1 => caps.ask = Lots(0),
+                _ => {}
+            }
+        }
+        let others = quote::Touch { bid: Some(touch.bid.price), ask: Some(touch.ask.price) };
+        settings.ladder.ladder(fair, half, others, caps)
+    }
+
+    /// How much each side may hold: the position limit, the hard exposure limit, and on spot what is
+    /// there to sell.
+    fn caps(&self, line: &Line, pool: &Pool, per_lot: i64) -> Caps {
+        let position = self.ledger.position(line.instrument.id()).unwrap_or(Lots(0)).0;
+        let position_max = line.settings.limits.position_max.0;
+        let hard = pool.settings.limits.hard().0;
+        let room = |exposure: i64| exposure.checked_div(per_lot).unwrap_or(0);
+        let bid =
+            position_max.saturating_sub(position).min(room(hard.saturating_sub(pool.delta.0)));
+        let ask =
+            position_max.saturating_add(position).min(room(hard.saturating_add(pool.delta.0)));
+        let ask = if line.is_spot() { ask.min(position) } else { ask };
+        Caps { bid: Lots(bid.max(0)), ask: Lots(ask.max(0)) }
+    }
+
+    fn bid_rises(&self, line: &Line, ladder: &Ladder) -> bool {
+        let working = line.rungs(Side::Buy).first().and_then(|rung| rung.order);
+        let working = working.and_then(|slot| self.orders.get(slot));
+        match (working, ladder.side(Side::Buy).first()) {
+            (Some(order), Some(wanted)) => wanted.price > order.price,
+            (Some(_), None) | (None, Some(_)) | (None, None) => false,
+        }
+    }
+
+    fn work_rung(
+        &mut self,
+        instrument: InstrumentId,
+        side: Side,
+        level: usize,
+        wanted: Option<Level>,
+        tolerance: Tolerance,
+        out: &mut Intents,
+    ) {
+        let now = self.now;
+        let Some(rung) = self.line(instrument).and_then(|line| line.rungs(side).get(level)) else {
+            return;
+        };
+        let slot = rung.order;
+        let is_resting = rung.rests_until > now;
+        let working = slot.and_then(|slot| self.orders.get(slot));
+        match (diff::request(working, side, wanted, tolerance), slot) {
+            (Request::None, _) => {}
+            (Request::New(_), _) if is_resting => {}
+            (Request::New(wanted), _) => {
+                let level_name = u8::try_from(level).unwrap_or(u8::MAX);
+                let purpose = Purpose::Quote { level: level_name };
+                let (price, size) = (wanted.price, wanted.size);
+                let post_only = TimeInForce::PostOnly;
+                let slot = self.send_new(instrument, side, purpose, price, size, post_only, out);
+                if let Some(line) = self.line_mut(instrument)
+                    && let Some(rung) = line.rung_mut(side, level)
+                {
+                    rung.order = slot;
+                }
+            }
+            (Request::Replace { price, size, is_retreat }, Some(slot)) => {
+                let went = self.send_replace(slot, price, size, out);
+                // A quote that should retreat and may not be moved is taken out.
+                if !went && is_retreat {
+                    self.send_cancel(slot, out);
+                }
+            }
+            (Request::Cancel, Some(slot)) => {
+                self.send_cancel(slot, out);
+            }
+            (Request::Replace { .. } | Request::Cancel, None) => {}
+        }
+    }
+}

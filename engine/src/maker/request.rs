@@ -1,0 +1,219 @@
+//! The one way out: gate, order table, intent. Nothing else in the maker makes an intent.
+
+use super::Maker;
+use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
+use crate::inventory::exposure::exposure_per_lot;
+use crate::maker::intents::{Intents, Record};
+use crate::orders::order::{Order, Purpose};
+use crate::orders::table::OrderSlot;
+use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
+use crate::units::{Exposure, Lots, Side, Ticks};
+
+impl Maker {
+    /// A new order, if the gate lets it pass.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an order has this many fields, each a type of its own"
+    )]
+    pub(super) fn send_new(
+        &mut self,
+        instrument: InstrumentId,
+        side: Side,
+        purpose: Purpose,
+        price: Ticks,
+        size: Lots,
+        time_in_force: TimeInForce,
+        out: &mut Intents,
+    ) -> Option<OrderSlot> {
+        let proposal = Proposal { instrument, side, price, size, added: size };
+        if !self.passes(&proposal, out) {
+            return None;
+        }
+        if !self.orders.has_room() {
+            self.block(instrument, BlockReason::TooManyOrders, out);
+            return None;
+        }
+        let (slot, cl_ord_id) =
+            self.orders.insert(self.now, instrument, side, purpose, price, size)?;
+        let intent = OrderIntent {
+            cl_ord_id,
+            orig_cl_ord_id: ClOrdId::NONE,
+            price,
+            size,
+            stamp: self.stamp,
+            at: self.now,
+            instrument,
+            action: OrderAction::New,
+            side,
+            time_in_force,
+        };
+        self.emit(intent, out);
+        Some(slot)
+    }
+
+    /// Moves a working order, if the gate lets it pass. Says whether it went.
+    pub(super) fn send_replace(
+        &mut self,
+        slot: OrderSlot,
+        price: Ticks,
+        size: Lots,
+        out: &mut Intents,
+    ) -> bool {
+        let Some(order) = self.orders.get(slot).copied() else { return false };
+        let leaves = size.0.saturating_sub(order.cum_qty.0);
+        let added = Lots(leaves.saturating_sub(order.leaves_worst().0).max(0));
+        let (instrument, side) = (order.instrument, order.side);
+        let proposal = Proposal { instrument, side, price, size: Lots(leaves), added };
+        if !self.passes(&proposal, out) {
+            return false;
+        }
+        let Some(id) = self.orders.request_replace(self.now, slot, price, size) else {
+            return false;
+        };
+        self.emit(self.request(&order, id, OrderAction::Replace, price, size), out);
+        true
+    }
+
+    /// Takes an order out, or asks after one in doubt. Only the message rate can stop it, and cancels
+    /// have a reserve there. Says whether it went.
+    pub(super) fn send_cancel(&mut self, slot: OrderSlot, out: &mut Intents) -> bool {
+        let Some(order) = self.orders.get(slot).copied() else { return false };
+        if !out.has_room() || !self.has_budget(order.instrument, true) {
+            return false;
+        }
+        let Some(id) = self.orders.request_cancel(self.now, slot) else { return false };
+        let intent = self.request(&order, id, OrderAction::Cancel, order.price, order.size);
+        self.emit(intent, out);
+        true
+    }
+
+    /// Cancels every order that no request is under way for. What the message rate holds back, the
+    /// next timer sends.
+    pub(super) fn cancel_everything(&mut self, out: &mut Intents) {
+        for n in 0..self.orders.capacity() {
+            if let Some((slot, _)) = self.orders.at(n) {
+                self.send_cancel(slot, out);
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        order: &Order,
+        cl_ord_id: ClOrdId,
+        action: OrderAction,
+        price: Ticks,
+        size: Lots,
+    ) -> OrderIntent {
+        OrderIntent {
+            cl_ord_id,
+            orig_cl_ord_id: order.cl_ord_id,
+            price,
+            size,
+            stamp: self.stamp,
+            at: self.now,
+            instrument: order.instrument,
+            action,
+            side: order.side,
+            time_in_force: match order.purpose {
+                Purpose::Quote { .. } => TimeInForce::PostOnly,
+                Purpose::Hedge => TimeInForce::ImmediateOrCancel,
+            },
+        }
+    }
+
+    fn emit(&mut self, intent: OrderIntent, out: &mut Intents) {
+        let place = match intent.action {
+            OrderAction::New => 0,
+            OrderAction::Replace => 1,
+            OrderAction::Cancel => 2,
+        };
+        if let Some(counter) = self.counters.intents.get_mut(place) {
+            *counter = counter.saturating_add(1);
+        }
+        let venue = self.line(intent.instrument).map(|line| line.instrument.spec().venue);
+        if let Some(venue) = venue
+            && let Some(throttle) = self.throttles.get_mut(usize::from(venue.0))
+        {
+            throttle.on_sent(self.now);
+        }
+        out.push(intent);
+    }
+
+    fn has_budget(&self, instrument: InstrumentId, is_cancel: bool) -> bool {
+        let venue = self.line(instrument).map(|line| line.instrument.spec().venue);
+        venue
+            .and_then(|venue| self.throttles.get(usize::from(venue.0)))
+            .is_some_and(|throttle| throttle.check(self.now, is_cancel) == Verdict::Pass)
+    }
+
+    fn passes(&mut self, proposal: &Proposal, out: &mut Intents) -> bool {
+        if self.is_killed || !out.has_room() {
+            return false;
+        }
+        if !self.has_budget(proposal.instrument, false) {
+            self.block(proposal.instrument, BlockReason::MessageRate, out);
+            return false;
+        }
+        match self.judge(proposal) {
+            Some(Verdict::Pass) => true,
+            Some(Verdict::Block(reason)) => {
+                self.block(proposal.instrument, reason, out);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// `None` for an instrument that is not in the config.
+    fn judge(&self, proposal: &Proposal) -> Option<Verdict> {
+        let line = self.line(proposal.instrument)?;
+        let pool = self.pools.get(self.pool_of(proposal.instrument)?)?;
+        let side = proposal.side;
+        let reference =
+            line.touch(self.now).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
+        let mark = |instrument| self.ledger.mark(instrument);
+        let open = pool.exposure.open(&self.orders, side, mark);
+        let worst = pool.delta.0.saturating_add(open.0.saturating_mul(side.sign()));
+        let Some(exposure_per_lot) =
+            exposure_per_lot(line.contract(), self.ledger.mark(proposal.instrument))
+        else {
+            return Some(Verdict::Block(BlockReason::Untrusted));
+        };
+        let facts = Facts {
+            limits: &line.settings.limits,
+            reference,
+            position: self.ledger.position(proposal.instrument)?,
+            open: self.orders.open(proposal.instrument),
+            is_spot: line.is_spot(),
+            exposure_per_lot,
+            exposure_worst: Exposure(worst),
+            exposure_limits: &pool.settings.limits,
+            own_opposite: self.own_best(proposal.instrument, side.opposite()),
+        };
+        Some(gate::check(proposal, &facts))
+    }
+
+    /// The best price that an order of our own may trade at on a side.
+    fn own_best(&self, instrument: InstrumentId, side: Side) -> Option<Ticks> {
+        let orders = self.line(instrument)?.rungs(side).iter().filter_map(|rung| rung.order);
+        let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
+        match side {
+            Side::Buy => prices.max(),
+            Side::Sell => prices.min(),
+        }
+    }
+
+    pub(super) fn block(
+        &mut self,
+        instrument: InstrumentId,
+        reason: BlockReason,
+        out: &mut Intents,
+    ) {
+        let place = BlockReason::ALL.iter().position(|r| *r == reason);
+        if let Some(counter) = place.and_then(|place| self.counters.blocked.get_mut(place)) {
+            *counter = counter.saturating_add(1);
+        }
+        out.record(Record::Blocked { at: self.now, instrument, reason });
+    }
+}

@@ -1,0 +1,112 @@
+//! How the maker stands: what reports, progress lines and operators read. Never an input.
+
+use super::{Counters, Maker};
+use crate::estimate::volatility::Sigma;
+use crate::event::{InstrumentId, VenueId};
+use crate::instrument::Instrument;
+use crate::market::book::{Book, Touch};
+use crate::market::trust::Distrust;
+use crate::orders::order::Purpose;
+use crate::pnl::attribution::Cause;
+use crate::pnl::ledger::Ledger;
+use crate::risk::state::{Reason, State};
+use crate::units::{Exposure, Lots, Nanos, Notional, Side, Ticks};
+
+/// One instrument at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstrumentSnapshot {
+    /// The touch, or why it is not to be believed.
+    pub touch: Result<Touch, Distrust>,
+    /// Our best working bid and ask.
+    pub quotes: [Option<Ticks>; 2],
+    /// Position.
+    pub position: Lots,
+    /// What may still trade.
+    pub open: [Lots; 2],
+    /// Volatility.
+    pub sigma: Sigma,
+    /// State.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// How often its book lost its sequence.
+    pub gaps_seen: u64,
+}
+
+impl Maker {
+    /// The latest time that it knows.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The account.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How many instruments there are.
+    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> + '_ {
+        self.lines.iter().map(|line| &line.instrument)
+    }
+
+    /// Where an instrument trades.
+    pub fn venue_of(&self, instrument: InstrumentId) -> Option<VenueId> {
+        self.line(instrument).map(|line| line.instrument.spec().venue)
+    }
+
+    /// An instrument's book.
+    pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
+        self.line(instrument).map(|line| &line.book)
+    }
+
+    /// How many orders are or may be at a venue.
+    pub fn live_orders(&self) -> usize {
+        self.orders.live()
+    }
+
+    /// Net delta of an underlying, from its target.
+    pub fn delta(&self, underlying: usize) -> Option<Exposure> {
+        self.pools.get(underlying).map(|pool| pool.delta)
+    }
+
+    /// PnL by cause and in total, in 1e-9 of the reporting currency; `None` where it does not fit.
+    pub fn pnl(&self) -> Option<([(Cause, Notional); Cause::COUNT], Notional)> {
+        Some((self.ledger.causes(), self.ledger.total()?))
+    }
+
+    /// Was a kill consumed?
+    pub fn is_killed(&self) -> bool {
+        self.is_killed
+    }
+
+    /// One instrument now.
+    pub fn snapshot(&self, instrument: InstrumentId) -> Option<InstrumentSnapshot> {
+        let line = self.line(instrument)?;
+        let open = self.orders.open(instrument);
+        let quote = |side: Side| {
+            let rungs = line.rungs(side).iter().filter_map(|rung| rung.order);
+            let orders = rungs.filter_map(|slot| self.orders.get(slot));
+            let quotes = orders.filter(|order| matches!(order.purpose, Purpose::Quote { .. }));
+            let prices = quotes.map(|order| order.price);
+            match side {
+                Side::Buy => prices.max(),
+                Side::Sell => prices.min(),
+            }
+        };
+        Some(InstrumentSnapshot {
+            touch: line.touch(self.now),
+            quotes: [quote(Side::Buy), quote(Side::Sell)],
+            position: self.ledger.position(instrument)?,
+            open: [open.buy, open.sell],
+            sigma: line.volatility.sigma(),
+            state: line.state,
+            reason: line.reason,
+            gaps_seen: line.trust.gaps_seen(),
+        })
+    }
+}

@@ -1,0 +1,343 @@
+//! The maker as a stage: rings in, one input at a time, rings out, everything journaled.
+//!
+//! Fed by order entry, operators, its own timer and the feeds, polled in that order so that a fill is
+//! never behind a tick; feeds order entry, the journal and telemetry. The maker's thread, hot: at most
+//! [`TURN_INPUTS`] inputs a turn. What a full ring does: while an intent ring or the journal's has no
+//! room for the worst step, **nothing is consumed** and the rings behind fill (market data resets,
+//! order events wait in the socket); telemetry drops and counts.
+
+use super::input::{Control, Input};
+use super::intents::{Intents, Record};
+use super::{Maker, instrument_id};
+use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent};
+use crate::journal::record::Record as Entry;
+use crate::latency::{Mark, Probe};
+use crate::maker::snapshot::InstrumentSnapshot;
+use crate::pnl::attribution::Cause;
+use crate::ring::{Consumer, Producer, RecordProducer};
+use crate::stage::{Stage, Turn};
+use crate::units::{Exposure, Nanos, Notional};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Most inputs a turn takes from one kind of ring.
+pub const TURN_INPUTS: usize = 64;
+
+/// What the maker's time is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeBase {
+    /// The runner's clock: live.
+    Clock,
+    /// The events' own: a recording or a simulation, at any speed.
+    Events,
+}
+
+/// How far the maker has come, for a simulated venue that must not run ahead of it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    consumed: AtomicU64,
+    intents: AtomicU64,
+}
+
+impl Progress {
+    /// Time of the last whole market message that was consumed, its intents handed over.
+    pub fn consumed(&self) -> Nanos {
+        Nanos(self.consumed.load(Ordering::Acquire))
+    }
+
+    /// How many intents were handed to order entry; read it after [`Progress::consumed`].
+    pub fn intents(&self) -> u64 {
+        self.intents.load(Ordering::Acquire)
+    }
+}
+
+/// What people are told, off the hot thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Telemetry {
+    /// Something happened.
+    Happened(Record),
+    /// How an instrument stands.
+    Instrument {
+        /// Maker's time.
+        at: Nanos,
+        /// Which.
+        instrument: InstrumentId,
+        /// How.
+        snapshot: InstrumentSnapshot,
+    },
+    /// Net delta of an underlying, from its target.
+    Delta {
+        /// Maker's time.
+        at: Nanos,
+        /// Which, by its place in the config.
+        underlying: u8,
+        /// How much.
+        delta: Exposure,
+    },
+    /// PnL so far by cause, in the reporting currency.
+    Pnl {
+        /// Maker's time.
+        at: Nanos,
+        /// By cause.
+        causes: [(Cause, Notional); Cause::COUNT],
+        /// Computed separately.
+        total: Notional,
+    },
+}
+
+/// The maker's ends of its rings.
+pub struct MakerLinks {
+    /// One an order session; each event names its venue.
+    pub orders: Vec<Consumer<OrderEvent>>,
+    /// Operators.
+    pub control: Consumer<Control>,
+    /// One a feed.
+    pub market: Vec<Consumer<MarketEvent>>,
+    /// One a venue, in the venues' order.
+    pub intents: Vec<Producer<OrderIntent>>,
+    /// Every input and intent.
+    pub journal: RecordProducer<Entry>,
+    /// Records and samples.
+    pub telemetry: RecordProducer<Telemetry>,
+}
+
+/// How the stage runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StageSettings {
+    /// What its time is.
+    pub time: TimeBase,
+    /// Distance of its timer.
+    pub timer_interval_ns: u64,
+    /// Distance of telemetry samples, in maker's time; 0 for none.
+    pub sample_interval_ns: u64,
+    /// Most intents of one step: [`Maker::intents_max`].
+    pub intents_max: usize,
+}
+
+/// The maker with its rings.
+pub struct MakerStage {
+    maker: Maker,
+    out: Intents,
+    links: MakerLinks,
+    settings: StageSettings,
+    progress: Arc<Progress>,
+    probe: Probe,
+    number: u64,
+    timer_at: Nanos,
+    sample_at: Nanos,
+    telemetry_dropped: u64,
+}
+
+impl MakerStage {
+    /// Joins a maker to its rings. `progress` is shared with a simulated venue, if there is one.
+    pub fn new(
+        maker: Maker,
+        links: MakerLinks,
+        settings: StageSettings,
+        probe: Probe,
+        progress: Arc<Progress>,
+    ) -> MakerStage {
+        MakerStage {
+            maker,
+            out: Intents::new(settings.intents_max, settings.intents_max.max(256)),
+            links,
+            settings,
+            progress,
+            probe,
+            number: 0,
+            timer_at: Nanos(0),
+            sample_at: Nanos(0),
+            telemetry_dropped: 0,
+        }
+    }
+
+    /// The maker, for what is reported at the end.
+    pub fn maker(&self) -> &Maker {
+        &self.maker
+    }
+
+    /// Inputs consumed.
+    pub fn inputs(&self) -> u64 {
+        self.number
+    }
+
+    /// Telemetry that found no room.
+    pub fn telemetry_dropped(&self) -> u64 {
+        self.telemetry_dropped.saturating_add(self.out.records_dropped())
+    }
+
+    /// Room for the worst step everywhere that may not drop.
+    fn has_room(&mut self) -> bool {
+        // A step's input, its intents, and a timer before it.
+        let entries = 2 * self.settings.intents_max + 2;
+        let intents_max = 2 * self.settings.intents_max;
+        self.links.journal.has_room(entries)
+            && self.links.intents.iter_mut().all(|ring| ring.has_room(intents_max))
+    }
+
+    /// One input, with the timers that are due before it.
+    fn consume(&mut self, now: Nanos, input: &Input) {
+        self.run_timer(now);
+        self.step(now, input);
+    }
+
+    /// At most one timer a call: after a silence of many intervals there is nothing that a second one
+    /// would do, and time must not pile up.
+    fn run_timer(&mut self, now: Nanos) {
+        if now < self.timer_at {
+            return;
+        }
+        // On the grid, so that the same events give the same timers whatever the turns.
+        let interval = self.settings.timer_interval_ns.max(1);
+        let due = Nanos(now.0 - now.0 % interval);
+        self.timer_at = due.plus(interval);
+        self.step(due, &Input::Timer);
+    }
+
+    fn step(&mut self, now: Nanos, input: &Input) {
+        let number = self.number;
+        self.number = self.number.saturating_add(1);
+        let entry = match *input {
+            Input::Order(event) => Entry::Order { number, now, event },
+            Input::Market(event) => Entry::Market { number, now, event },
+            Input::Control(control) => Entry::Control { number, now, control },
+            Input::Timer => Entry::Timer { number, now },
+        };
+        self.journal(entry);
+        self.maker.step(now, input, &mut self.out);
+        self.hand_over(number);
+    }
+
+    fn journal(&mut self, entry: Entry) {
+        let is_taken = self.links.journal.push(entry).is_ok();
+        debug_assert!(is_taken, "room was asked for before the step");
+    }
+
+    fn hand_over(&mut self, cause: u64) {
+        for n in 0..self.out.orders().len() {
+            let Some(&intent) = self.out.orders().get(n) else { continue };
+            self.journal(Entry::Intent { cause, intent });
+            let venue = self.maker.venue_of(intent.instrument);
+            let ring = venue.and_then(|v| self.links.intents.get_mut(usize::from(v.0)));
+            let is_taken = ring.is_some_and(|ring| ring.push(intent).is_ok());
+            debug_assert!(is_taken, "room was asked for before the step");
+            self.probe.mark(Mark::MakerOut, intent.stamp);
+        }
+        let sent = self.out.orders().len() as u64;
+        if sent > 0 {
+            self.progress.intents.fetch_add(sent, Ordering::Release);
+        }
+        for n in 0..self.out.records().len() {
+            if let Some(&record) = self.out.records().get(n) {
+                self.tell(Telemetry::Happened(record));
+            }
+        }
+        self.out.clear();
+    }
+
+    fn tell(&mut self, telemetry: Telemetry) {
+        if self.links.telemetry.push(telemetry).is_err() {
+            self.telemetry_dropped = self.telemetry_dropped.saturating_add(1);
+        }
+    }
+
+    fn sample(&mut self) {
+        let at = self.maker.now();
+        let interval = self.settings.sample_interval_ns;
+        if interval == 0 || at < self.sample_at {
+            return;
+        }
+        self.sample_at = at.plus(interval);
+        for n in 0..self.maker.lines.len() {
+            let instrument = instrument_id(n);
+            if let Some(snapshot) = self.maker.snapshot(instrument) {
+                self.tell(Telemetry::Instrument { at, instrument, snapshot });
+            }
+        }
+        for underlying in 0..u8::MAX {
+            let Some(delta) = self.maker.delta(usize::from(underlying)) else { break };
+            self.tell(Telemetry::Delta { at, underlying, delta });
+        }
+        if let Some((causes, total)) = self.maker.pnl() {
+            self.tell(Telemetry::Pnl { at, causes, total });
+        }
+    }
+
+    fn time_of(&self, clock: Nanos, event: Nanos) -> Nanos {
+        match self.settings.time {
+            TimeBase::Clock => clock,
+            TimeBase::Events => event.max(self.maker.now()),
+        }
+    }
+
+    fn take_orders(&mut self, clock: Nanos) -> bool {
+        let mut is_busy = false;
+        for n in 0..self.links.orders.len() {
+            for _ in 0..TURN_INPUTS {
+                if !self.has_room() {
+                    return is_busy;
+                }
+                let Some(event) = self.links.orders.get_mut(n).and_then(Consumer::pop) else {
+                    break;
+                };
+                let now = self.time_of(clock, event.at);
+                self.consume(now, &Input::Order(event));
+                is_busy = true;
+            }
+        }
+        is_busy
+    }
+
+    fn take_market(&mut self, clock: Nanos) -> bool {
+        let mut is_busy = false;
+        for n in 0..self.links.market.len() {
+            for _ in 0..TURN_INPUTS {
+                if !self.has_room() {
+                    return is_busy;
+                }
+                let Some(event) = self.links.market.get_mut(n).and_then(Consumer::pop) else {
+                    break;
+                };
+                self.probe.mark(Mark::MakerIn, event.stamp);
+                let now = self.time_of(clock, event.at);
+                self.consume(now, &Input::Market(event));
+                if event.last_in_message {
+                    self.progress.consumed.store(event.at.0, Ordering::Release);
+                }
+                is_busy = true;
+            }
+        }
+        is_busy
+    }
+}
+
+impl Stage for MakerStage {
+    fn name(&self) -> &'static str {
+        "maker"
+    }
+
+    fn turn(&mut self, now: Nanos) -> Turn {
+        let mut is_busy = self.take_orders(now);
+        if self.has_room()
+            && let Some(control) = self.links.control.pop()
+        {
+            let at = self.time_of(now, self.maker.now());
+            self.consume(at, &Input::Control(control));
+            is_busy = true;
+        }
+        if self.settings.time == TimeBase::Clock && self.has_room() {
+            self.run_timer(now);
+        }
+        is_busy |= self.take_market(now);
+        self.sample();
+        let is_over = !is_busy
+            && self.links.market.iter().all(Consumer::is_disconnected)
+            && self.links.orders.iter().all(Consumer::is_disconnected)
+            && self.links.control.is_disconnected();
+        match (is_busy, is_over) {
+            (true, _) => Turn::Busy,
+            (false, true) => Turn::Done,
+            (false, false) => Turn::Idle,
+        }
+    }
+}

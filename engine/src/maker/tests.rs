@@ -1,0 +1,438 @@
+//! What the maker promises, over whole sequences of inputs.
+
+use super::config::*;
+use super::input::{Control, Input};
+use super::intents::Intents;
+use super::*;
+use crate::calibration::{QuoteParameters, Real, quoter};
+use crate::estimate::fair_value::FairValue;
+use crate::estimate::volatility::Sigma;
+use crate::event::*;
+use crate::instrument::*;
+use crate::inventory::hedge::Band;
+use crate::quote::Model;
+use crate::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
+use crate::quote::requote::Tolerance;
+use crate::risk::collar::Collar;
+use crate::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
+use crate::risk::throttle::MessageRate;
+use crate::units::*;
+
+const SPOT: InstrumentId = InstrumentId(0);
+const PERP: InstrumentId = InstrumentId(1);
+const VENUE: VenueId = VenueId(0);
+
+fn instrument(id: u16, kind: InstrumentKind) -> Instrument {
+    let spec = InstrumentSpec {
+        symbol: format!("I{id}"),
+        venue: VENUE,
+        underlying: Underlying(0),
+        kind,
+        tick: "0.1".parse().unwrap(),
+        lot: "0.001".parse().unwrap(),
+        multiplier: "1".parse().unwrap(),
+        base: Currency(0),
+        quote: Currency(1),
+        settlement: Currency(1),
+        maker_fee: FeeRate(0),
+        taker_fee: FeeRate(450_000),
+    };
+    Instrument::new(InstrumentId(id), spec).unwrap()
+}
+
+fn quote_settings() -> QuoteSettings {
+    let parameters = QuoteParameters::new(Real::from(0.001), Real::from(1.0), Real::from(0.1));
+    let ladder = LadderShape::new(LadderConfig {
+        levels: 2,
+        sizes: SizeProfile::Equal(Lots(10)),
+        spacing: Spacing::Even(SubTicks::from_ticks(Ticks(10))),
+        size_min: Lots(1),
+        edge_min: SubTicks(0),
+        maker_fee: FeeRate(0),
+        is_post_only: true,
+    });
+    QuoteSettings {
+        quoter: quoter(Model::Glft, &parameters).unwrap(),
+        ladder: ladder.unwrap(),
+        fair_value: FairValue::Mid,
+        tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 },
+        horizon_end: None,
+        reject_holdoff_ns: 1_000,
+    }
+}
+
+fn settings(quote: Option<QuoteSettings>, opening: i64) -> InstrumentSettings {
+    InstrumentSettings {
+        limits: InstrumentLimits {
+            order_size_max: Lots(100),
+            order_value_max: ValueLimit::TickLots(100 * 700_000),
+            position_max: Lots(2_000),
+            collar: Collar { width: Ticks(2_000) },
+        },
+        stale_after_ns: 1_000_000_000,
+        volatility: VolatilitySettings {
+            interval_ns: 1_000_000_000,
+            weight_shift: 5,
+            floor: Sigma(10 << 32),
+        },
+        quote,
+        opening: Lots(opening),
+    }
+}
+
+pub(super) fn config() -> MakerConfig {
+    MakerConfig {
+        instruments: vec![
+            instrument(0, InstrumentKind::Spot),
+            instrument(1, InstrumentKind::LinearPerpetual),
+        ],
+        settings: vec![settings(Some(quote_settings()), 1_000), settings(None, -1_000)],
+        underlyings: vec![UnderlyingSettings {
+            target: Exposure(0),
+            limits: ExposureLimits::new(
+                Exposure(50_000_000),
+                Exposure(80_000_000),
+                Exposure(200_000_000),
+            )
+            .unwrap(),
+            hedge: Some(HedgeSettings {
+                band: Band { outer: Exposure(25_000_000), inner: Exposure(5_000_000) },
+                instruments: vec![HedgeInstrument { instrument: PERP, collar: Ticks(50) }],
+                failures_max: 3,
+            }),
+        }],
+        message_rates: vec![MessageRate { max: 100, window_ns: 1_000, cancel_reserve: 20 }],
+        reporting: Currency(1),
+        conversions: vec![],
+        opening_cash: vec![],
+        orders_max: 64,
+        book_levels_max: 16,
+        ack_timeout_ns: 1_000_000,
+        rejects_max: 3,
+        timer_interval_ns: 1_000_000,
+        epoch: 1,
+    }
+}
+
+/// A maker with hands: every call is one input, and its intents are what it answered.
+pub(super) struct Desk {
+    pub maker: Maker,
+    out: Intents,
+    pub now: u64,
+    seq: u64,
+    exec: u64,
+}
+
+impl Desk {
+    pub fn new() -> Desk {
+        let config = config();
+        let out = Intents::new(Maker::intents_max(&config), 64);
+        let maker = Maker::new(&config).unwrap();
+        Desk { maker, out, now: 1_000, seq: 0, exec: 0 }
+    }
+
+    fn step(&mut self, input: Input) -> Vec<OrderIntent> {
+        self.now += 1_000;
+        self.out.clear();
+        self.maker.step(Nanos(self.now), &input, &mut self.out);
+        self.out.orders().to_vec()
+    }
+
+    pub fn timer(&mut self) -> Vec<OrderIntent> {
+        self.step(Input::Timer)
+    }
+
+    pub fn control(&mut self, control: Control) -> Vec<OrderIntent> {
+        self.step(Input::Control(control))
+    }
+
+    fn market(&mut self, id: InstrumentId, update: MarketUpdate, last: bool) -> Vec<OrderIntent> {
+        self.step(Input::Market(MarketEvent {
+            at: Nanos(self.now),
+            venue_at: Nanos(0),
+            stamp: Stamp(7),
+            update,
+            instrument: id,
+            last_in_message: last,
+        }))
+    }
+
+    /// A whole image of a market two ticks wide around `mid`.
+    pub fn image(&mut self, id: InstrumentId, mid: i64) -> Vec<OrderIntent> {
+        let level =
+            |side, price| MarketUpdate::Level { side, price: Ticks(price), size: Lots(500) };
+        let mut sent = self.market(id, MarketUpdate::Reset, false);
+        sent.extend(self.market(id, level(Side::Buy, mid - 1), false));
+        sent.extend(self.market(id, level(Side::Sell, mid + 1), true));
+        sent
+    }
+
+    pub fn report(
+        &mut self,
+        id: ClOrdId,
+        orig: ClOrdId,
+        instrument: InstrumentId,
+        update: OrderUpdate,
+    ) -> Vec<OrderIntent> {
+        self.seq += 1;
+        self.step(Input::Order(OrderEvent {
+            at: Nanos(self.now),
+            venue_at: Nanos(self.now),
+            stamp: Stamp(0),
+            msg_seq_num: self.seq,
+            cl_ord_id: id,
+            orig_cl_ord_id: orig,
+            update,
+            instrument,
+            venue: VENUE,
+        }))
+    }
+
+    pub fn session(&mut self, update: OrderUpdate) -> Vec<OrderIntent> {
+        self.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, update)
+    }
+
+    pub fn accept(&mut self, intent: &OrderIntent) -> Vec<OrderIntent> {
+        let update = match intent.action {
+            OrderAction::New => OrderUpdate::New { leaves_qty: intent.size },
+            OrderAction::Replace => {
+                OrderUpdate::Replaced { price: intent.price, leaves_qty: intent.size }
+            }
+            OrderAction::Cancel => OrderUpdate::Canceled { cum_qty: Lots(0) },
+        };
+        self.report(intent.cl_ord_id, intent.orig_cl_ord_id, intent.instrument, update)
+    }
+
+    pub fn fill(&mut self, intent: &OrderIntent, last: i64, cum: i64) -> Vec<OrderIntent> {
+        self.exec += 1;
+        let update = OrderUpdate::Fill {
+            exec_id: ExecId(self.exec),
+            side: intent.side,
+            last_px: intent.price,
+            last_qty: Lots(last),
+            cum_qty: Lots(cum),
+            leaves_qty: Lots(intent.size.0 - cum),
+            liquidity: Liquidity::Maker,
+        };
+        self.report(intent.cl_ord_id, ClOrdId::NONE, intent.instrument, update)
+    }
+
+    /// Logged on, both markets there, all quotes accepted.
+    pub fn quoting() -> (Desk, Vec<OrderIntent>) {
+        let mut desk = Desk::new();
+        desk.session(OrderUpdate::SessionUp);
+        desk.image(PERP, 600_000);
+        let quotes = desk.image(SPOT, 600_000);
+        for quote in &quotes {
+            assert_eq!(quote.action, OrderAction::New);
+            assert!(desk.accept(quote).is_empty());
+        }
+        (desk, quotes)
+    }
+}
+
+fn news(intents: &[OrderIntent]) -> usize {
+    intents.iter().filter(|intent| intent.action == OrderAction::New).count()
+}
+
+#[test]
+fn both_sides_are_quoted_once_session_and_market_are_there() {
+    let (desk, quotes) = Desk::quoting();
+    assert_eq!(quotes.len(), 4);
+    let bids: Vec<_> = quotes.iter().filter(|q| q.side == Side::Buy).collect();
+    let asks: Vec<_> = quotes.iter().filter(|q| q.side == Side::Sell).collect();
+    assert!(bids.iter().all(|q| q.price.0 < 600_000) && asks.iter().all(|q| q.price.0 > 600_000));
+    // Flat inventory: the two sides stand equally far from the mid.
+    assert_eq!(600_000 - bids[0].price.0, asks[0].price.0 - 600_000);
+    assert!(quotes.iter().all(|q| q.time_in_force == TimeInForce::PostOnly && q.stamp == Stamp(7)));
+    assert_eq!(desk.maker.live_orders(), 4);
+}
+
+#[test]
+fn half_a_message_moves_no_quote() {
+    let (mut desk, _) = Desk::quoting();
+    let level = MarketUpdate::Level { side: Side::Buy, price: Ticks(600_000), size: Lots(1) };
+    assert!(desk.market(SPOT, level, false).is_empty());
+}
+
+#[test]
+fn a_gap_pulls_every_quote_at_once_and_a_new_image_brings_them_back() {
+    let (mut desk, quotes) = Desk::quoting();
+    let cancels = desk.market(SPOT, MarketUpdate::Gap, true);
+    assert_eq!(cancels.len(), quotes.len());
+    assert!(cancels.iter().all(|c| c.action == OrderAction::Cancel));
+    for cancel in &cancels {
+        desk.accept(cancel);
+    }
+    assert_eq!(desk.maker.live_orders(), 0);
+    assert_eq!(news(&desk.image(SPOT, 600_000)), 4);
+}
+
+#[test]
+fn a_bought_lot_moves_both_quotes_down() {
+    let (mut desk, quotes) = Desk::quoting();
+    let bid = quotes.iter().find(|q| q.side == Side::Buy).unwrap();
+    let ask = quotes.iter().find(|q| q.side == Side::Sell).unwrap();
+    let moved = desk.fill(bid, 10, 10);
+    let replaced = moved.iter().find(|m| m.orig_cl_ord_id == ask.cl_ord_id);
+    let again = desk.image(SPOT, 600_000);
+    let new_bid = moved.iter().chain(&again).find(|m| m.side == Side::Buy);
+    assert!(replaced.is_none_or(|r| r.price <= ask.price));
+    assert!(new_bid.unwrap().price <= bid.price);
+    assert_eq!(desk.maker.ledger().position(SPOT), Some(Lots(1_010)));
+}
+
+#[test]
+fn exposure_beyond_the_band_is_hedged_once_and_not_again_before_the_answer() {
+    let (mut desk, quotes) = Desk::quoting();
+    let bids: Vec<_> = quotes.iter().filter(|q| q.side == Side::Buy).copied().collect();
+    let mut sent = desk.fill(&bids[0], 10, 10);
+    assert!(!sent.iter().any(|i| i.instrument == PERP), "10 milli is inside the band");
+    sent = desk.fill(&bids[1], 10, 10);
+    assert!(!sent.iter().any(|i| i.instrument == PERP), "20 milli is inside the band");
+    let top_up = sent.iter().chain(&desk.timer()).find(|i| i.side == Side::Buy).copied();
+    let bid = top_up.unwrap();
+    desk.accept(&bid);
+    let sent = desk.fill(&bid, 10, 10);
+    let hedges: Vec<_> = sent.iter().filter(|i| i.instrument == PERP).collect();
+    assert_eq!(hedges.len(), 1);
+    let hedge = *hedges[0];
+    assert_eq!(
+        (hedge.side, hedge.size, hedge.time_in_force),
+        (Side::Sell, Lots(25), TimeInForce::ImmediateOrCancel)
+    );
+    assert!(!desk.timer().iter().any(|i| i.instrument == PERP), "one at a time");
+    desk.fill(&hedge, 25, 25);
+    assert_eq!(desk.maker.delta(0), Some(Exposure(5_000_000)));
+}
+
+#[test]
+fn hedges_that_fail_in_a_row_halt_quoting() {
+    let mut config = config();
+    config.settings[0].opening = Lots(1_030);
+    let mut desk = Desk::new();
+    desk.maker = Maker::new(&config).unwrap();
+    desk.session(OrderUpdate::SessionUp);
+    let sent = desk.image(PERP, 600_000);
+    let mut hedge = *sent.iter().find(|i| i.instrument == PERP).expect("30 is beyond the band");
+    desk.image(SPOT, 600_000);
+    for failures in 1..=3 {
+        assert_ne!(desk.maker.snapshot(SPOT).unwrap().state, State::Halted, "{failures}");
+        let expired = OrderUpdate::Canceled { cum_qty: Lots(0) };
+        let sent = desk.report(hedge.cl_ord_id, ClOrdId::NONE, PERP, expired);
+        if let Some(next) = sent.iter().find(|i| i.instrument == PERP) {
+            hedge = *next;
+        }
+    }
+    let snapshot = desk.maker.snapshot(SPOT).unwrap();
+    assert_eq!((snapshot.state, snapshot.reason), (State::Halted, Reason::HedgeFailed));
+}
+
+#[test]
+fn a_lost_session_leaves_every_order_in_doubt_and_nothing_is_quoted() {
+    let (mut desk, _) = Desk::quoting();
+    assert!(desk.session(OrderUpdate::SessionDown).is_empty());
+    assert_eq!(desk.maker.live_orders(), 4);
+    assert!(desk.image(SPOT, 601_000).is_empty());
+    desk.session(OrderUpdate::SessionUp);
+    desk.now += 2_000_000;
+    let asked = desk.timer();
+    assert_eq!(asked.len(), 4, "each order in doubt is asked about");
+    assert!(asked.iter().all(|i| i.action == OrderAction::Cancel));
+    let back: usize = asked.iter().map(|cancel| news(&desk.accept(cancel))).sum();
+    assert_eq!(back, 4, "each answer frees a place in the ladder");
+}
+
+#[test]
+fn after_a_kill_everything_is_cancelled_and_nothing_new_is_sent() {
+    let (mut desk, quotes) = Desk::quoting();
+    let cancels = desk.control(Control::Kill);
+    assert_eq!(cancels.len(), quotes.len());
+    for cancel in &cancels {
+        assert!(desk.accept(cancel).is_empty());
+    }
+    desk.control(Control::Resume(SPOT));
+    assert!(desk.image(SPOT, 610_000).is_empty());
+    assert!(desk.timer().is_empty());
+    assert_eq!(desk.maker.live_orders(), 0);
+}
+
+#[test]
+fn an_overfill_is_booked_and_halts_the_instrument() {
+    let (mut desk, quotes) = Desk::quoting();
+    let ask = quotes.iter().find(|q| q.side == Side::Sell).unwrap();
+    let sent = desk.fill(ask, 15, 15);
+    assert_eq!(news(&sent), 0);
+    assert_eq!(desk.maker.ledger().position(SPOT), Some(Lots(985)));
+    let snapshot = desk.maker.snapshot(SPOT).unwrap();
+    assert_eq!((snapshot.state, snapshot.reason), (State::Halted, Reason::Overfill));
+}
+
+#[test]
+fn a_fill_of_an_unknown_order_is_booked_and_halts_the_instrument() {
+    let (mut desk, quotes) = Desk::quoting();
+    let stranger = OrderIntent { cl_ord_id: ClOrdId::new(0, 99), ..quotes[0] };
+    desk.fill(&stranger, 3, 3);
+    assert_eq!(desk.maker.counters().unknown_orders, 1);
+    assert_eq!(desk.maker.snapshot(SPOT).unwrap().state, State::Halted);
+}
+
+#[test]
+fn spot_is_never_offered_beyond_what_is_held() {
+    let mut config = config();
+    config.settings[0].opening = Lots(5);
+    config.settings[1].opening = Lots(-5);
+    let mut desk = Desk::new();
+    desk.maker = Maker::new(&config).unwrap();
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
+    let quotes = desk.image(SPOT, 600_000);
+    let offered: i64 = quotes.iter().filter(|q| q.side == Side::Sell).map(|q| q.size.0).sum();
+    assert_eq!(offered, 5);
+}
+
+#[test]
+fn refusals_in_a_row_halt_and_a_refused_level_rests_first() {
+    let mut desk = Desk::new();
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
+    let quotes = desk.image(SPOT, 600_000);
+    let refused = OrderUpdate::Rejected { reason: 99 };
+    let sent = desk.report(quotes[0].cl_ord_id, ClOrdId::NONE, SPOT, refused);
+    assert_eq!(news(&sent), 0, "the level rests");
+    for quote in &quotes[1..3] {
+        desk.report(quote.cl_ord_id, ClOrdId::NONE, SPOT, refused);
+    }
+    let snapshot = desk.maker.snapshot(SPOT).unwrap();
+    assert_eq!((snapshot.state, snapshot.reason), (State::Halted, Reason::Rejects));
+}
+
+#[test]
+fn a_request_without_an_answer_is_in_doubt_never_gone() {
+    let (mut desk, _) = Desk::quoting();
+    let moved = desk.image(SPOT, 601_000);
+    assert!(!moved.is_empty());
+    desk.now += 2_000_000;
+    desk.timer();
+    assert!(desk.maker.counters().expired_requests > 0);
+    assert_eq!(desk.maker.live_orders(), 4);
+}
+
+#[test]
+fn a_stale_market_is_not_quoted() {
+    let (mut desk, quotes) = Desk::quoting();
+    desk.now += 1_000_000_001;
+    let sent = desk.timer();
+    assert_eq!(sent.len(), quotes.len());
+    assert!(sent.iter().all(|i| i.action == OrderAction::Cancel));
+}
+
+#[test]
+fn a_config_with_a_band_beyond_the_soft_limit_is_refused_with_every_other_fault() {
+    let mut config = config();
+    config.underlyings[0].hedge.as_mut().unwrap().band.outer = Exposure(60_000_000);
+    config.orders_max = 0;
+    config.settings.pop();
+    let faults = Maker::new(&config).unwrap_err();
+    assert_eq!(faults.len(), 3, "{faults:?}");
+}

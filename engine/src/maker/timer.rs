@@ -1,0 +1,44 @@
+//! The maker's own clock: what happens because time passed and nothing else did.
+
+use super::{Maker, instrument_id};
+use crate::estimate::fair_value;
+use crate::maker::intents::Intents;
+use crate::orders::order::OrderState;
+
+impl Maker {
+    pub(super) fn on_timer(&mut self, out: &mut Intents) {
+        let now = self.now;
+        let expired = self.orders.expire_requests(now, self.ack_timeout_ns);
+        self.counters.expired_requests =
+            self.counters.expired_requests.saturating_add(u64::from(expired));
+        for line in &mut self.lines {
+            if let Ok(touch) = line.trust.check(now, &line.book) {
+                line.volatility.on_clock(now, fair_value::mid(&touch));
+            }
+        }
+        self.ask_about_doubts(out);
+        if self.is_killed {
+            self.cancel_everything(out);
+            return;
+        }
+        for n in 0..self.lines.len() {
+            self.requote(instrument_id(n), out);
+        }
+        for pool in 0..self.pools.len() {
+            self.hedge(pool, out);
+        }
+    }
+
+    /// An order in doubt is asked about by a cancel: whatever the venue answers settles it.
+    fn ask_about_doubts(&mut self, out: &mut Intents) {
+        // Bounded by the table; in doubt is rare, and a tick of the timer is not hot.
+        for n in 0..self.orders.capacity() {
+            let Some((slot, order)) = self.orders.at(n) else { continue };
+            let is_due = order.state == OrderState::InDoubt
+                && self.now.since(order.requested_at) > self.ack_timeout_ns;
+            if is_due {
+                self.send_cancel(slot, out);
+            }
+        }
+    }
+}

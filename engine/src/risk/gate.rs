@@ -1,0 +1,307 @@
+//! The gate: every intent passes here, or is blocked with a reason that is counted.
+//!
+//! Fed by the maker with one proposal at a time and the facts to judge it by; answers with a
+//! [`Verdict`]. Maker thread; integer compares and one widening multiply. Cancels pass everything
+//! but the message rate, and have a reserve there. Deliberately absent: any way around it.
+
+use crate::event::InstrumentId;
+use crate::market::trust::Distrust;
+use crate::orders::table::OpenSize;
+use crate::risk::limits::{ExposureLimits, InstrumentLimits};
+use crate::units::{Exposure, Lots, Side, Ticks};
+
+/// The answer to one proposal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It may go.
+    Pass,
+    /// It may not.
+    Block(BlockReason),
+}
+
+/// Why a proposal was blocked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum BlockReason {
+    /// Priced above the collar.
+    AboveCollar,
+    /// Priced below the collar.
+    BelowCollar,
+    /// Larger than one order may be, or not larger than nothing.
+    OrderTooLarge,
+    /// Worth more than one order may be.
+    ValueTooLarge,
+    /// The instrument's worst-case position would pass its limit.
+    Position,
+    /// The underlying's worst-case exposure would pass its hard limit.
+    Exposure,
+    /// Spot that we do not have cannot be sold.
+    NotAvailable,
+    /// Too many messages in the window.
+    MessageRate,
+    /// The reference price is not to be believed.
+    Untrusted,
+    /// The table of orders is full.
+    TooManyOrders,
+    /// It would trade against an order of our own.
+    SelfTrade,
+}
+
+impl BlockReason {
+    /// How many reasons there are.
+    pub const COUNT: usize = 11;
+    /// All of them, in the order of their counters.
+    pub const ALL: [BlockReason; Self::COUNT] = [
+        BlockReason::AboveCollar,
+        BlockReason::BelowCollar,
+        BlockReason::OrderTooLarge,
+        BlockReason::ValueTooLarge,
+        BlockReason::Position,
+        BlockReason::Exposure,
+        BlockReason::NotAvailable,
+        BlockReason::MessageRate,
+        BlockReason::Untrusted,
+        BlockReason::TooManyOrders,
+        BlockReason::SelfTrade,
+    ];
+
+    /// Its name in records and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BlockReason::AboveCollar => "above_collar",
+            BlockReason::BelowCollar => "below_collar",
+            BlockReason::OrderTooLarge => "order_too_large",
+            BlockReason::ValueTooLarge => "value_too_large",
+            BlockReason::Position => "position",
+            BlockReason::Exposure => "exposure",
+            BlockReason::NotAvailable => "not_available",
+            BlockReason::MessageRate => "message_rate",
+            BlockReason::Untrusted => "untrusted",
+            BlockReason::TooManyOrders => "too_many_orders",
+            BlockReason::SelfTrade => "self_trade",
+        }
+    }
+}
+
+/// An order as it would be: a new one, or an old one after its replace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proposal {
+    /// What is traded.
+    pub instrument: InstrumentId,
+    /// Side(54).
+    pub side: Side,
+    /// Limit price.
+    pub price: Ticks,
+    /// OrderQty(38), filled part included.
+    pub size: Lots,
+    /// What may trade beyond what could already: the order's leaves less those that the order to
+    /// be replaced counts for in the worst case; 0 where the replace asks for no more.
+    pub added: Lots,
+}
+
+/// The facts that a proposal is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The instrument's limits.
+    pub limits: &'a InstrumentLimits,
+    /// The trusted mid rounded to a tick, or why there is none.
+    pub reference: Result<Ticks, Distrust>,
+    /// The instrument's position.
+    pub position: Lots,
+    /// What may still trade in it.
+    pub open: OpenSize,
+    /// Spot: a sell needs what it sells.
+    pub is_spot: bool,
+    /// Exposure of one lot of the proposal.
+    pub exposure_per_lot: Exposure,
+    /// The underlying's exposure from its target if every open order on the proposal's side of the
+    /// underlying trades.
+    pub exposure_worst: Exposure,
+    /// The underlying's limits.
+    pub exposure_limits: &'a ExposureLimits,
+    /// The best price of our own on the other side of this instrument, if any.
+    pub own_opposite: Option<Ticks>,
+}
+
+/// Judges a new order or a replace by everything but the message rate.
+pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
+    let reference = match facts.reference {
+        Ok(reference) => reference,
+        Err(_) => return Verdict::Block(BlockReason::Untrusted),
+    };
+    let limits = facts.limits;
+    if proposal.size.0 <= 0 || proposal.size > limits.order_size_max {
+        return Verdict::Block(BlockReason::OrderTooLarge);
+    }
+    if !limits.order_value_max.allows(proposal.price, proposal.size) {
+        return Verdict::Block(BlockReason::ValueTooLarge);
+    }
+    if let Verdict::Block(reason) = limits.collar.check(reference, proposal.price) {
+        return Verdict::Block(reason);
+    }
+    if would_self_trade(proposal, facts.own_opposite) {
+        return Verdict::Block(BlockReason::SelfTrade);
+    }
+    check_position(proposal, facts)
+}
+
+fn would_self_trade(proposal: &Proposal, own_opposite: Option<Ticks>) -> bool {
+    match (own_opposite, proposal.side) {
+        (Some(ask), Side::Buy) => proposal.price >= ask,
+        (Some(bid), Side::Sell) => proposal.price <= bid,
+        (None, Side::Buy | Side::Sell) => false,
+    }
+}
+
+fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
+    let open = i128::from(facts.open.on(proposal.side).0) + i128::from(proposal.added.0);
+    let sign = i128::from(proposal.side.sign());
+    let worst = i128::from(facts.position.0) + sign * open;
+    // A position that is already over its limit may be brought down, never up.
+    if sign * worst > i128::from(facts.limits.position_max.0) {
+        return Verdict::Block(BlockReason::Position);
+    }
+    if facts.is_spot && proposal.side == Side::Sell && worst < 0 {
+        return Verdict::Block(BlockReason::NotAvailable);
+    }
+    let added = i128::from(proposal.added.0) * i128::from(facts.exposure_per_lot.0);
+    let exposure = i128::from(facts.exposure_worst.0) + sign * added;
+    if sign * exposure > i128::from(facts.exposure_limits.hard().0) {
+        return Verdict::Block(BlockReason::Exposure);
+    }
+    Verdict::Pass
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::risk::collar::Collar;
+    use crate::risk::limits::ValueLimit;
+
+    const LIMITS: InstrumentLimits = InstrumentLimits {
+        order_size_max: Lots(10),
+        order_value_max: ValueLimit::TickLots(900),
+        position_max: Lots(20),
+        collar: Collar { width: Ticks(50) },
+    };
+
+    fn exposure_limits() -> ExposureLimits {
+        ExposureLimits::new(Exposure(100), Exposure(200), Exposure(300)).unwrap()
+    }
+
+    fn buy(price: i64, size: i64) -> Proposal {
+        Proposal {
+            instrument: InstrumentId(0),
+            side: Side::Buy,
+            price: Ticks(price),
+            size: Lots(size),
+            added: Lots(size),
+        }
+    }
+
+    fn facts(limits: &ExposureLimits) -> Facts<'_> {
+        Facts {
+            limits: &LIMITS,
+            reference: Ok(Ticks(100)),
+            position: Lots(0),
+            open: OpenSize::default(),
+            is_spot: false,
+            exposure_per_lot: Exposure(10),
+            exposure_worst: Exposure(0),
+            exposure_limits: limits,
+            own_opposite: None,
+        }
+    }
+
+    fn reason(verdict: Verdict) -> Option<BlockReason> {
+        match verdict {
+            Verdict::Pass => None,
+            Verdict::Block(reason) => Some(reason),
+        }
+    }
+
+    #[test]
+    fn each_limit_passes_at_its_edge_and_blocks_one_over() {
+        let limits = exposure_limits();
+        let facts = facts(&limits);
+        assert_eq!(reason(check(&buy(90, 10), &facts)), None);
+        assert_eq!(reason(check(&buy(80, 11), &facts)), Some(BlockReason::OrderTooLarge));
+        assert_eq!(reason(check(&buy(91, 10), &facts)), Some(BlockReason::ValueTooLarge));
+        assert_eq!(reason(check(&buy(150, 6), &facts)), None);
+        assert_eq!(reason(check(&buy(151, 5), &facts)), Some(BlockReason::AboveCollar));
+        assert_eq!(reason(check(&buy(49, 5), &facts)), Some(BlockReason::BelowCollar));
+        assert_eq!(reason(check(&buy(90, 0), &facts)), Some(BlockReason::OrderTooLarge));
+    }
+
+    #[test]
+    fn the_worst_case_position_counts_everything_open() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.position = Lots(5);
+        facts.open.buy = Lots(10);
+        assert_eq!(reason(check(&buy(90, 5), &facts)), None);
+        assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Position));
+        // Sells that are open do not make room: they may not trade.
+        facts.open.sell = Lots(10);
+        assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Position));
+    }
+
+    #[test]
+    fn a_position_over_its_limit_may_be_brought_down() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.position = Lots(-30);
+        assert_eq!(reason(check(&buy(90, 10), &facts)), None);
+    }
+
+    #[test]
+    fn spot_that_we_do_not_have_cannot_be_sold() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.is_spot = true;
+        facts.position = Lots(8);
+        facts.open.sell = Lots(5);
+        let sell = |size| Proposal { side: Side::Sell, ..buy(110, size) };
+        assert_eq!(reason(check(&sell(3), &facts)), None);
+        assert_eq!(reason(check(&sell(4), &facts)), Some(BlockReason::NotAvailable));
+    }
+
+    #[test]
+    fn the_hard_exposure_limit_binds_over_the_whole_underlying() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.exposure_worst = Exposure(250);
+        assert_eq!(reason(check(&buy(90, 5), &facts)), None);
+        assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Exposure));
+    }
+
+    #[test]
+    fn an_untrusted_reference_blocks_everything() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.reference = Err(Distrust::Stale);
+        assert_eq!(reason(check(&buy(90, 1), &facts)), Some(BlockReason::Untrusted));
+    }
+
+    #[test]
+    fn an_order_that_would_meet_our_own_is_blocked() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.own_opposite = Some(Ticks(105));
+        assert_eq!(reason(check(&buy(104, 1), &facts)), None);
+        assert_eq!(reason(check(&buy(105, 1), &facts)), Some(BlockReason::SelfTrade));
+        facts.own_opposite = Some(Ticks(95));
+        let sell = Proposal { side: Side::Sell, ..buy(95, 1) };
+        assert_eq!(reason(check(&sell, &facts)), Some(BlockReason::SelfTrade));
+    }
+
+    #[test]
+    fn nothing_wraps_at_the_integers_extremes() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        facts.position = Lots(i64::MAX);
+        facts.open.buy = Lots(i64::MAX);
+        facts.exposure_worst = Exposure(i64::MAX);
+        facts.exposure_per_lot = Exposure(i64::MAX);
+        assert_eq!(reason(check(&buy(90, 1), &facts)), Some(BlockReason::Position));
+    }
+}

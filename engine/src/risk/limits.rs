@@ -1,0 +1,132 @@
+//! The limits that must be set before anything is sent, in the units in which they are checked.
+//!
+//! Fed by the config; feeds the gate. Immutable on the maker thread. Deliberately absent: defaults.
+
+use crate::instrument::{ContractValue, Instrument};
+use crate::risk::collar::Collar;
+use crate::units::{Exposure, Lots, Notional, Ticks};
+use thiserror::Error;
+
+/// Limits on one instrument's orders and position. All are mandatory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstrumentLimits {
+    /// Largest size of one order.
+    pub order_size_max: Lots,
+    /// Largest value of one order.
+    pub order_value_max: ValueLimit,
+    /// Largest position either way, counting everything that may still trade.
+    pub position_max: Lots,
+    /// How far from the mid an order may be priced.
+    pub collar: Collar,
+}
+
+/// A money limit, converted beforehand so that the hot check is one widening multiply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueLimit {
+    /// Linear contracts: `|price ticks| × lots` may not exceed this.
+    TickLots(i128),
+    /// Inverse contracts, whose value does not depend on the price: lots may not exceed this.
+    Lots(i64),
+}
+
+/// What is wrong with a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum LimitError {
+    /// Zero or negative.
+    #[error("must be greater than zero")]
+    NotPositive,
+    /// The exposure limits are not in order.
+    #[error("must satisfy 0 < soft < stop < hard")]
+    OutOfOrder,
+}
+
+impl ValueLimit {
+    /// A limit of `value` of the quote currency on one order of `instrument`, rounded down.
+    pub fn new(instrument: &Instrument, value: Notional) -> ValueLimit {
+        match instrument.value() {
+            ContractValue::Linear { nano_per_tick_lot, .. } => {
+                ValueLimit::TickLots(value.0 / i128::from(nano_per_tick_lot.max(1)))
+            }
+            ContractValue::Inverse { nano_quote_per_lot, .. } => {
+                let lots = value.0 / i128::from(nano_quote_per_lot.max(1));
+                ValueLimit::Lots(i64::try_from(lots).unwrap_or(i64::MAX))
+            }
+        }
+    }
+
+    /// Is an order of `size` at `price` within it?
+    pub fn allows(&self, price: Ticks, size: Lots) -> bool {
+        match self {
+            ValueLimit::TickLots(max) => {
+                let value = i128::from(price.0).unsigned_abs() * i128::from(size.0).unsigned_abs();
+                value <= max.unsigned_abs()
+            }
+            ValueLimit::Lots(max) => size.0 <= *max,
+        }
+    }
+}
+
+/// Limits on one underlying's net exposure, counted from its target: `0 < soft < stop < hard`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExposureLimits {
+    soft: Exposure,
+    stop: Exposure,
+    hard: Exposure,
+}
+
+impl ExposureLimits {
+    /// Refuses limits that are not in order.
+    pub fn new(
+        soft: Exposure,
+        stop: Exposure,
+        hard: Exposure,
+    ) -> Result<ExposureLimits, LimitError> {
+        if soft.0 <= 0 {
+            return Err(LimitError::NotPositive);
+        }
+        if soft >= stop || stop >= hard {
+            return Err(LimitError::OutOfOrder);
+        }
+        Ok(ExposureLimits { soft, stop, hard })
+    }
+
+    /// Beyond it the side that adds is no longer quoted.
+    pub fn soft(&self) -> Exposure {
+        self.soft
+    }
+
+    /// Beyond it nothing is quoted.
+    pub fn stop(&self) -> Exposure {
+        self.stop
+    }
+
+    /// The worst case over everything that may still trade stays within it.
+    pub fn hard(&self) -> Exposure {
+        self.hard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn soft_stop_and_hard_must_be_in_order() {
+        let limits = |a, b, c| ExposureLimits::new(Exposure(a), Exposure(b), Exposure(c));
+        assert!(limits(1, 2, 3).is_ok());
+        assert_eq!(limits(0, 2, 3), Err(LimitError::NotPositive));
+        assert_eq!(limits(2, 2, 3), Err(LimitError::OutOfOrder));
+        assert_eq!(limits(1, 3, 3), Err(LimitError::OutOfOrder));
+    }
+
+    #[test]
+    fn a_value_limit_holds_at_its_edge_and_at_the_integers_extremes() {
+        let limit = ValueLimit::TickLots(600);
+        assert!(limit.allows(Ticks(100), Lots(6)));
+        assert!(!limit.allows(Ticks(100), Lots(7)));
+        assert!(!limit.allows(Ticks(-101), Lots(6)), "a negative price has a value too");
+        assert!(!limit.allows(Ticks(i64::MIN), Lots(i64::MAX)));
+        assert!(ValueLimit::Lots(6).allows(Ticks(i64::MAX), Lots(6)));
+        assert!(!ValueLimit::Lots(6).allows(Ticks(1), Lots(7)));
+    }
+}

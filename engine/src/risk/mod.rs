@@ -1,0 +1,10 @@
+//! Pre-trade risk: what every intent passes, and the states that an instrument can be in.
+//!
+//! A missing limit refuses to start; there is no "unlimited" and no bypass. Each control has a file,
+//! a reason and a counter of its own.
+
+pub mod collar;
+pub mod gate;
+pub mod limits;
+pub mod state;
+pub mod throttle;

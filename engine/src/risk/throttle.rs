@@ -1,0 +1,109 @@
+//! How many messages may go out in any window of time, with a part that only cancels may use.
+//!
+//! Fed by the gate, on the maker's time; feeds its verdict. Maker thread. Exact for every sliding
+//! window, not for fixed ones: message `n` may go only when message `n − max` is a window old. The
+//! times of the last `max` messages stand in a ring of fixed size; a check reads one of them.
+
+use crate::risk::gate::{BlockReason, Verdict};
+use crate::units::Nanos;
+
+/// Message budget of one venue's order session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MessageRate {
+    /// Most messages in any window.
+    pub max: u32,
+    /// The window.
+    pub window_ns: u64,
+    /// How many of `max` only cancels may use.
+    pub cancel_reserve: u32,
+}
+
+/// Enforces a [`MessageRate`].
+#[derive(Clone, Debug)]
+pub struct Throttle {
+    rate: MessageRate,
+    /// When each of the last `max` messages went; `None` while fewer were sent.
+    sent: Box<[Option<Nanos>]>,
+    next: usize,
+}
+
+impl Throttle {
+    /// Allocates the ring of times.
+    pub fn new(rate: MessageRate) -> Throttle {
+        let slots = usize::try_from(rate.max.max(1)).unwrap_or(1);
+        Throttle { rate, sent: vec![None; slots].into(), next: 0 }
+    }
+
+    /// May a message go at `now`?
+    pub fn check(&self, now: Nanos, is_cancel: bool) -> Verdict {
+        let allowed = if is_cancel {
+            self.rate.max
+        } else {
+            self.rate.max.saturating_sub(self.rate.cancel_reserve)
+        };
+        if allowed == 0 {
+            return Verdict::Block(BlockReason::MessageRate);
+        }
+        // The message `allowed` places back must have left the window.
+        let back = usize::try_from(allowed).unwrap_or(usize::MAX).min(self.sent.len());
+        let place = (self.next + self.sent.len() - back) % self.sent.len();
+        match self.sent.get(place).copied().flatten() {
+            Some(then) if now.since(then) < self.rate.window_ns => {
+                Verdict::Block(BlockReason::MessageRate)
+            }
+            Some(_) | None => Verdict::Pass,
+        }
+    }
+
+    /// A message goes at `now`.
+    pub fn on_sent(&mut self, now: Nanos) {
+        if let Some(slot) = self.sent.get_mut(self.next) {
+            *slot = Some(now);
+        }
+        self.next = (self.next + 1) % self.sent.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RATE: MessageRate = MessageRate { max: 5, window_ns: 100, cancel_reserve: 2 };
+
+    #[test]
+    fn orders_stop_where_the_reserve_begins_and_cancels_go_on() {
+        let mut throttle = Throttle::new(RATE);
+        for _ in 0..3 {
+            assert_eq!(throttle.check(Nanos(10), false), Verdict::Pass);
+            throttle.on_sent(Nanos(10));
+        }
+        let blocked = Verdict::Block(BlockReason::MessageRate);
+        assert_eq!(throttle.check(Nanos(10), false), blocked);
+        for _ in 0..2 {
+            assert_eq!(throttle.check(Nanos(10), true), Verdict::Pass);
+            throttle.on_sent(Nanos(10));
+        }
+        assert_eq!(throttle.check(Nanos(10), true), blocked);
+        assert_eq!(throttle.check(Nanos(109), true), blocked);
+        assert_eq!(throttle.check(Nanos(110), true), Verdict::Pass);
+    }
+
+    proptest! {
+        #[test]
+        fn no_sliding_window_ever_holds_more_than_the_limit(gaps in proptest::collection::vec((0u64..60, any::<bool>()), 1..300)) {
+            let mut throttle = Throttle::new(RATE);
+            let mut now = 1_000;
+            let mut sent: Vec<u64> = Vec::new();
+            for (gap, is_cancel) in gaps {
+                now += gap;
+                if throttle.check(Nanos(now), is_cancel) == Verdict::Pass {
+                    throttle.on_sent(Nanos(now));
+                    sent.push(now);
+                }
+                let in_window = sent.iter().filter(|t| now - **t < RATE.window_ns).count();
+                prop_assert!(in_window <= RATE.max as usize);
+            }
+        }
+    }
+}
