@@ -6,5 +6,3 @@ pub mod config;
 pub mod random;
 /// Recorded markets as streams of market events.
 pub mod recording;
-/// What a run looked like: pictures, figures and latency files.
-pub mod report;

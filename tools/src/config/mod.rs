@@ -1,4 +1,91 @@
 //! Config files: TOML in, validated values out, every fault told at once.
 
 pub mod faults;
+pub mod file;
 pub mod instruments;
+pub mod maker;
+
+use faults::Faults;
+use file::RawConfig;
+use instruments::InstrumentTable;
+use std::path::Path;
+use thiserror::Error;
+
+/// Why a config file was not taken. Exit code 2.
+#[derive(Debug, Error)]
+pub enum ConfigFault {
+    /// It cannot be read.
+    #[error("{path}: {source}; name a readable file with --config")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not TOML, or a key is missing or unknown; the text names line and key.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// What the parser said.
+        message: String,
+    },
+    /// Values that may not stand.
+    #[error("{path}: {faults}")]
+    Values {
+        /// The file.
+        path: String,
+        /// All of them.
+        faults: Faults,
+    },
+}
+
+/// A config file that parsed: its text, its tables and its instruments.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Where it came from, for messages.
+    pub path: String,
+    /// As it was read; journaled, so that a replay builds the same maker.
+    pub text: String,
+    /// Its tables.
+    pub raw: RawConfig,
+    /// Its instruments.
+    pub table: InstrumentTable,
+}
+
+impl ConfigFile {
+    /// Reads and parses a file.
+    pub fn read(path: &Path) -> Result<ConfigFile, ConfigFault> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigFault::Unreadable { path: name.clone(), source })?;
+        ConfigFile::parse(&name, text)
+    }
+
+    /// Parses a text; `path` names it in messages.
+    pub fn parse(path: &str, text: String) -> Result<ConfigFile, ConfigFault> {
+        let raw: RawConfig = toml::from_str(&text).map_err(|error| ConfigFault::Syntax {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        let mut faults = Faults::default();
+        let table = InstrumentTable::new(&raw.instruments, &mut faults);
+        let path = path.to_owned();
+        if !faults.is_empty() {
+            // The rest cannot be judged without its instruments, but what can be is told as well.
+            maker::maker_config(&raw, &table, 1, &mut faults);
+            return Err(ConfigFault::Values { path, faults });
+        }
+        Ok(ConfigFile { path, text, raw, table })
+    }
+
+    /// The maker's config for run number `epoch`.
+    pub fn maker(
+        &self,
+        epoch: u32,
+    ) -> Result<ballast_engine::maker::config::MakerConfig, ConfigFault> {
+        let mut faults = Faults::default();
+        let config = maker::maker_config(&self.raw, &self.table, epoch, &mut faults);
+        faults.or(config).map_err(|faults| ConfigFault::Values { path: self.path.clone(), faults })
+    }
+}

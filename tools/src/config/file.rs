@@ -1,0 +1,210 @@
+//! The maker's config file as it is written: TOML tables with text for every exact number.
+//!
+//! Fed by `toml`; feeds `maker.rs` and `venues.rs`, which validate it. Unknown keys are refused, and
+//! a missing limit is an error of the parse: there are no defaults for what protects money.
+
+use super::instruments::RawInstrument;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// Currency of all reports.
+    pub reporting: String,
+    /// How the process runs.
+    pub run: RawRun,
+    /// Where it trades.
+    pub venues: Vec<RawVenue>,
+    /// What is traded.
+    pub instruments: Vec<RawInstrument>,
+    /// What the maker does with each, by symbol.
+    pub instrument: BTreeMap<String, RawSettings>,
+    /// Limits and hedging, by underlying.
+    pub underlying: BTreeMap<String, RawUnderlying>,
+    /// For every other settlement currency: the symbol whose mid converts it.
+    #[serde(default)]
+    pub conversion: BTreeMap<String, String>,
+    /// Cash at the start, by currency.
+    #[serde(default)]
+    pub opening_cash: BTreeMap<String, String>,
+}
+
+/// `[run]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRun {
+    /// Journal, FIX stores and the run's number live here; made with mode 0700.
+    pub state_dir: PathBuf,
+    /// `pinned` (a core each) or `fused` (one core).
+    pub runner: String,
+    /// Cores of feed, maker and order entry; left out, the scheduler chooses.
+    pub cores: Option<[usize; 3]>,
+    /// Distance of the maker's timer.
+    pub timer_ms: u64,
+    /// Distance of report samples, in the maker's time.
+    pub sample_ms: u64,
+    /// A request without an answer for so long is in doubt.
+    pub ack_timeout_ms: u64,
+    /// Refusals in a row that halt an instrument.
+    pub rejects_max: u32,
+    /// Most orders alive.
+    pub orders_max: usize,
+    /// Most levels a side of a book.
+    pub book_levels_max: usize,
+}
+
+/// `[[venues]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawVenue {
+    /// Name that instruments refer to.
+    pub name: String,
+    /// Session that market data comes over.
+    pub market_data: RawSession,
+    /// Session that orders go over.
+    pub order_entry: RawSession,
+    /// Budget of the order session.
+    pub message_rate: RawMessageRate,
+}
+
+/// A FIX session.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSession {
+    /// `host:port`.
+    pub address: String,
+    /// SenderCompID(49).
+    pub sender_comp_id: String,
+    /// TargetCompID(56).
+    pub target_comp_id: String,
+    /// HeartBtInt(108).
+    pub heartbeat_s: u32,
+    /// Username(553).
+    pub username: Option<String>,
+    /// File with Password(554); never the password itself.
+    pub password_file: Option<PathBuf>,
+}
+
+/// `message_rate`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMessageRate {
+    /// Most messages in any window.
+    pub max: u32,
+    /// The window.
+    pub window_ms: u64,
+    /// How many of them only cancels may use.
+    pub cancel_reserve: u32,
+}
+
+/// `[instrument.SYMBOL]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSettings {
+    /// Position at the start, in size units.
+    #[serde(default)]
+    pub opening: Option<String>,
+    /// Market data older than this is not believed.
+    pub stale_after_ms: u64,
+    /// All mandatory.
+    pub limits: RawLimits,
+    /// Volatility estimate.
+    pub volatility: RawVolatility,
+    /// Left out for an instrument that is only watched or hedged with.
+    pub quote: Option<RawQuote>,
+}
+
+/// `[instrument.SYMBOL.limits]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawLimits {
+    /// Size units.
+    pub order_size_max: String,
+    /// Quote currency.
+    pub order_value_max: String,
+    /// Size units, either way, worst case.
+    pub position_max: String,
+    /// Distance from the mid, in quote currency.
+    pub collar: String,
+}
+
+/// `[instrument.SYMBOL.volatility]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawVolatility {
+    /// Sampling interval.
+    pub interval_ms: u64,
+    /// A sample weighs 2^-this.
+    pub weight_shift: u32,
+    /// Floor and start of σ, in quote currency per √s.
+    pub floor: String,
+}
+
+/// `[instrument.SYMBOL.quote]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawQuote {
+    /// Name of the model.
+    pub model: String,
+    /// `mid` or `weighted_mid`.
+    pub fair_value: String,
+    /// Risk aversion γ, per unit of quote currency and size unit.
+    pub gamma: String,
+    /// Intensity A at no distance, per second.
+    pub intensity: String,
+    /// Decay k of the intensity, per unit of quote currency.
+    pub decay: String,
+    /// Rolling horizon τ in seconds, for the models that have one.
+    pub horizon_s: Option<String>,
+    /// σ that a table is made for, quote currency per √s; `glft_exact` alone.
+    pub table_sigma: Option<String>,
+    /// Levels a side.
+    pub levels: usize,
+    /// Size of every level, in size units.
+    pub size: String,
+    /// Distance between levels, in quote currency.
+    pub spacing: String,
+    /// Least distance from fair value after fees, in quote currency.
+    pub edge_min: String,
+    /// A quote closer to the market than wanted by no more than this stays; quote currency.
+    pub tolerance_aggressive: String,
+    /// A quote further from the market than wanted by no more than this stays; quote currency.
+    pub tolerance_passive: String,
+    /// Open size may differ by this from what is wanted; size units.
+    pub tolerance_size: String,
+    /// How long a level rests after a refusal.
+    pub reject_holdoff_ms: u64,
+}
+
+/// `[underlying.NAME]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawUnderlying {
+    /// Wanted exposure, in units of the underlying.
+    pub target: String,
+    /// Beyond it one side is quoted.
+    pub soft: String,
+    /// Beyond it nothing is quoted.
+    pub stop: String,
+    /// The worst case never passes it.
+    pub hard: String,
+    /// Left out for a maker that only quotes.
+    pub hedge: Option<RawHedge>,
+}
+
+/// `[underlying.NAME.hedge]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawHedge {
+    /// No hedge within this.
+    pub band: String,
+    /// A hedge comes back to this.
+    pub return_to: String,
+    /// Hedges in a row that trade nothing before quoting halts.
+    pub failures_max: u32,
+    /// Symbol → how far beyond the touch an order may pay, in quote currency.
+    pub instruments: BTreeMap<String, String>,
+}

@@ -1,0 +1,56 @@
+//! What a config file promises: the shipped ones work, and a broken one tells everything at once.
+
+use ballast::config::{ConfigFault, ConfigFile};
+use std::path::Path;
+
+fn shipped() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    std::fs::read_to_string(root.join("config/demo.toml")).unwrap()
+}
+
+fn fault_of(text: String) -> String {
+    match ConfigFile::parse("test.toml", text).and_then(|file| file.maker(1)) {
+        Ok(_) => panic!("a broken config was taken"),
+        Err(fault) => fault.to_string(),
+    }
+}
+
+#[test]
+fn the_shipped_config_builds_a_maker() {
+    let file = ConfigFile::parse("demo.toml", shipped()).unwrap();
+    let config = file.maker(1).unwrap();
+    assert_eq!(config.instruments.len(), 3);
+    ballast_engine::maker::Maker::new(&config).unwrap();
+}
+
+#[test]
+fn a_missing_limit_is_an_error_and_never_unlimited() {
+    let text = shipped().replacen("position_max = \"3\", ", "", 1);
+    let fault = fault_of(text);
+    assert!(fault.contains("position_max"), "{fault}");
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    let fault = fault_of(shipped().replace("rejects_max", "reject_max"));
+    assert!(fault.contains("reject_max"), "{fault}");
+}
+
+#[test]
+fn every_wrong_value_is_told_with_key_and_what_is_allowed() {
+    let text = shipped()
+        .replacen("collar = \"200.00\"", "collar = \"200.005\"", 1)
+        .replacen("model = \"glft\"", "model = \"magic\"", 1)
+        .replacen("stop = \"0.2\"", "stop = \"0.6\"", 1);
+    let fault = fault_of(text);
+    assert!(fault.starts_with("test.toml: 3 faults"), "{fault}");
+    assert!(fault.contains("instrument.BTCUSDT.limits.collar = \"200.005\""), "{fault}");
+    assert!(fault.contains("one of symmetric, avellaneda_stoikov_finite"), "{fault}");
+    assert!(fault.contains("0 < soft < stop < hard"), "{fault}");
+}
+
+#[test]
+fn a_file_that_is_not_there_says_so() {
+    let fault = ConfigFile::read(Path::new("/nonexistent.toml")).unwrap_err();
+    assert!(matches!(fault, ConfigFault::Unreadable { .. }));
+}
