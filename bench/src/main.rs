@@ -1,3 +1,202 @@
 //! The `ballast-bench` binary: latency runs and micro-benchmarks, measured, never timed as tests.
+//!
+//! ```text
+//! ballast-bench ring    [--rate N] [--duration S] [--json FILE] [--report DIR] [--check]
+//! ballast-bench compare A.json B.json [--fail-over 10%]
+//! ```
+//!
+//! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse (`compare`) or the
+//! host could not be measured on; 2 wrong usage.
 
-fn main() {}
+mod compare;
+mod document;
+mod hiccup;
+mod histogram;
+mod host;
+mod open_loop;
+mod page;
+mod ring;
+mod session;
+
+use ballast_engine::clock::{Clock, Counter};
+use clap::{Args, Parser, Subcommand};
+use document::Document;
+use serde_json::Value;
+use session::Session;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Latency runs and micro-benchmarks of Ballast.
+#[derive(Parser)]
+#[command(name = "ballast-bench", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Our rings beside rtrb, crossbeam's ArrayQueue and the machine's cache-line floor.
+    Ring(Options),
+    /// What became slower or faster between two results written by --json.
+    Compare {
+        /// The result before.
+        a: PathBuf,
+        /// The result after.
+        b: PathBuf,
+        /// Growth of a median that counts as worse.
+        #[arg(long, default_value = "10%", value_parser = percent)]
+        fail_over: f64,
+    },
+}
+
+#[derive(Args)]
+struct Options {
+    /// Open-loop arrivals a second.
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    rate: u64,
+    /// Recorded inter-arrival times in place of a constant rate: nanoseconds, one a line.
+    #[arg(long)]
+    arrivals: Option<PathBuf>,
+    /// Seconds that the whole command should take.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    duration: u64,
+    /// Write the result as one JSON document.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write result.json, .hgrm files and report.html here.
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Exit with 1 where a ratio exceeds its bound.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Why it ended otherwise than well, by exit code.
+enum Failure {
+    NotSo(String),
+    Usage(String),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Ring(options) => measured("ring", &options, ring::measure),
+        Command::Compare { a, b, fail_over } => compared(&a, &b, fail_over),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::NotSo(text)) => {
+            eprintln!("ballast-bench: {text}");
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(text)) => {
+            eprintln!("ballast-bench: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+type Measure = fn(&Session, &mut Document) -> Result<(), String>;
+
+/// Runs one benchmark and writes what it found.
+fn measured(name: &str, options: &Options, measure: Measure) -> Result<(), Failure> {
+    let arrivals_ns = options.arrivals.as_deref().map(read_arrivals).transpose()?;
+    let counter = Counter::calibrate();
+    let session = Session {
+        counter,
+        duration_ns: options.duration * 1_000_000_000,
+        rate: options.rate,
+        arrivals_ns: arrivals_ns.unwrap_or_default(),
+    };
+    let command = format!("{name} --rate {} --duration {}", options.rate, options.duration);
+    let mut document = Document::new(command, &session, date(counter));
+    measure(&session, &mut document).map_err(Failure::NotSo)?;
+    document.print();
+    let text = format!("{:#}\n", document.to_json());
+    if let Some(file) = &options.json {
+        fs::write(file, text)
+            .map_err(|error| Failure::NotSo(format!("{}: {error}", file.display())))?;
+    }
+    if let Some(folder) = &options.report {
+        document.write_report(folder).map_err(Failure::NotSo)?;
+    }
+    if options.check && !document.holds() {
+        return Err(Failure::NotSo("a ratio exceeds its bound; see above".to_owned()));
+    }
+    Ok(())
+}
+
+/// The time in UTC, to the second.
+fn date(counter: Counter) -> String {
+    let now = Clock::with_counter(counter).now();
+    let seconds = i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default()
+}
+
+/// Inter-arrival times from a file; all faults of form are usage errors.
+fn read_arrivals(file: &Path) -> Result<Vec<u64>, Failure> {
+    let usage = |text: String| Failure::Usage(format!("{}: {text}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+    let gaps: Vec<u64> = text
+        .lines()
+        .enumerate()
+        .map(|(n, line)| {
+            line.trim().parse().map_err(|_| {
+                usage(format!("line {}: {line:?} is not a number of nanoseconds", n + 1))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    if gaps.iter().sum::<u64>() == 0 {
+        return Err(usage("holds no time; write nanoseconds, one a line".to_owned()));
+    }
+    Ok(gaps)
+}
+
+/// Prints what changed from `a` to `b`; fails where something became worse.
+fn compared(a: &Path, b: &Path, fail_over: f64) -> Result<(), Failure> {
+    let read = |file: &Path| -> Result<Value, Failure> {
+        let usage = |error: String| Failure::Usage(format!("{}: {error}", file.display()));
+        let text = fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| usage(error.to_string()))
+    };
+    let (before, after) = (read(a)?, read(b)?);
+    let (changes, alone) = compare::changes(&before, &after)
+        .map_err(|error| Failure::Usage(format!("{} or {} {error}", a.display(), b.display())))?;
+    for difference in compare::host_differences(&before, &after) {
+        println!("the hosts differ, so compare ratios and not times: {difference}");
+    }
+    let mut worse = Vec::new();
+    for change in &changes {
+        let verdict = match (change.is_worse(fail_over), change.is_certain) {
+            (true, _) => "WORSE",
+            (false, true) if change.percent < 0.0 => "better",
+            _ => "",
+        };
+        println!(
+            "{:<44} {:>10.3} → {:>10.3}  {:>+7.1} %  {verdict}",
+            change.name, change.before, change.after, change.percent
+        );
+        if change.is_worse(fail_over) {
+            worse.push(change.name.clone());
+        }
+    }
+    alone.iter().for_each(|line| println!("{line}"));
+    if changes.is_empty() {
+        return Err(Failure::NotSo("the two results have no figure in common".to_owned()));
+    }
+    if !worse.is_empty() {
+        return Err(Failure::NotSo(format!(
+            "worse by more than {fail_over} %: {}",
+            worse.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').trim().parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("write a percentage of at least 0, such as 10%".to_owned()),
+    }
+}

@@ -178,7 +178,8 @@ impl<T: Copy> Producer<T> {
 
     /// Whether the consumer is gone, so that nobody will ever read what is pushed.
     pub fn is_disconnected(&self) -> bool {
-        self.ring.is_consumer_gone.load(Ordering::Acquire)
+        // Relaxed: nothing is read on the strength of it.
+        self.ring.is_consumer_gone.load(Ordering::Relaxed)
     }
 }
 
@@ -228,7 +229,7 @@ impl<T> Drop for Producer<T> {
 
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        self.ring.is_consumer_gone.store(true, Ordering::Release);
+        self.ring.is_consumer_gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -353,7 +354,8 @@ impl<T: Copy> RecordProducer<T> {
 
     /// Whether the consumer is gone, so that nobody will ever read what is pushed.
     pub fn is_disconnected(&self) -> bool {
-        self.ring.is_consumer_gone.load(Ordering::Acquire)
+        // Relaxed: nothing is read on the strength of it.
+        self.ring.is_consumer_gone.load(Ordering::Relaxed)
     }
 }
 
@@ -430,7 +432,7 @@ impl<T> Drop for RecordProducer<T> {
 
 impl<T> Drop for RecordConsumer<T> {
     fn drop(&mut self) {
-        self.ring.is_consumer_gone.store(true, Ordering::Release);
+        self.ring.is_consumer_gone.store(true, Ordering::Relaxed);
     }
 }
 

@@ -13,3 +13,12 @@
 
 /// The codec: framing, decoding, encoding.
 pub mod fix;
+
+/// What is particular to a venue: symbols, grids, dialects.
+pub mod venue;
+
+/// The feed: market data in.
+pub mod market_data;
+
+/// Order entry: orders out, reports in.
+pub mod order_entry;

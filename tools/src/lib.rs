@@ -1,8 +1,13 @@
 //! What joins the engine and the gateway into a product: the live runner, the simulated venue, the
 //! readers of recordings, reports and the command line.
 pub mod cli;
+/// The simulated venue.
+pub mod venue;
+/// The configuration files, read and validated.
 pub mod config;
 /// A seeded generator, the same on every host.
 pub mod random;
 /// Recorded markets as streams of market events.
 pub mod recording;
+/// What a run looked like: pictures, figures and latency files.
+pub mod report;

@@ -1,6 +1,7 @@
 //! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
 
 mod greeks;
+mod model;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ struct Cli {
 enum Command {
     /// Values options: one JSON case a line on standard input, one answer a line.
     Greeks,
+    /// Answers what a quote model quotes: one JSON case a line on standard input, one answer a line.
+    Model,
     /// Says what this build is.
     Version,
 }
@@ -35,6 +38,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
+        Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

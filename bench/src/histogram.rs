@@ -1,0 +1,207 @@
+//! Latency histograms and what is said about several runs.
+//!
+//! Filled by every benchmark after the timed part or from its samples; feeds the text, JSON, `.hgrm`
+//! and HTML reports. Values are held in picoseconds, because a stage below 100 ns is timed in batches
+//! (the counter steps in 10 ns on some hosts) and its share is a fraction of a nanosecond.
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// 1,000 s: longer than any run.
+const VALUE_MAX_PS: u64 = 1_000_000_000_000_000;
+
+/// Every latency of one measurement.
+#[derive(Clone)]
+pub struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    /// None yet.
+    pub fn new() -> Latencies {
+        Latencies(Histogram::new_with_bounds(1, VALUE_MAX_PS, 3).expect("valid bounds"))
+    }
+
+    /// One event that took `ns`.
+    pub fn record_ns(&mut self, ns: u64) {
+        self.0.saturating_record(ns.saturating_mul(1_000));
+    }
+
+    /// One batch of `count` events that took `ns` together, as one value: the mean of the batch.
+    pub fn record_batch(&mut self, ns: u64, count: u64) {
+        self.0.saturating_record(ns.saturating_mul(1_000) / count.max(1));
+    }
+
+    /// Takes in all values of another run.
+    pub fn merge(&mut self, other: &Latencies) {
+        self.0.add(&other.0).expect("same bounds");
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The value below which `quantile` (0 to 1) of all values lie, in ns.
+    pub fn at(&self, quantile: f64) -> f64 {
+        self.0.value_at_quantile(quantile) as f64 / 1_000.0
+    }
+
+    /// The longest, in ns.
+    pub fn max(&self) -> f64 {
+        self.0.max() as f64 / 1_000.0
+    }
+
+    /// Percentiles to p99.99, max and count.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "count": self.count(),
+            "min": self.0.min() as f64 / 1_000.0,
+            "mean": (self.0.mean() / 100.0).round() / 10.0,
+            "p50": self.at(0.5),
+            "p90": self.at(0.9),
+            "p99": self.at(0.99),
+            "p999": self.at(0.999),
+            "p9999": self.at(0.9999),
+            "max": self.max(),
+        })
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        format!(
+            "p50 {:>8.1}  p90 {:>8.1}  p99 {:>9.1}  p99.9 {:>10.1}  p99.99 {:>10.1}  max {:>11.0}  n {}",
+            self.at(0.5),
+            self.at(0.9),
+            self.at(0.99),
+            self.at(0.999),
+            self.at(0.9999),
+            self.max(),
+            self.count()
+        )
+    }
+
+    /// The percentile distribution in HdrHistogram's own text format, in ns, for its plotters.
+    pub fn hgrm(&self) -> String {
+        let mut text = String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
+        for point in self.points() {
+            let tail = if point.percentile >= 1.0 {
+                "inf".to_owned()
+            } else {
+                format!("{:.2}", 1.0 / (1.0 - point.percentile))
+            };
+            let _ = writeln!(
+                text,
+                "{:12.3} {:2.12} {:10} {:>14}",
+                point.ns, point.percentile, point.count, tail
+            );
+        }
+        let _ = writeln!(
+            text,
+            "#[Mean    = {:12.3}, StdDeviation   = {:12.3}]",
+            self.0.mean() / 1_000.0,
+            self.0.stdev() / 1_000.0
+        );
+        let _ = writeln!(
+            text,
+            "#[Max     = {:12.3}, Total count    = {:12}]",
+            self.max(),
+            self.count()
+        );
+        text
+    }
+
+    /// The percentile distribution, five points for each halving of the distance to 100 %.
+    pub fn points(&self) -> Vec<Point> {
+        let mut count = 0;
+        self.0
+            .iter_quantiles(5)
+            .map(|step| {
+                count += step.count_since_last_iteration();
+                Point {
+                    ns: step.value_iterated_to() as f64 / 1_000.0,
+                    percentile: step.quantile_iterated_to(),
+                    count,
+                }
+            })
+            .collect()
+    }
+}
+
+/// One point of a percentile distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The value, in ns.
+    pub ns: f64,
+    /// Which part of all values is at most that, 0 to 1.
+    pub percentile: f64,
+    /// How many values that are.
+    pub count: u64,
+}
+
+/// What several runs of one thing gave: the median, and where it lies with 95 % confidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OverRuns {
+    /// The median over the runs.
+    pub median: f64,
+    /// Lower end of the 95 % interval of the median (order statistics, no assumption of shape).
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// How many runs.
+    pub runs: usize,
+}
+
+impl OverRuns {
+    /// Of one figure a run; `None` of no runs.
+    pub fn of(mut figures: Vec<f64>) -> Option<OverRuns> {
+        figures.sort_by(f64::total_cmp);
+        let runs = figures.len();
+        let last = runs.checked_sub(1)?;
+        let median = (figures[last / 2] + figures[runs / 2]) / 2.0;
+        let margin = ((runs as f64 - 1.96 * (runs as f64).sqrt()) / 2.0).max(0.0) as usize;
+        Some(OverRuns { median, low: figures[margin], high: figures[last - margin], runs })
+    }
+
+    /// As JSON, rounded to thousandths.
+    pub fn to_json(self) -> Value {
+        let round = |value: f64| (value * 1_000.0).round() / 1_000.0;
+        json!({
+            "median": round(self.median),
+            "ci95": [round(self.low), round(self.high)],
+            "runs": self.runs,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_counts_once_with_its_mean() {
+        let mut latencies = Latencies::new();
+        latencies.record_batch(640, 64);
+        latencies.record_ns(30);
+        assert_eq!(latencies.count(), 2);
+        assert!((latencies.at(0.5) - 10.0).abs() < 0.1);
+        assert!((latencies.max() - 30.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_percentile_text_ends_at_the_maximum_with_every_value_counted() {
+        let mut latencies = Latencies::new();
+        (1..=1_000).for_each(|ns| latencies.record_ns(ns));
+        let last = *latencies.points().last().unwrap();
+        assert_eq!((last.percentile, last.count), (1.0, 1_000));
+        assert!(latencies.hgrm().contains("Total count    =         1000]"));
+    }
+
+    #[test]
+    fn the_median_over_runs_ignores_one_disturbed_run() {
+        let over = OverRuns::of(vec![10.0, 11.0, 500.0, 9.0, 10.0, 12.0, 10.0]).unwrap();
+        assert_eq!((over.median, over.low, over.high, over.runs), (10.0, 9.0, 500.0, 7));
+        assert_eq!(OverRuns::of(Vec::new()), None);
+        let many = OverRuns::of((0..100).map(f64::from).collect()).unwrap();
+        assert_eq!((many.median, many.low, many.high), (49.5, 40.0, 59.0));
+    }
+}

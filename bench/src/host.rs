@@ -1,0 +1,160 @@
+//! What host a figure comes from, and whether it was fit to measure on.
+//!
+//! Facts go into every result; what the kernel does not tell is `null`. The verdict is given after the
+//! run, from the host's own stalls and what else ran meanwhile.
+
+use crate::hiccup::Hiccups;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What may change during a run: taken before and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Runnable threads besides ours, over the last minute.
+    pub load_1m: f64,
+    /// Time that the hypervisor gave to others, all cores, in clock ticks (10 ms).
+    pub steal_ticks: u64,
+    /// Time spent by all cores in all states, in clock ticks.
+    pub all_ticks: u64,
+}
+
+impl Load {
+    /// From `/proc/loadavg` and `/proc/stat` below `root`.
+    pub fn read(root: &Path) -> Load {
+        let load_1m = text(root, "proc/loadavg")
+            .and_then(|line| line.split(' ').next()?.parse().ok())
+            .unwrap_or_default();
+        let ticks: Vec<u64> = text(root, "proc/stat")
+            .and_then(|all| all.lines().next().map(str::to_owned))
+            .map(|line| line.split_whitespace().skip(1).flat_map(str::parse).collect())
+            .unwrap_or_default();
+        // user nice system idle iowait irq softirq steal; guest time is in user already.
+        Load {
+            load_1m,
+            steal_ticks: ticks.get(7).copied().unwrap_or_default(),
+            all_ticks: ticks.iter().take(8).sum(),
+        }
+    }
+}
+
+/// All facts about the host below `root` ("/" but in tests).
+pub fn facts(root: &Path, counter: &ballast_engine::clock::Counter) -> Value {
+    let cpuinfo = text(root, "proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        cpuinfo
+            .lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| line.split_once(':'))
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    let flags = field("flags").unwrap_or_default();
+    let has = |flag: &str| flags.split(' ').any(|f| f == flag);
+    let sys = |path: &str| text(root, path);
+    json!({
+        "cpu": field("model name"),
+        "cores_online": sys("sys/devices/system/cpu/online"),
+        "is_virtual": has("hypervisor"),
+        "kernel": sys("proc/sys/kernel/osrelease"),
+        "command_line": sys("proc/cmdline"),
+        "governor": sys("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "turbo_off": sys("sys/devices/system/cpu/intel_pstate/no_turbo"),
+        "boost": sys("sys/devices/system/cpu/cpufreq/boost"),
+        "isolated": sys("sys/devices/system/cpu/isolated"),
+        "nohz_full": sys("sys/devices/system/cpu/nohz_full"),
+        "smt": sys("sys/devices/system/cpu/smt/active"),
+        "transparent_hugepage": sys("sys/kernel/mm/transparent_hugepage/enabled"),
+        "clocksource": sys("sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "tsc_invariant": has("constant_tsc") && has("nonstop_tsc"),
+        "counter": format!("{:?}", counter.source()),
+        "counter_steps_per_second": counter.steps_per_second(),
+        "mitigations": mitigations(root),
+    })
+}
+
+fn mitigations(root: &Path) -> Value {
+    let folder = root.join("sys/devices/system/cpu/vulnerabilities");
+    let mut found: Vec<(String, Value)> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let state = fs::read_to_string(entry.path()).ok()?.trim().to_owned();
+            state
+                .starts_with("Mitigation")
+                .then(|| (entry.file_name().to_string_lossy().into_owned(), state.into()))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Value::Object(found.into_iter().collect::<Map<_, _>>())
+}
+
+/// Why the host was not fit for absolute figures; empty where it was. Ratios to the floor of the same
+/// run may still hold.
+pub fn unfit_because(before: Load, after: Load, hiccups: &Hiccups) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if before.load_1m > 0.5 {
+        reasons.push(format!("{:.1} other threads were runnable before the run", before.load_1m));
+    }
+    let all = after.all_ticks.saturating_sub(before.all_ticks).max(1);
+    let steal = after.steal_ticks.saturating_sub(before.steal_ticks);
+    let steal_percent = steal as f64 * 100.0 / all as f64;
+    if steal_percent > 0.1 {
+        reasons.push(format!("the hypervisor took {steal_percent:.1} % of the time"));
+    }
+    if hiccups.lost_percent() > 0.1 {
+        reasons.push(format!(
+            "a spinning thread was kept away {:.2} % of the time, at most {:.0} µs at once",
+            hiccups.lost_percent(),
+            hiccups.gaps.max() / 1_000.0
+        ));
+    }
+    reasons
+}
+
+/// The commit of the working tree, with a plus where files were changed.
+pub fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let id = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let is_changed = git(&["status", "--porcelain", "--untracked-files=no"])
+        .is_some_and(|changes| !changes.is_empty());
+    Some(if is_changed { format!("{id}+") } else { id })
+}
+
+fn text(root: &Path, path: &str) -> Option<String> {
+    fs::read_to_string(root.join(path)).ok().map(|text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_or_stolen_host_is_not_fit() {
+        let quiet = Load { load_1m: 0.1, steal_ticks: 5, all_ticks: 1_000 };
+        let later = Load { all_ticks: 3_000, ..quiet };
+        let mut hiccups = Hiccups::new();
+        hiccups.watched_ns = 1_000_000;
+        assert_eq!(unfit_because(quiet, later, &hiccups), Vec::<String>::new());
+        let stolen = Load { steal_ticks: 25, ..later };
+        hiccups.lost_ns = 5_000;
+        let reasons = unfit_because(Load { load_1m: 2.0, ..quiet }, stolen, &hiccups);
+        assert_eq!(reasons.len(), 3);
+        assert!(reasons[1].contains("1.0 %"), "{reasons:?}");
+    }
+
+    #[test]
+    fn load_and_steal_are_read_from_the_kernels_files() {
+        let root = std::env::temp_dir().join(format!("ballast-bench-host-{}", std::process::id()));
+        fs::create_dir_all(root.join("proc")).unwrap();
+        fs::write(root.join("proc/loadavg"), "0.52 0.58 0.59 1/467 5678\n").unwrap();
+        fs::write(root.join("proc/stat"), "cpu  10 1 20 300 4 5 6 7 8 0\ncpu0 1 1\n").unwrap();
+        let load = Load::read(&root);
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(load, Load { load_1m: 0.52, steal_ticks: 7, all_ticks: 353 });
+    }
+}

@@ -1,0 +1,185 @@
+//! Load by a schedule: events are due when they are due, whatever became of those before.
+//!
+//! Response time counts from when an event was due, service time from when it was taken up, so a stall
+//! counts against every event that it delayed (no coordinated omission). Constant rates, bursts, and
+//! recorded inter-arrival times.
+
+use crate::document::{Document, Measurement};
+use crate::histogram::Latencies;
+use crate::session::Session;
+use ballast_engine::clock::Counter;
+use ballast_engine::pin;
+use ballast_engine::ring;
+use ballast_engine::units::Stamp;
+use std::time::Duration;
+
+/// When events are due, in ns from the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// One every `interval_ns`.
+    Constant {
+        /// Between two events.
+        interval_ns: u64,
+    },
+    /// `size` at once, every `interval_ns`.
+    Bursts {
+        /// Events at the same moment.
+        size: u64,
+        /// Between two bursts.
+        interval_ns: u64,
+    },
+    /// These gaps, over and over.
+    Recorded {
+        /// Inter-arrival times; not empty.
+        gaps_ns: Vec<u64>,
+    },
+}
+
+impl Schedule {
+    /// When each event is due, without end.
+    pub fn due_ns(&self) -> Box<dyn Iterator<Item = u64> + Send + '_> {
+        match self {
+            Schedule::Constant { interval_ns } => Box::new((0..).map(move |n| n * interval_ns)),
+            Schedule::Bursts { size, interval_ns } => {
+                Box::new((0..).map(move |n| n / size * interval_ns))
+            }
+            Schedule::Recorded { gaps_ns } => {
+                Box::new(gaps_ns.iter().cycle().scan(0, |due: &mut u64, gap| {
+                    *due += gap;
+                    Some(*due)
+                }))
+            }
+        }
+    }
+}
+
+/// What an open-loop run saw.
+pub struct Outcome {
+    /// From when the event was taken up.
+    pub service: Latencies,
+    /// From when it was due.
+    pub response: Latencies,
+    /// Longest response in each hundredth of a second, in ns.
+    pub maxima: Vec<u64>,
+}
+
+/// How long one point of the series of maxima is.
+const SERIES_NS: u64 = 10_000_000;
+
+impl Outcome {
+    /// Nothing seen yet.
+    pub fn new() -> Outcome {
+        Outcome { service: Latencies::new(), response: Latencies::new(), maxima: Vec::new() }
+    }
+
+    /// One event, due and taken up and finished at these ns from the start.
+    pub fn record(&mut self, due_ns: u64, taken_up_ns: u64, finished_ns: u64) {
+        let response = finished_ns.saturating_sub(due_ns);
+        self.service.record_ns(finished_ns.saturating_sub(taken_up_ns));
+        self.response.record_ns(response);
+        let point = (due_ns / SERIES_NS) as usize;
+        if self.maxima.len() <= point {
+            self.maxima.resize(point + 1, 0);
+        }
+        self.maxima[point] = self.maxima[point].max(response);
+    }
+}
+
+/// Sends one message for every due event of `schedule` through a hot ring to another core.
+pub fn through_ring(
+    counter: Counter,
+    [near, far]: [usize; 2],
+    schedule: &Schedule,
+    duration: Duration,
+) -> Outcome {
+    let (mut producer, mut consumer) = ring::slots::<(u64, Stamp)>(4_096);
+    let duration_ns = duration.as_nanos() as u64;
+    let start = counter.stamp();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            pin::pin_current_thread(far);
+            for due in schedule.due_ns().take_while(|due| *due < duration_ns) {
+                let mut now = counter.stamp();
+                while counter.nanos_between(start, now) < due {
+                    std::hint::spin_loop();
+                    now = counter.stamp();
+                }
+                while producer.push((due, now)).is_err() {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        let receiving = scope.spawn(move || {
+            pin::pin_current_thread(near);
+            let mut outcome = Outcome::new();
+            while !consumer.is_disconnected() {
+                let Some((due, taken_up)) = consumer.pop() else {
+                    std::hint::spin_loop();
+                    continue;
+                };
+                let now = counter.nanos_between(start, counter.stamp());
+                outcome.record(due, counter.nanos_between(start, taken_up), now);
+            }
+            outcome
+        });
+        receiving.join().expect("does not panic")
+    })
+}
+
+/// One way through the hot ring at the session's rate: steady (or as recorded), and in bursts.
+pub fn one_way(session: &Session, cores: [usize; 2], document: &mut Document) {
+    let interval_ns = 1_000_000_000 / session.rate;
+    let steady = if session.arrivals_ns.is_empty() {
+        Schedule::Constant { interval_ns }
+    } else {
+        Schedule::Recorded { gaps_ns: session.arrivals_ns.clone() }
+    };
+    let bursts = Schedule::Bursts { size: 16, interval_ns: 16 * interval_ns };
+    for (name, schedule) in [("steady", steady), ("bursts", bursts)] {
+        let duration = Duration::from_nanos(session.duration_ns / 10);
+        let outcome = through_ring(session.counter, cores, &schedule, duration);
+        for (kind, latencies, maxima) in [
+            ("service", outcome.service, Vec::new()),
+            ("response", outcome.response, outcome.maxima),
+        ] {
+            let name = format!("ring.slots.one_way.{name}.{kind}");
+            let mut measurement =
+                Measurement::new(&name, vec![latencies.at(0.5)], 0, Some(latencies));
+            if let Some(measurement) = &mut measurement {
+                measurement.maxima = maxima;
+            }
+            document.measurements.extend(measurement);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(schedule: &Schedule, count: usize) -> Vec<u64> {
+        schedule.due_ns().take(count).collect()
+    }
+
+    #[test]
+    fn schedules_are_due_when_they_say() {
+        assert_eq!(first(&Schedule::Constant { interval_ns: 5 }, 3), [0, 5, 10]);
+        assert_eq!(first(&Schedule::Bursts { size: 2, interval_ns: 7 }, 5), [0, 0, 7, 7, 14]);
+        assert_eq!(first(&Schedule::Recorded { gaps_ns: vec![1, 4] }, 4), [1, 5, 6, 10]);
+    }
+
+    #[test]
+    fn a_stall_counts_against_every_event_that_it_delayed() {
+        let mut outcome = Outcome::new();
+        // Due every 10 ns, but the fourth is taken up at 1,000 and then one every 10 ns: each takes 5.
+        for n in 0..6u64 {
+            let taken_up = if n < 3 { n * 10 } else { 1_000 + (n - 3) * 10 };
+            outcome.record(n * 10, taken_up, taken_up + 5);
+        }
+        assert!((outcome.service.max() - 5.0).abs() < 0.1, "service hides the stall");
+        let late = outcome.response.points().iter().filter(|p| p.ns > 900.0).count();
+        assert!(late > 0 && (outcome.response.at(0.5) - 5.0).abs() < 0.1);
+        assert_eq!(outcome.response.count(), 6);
+        assert_eq!(outcome.maxima, [975]);
+    }
+}

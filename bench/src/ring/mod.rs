@@ -1,0 +1,206 @@
+//! `ballast-bench ring`: our two rings beside the machine's own floor and two peers, in one run.
+//!
+//! Runs are short and interleaved, each between two runs of the floor; where the floor moved by more
+//! than a tenth in between, the host had moved the cores about, and the run is dropped.
+
+pub mod link;
+mod round_trip;
+
+use crate::document::{Document, Measurement, Ratio};
+use crate::hiccup::Hiccups;
+use crate::histogram::{Latencies, OverRuns};
+use crate::open_loop;
+use crate::session::Session;
+use ballast_engine::latency::{self, Mark};
+use link::{Array, Line, Link, Records, Rtrb, Slots};
+use round_trip::{Bench, Run};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How far the floor may move around a run, as a part of itself.
+const FLOOR_SHIFT_MAX: f64 = 0.1;
+/// Length of a run of a subject, and of the floor on either side of it.
+const RUN_NS: u64 = 8_000_000;
+const FLOOR_NS: u64 = 4_000_000;
+/// Messages in one bulk or same-thread run.
+const BULK_COUNT: u64 = 200_000;
+/// Below this many kept runs a figure is not printed as one.
+const RUNS_MIN: usize = 7;
+
+/// All kept runs of one subject.
+#[derive(Default)]
+struct Kept {
+    typical: Vec<f64>,
+    to_floor: Vec<f64>,
+    batches: Option<Latencies>,
+    singles: Option<Latencies>,
+    dropped: usize,
+}
+
+impl Kept {
+    fn keep(&mut self, run: Run, floor: f64) {
+        self.typical.push(run.typical());
+        self.to_floor.push(run.typical() / floor);
+        for (all, new) in [(&mut self.batches, run.batches), (&mut self.singles, run.singles)] {
+            all.get_or_insert_with(Latencies::new).merge(&new);
+        }
+    }
+}
+
+/// Runs the ring benchmark into `document`.
+pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
+    let [near, far] = session.two_cores()?;
+    let bench = Bench { counter: session.counter, near, far };
+    round_trips(session, &bench, document)?;
+    bulk(session, &bench, document);
+    probe_cost(session, &bench, document);
+    open_loop::one_way(session, [near, far], document);
+    Ok(())
+}
+
+/// Interleaved rounds of every subject for half of the session's time.
+fn round_trips(session: &Session, bench: &Bench, document: &mut Document) -> Result<(), String> {
+    let mut kept: BTreeMap<&'static str, Kept> = BTreeMap::new();
+    let mut peers: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    let mut hiccups = Hiccups::new();
+    let share = session.share(0.5);
+    while share.is_left() {
+        hiccups.watch(session.counter, &[bench.near, bench.far], Duration::from_millis(5));
+        let mut floor = bench.round_trips::<Line>(FLOOR_NS);
+        let mut ratios: BTreeMap<&'static str, f64> = BTreeMap::new();
+        for subject in
+            [subject::<Slots> as Subject, subject::<Rtrb>, subject::<Array>, subject::<Records>]
+        {
+            let (name, run) = subject(bench);
+            let after = bench.round_trips::<Line>(FLOOR_NS);
+            let around = (floor.typical() + after.typical()) / 2.0;
+            let entry = kept.entry(name).or_default();
+            if (after.typical() - floor.typical()).abs() > FLOOR_SHIFT_MAX * around {
+                entry.dropped += 1;
+            } else {
+                ratios.insert(name, run.typical() / around);
+                entry.keep(run, around);
+            }
+            kept.entry(Line::NAME).or_default().keep(floor, around);
+            floor = after;
+        }
+        // A peer's ratio needs both runs of the same round; each is taken relative to its own floor.
+        if let Some(ours) = ratios.get(Slots::NAME) {
+            for peer in [Rtrb::NAME, Array::NAME] {
+                if let Some(theirs) = ratios.get(peer) {
+                    peers.entry(peer).or_default().push(ours / theirs);
+                }
+            }
+        }
+    }
+    document.add_hiccups(&hiccups);
+    report(kept, peers, document)
+}
+
+type Subject = fn(&Bench) -> (&'static str, Run);
+
+fn subject<L: Link>(bench: &Bench) -> (&'static str, Run) {
+    (L::NAME, bench.round_trips::<L>(RUN_NS))
+}
+
+fn report(
+    kept: BTreeMap<&'static str, Kept>,
+    peers: BTreeMap<&'static str, Vec<f64>>,
+    document: &mut Document,
+) -> Result<(), String> {
+    for (name, kept) in kept {
+        let dropped = kept.dropped;
+        if kept.typical.len() < RUNS_MIN {
+            return Err(format!(
+                "{name}: only {} runs in which the floor held still ({dropped} dropped); the host is \
+                 too busy, or --duration too short",
+                kept.typical.len()
+            ));
+        }
+        let name = format!("ring.{name}.round_trip");
+        if name != "ring.floor.round_trip" {
+            let bound = (name == "ring.slots.round_trip").then_some(1.1);
+            let ratio = Ratio::new(&format!("{name} / floor"), kept.to_floor, bound);
+            document.ratios.extend(ratio);
+        }
+        document.measurements.extend(Measurement::new(
+            &name,
+            kept.typical,
+            dropped,
+            kept.batches.clone(),
+        ));
+        let tail = OverRuns::of(kept.singles.iter().map(|singles| singles.at(0.5)).collect());
+        document.measurements.extend(tail.map(|over| Measurement {
+            name: format!("{name}.single"),
+            over,
+            dropped,
+            latencies: kept.singles,
+            maxima: Vec::new(),
+        }));
+    }
+    for (peer, ratios) in peers {
+        let bound = if peer == Rtrb::NAME { 0.75 } else { 0.45 };
+        let name = format!("ring.slots.round_trip / {peer}");
+        document.ratios.extend(Ratio::new(&name, ratios, Some(bound)));
+    }
+    Ok(())
+}
+
+/// One way in batches of 64, and push and pop on one thread: what the recorder and the fused runner
+/// pay.
+fn bulk(session: &Session, bench: &Bench, document: &mut Document) {
+    let mut figures: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    let mut ratios = Vec::new();
+    let share = session.share(0.2);
+    while share.is_left() {
+        let records = bench.bulk::<Records>(BULK_COUNT);
+        let rtrb = bench.bulk::<Rtrb>(BULK_COUNT);
+        ratios.push(records / rtrb);
+        for (name, ns) in [
+            ("ring.records.bulk", records),
+            ("ring.rtrb.bulk", rtrb),
+            ("ring.slots.same_thread", bench.same_thread::<Slots>(BULK_COUNT)),
+            ("ring.records.same_thread", bench.same_thread::<Records>(BULK_COUNT)),
+            ("ring.rtrb.same_thread", bench.same_thread::<Rtrb>(BULK_COUNT)),
+        ] {
+            figures.entry(name).or_default().push(ns);
+        }
+    }
+    for (name, figures) in figures {
+        document.measurements.extend(Measurement::new(name, figures, 0, None));
+    }
+    document.ratios.extend(Ratio::new("ring.records.bulk / rtrb", ratios, Some(1.2)));
+}
+
+/// What one mark at a stage's boundary costs: a counter read and a push, a recorder draining.
+fn probe_cost(session: &Session, bench: &Bench, document: &mut Document) {
+    const MARKS: u64 = 256;
+    let (mut probe, mut samples) = latency::probe(bench.counter, 1 << 16);
+    let mut figures = Vec::new();
+    let share = session.share(0.05);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            ballast_engine::pin::pin_current_thread(bench.far);
+            while !samples.is_disconnected() {
+                while samples.pop().is_some() {}
+                std::thread::park_timeout(Duration::from_micros(20));
+            }
+        });
+        ballast_engine::pin::pin_current_thread(bench.near);
+        while share.is_left() {
+            let mut run = Latencies::new();
+            for _ in 0..200 {
+                let from = bench.counter.stamp();
+                (0..MARKS).for_each(|_| probe.mark(Mark::MakerIn, from));
+                run.record_batch(bench.counter.nanos_between(from, bench.counter.stamp()), MARKS);
+                // The recorder keeps up: a push into a full ring would be cheaper than the real thing.
+                (0..2_000).for_each(|_| std::hint::spin_loop());
+            }
+            figures.push(run.at(0.5));
+        }
+        drop(probe);
+    });
+    let over = figures.clone();
+    document.measurements.extend(Measurement::new("measuring.mark", figures, 0, None));
+    document.ratios.extend(Ratio::new("measuring.mark, ns", over, Some(15.0)));
+}

@@ -1,0 +1,53 @@
+//! What every benchmark shares: the counter, the cores, the time that the command may take.
+
+use ballast_engine::clock::Counter;
+use ballast_engine::pin::{self, Topology};
+use ballast_engine::units::Stamp;
+use std::path::Path;
+
+/// One invocation of `ballast-bench`.
+pub struct Session {
+    /// Times everything.
+    pub counter: Counter,
+    /// How long the whole command should take, in ns.
+    pub duration_ns: u64,
+    /// Open-loop arrivals a second.
+    pub rate: u64,
+    /// Recorded inter-arrival times in ns, in place of a constant rate; empty for none.
+    pub arrivals_ns: Vec<u64>,
+}
+
+/// A part of a session's time, from when it was made.
+pub struct Share {
+    counter: Counter,
+    start: Stamp,
+    ns: u64,
+}
+
+impl Session {
+    /// `part` of the session's time, beginning now.
+    pub fn share(&self, part: f64) -> Share {
+        let ns = (self.duration_ns as f64 * part) as u64;
+        Share { counter: self.counter, start: self.counter.stamp(), ns }
+    }
+
+    /// Two cores that are not SMT siblings, sharing an L3 where the host has such a pair.
+    pub fn two_cores(&self) -> Result<[usize; 2], String> {
+        let allowed = pin::allowed_cores();
+        let topology = Topology::read(Path::new("/"));
+        let cores = topology.spread(2, &allowed).unwrap_or_default();
+        match cores.as_slice() {
+            [near, far] => Ok([*near, *far]),
+            _ => Err(format!(
+                "two physical cores are needed, one for each end; this process may run on {allowed:?}"
+            )),
+        }
+    }
+}
+
+impl Share {
+    /// Whether some of it is left.
+    pub fn is_left(&self) -> bool {
+        self.counter.nanos_between(self.start, self.counter.stamp()) < self.ns
+    }
+}

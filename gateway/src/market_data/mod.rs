@@ -1,0 +1,10 @@
+//! The feed: a venue's market data over FIX becomes market events.
+
+/// W and X as entries in ticks and lots.
+pub mod refresh;
+
+/// The feed's own book of an instrument.
+pub mod own_book;
+
+/// Into the market ring; what a full ring does.
+pub mod publisher;

@@ -1,0 +1,21 @@
+//! Order entry: intents become FIX orders, the venue's answers become order events.
+
+/// ExecType and OrdStatus, and which may follow which.
+pub mod status;
+
+/// The orders that are out.
+pub mod live_orders;
+
+/// ExecIDs as numbers.
+pub mod exec_ids;
+
+/// Which message went out under which number.
+pub mod sent;
+
+/// The venue's answers, read.
+pub mod report;
+
+mod amounts;
+
+/// The venue's answers, told to the maker.
+pub mod desk;

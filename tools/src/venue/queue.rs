@@ -1,0 +1,228 @@
+//! Participants' resting orders of one side, each with its place in the displayed queue.
+//!
+//! Fed by `matching.rs`; feeds it back who is next. One thread. Deliberately absent: whose order it
+//! is worth (`exchange.rs`), and floating point: the estimate of a place is whole lots.
+
+use super::order::{OrderId, Participant};
+use ballast_engine::units::{Lots, Side, Ticks};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How a place in the displayed queue improves. Trades at the price always consume the queue ahead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum QueueModel {
+    /// Trades alone move an order forward: every cancel is taken to be behind it. The most careful
+    /// reading of a book of levels (RiskAdverseQueueModel in hftbacktest's terms, without its
+    /// clamp to the displayed size).
+    BackOfQueue,
+    /// Cancels are shared between what is ahead and what is behind by `f(x) = x^power` of each, as
+    /// in hftbacktest's ProbQueueModel with PowerProbQueueFunc: a share `f(back) / (f(back) +
+    /// f(front))` is behind. What trades took does not count as cancels, and no more can be ahead
+    /// than is displayed. hftbacktest's example uses 3.
+    Probabilistic {
+        /// 1 to 4.
+        power: u32,
+    },
+}
+
+/// One resting order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resting {
+    /// Which.
+    pub order: OrderId,
+    /// Whose.
+    pub owner: Participant,
+    /// What is left of it.
+    pub leaves: Lots,
+    /// Displayed volume that arrived before it and is still there.
+    pub ahead: Lots,
+}
+
+/// One side's resting orders: by price, then by time.
+#[derive(Clone, Debug)]
+pub struct RestingOrders {
+    side: Side,
+    levels: BTreeMap<Ticks, VecDeque<Resting>>,
+}
+
+impl RestingOrders {
+    /// No orders on this side.
+    pub fn new(side: Side) -> RestingOrders {
+        RestingOrders { side, levels: BTreeMap::new() }
+    }
+
+    /// Which side they are on.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    /// The best price.
+    pub fn best(&self) -> Option<Ticks> {
+        match self.side {
+            Side::Buy => self.levels.keys().next_back().copied(),
+            Side::Sell => self.levels.keys().next().copied(),
+        }
+    }
+
+    /// Puts an order behind all others of its price.
+    pub fn join(&mut self, price: Ticks, resting: Resting) {
+        self.levels.entry(price).or_default().push_back(resting);
+    }
+
+    /// Takes an order out. `None` where it is not there.
+    pub fn remove(&mut self, price: Ticks, order: OrderId) -> Option<Resting> {
+        let level = self.levels.get_mut(&price)?;
+        let place = level.iter().position(|r| r.order == order)?;
+        let resting = level.remove(place);
+        if level.is_empty() {
+            self.levels.remove(&price);
+        }
+        resting
+    }
+
+    /// Changes what is left of an order without moving it.
+    pub fn resize(&mut self, price: Ticks, order: OrderId, leaves: Lots) -> bool {
+        let found =
+            self.levels.get_mut(&price).and_then(|l| l.iter_mut().find(|r| r.order == order));
+        found.map(|resting| resting.leaves = leaves).is_some()
+    }
+
+    /// A price's orders in time order.
+    pub fn at(&self, price: Ticks) -> impl Iterator<Item = &Resting> {
+        self.levels.get(&price).into_iter().flatten()
+    }
+
+    /// The first order of a price.
+    pub fn first(&self, price: Ticks) -> Option<Resting> {
+        self.levels.get(&price).and_then(|level| level.front().copied())
+    }
+
+    /// Prices better than `price`, best first.
+    pub fn better_than(&self, price: Ticks) -> Vec<Ticks> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        match self.side {
+            Side::Buy => {
+                self.levels.range((Excluded(price), Unbounded)).rev().map(|l| *l.0).collect()
+            }
+            Side::Sell => self.levels.range((Unbounded, Excluded(price))).map(|l| *l.0).collect(),
+        }
+    }
+
+    /// Takes `size` off the first order of a price, which goes when nothing is left.
+    pub fn fill_first(&mut self, price: Ticks, size: Lots) {
+        let Some(level) = self.levels.get_mut(&price) else { return };
+        let Some(first) = level.front_mut() else { return };
+        first.leaves.0 -= size.0;
+        if first.leaves.0 <= 0 {
+            level.pop_front();
+        }
+        if level.is_empty() {
+            self.levels.remove(&price);
+        }
+    }
+
+    /// Displayed volume in front of a price's orders went away by trading.
+    pub fn advance(&mut self, price: Ticks, size: Lots) {
+        for resting in self.levels.get_mut(&price).into_iter().flatten() {
+            resting.ahead = Lots((resting.ahead.0 - size.0).max(0));
+        }
+    }
+
+    /// The tape traded beyond a price: nothing displayed can be in front of its orders any more.
+    pub fn to_the_front(&mut self, price: Ticks) {
+        self.advance(price, Lots(i64::MAX));
+    }
+
+    /// The displayed size of a price changed from `before`, of which trades took `traded`, to `now`.
+    pub fn on_resize(
+        &mut self,
+        model: QueueModel,
+        price: Ticks,
+        before: Lots,
+        traded: Lots,
+        now: Lots,
+    ) {
+        let QueueModel::Probabilistic { power } = model else { return };
+        // What trades took was booked when they printed: the rest of the decrease is cancels.
+        let standing = (before.0 - traded.0).max(0);
+        for resting in self.levels.get_mut(&price).into_iter().flatten() {
+            let ahead = ahead_after_cancels(power, resting.ahead.0, standing, now.0);
+            resting.ahead = Lots(ahead.clamp(0, now.0.max(0)));
+        }
+    }
+}
+
+/// hftbacktest's estimate: of `standing − now` canceled lots, the share `f(back)/(f(back)+f(front))`
+/// is behind, and what the back has not got comes off the front. Rounded so that more stays ahead.
+fn ahead_after_cancels(power: u32, front: i64, standing: i64, now: i64) -> i64 {
+    let canceled = standing - now;
+    if canceled <= 0 || front <= 0 {
+        return front;
+    }
+    let back = (standing - front).max(0);
+    // 16 significant bits of the larger: their fourth power times any count of lots fits 128 bits.
+    let excess = (64 - front.max(back).leading_zeros()).saturating_sub(16);
+    let weight = |x: i64| u128::from((x >> excess).unsigned_abs()).pow(power.clamp(1, 4));
+    let (of_front, of_back) = (weight(front), weight(back));
+    let from_front = u128::from(canceled.unsigned_abs()) * of_front / (of_front + of_back);
+    let from_front = i64::try_from(from_front).unwrap_or(canceled);
+    let behind = canceled - from_front;
+    (front - from_front - (behind - back).max(0)).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancels_are_shared_as_hftbacktest_shares_them() {
+        // front 30, back 70, 20 cancels, f(x) = x: 70 % are behind, 6 come off the front.
+        assert_eq!(ahead_after_cancels(1, 30, 100, 80), 24);
+        // f(x) = x³: 0.3³ / (0.3³ + 0.7³) = 7.3 % of 20 is 1.46, rounded to 1.
+        assert_eq!(ahead_after_cancels(3, 30, 100, 80), 29);
+        // Nothing is behind: all cancels were ahead.
+        assert_eq!(ahead_after_cancels(2, 100, 100, 60), 60);
+        // 99.2 % of 55 is more than the front holds: the order is first.
+        assert_eq!(ahead_after_cancels(3, 50, 60, 5), 0);
+        // Linear sharing is exact where front and back together are all that stands.
+        assert_eq!(ahead_after_cancels(1, 90, 100, 50), 45);
+    }
+
+    #[test]
+    fn sizes_of_any_height_stay_whole() {
+        for front in [1, i64::MAX / 2, i64::MAX] {
+            let ahead = ahead_after_cancels(4, front, i64::MAX, 1);
+            assert!((0..=front).contains(&ahead), "{front}: {ahead}");
+        }
+    }
+
+    fn queue_with(ahead: i64) -> RestingOrders {
+        let mut orders = RestingOrders::new(Side::Buy);
+        let resting = Resting {
+            order: OrderId(1),
+            owner: Participant(0),
+            leaves: Lots(5),
+            ahead: Lots(ahead),
+        };
+        orders.join(Ticks(100), resting);
+        orders
+    }
+
+    #[test]
+    fn cancels_move_an_order_only_under_the_probabilistic_model() {
+        let mut careful = queue_with(30);
+        careful.on_resize(QueueModel::BackOfQueue, Ticks(100), Lots(100), Lots(0), Lots(1));
+        assert_eq!(careful.first(Ticks(100)).unwrap().ahead, Lots(30));
+        let model = QueueModel::Probabilistic { power: 1 };
+        let mut hopeful = queue_with(30);
+        // A trade of 20 was booked before: only 80 − 70 = 10 are cancels.
+        hopeful.on_resize(model, Ticks(100), Lots(100), Lots(20), Lots(70));
+        assert_eq!(hopeful.first(Ticks(100)).unwrap().ahead, Lots(27));
+        hopeful.on_resize(model, Ticks(100), Lots(70), Lots(0), Lots(90));
+        assert_eq!(hopeful.first(Ticks(100)).unwrap().ahead, Lots(27), "joiners are behind");
+    }
+}
