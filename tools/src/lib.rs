@@ -3,7 +3,7 @@
 pub mod cli;
 /// The simulated venue.
 pub mod venue;
-/// The configuration files, read and validated.
+/// Config files: TOML in, validated values out.
 pub mod config;
 /// A seeded generator, the same on every host.
 pub mod random;
