@@ -11,8 +11,17 @@
     )
 )]
 
+/// Bytes to and from a counterparty, without waiting.
+pub mod transport;
+
 /// The codec: framing, decoding, encoding.
 pub mod fix;
+
+/// The FIX session: one state machine for both roles, without a socket and without a clock.
+pub mod session;
+
+/// The write-ahead log of a session: numbers and messages, in memory or on disk.
+pub mod store;
 
 /// What is particular to a venue: symbols, grids, dialects.
 pub mod venue;

@@ -1,0 +1,224 @@
+//! A session joined to a transport: bytes in, bytes out, bounded buffers both ways.
+//!
+//! A stage or endpoint calls [`Connection::turn`] from its thread whenever it likes (spinning) or
+//! when the socket or the deadline says so. Back-pressure: while the counterparty does not read,
+//! nothing is asked of the session and what arrives waits in the inbox (were it not read at all, two
+//! sides that both write would wait for each other for ever); while the application is busy (it
+//! answered [`ControlFlow::Break`]), nothing more is delivered. Deliberately absent: making
+//! connections.
+
+use super::config::SessionConfig;
+use super::machine::{Session, State};
+use super::{CloseReason, Event, Output};
+use crate::store::Store;
+use crate::transport::{Lost, Received, Transport, Written};
+use ballast_engine::units::Nanos;
+use std::ops::ControlFlow;
+
+/// What a turn came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Nothing to do.
+    Idle,
+    /// Something was done, and there may be more.
+    Busy,
+    /// The connection is over; the session knows. Drop it.
+    Ended(Ended),
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// The session, for this reason.
+    Session(CloseReason),
+    /// The counterparty or the network.
+    Transport(Lost),
+}
+
+/// Smallest inbox: what one read may bring.
+const INBOX_MIN: usize = 64 * 1024;
+
+/// One connection of one session.
+#[derive(Debug)]
+pub struct Connection<T> {
+    transport: T,
+    inbox: Box<[u8]>,
+    /// Received and not consumed: `begin..end` of `inbox`.
+    begin: usize,
+    end: usize,
+    /// Handed out by the session and not taken by the transport; bounded by what it hands out at once.
+    outbox: Vec<u8>,
+    sent: usize,
+    /// Nothing can be sent any more; what is still under way to us counts all the same.
+    is_deaf: bool,
+    /// Since when the session wants to end and cannot say so.
+    closing_since: Option<Nanos>,
+    /// Nothing will arrive any more.
+    lost: Option<Lost>,
+}
+
+impl<T: Transport> Connection<T> {
+    /// Joins a connected transport to a session that was told [`Session::on_connected`].
+    pub fn new(transport: T, config: &SessionConfig) -> Self {
+        Connection {
+            transport,
+            inbox: vec![0; config.message_len_max.saturating_mul(2).max(INBOX_MIN)]
+                .into_boxed_slice(),
+            begin: 0,
+            end: 0,
+            outbox: Vec::with_capacity(config.out_bytes_max),
+            sent: 0,
+            is_deaf: false,
+            closing_since: None,
+            lost: None,
+        }
+    }
+
+    /// As [`Self::new`], with bytes that were read before.
+    pub fn with_bytes(transport: T, config: &SessionConfig, bytes: &[u8]) -> Self {
+        let mut connection = Connection::new(transport, config);
+        let count = bytes.len().min(connection.inbox.len());
+        if let (Some(room), Some(bytes)) = (connection.inbox.get_mut(..count), bytes.get(..count)) {
+            room.copy_from_slice(bytes);
+            connection.end = count;
+        }
+        connection
+    }
+
+    /// The transport, to wait on.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport, to cut or fragment it in a test.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Bytes wait for the counterparty to read.
+    pub fn is_writing(&self) -> bool {
+        self.sent < self.outbox.len()
+    }
+
+    /// Moves what can be moved: at most one read of the transport, and all messages in it. `on_event`
+    /// breaks to be called again only in the next turn.
+    pub fn turn<S: Store>(
+        &mut self,
+        session: &mut Session<S>,
+        now: Nanos,
+        mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Turn {
+        let mut is_busy = false;
+        if session.next_deadline().is_some_and(|due| due <= now) {
+            session.on_deadline(now);
+            is_busy = true;
+        }
+        let mut may_read = true;
+        loop {
+            self.flush();
+            if self.is_writing() {
+                return self.blocked(session, now, is_busy);
+            }
+            match session.poll_output() {
+                Some(Output::Send(bytes)) => self.write(bytes),
+                Some(Output::Deliver(event)) => {
+                    if on_event(event).is_break() {
+                        return Turn::Busy;
+                    }
+                }
+                Some(Output::Close(reason)) => {
+                    self.transport.close();
+                    session.on_disconnected(now);
+                    return Turn::Ended(Ended::Session(reason));
+                }
+                None => {
+                    let waiting = self.inbox.get(self.begin..self.end).unwrap_or_default();
+                    let used = if waiting.is_empty() { 0 } else { session.on_bytes(now, waiting) };
+                    self.begin = self.begin.saturating_add(used);
+                    if used == 0 {
+                        if may_read && self.read() {
+                            may_read = false;
+                        } else if let Some(lost) = self.lost {
+                            session.on_disconnected(now);
+                            return Turn::Ended(Ended::Transport(lost));
+                        } else {
+                            return if is_busy { Turn::Busy } else { Turn::Idle };
+                        }
+                    }
+                }
+            }
+            is_busy = true;
+        }
+    }
+
+    /// The counterparty does not read. A session that wants to end gives it the logout timeout.
+    fn blocked<S: Store>(&mut self, session: &mut Session<S>, now: Nanos, is_busy: bool) -> Turn {
+        let is_busy = self.read() || is_busy;
+        if session.state() == State::Closing {
+            let since = *self.closing_since.get_or_insert(now);
+            if since.plus(session.config().logout_timeout_ns) <= now {
+                self.outbox.clear();
+                self.sent = 0;
+                self.is_deaf = true;
+            }
+        }
+        if is_busy { Turn::Busy } else { Turn::Idle }
+    }
+
+    /// Reads once; whether something came.
+    fn read(&mut self) -> bool {
+        if self.lost.is_some() {
+            return false;
+        }
+        if self.begin > 0 {
+            self.inbox.copy_within(self.begin..self.end, 0);
+            self.end = self.end.saturating_sub(self.begin);
+            self.begin = 0;
+        }
+        let Some(room) = self.inbox.get_mut(self.end..).filter(|room| !room.is_empty()) else {
+            return false;
+        };
+        match self.transport.read(room) {
+            Received::Bytes(count) => {
+                self.end = self.end.saturating_add(count);
+                true
+            }
+            Received::Nothing => false,
+            Received::Closed(lost) => {
+                self.lost = Some(lost);
+                false
+            }
+        }
+    }
+
+    /// Writes straight from the session's buffer; what the transport does not take waits here.
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert!(!self.is_writing(), "the session is asked only when nothing waits");
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.is_deaf {
+            match self.transport.write(rest) {
+                Written::Bytes(count) => rest = rest.get(count..).unwrap_or_default(),
+                Written::Full => {
+                    self.outbox.clear();
+                    self.outbox.extend_from_slice(rest);
+                    self.sent = 0;
+                    return;
+                }
+                Written::Closed(_) => self.is_deaf = true,
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(rest) = self.outbox.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match self.transport.write(rest) {
+                Written::Bytes(count) => self.sent = self.sent.saturating_add(count),
+                Written::Full => return,
+                Written::Closed(_) => {
+                    self.is_deaf = true;
+                    self.sent = self.outbox.len();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A store that forgets at the process's end: for tests, simulations and sessions that reset at
+//! every logon.
+//!
+//! The session feeds and reads it, on the session's thread. Slots are reused, so that nothing is
+//! allocated once they are warm. Deliberately absent: any durability.
+
+use super::{Store, StoreError};
+use ballast_engine::units::Nanos;
+
+/// Messages held in each direction.
+const HELD: usize = 4096;
+
+/// Sequence numbers and the last 4096 messages of each direction, in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    next_sender: u64,
+    next_target: u64,
+    created_at: Nanos,
+    outbound: Slots,
+    inbound: Slots,
+}
+
+/// The last messages of one direction, by number.
+#[derive(Debug)]
+struct Slots {
+    slots: Vec<Slot>,
+}
+
+/// One message; number 0 is none.
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    msg_seq_num: u64,
+    frame: Vec<u8>,
+}
+
+impl Slots {
+    fn new() -> Self {
+        Slots { slots: vec![Slot::default(); HELD] }
+    }
+
+    fn position(msg_seq_num: u64) -> usize {
+        usize::try_from(msg_seq_num % HELD as u64).unwrap_or(0)
+    }
+
+    fn put(&mut self, msg_seq_num: u64, frame: &[u8]) {
+        if let Some(slot) = self.slots.get_mut(Self::position(msg_seq_num)) {
+            slot.msg_seq_num = msg_seq_num;
+            slot.frame.clear();
+            slot.frame.extend_from_slice(frame);
+        }
+    }
+
+    fn get(&self, msg_seq_num: u64) -> Option<&[u8]> {
+        let slot = self.slots.get(Self::position(msg_seq_num))?;
+        (msg_seq_num != 0 && slot.msg_seq_num == msg_seq_num).then_some(slot.frame.as_slice())
+    }
+
+    fn clear(&mut self) {
+        for slot in &mut self.slots {
+            slot.msg_seq_num = 0;
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        MemoryStore::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store: both numbers are 1.
+    pub fn new() -> Self {
+        MemoryStore {
+            next_sender: 1,
+            next_target: 1,
+            created_at: Nanos(0),
+            outbound: Slots::new(),
+            inbound: Slots::new(),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn next_sender(&self) -> u64 {
+        self.next_sender
+    }
+
+    fn next_target(&self) -> u64 {
+        self.next_target
+    }
+
+    fn created_at(&self) -> Nanos {
+        self.created_at
+    }
+
+    fn put_outbound(&mut self, frame: &[u8]) -> Result<(), StoreError> {
+        self.outbound.put(self.next_sender, frame);
+        self.next_sender = self.next_sender.saturating_add(1);
+        Ok(())
+    }
+
+    fn put_outbound_admin(&mut self) -> Result<(), StoreError> {
+        self.next_sender = self.next_sender.saturating_add(1);
+        Ok(())
+    }
+
+    fn put_inbound(&mut self, frame: &[u8]) -> Result<(), StoreError> {
+        self.inbound.put(self.next_target, frame);
+        self.next_target = self.next_target.saturating_add(1);
+        Ok(())
+    }
+
+    fn set_next_target(&mut self, next: u64) -> Result<(), StoreError> {
+        self.next_target = next;
+        Ok(())
+    }
+
+    fn set_next_sender(&mut self, next: u64) -> Result<(), StoreError> {
+        self.next_sender = next;
+        Ok(())
+    }
+
+    fn reset(&mut self, now: Nanos) -> Result<(), StoreError> {
+        self.next_sender = 1;
+        self.next_target = 1;
+        self.created_at = now;
+        self.outbound.clear();
+        self.inbound.clear();
+        Ok(())
+    }
+
+    fn outbound(&self, msg_seq_num: u64) -> Option<&[u8]> {
+        self.outbound.get(msg_seq_num)
+    }
+
+    fn inbound(&self, msg_seq_num: u64) -> Option<&[u8]> {
+        self.inbound.get(msg_seq_num)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn administrative_numbers_have_no_message() {
+        let mut store = MemoryStore::new();
+        store.put_outbound_admin().unwrap();
+        store.put_outbound(b"order").unwrap();
+        assert_eq!(store.outbound(1), None);
+        assert_eq!(store.outbound(2), Some(&b"order"[..]));
+        assert_eq!(store.next_sender(), 3);
+    }
+
+    #[test]
+    fn a_reset_forgets_what_could_be_resent() {
+        let mut store = MemoryStore::new();
+        store.put_outbound(b"order").unwrap();
+        store.put_inbound(b"report").unwrap();
+        store.reset(Nanos(7)).unwrap();
+        assert_eq!((store.next_sender(), store.next_target()), (1, 1));
+        assert_eq!((store.outbound(1), store.inbound(1)), (None, None));
+        assert_eq!(store.created_at(), Nanos(7));
+    }
+
+    #[test]
+    fn an_old_message_makes_room_and_is_then_gone() {
+        let mut store = MemoryStore::new();
+        for _ in 0..=HELD {
+            store.put_outbound(b"x").unwrap();
+        }
+        assert_eq!(store.outbound(1), None);
+        assert!(store.outbound(2).is_some());
+    }
+}
