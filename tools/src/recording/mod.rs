@@ -7,6 +7,7 @@
 
 pub mod binance;
 pub mod depth;
+pub mod lean;
 pub mod lines;
 pub mod merge;
 

@@ -1,5 +1,6 @@
 //! What an option is worth and how that moves: European Black-76 and Black–Scholes–Merton,
-//! coin-settled inverse options and futures, American options by Barone-Adesi–Whaley.
+//! coin-settled inverse options and futures, American options by Barone-Adesi–Whaley; and the
+//! volatility surface that quotes imply.
 //!
 //! Fed by the calibration thread (quotes, forwards, rates) and by `ballast greeks`; feeds the
 //! quantised Greeks that the hot path uses. Calibration thread only. Deliberately absent: any
@@ -14,6 +15,15 @@ pub mod black76;
 pub mod black_scholes;
 pub mod inverse;
 pub mod normal;
+
+// From quotes to a surface.
+pub mod fit;
+pub mod hold_out;
+pub mod implied;
+pub mod least_squares;
+pub mod parity;
+pub mod surface;
+pub mod svi;
 
 pub use american::American;
 pub use black_scholes::BlackScholes;
