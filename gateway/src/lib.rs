@@ -17,6 +17,9 @@ pub mod transport;
 /// The codec: framing, decoding, encoding.
 pub mod fix;
 
+/// Which fields, values, groups and messages there are, and messages held against that.
+pub mod dictionary;
+
 /// The FIX session: one state machine for both roles, without a socket and without a clock.
 pub mod session;
 

@@ -1,6 +1,8 @@
 //! What a user is promised: decoding, encoding and patching a message allocate nothing.
 
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use ballast_gateway::dictionary::Dictionary;
+use ballast_gateway::dictionary::validate::{Rules, Validator};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::encode::Encoder;
 use ballast_gateway::fix::frame::{Frame, frame};
@@ -9,6 +11,7 @@ use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::fix::{msg_type, tag};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -93,6 +96,23 @@ fn framing_and_decoding_and_encoding_allocate_nothing() {
                 transact_time: Nanos(n),
             };
             assert!(template.encode(&order).is_ok());
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn validating_a_good_message_and_a_bad_one_allocates_nothing() {
+    let mut validator = Validator::new(Arc::new(Dictionary::fix44()), Rules::default());
+    let mut decoder = Decoder::new(64);
+    let good = "8=FIX.4.4|9=9|35=D|34=2|49=A|52=20240808-00:00:00.000|56=B|11=x|453=2|448=a|448=b|\
+        802=1|523=x|55=BTCUSDT|54=1|38=0.5|40=2|44=61685.99|60=20240808-00:00:00|10=000|";
+    let good = good.replace('|', "\x01").into_bytes();
+    let bad = String::from_utf8(good.clone()).unwrap().replace("453=2", "453=9").into_bytes();
+    let count = allocations_of(|| {
+        for _ in 0..1_000 {
+            assert_eq!(validator.check(&decoder.decode(&good).unwrap()), Ok(()));
+            assert!(validator.check(&decoder.decode(&bad).unwrap()).is_err());
         }
     });
     assert_eq!(count, 0);

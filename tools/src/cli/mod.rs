@@ -1,5 +1,7 @@
 //! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
 
+mod fix;
+mod fix_decode;
 mod greeks;
 mod model;
 
@@ -16,6 +18,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// A FIX log for people; dictionary tools.
+    #[command(subcommand)]
+    Fix(fix::FixCommand),
     /// Values options: one JSON case a line on standard input, one answer a line.
     Greeks,
     /// Answers what a quote model quotes: one JSON case a line on standard input, one answer a line.
@@ -37,6 +42,7 @@ pub enum Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
+        Command::Fix(command) => fix::run(command),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Version => {

@@ -1,0 +1,434 @@
+//! `ballast fix decode`: a FIX log for people, one message a block, with names and meanings.
+//!
+//! Fed by a file or standard input of any length: our own logs, raw FIX, or text whose separator is
+//! `|`, `^A` or `␁`. Passwords and signatures are masked. A message whose frame is not true is shown as
+//! far as it can be read, with what is wrong: a log is often all that is left.
+
+use super::Failure;
+use super::fix::{load, usage};
+use ballast_gateway::dictionary::{Dictionary, ScopeId};
+use ballast_gateway::fix::decode::Decoder;
+use ballast_gateway::fix::frame::{Frame, GarbledReason, frame};
+use ballast_gateway::fix::message::{Field, Message};
+use ballast_gateway::fix::{SOH, tag};
+use clap::Args;
+use std::io::{BufWriter, Read, Write};
+use std::path::PathBuf;
+
+/// Bytes read at a time.
+const CHUNK: usize = 1 << 16;
+/// The longest message that is looked for.
+const MESSAGE_LEN_MAX: usize = 1 << 20;
+/// The most fields of a message.
+const FIELDS_MAX: usize = 1 << 16;
+/// Password, RawData, NewPassword, EncryptedPassword, EncryptedNewPassword.
+const MASKED: [u32; 5] = [tag::PASSWORD, tag::RAW_DATA, 925, 1402, 1404];
+/// How separators are written where they are not SOH.
+const SEPARATORS: [&[u8]; 4] = [b"\x01", b"|", b"^A", "␁".as_bytes()];
+
+/// What to print.
+#[derive(Args)]
+pub struct DecodeArgs {
+    /// The log; standard input where absent or `-`.
+    file: Option<PathBuf>,
+    /// A venue's dictionary (QuickFIX-format XML) instead of the compiled-in FIX 4.4.
+    #[arg(long)]
+    dictionary: Option<PathBuf>,
+    /// With --dictionary: the file with the session's header, trailer and messages (FIXT11.xml).
+    #[arg(long, requires = "dictionary")]
+    transport: Option<PathBuf>,
+    /// Only messages of these types: a MsgType (8) or a name (ExecutionReport). May be repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Only messages that have this field (44) or this value (55=BTCUSDT). May be repeated; all hold.
+    #[arg(long = "tag", value_name = "TAG[=VALUE]", value_parser = parse_tag_filter)]
+    tags: Vec<TagFilter>,
+    /// Only messages whose ClOrdID(11) or OrigClOrdID(41) is this.
+    #[arg(long, value_name = "ID")]
+    cl_ord_id: Option<String>,
+}
+
+/// A field that a message must have.
+#[derive(Clone)]
+struct TagFilter {
+    tag: u32,
+    value: Option<String>,
+}
+
+fn parse_tag_filter(text: &str) -> Result<TagFilter, String> {
+    let (number, value) = match text.split_once('=') {
+        Some((number, value)) => (number, Some(value.to_string())),
+        None => (text, None),
+    };
+    let tag =
+        number.parse().map_err(|_| format!("{number:?} is no tag; write 44 or 55=BTCUSDT"))?;
+    Ok(TagFilter { tag, value })
+}
+
+/// Prints what the filters let through.
+///
+/// # Errors
+/// A file that cannot be read (usage), or input without any FIX message (failed).
+pub fn run(args: &DecodeArgs) -> Result<(), Failure> {
+    let dictionary = load(args.dictionary.as_deref(), args.transport.as_deref())?;
+    let out = BufWriter::new(std::io::stdout().lock());
+    let file = args.file.as_ref().filter(|path| path.as_os_str() != "-");
+    let found = match file {
+        None => print_all(std::io::stdin().lock(), out, &dictionary, args),
+        Some(path) => {
+            let input = std::fs::File::open(path).map_err(|e| usage(path, &e))?;
+            print_all(input, out, &dictionary, args)
+        }
+    };
+    match found {
+        Ok(0) => Err(Failure::Failed("no FIX message found (none begins with 8=FIX)".into())),
+        Ok(_) => Ok(()),
+        // The reader of our output has seen enough: `| head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::Failed(error.to_string())),
+    }
+}
+
+/// Prints; the answer is how many messages there were, printed or not.
+fn print_all(
+    input: impl Read,
+    mut out: impl Write,
+    dictionary: &Dictionary,
+    args: &DecodeArgs,
+) -> std::io::Result<u64> {
+    let mut log = LogText::new(input);
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    let mut found = 0;
+    while let Some(entry) = log.next_entry()? {
+        found += 1;
+        match decoder.decode(&entry.message) {
+            Ok(message) if passes(&message, dictionary, args) => {
+                print_message(&mut out, &entry, &message, dictionary)?;
+            }
+            Ok(_) => {}
+            Err(_) => {
+                let head = printable(&entry.before);
+                writeln!(out, "{head}garbled: a tag is not a number, or a field has no =")?;
+                writeln!(out, "    {}\n", masked_text(&entry.message))?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(found)
+}
+
+fn passes(message: &Message<'_>, dictionary: &Dictionary, args: &DecodeArgs) -> bool {
+    let msg_type = message.msg_type();
+    let name = dictionary.message(msg_type).map(|definition| definition.name.as_str());
+    let is_type = |wanted: &String| wanted.as_bytes() == msg_type || Some(wanted.as_str()) == name;
+    let has = |wanted: &TagFilter| {
+        message.fields().any(|field| {
+            let is_value = |value: &String| value.as_bytes() == field.value;
+            field.tag == wanted.tag && wanted.value.as_ref().is_none_or(is_value)
+        })
+    };
+    let is_order = |id: &String| {
+        [tag::CL_ORD_ID, tag::ORIG_CL_ORD_ID].iter().any(|t| message.get(*t) == Some(id.as_bytes()))
+    };
+    (args.types.is_empty() || args.types.iter().any(is_type))
+        && args.tags.iter().all(has)
+        && args.cl_ord_id.as_ref().is_none_or(is_order)
+}
+
+fn print_message(
+    out: &mut impl Write,
+    entry: &Entry,
+    message: &Message<'_>,
+    dictionary: &Dictionary,
+) -> std::io::Result<()> {
+    let msg_type = message.msg_type();
+    let definition = dictionary.message(msg_type);
+    let name = definition.map_or("unknown message", |definition| definition.name.as_str());
+    writeln!(out, "{}{name}({})", printable(&entry.before), printable(msg_type))?;
+    let mut groups: Vec<ScopeId> = Vec::new();
+    for field in message.fields() {
+        let known = dictionary.field(field.tag).is_some();
+        // A tag that the dictionary does not have leaves the group open.
+        while known
+            && groups.last().is_some_and(|group| dictionary.member_of(*group, field.tag).is_none())
+        {
+            groups.pop();
+        }
+        let is_first = groups.last().is_some_and(|g| dictionary.delimiter_of(*g) == field.tag);
+        print_field(out, &field, groups.len(), is_first, dictionary)?;
+        let scopes = [groups.last().copied(), Some(dictionary.header())];
+        let scopes = scopes.into_iter().chain([definition.map(|definition| definition.scope)]);
+        let member = scopes.flatten().find_map(|scope| dictionary.member_of(scope, field.tag));
+        groups.extend(member.flatten());
+    }
+    if let Some(fault) = entry.fault {
+        writeln!(out, "    ({fault})")?;
+    }
+    writeln!(out)
+}
+
+fn print_field(
+    out: &mut impl Write,
+    field: &Field<'_>,
+    depth: usize,
+    is_first: bool,
+    dictionary: &Dictionary,
+) -> std::io::Result<()> {
+    let definition = dictionary.field(field.tag);
+    let name = definition.map_or("?", |definition| definition.name.as_str());
+    let indent = 4 * depth;
+    let mark = if is_first { '-' } else { ' ' };
+    let value =
+        if MASKED.contains(&field.tag) { "***".to_string() } else { printable(field.value) };
+    write!(out, "  {:indent$}{mark} {:>5} {name:<24} {value}", "", field.tag)?;
+    match definition.and_then(|definition| definition.meaning(field.value)) {
+        Some(meaning) => writeln!(out, "  {meaning}"),
+        None => writeln!(out),
+    }
+}
+
+/// Text without control characters, a separator inside a data field shown as `␁`.
+fn printable(bytes: &[u8]) -> String {
+    let shown = |c: char| match c {
+        '\x01' => '␁',
+        c if c.is_control() => '·',
+        c => c,
+    };
+    String::from_utf8_lossy(bytes).chars().map(shown).collect()
+}
+
+/// A message that cannot be decoded, still without its secrets.
+fn masked_text(message: &[u8]) -> String {
+    let fields = message.split(|byte| *byte == SOH).map(|field| {
+        let is_secret = MASKED.iter().any(|tag| field.starts_with(format!("{tag}=").as_bytes()));
+        if is_secret { "***".to_string() } else { printable(field) }
+    });
+    fields.collect::<Vec<_>>().join("|")
+}
+
+/// One message of a log.
+struct Entry {
+    /// What stands before it on its line: a time, a direction.
+    before: Vec<u8>,
+    /// With SOH as the separator, whatever it was.
+    message: Vec<u8>,
+    /// What is wrong with its frame.
+    fault: Option<&'static str>,
+}
+
+/// Finds messages in text of any length, holding at most one of them and a chunk.
+struct LogText<R> {
+    input: R,
+    buffer: Vec<u8>,
+    is_ended: bool,
+}
+
+impl<R: Read> LogText<R> {
+    fn new(input: R) -> LogText<R> {
+        LogText { input, buffer: Vec::new(), is_ended: false }
+    }
+
+    fn next_entry(&mut self) -> std::io::Result<Option<Entry>> {
+        loop {
+            let begin = find_begin(&self.buffer, 0);
+            if let Some(at) = begin
+                && let Some((len, entry)) = self.entry_at(at)
+            {
+                self.buffer.drain(..at + len);
+                return Ok(Some(entry));
+            }
+            if self.is_ended {
+                return Ok(None);
+            }
+            if begin.is_none() && self.buffer.len() > CHUNK {
+                // No message so far: keep what may be the line before one.
+                let spare = self.buffer.len() - CHUNK;
+                self.buffer.drain(..spare);
+            }
+            let len = self.buffer.len();
+            self.buffer.resize(len + CHUNK, 0);
+            let room = self.buffer.get_mut(len..).unwrap_or_default();
+            let count = self.input.read(room)?;
+            self.buffer.truncate(len + count);
+            self.is_ended = count == 0;
+        }
+    }
+
+    /// The message that begins at `at` and its length in the text, once its end is there.
+    fn entry_at(&self, at: usize) -> Option<(usize, Entry)> {
+        let text = self.buffer.get(at..)?;
+        let before = self.before(at);
+        if let Frame::Message { len } = frame(text, MESSAGE_LEN_MAX) {
+            let message = text.get(..len)?.to_vec();
+            return Some((len, Entry { before, message, fault: None }));
+        }
+        let separator = separator_of(text)?;
+        let is_text = separator != [SOH];
+        let line = text.iter().position(|byte| is_text && *byte == b'\n');
+        let next = find_begin(text, 1);
+        let limit = line.into_iter().chain(next).min();
+        let end = end_of(text, separator);
+        let is_final = self.is_ended || limit.is_some() || text.len() > MESSAGE_LEN_MAX;
+        let len = match (end, limit) {
+            (Some(end), Some(limit)) => end.min(limit),
+            (Some(end), None) => end,
+            (None, _) if !is_final => return None,
+            (None, Some(limit)) => limit,
+            (None, None) => text.len().min(MESSAGE_LEN_MAX),
+        };
+        let mut message = replace(text.get(..len)?.trim_ascii_end(), separator);
+        if message.last() != Some(&SOH) {
+            message.push(SOH);
+        }
+        let fault = match frame(&message, MESSAGE_LEN_MAX) {
+            Frame::Message { .. } => None,
+            Frame::Incomplete => Some("the message is cut short"),
+            Frame::Garbled { reason, .. } => Some(fault_text(reason)),
+        };
+        Some((len, Entry { before, message, fault }))
+    }
+
+    /// What stands on the line before the message, with a blank after it.
+    fn before(&self, at: usize) -> Vec<u8> {
+        let text = self.buffer.get(..at).unwrap_or_default();
+        let line = text.rsplit(|byte| *byte == b'\n' || *byte == SOH).next().unwrap_or_default();
+        let mut before = line.trim_ascii().to_vec();
+        if !before.is_empty() {
+            before.push(b' ');
+        }
+        before
+    }
+}
+
+const fn fault_text(reason: GarbledReason) -> &'static str {
+    match reason {
+        GarbledReason::NoBeginString | GarbledReason::FirstThreeFields => {
+            "BeginString(8), BodyLength(9) and MsgType(35) do not come first"
+        }
+        GarbledReason::BodyLengthInvalid => "BodyLength(9) is no possible length",
+        GarbledReason::BodyLengthWrong => "BodyLength(9) does not match; masked or changed text?",
+        GarbledReason::CheckSumWrong => "CheckSum(10) does not match; masked or changed text?",
+        GarbledReason::FieldMalformed => "a field is malformed",
+    }
+}
+
+/// The next `8=FIX` that is not the end of a longer tag.
+fn find_begin(text: &[u8], from: usize) -> Option<usize> {
+    let is_begin = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !before.is_some_and(u8::is_ascii_digit)
+    };
+    let windows = text.windows(5).enumerate().skip(from);
+    windows.filter(|(_, window)| window == b"8=FIX").map(|(at, _)| at).find(is_begin)
+}
+
+/// What follows BeginString's value; `None` where it is cut short or nothing that is known.
+fn separator_of(text: &[u8]) -> Option<&'static [u8]> {
+    let is_value = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'.' || **byte == b'=';
+    let rest = text.get(text.iter().take_while(is_value).count()..)?;
+    SEPARATORS.into_iter().find(|separator| rest.starts_with(separator))
+}
+
+/// The place behind CheckSum(10), its separator included where there is one.
+fn end_of(text: &[u8], separator: &[u8]) -> Option<usize> {
+    let head = [separator, b"10="].concat();
+    let start = text.windows(head.len()).position(|window| window == head)? + head.len();
+    let rest = text.get(start..)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let behind = rest.get(digits..)?;
+    // At the very end of what was read, the rest of the number may still come.
+    (!behind.is_empty()).then_some(())?;
+    let tail = if behind.starts_with(separator) { separator.len() } else { 0 };
+    Some(start + digits + tail)
+}
+
+fn replace(text: &[u8], separator: &[u8]) -> Vec<u8> {
+    let mut replaced = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(byte) = rest.first() {
+        match rest.strip_prefix(separator) {
+            Some(behind) => {
+                replaced.push(SOH);
+                rest = behind;
+            }
+            None => {
+                replaced.push(*byte);
+                rest = rest.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> DecodeArgs {
+        DecodeArgs {
+            file: None,
+            dictionary: None,
+            transport: None,
+            types: Vec::new(),
+            tags: Vec::new(),
+            cl_ord_id: None,
+        }
+    }
+
+    fn decoded(text: &[u8], args: &DecodeArgs) -> (u64, String) {
+        let mut out = Vec::new();
+        let found = print_all(text, &mut out, &Dictionary::fix44(), args).unwrap();
+        (found, String::from_utf8(out).unwrap())
+    }
+
+    const ORDER: &str = "8=FIX.4.4|9=103|35=D|34=3|49=BANZAI|52=20121105-23:24:42|56=EXEC|11=7-1|\
+        453=2|448=me|452=1|448=you|55=MSFT|54=1|10=062|";
+
+    #[test]
+    fn names_meanings_and_groups_are_printed_from_any_separator() {
+        for separator in ["|", "\x01", "^A", "␁"] {
+            let text = format!("12:00:00 IN {}\n", ORDER.replace('|', separator));
+            let (found, out) = decoded(text.as_bytes(), &args());
+            assert_eq!(found, 1);
+            assert!(out.starts_with("12:00:00 IN NewOrderSingle(D)\n"), "{out}");
+            assert!(out.contains("54 Side                     1  BUY"), "{out}");
+            assert!(out.contains("      -   448 PartyID                  you"), "{out}");
+            assert!(out.contains("\n       55 Symbol"), "{out}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_even_in_garbled_messages() {
+        for text in [
+            "8=FIX.4.4|9=5|35=A|553=me|554=geheim|95=6|96=geheim|10=000|",
+            "8=FIX.4.4|9=5|35=A|x|554=geheim|10=000|",
+        ] {
+            let (_, out) = decoded(text.as_bytes(), &args());
+            assert!(!out.contains("geheim") && out.contains("***"), "{out}");
+        }
+    }
+
+    #[test]
+    fn filters_by_type_tag_and_order() {
+        let text = format!("{ORDER}\n8=FIX.4.4|9=5|35=0|34=4|10=000|\n");
+        let count =
+            |args: DecodeArgs| decoded(text.as_bytes(), &args).1.matches("BeginString").count();
+        let tag = |text| vec![parse_tag_filter(text).unwrap()];
+        assert_eq!(count(args()), 2);
+        assert_eq!(count(DecodeArgs { types: vec!["0".into()], ..args() }), 1);
+        assert_eq!(count(DecodeArgs { types: vec!["NewOrderSingle".into()], ..args() }), 1);
+        assert_eq!(count(DecodeArgs { tags: tag("34=4"), ..args() }), 1);
+        assert_eq!(count(DecodeArgs { tags: tag("55"), ..args() }), 1);
+        assert_eq!(count(DecodeArgs { tags: tag("55=IBM"), ..args() }), 0);
+        assert_eq!(count(DecodeArgs { cl_ord_id: Some("7-1".into()), ..args() }), 1);
+        assert!(parse_tag_filter("x=1").is_err());
+    }
+
+    #[test]
+    fn a_text_that_ends_in_the_middle_is_shown_as_far_as_it_goes() {
+        let (found, out) = decoded(b"8=FIX.4.4|9=50|35=D|34=3|49=BAN", &args());
+        assert_eq!(found, 1);
+        assert!(out.contains("BAN") && out.contains("cut short"), "{out}");
+        assert_eq!(decoded(b"nothing to see", &args()).0, 0);
+    }
+}
