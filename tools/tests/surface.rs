@@ -120,3 +120,16 @@ fn every_two_sided_quote_has_a_volatility_or_a_reason() {
         assert!(solved * 100 >= quotes * 99, "{solved} of {quotes} solved");
     }
 }
+
+#[test]
+fn a_folder_without_options_is_wrong_usage() {
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ballast"));
+        command.arg("surface").args(arguments).output().expect("the binary starts")
+    };
+    let output = run(&["--tape", env!("CARGO_MANIFEST_DIR")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("futureoption/"));
+    assert!(output.stdout.is_empty());
+    assert_eq!(run(&["--tape", ".", "--at", "yesterday"]).status.code(), Some(2));
+}

@@ -5,6 +5,7 @@
 
 pub mod collar;
 pub mod gate;
+pub mod greek_limits;
 pub mod limits;
 pub mod state;
 pub mod throttle;

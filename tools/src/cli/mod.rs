@@ -4,6 +4,7 @@ mod fix;
 mod fix_decode;
 mod greeks;
 mod model;
+mod surface;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     Greeks,
     /// Answers what a quote model quotes: one JSON case a line on standard input, one answer a line.
     Model,
+    /// Fits volatility surfaces to recorded option quotes, and says how well they hold.
+    Surface(surface::Surface),
     /// Says what this build is.
     Version,
 }
@@ -45,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Fix(command) => fix::run(command),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
+        Command::Surface(surface) => surface.run(std::io::stdout().lock()),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

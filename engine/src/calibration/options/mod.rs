@@ -22,6 +22,7 @@ pub mod hold_out;
 pub mod implied;
 pub mod least_squares;
 pub mod parity;
+pub mod quantise;
 pub mod surface;
 pub mod svi;
 
