@@ -11,3 +11,5 @@ pub mod random;
 pub mod recording;
 /// What a run looked like: pictures, figures and latency files.
 pub mod report;
+/// This host against tuning.md.
+pub mod doctor;

@@ -2,6 +2,7 @@
 
 mod fix;
 mod fix_decode;
+mod doctor;
 mod greeks;
 mod model;
 mod surface;
@@ -28,6 +29,8 @@ enum Command {
     Model,
     /// Fits volatility surfaces to recorded option quotes, and says how well they hold.
     Surface(surface::Surface),
+    /// Checks this host against tuning.md: ok, warn or fail, with the mending command.
+    Doctor(doctor::Options),
     /// Says what this build is.
     Version,
 }
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Surface(surface) => surface.run(std::io::stdout().lock()),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -1,0 +1,230 @@
+//! Every check on fake `/proc` and `/sys` trees: at least one host that passes it and one that does
+//! not, so that no check can only praise or only blame.
+
+use super::host::fake::Tree;
+use super::{CHECKS, State};
+use std::collections::BTreeMap;
+
+type Case = (&'static str, State, &'static [(&'static str, &'static str)]);
+
+/// Which check, what it must say with hot cores 2 and 3 behind eth0, and the files it finds.
+const CASES: &[Case] = &[
+    ("cores", State::Ok, TWO_NODES),
+    ("cores", State::Fail, &[("sys/devices/system/cpu/online", "0-2")]),
+    (
+        "cores",
+        State::Warn,
+        &[
+            ("sys/devices/system/cpu/online", "0-3"),
+            ("sys/devices/system/cpu/cpu2/topology/thread_siblings_list", "2-3"),
+            ("sys/devices/system/cpu/cpu3/topology/thread_siblings_list", "2-3"),
+        ],
+    ),
+    (
+        "cores",
+        State::Fail,
+        &[
+            ("sys/devices/system/cpu/online", "0-3"),
+            ("proc/self/status", "Name:\tballast\nCpus_allowed_list:\t0-2\n"),
+        ],
+    ),
+    ("smt", State::Ok, &[("sys/devices/system/cpu/smt/active", "0")]),
+    ("smt", State::Warn, &[("sys/devices/system/cpu/smt/active", "1")]),
+    ("isolation", State::Ok, &[("sys/devices/system/cpu/isolated", "2-3")]),
+    ("isolation", State::Ok, &[("sys/fs/cgroup/cpuset.cpus.isolated", "2-3")]),
+    ("isolation", State::Warn, &[("sys/devices/system/cpu/isolated", "2")]),
+    ("nohz-full", State::Ok, &[("sys/devices/system/cpu/nohz_full", "1-3")]),
+    ("nohz-full", State::Warn, &[("sys/devices/system/cpu/nohz_full", "")]),
+    ("rcu-nocbs", State::Ok, &[("proc/cmdline", "ro rcu_nocbs=2 nohz_full=3")]),
+    ("rcu-nocbs", State::Warn, &[("proc/cmdline", "ro rcu_nocbs=2")]),
+    ("irq-affinity", State::Ok, &[("proc/irq/24/effective_affinity_list", "0-1")]),
+    (
+        "irq-affinity",
+        State::Warn,
+        &[("proc/irq/24/effective_affinity_list", "3"), ("proc/irq/25/smp_affinity_list", "0")],
+    ),
+    ("irqbalance", State::Ok, &[("proc/1/comm", "systemd")]),
+    ("irqbalance", State::Warn, &[("proc/77/comm", "irqbalance")]),
+    ("workqueues", State::Ok, &[("sys/devices/virtual/workqueue/cpumask", "3")]),
+    ("workqueues", State::Warn, &[("sys/devices/virtual/workqueue/cpumask", "00000000,0000000f")]),
+    (
+        "governor",
+        State::Ok,
+        &[
+            ("sys/devices/system/cpu/cpu2/cpufreq/scaling_governor", "performance"),
+            ("sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "performance"),
+        ],
+    ),
+    (
+        "governor",
+        State::Warn,
+        &[
+            ("sys/devices/system/cpu/cpu2/cpufreq/scaling_governor", "performance"),
+            ("sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "powersave"),
+        ],
+    ),
+    (
+        "energy-preference",
+        State::Ok,
+        &[("sys/devices/system/cpu/cpu2/cpufreq/energy_performance_preference", "performance")],
+    ),
+    (
+        "energy-preference",
+        State::Warn,
+        &[("sys/devices/system/cpu/cpu2/cpufreq/energy_performance_preference", "balance_power")],
+    ),
+    (
+        "idle-states",
+        State::Ok,
+        &[
+            ("sys/devices/system/cpu/cpu2/cpuidle/state0/latency", "0"),
+            ("sys/devices/system/cpu/cpu2/cpuidle/state0/disable", "0"),
+            ("sys/devices/system/cpu/cpu2/cpuidle/state1/latency", "133"),
+            ("sys/devices/system/cpu/cpu2/cpuidle/state1/disable", "1"),
+            ("sys/devices/system/cpu/cpu3/cpuidle/state1/latency", "133"),
+            ("sys/devices/system/cpu/cpu3/cpuidle/state1/disable", "0"),
+            ("sys/devices/system/cpu/cpu3/power/pm_qos_resume_latency_us", "n/a"),
+        ],
+    ),
+    (
+        "idle-states",
+        State::Warn,
+        &[
+            ("sys/devices/system/cpu/cpu2/cpuidle/state1/latency", "133"),
+            ("sys/devices/system/cpu/cpu2/cpuidle/state1/disable", "0"),
+            ("sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us", "0"),
+        ],
+    ),
+    (
+        "watchdog",
+        State::Ok,
+        &[
+            ("proc/sys/kernel/nmi_watchdog", "0"),
+            ("proc/sys/kernel/watchdog", "1"),
+            ("proc/sys/kernel/watchdog_cpumask", "0-1"),
+        ],
+    ),
+    ("watchdog", State::Warn, &[("proc/sys/kernel/nmi_watchdog", "1")]),
+    (
+        "watchdog",
+        State::Warn,
+        &[
+            ("proc/sys/kernel/nmi_watchdog", "0"),
+            ("proc/sys/kernel/watchdog", "1"),
+            ("proc/sys/kernel/watchdog_cpumask", "0-3"),
+        ],
+    ),
+    ("mitigations", State::Ok, &[("proc/cmdline", "ro quiet")]),
+    ("mitigations", State::Warn, &[("proc/cmdline", "ro mitigations=off")]),
+    ("clocksource", State::Ok, &[(CLOCKSOURCE, "tsc")]),
+    ("clocksource", State::Warn, &[(CLOCKSOURCE, "kvm-clock")]),
+    ("clocksource", State::Fail, &[(CLOCKSOURCE, "hpet")]),
+    ("tsc", State::Ok, &[("proc/cpuinfo", "flags\t\t: fpu constant_tsc nonstop_tsc\n")]),
+    ("tsc", State::Warn, &[("proc/cpuinfo", "flags\t\t: fpu constant_tsc\n")]),
+    ("steal-time", State::Ok, &[("proc/stat", "cpu  5000 0 4000 90000 0 0 0 20 0 0\n")]),
+    ("steal-time", State::Warn, &[("proc/stat", "cpu  5000 0 4000 90000 0 0 0 2000 0 0\n")]),
+    ("transparent-hugepages", State::Ok, &[(HUGE, "always [madvise] never")]),
+    ("transparent-hugepages", State::Warn, &[(HUGE, "[always] madvise never")]),
+    ("samepage-merging", State::Ok, &[("sys/kernel/mm/ksm/run", "0")]),
+    ("samepage-merging", State::Warn, &[("sys/kernel/mm/ksm/run", "1")]),
+    ("numa-balancing", State::Ok, &[("proc/sys/kernel/numa_balancing", "0")]),
+    ("numa-balancing", State::Warn, &[("proc/sys/kernel/numa_balancing", "1")]),
+    ("swap", State::Ok, &[("proc/swaps", "Filename Type Size Used Priority\n")]),
+    ("swap", State::Warn, &[("proc/swaps", "Filename Type\n/dev/sda2 partition 8388604 0 -2\n")]),
+    ("memlock", State::Ok, &[(LIMITS, "Max locked memory         unlimited  unlimited  bytes\n")]),
+    ("memlock", State::Warn, &[(LIMITS, "Max locked memory         8388608  8388608  bytes\n")]),
+    ("vm-stat-interval", State::Ok, &[("proc/sys/vm/stat_interval", "120")]),
+    ("vm-stat-interval", State::Warn, &[("proc/sys/vm/stat_interval", "1")]),
+    ("nic-numa", State::Ok, TWO_NODES),
+    (
+        "nic-numa",
+        State::Warn,
+        &[
+            ("sys/devices/system/cpu/online", "0-3"),
+            ("sys/devices/system/node/node0/cpulist", "0-1"),
+            ("sys/devices/system/node/node1/cpulist", "2-3"),
+            ("sys/class/net/eth0/device/numa_node", "0"),
+        ],
+    ),
+    ("receive-steering", State::Ok, &[("sys/class/net/eth0/queues/rx-0/rps_cpus", "00000000")]),
+    ("receive-steering", State::Warn, &[("sys/class/net/eth0/queues/rx-0/rps_cpus", "f")]),
+    ("busy-poll", State::Ok, &[("proc/sys/net/core/busy_read", "50")]),
+    ("busy-poll", State::Warn, &[("proc/sys/net/core/busy_read", "0")]),
+    ("slow-start", State::Ok, &[("proc/sys/net/ipv4/tcp_slow_start_after_idle", "0")]),
+    ("slow-start", State::Warn, &[("proc/sys/net/ipv4/tcp_slow_start_after_idle", "1")]),
+    ("rt-throttling", State::Ok, &[("proc/sys/kernel/sched_rt_runtime_us", "-1")]),
+    ("rt-throttling", State::Warn, &[("proc/sys/kernel/sched_rt_runtime_us", "950000")]),
+    ("rt-priority", State::Ok, &[(LIMITS, "Max realtime priority     50  50  \n")]),
+    ("rt-priority", State::Warn, &[(LIMITS, "Max realtime priority     0  0  \n")]),
+    (
+        "cpu-quota",
+        State::Ok,
+        &[
+            ("proc/self/cgroup", "0::/system.slice/ballast.service\n"),
+            ("sys/fs/cgroup/system.slice/ballast.service/cpu.max", "max 100000\n"),
+        ],
+    ),
+    (
+        "cpu-quota",
+        State::Fail,
+        &[
+            ("proc/self/cgroup", "0::/system.slice/ballast.service\n"),
+            ("sys/fs/cgroup/system.slice/ballast.service/cpu.max", "max 100000\n"),
+            ("sys/fs/cgroup/system.slice/cpu.max", "150000 100000\n"),
+        ],
+    ),
+    ("open-files", State::Ok, &[(LIMITS, "Max open files            65536  65536  files\n")]),
+    ("open-files", State::Warn, &[(LIMITS, "Max open files            1024  4096  files\n")]),
+    ("time-sync", State::Ok, &[("proc/5/comm", "chronyd")]),
+    ("time-sync", State::Warn, &[("proc/5/comm", "systemd-timesyn")]),
+];
+
+const CLOCKSOURCE: &str = "sys/devices/system/clocksource/clocksource0/current_clocksource";
+const HUGE: &str = "sys/kernel/mm/transparent_hugepage/enabled";
+const LIMITS: &str = "proc/self/limits";
+
+/// Cores 0 and 1 on node 0; 2, 3 and eth0 on node 1.
+const TWO_NODES: &[(&str, &str)] = &[
+    ("sys/devices/system/cpu/online", "0-3"),
+    ("sys/devices/system/cpu/cpu2/topology/thread_siblings_list", "2"),
+    ("sys/devices/system/cpu/cpu3/topology/thread_siblings_list", "3"),
+    ("sys/devices/system/cpu/cpu3/cache/index3/level", "3"),
+    ("sys/devices/system/cpu/cpu3/cache/index3/shared_cpu_list", "2-3"),
+    ("sys/devices/system/node/node0/cpulist", "0-1"),
+    ("sys/devices/system/node/node1/cpulist", "2-3"),
+    ("sys/class/net/eth0/device/numa_node", "1"),
+];
+
+#[test]
+fn every_check_tells_a_good_host_from_a_bad_one() {
+    let mut seen: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for (id, expected, files) in CASES {
+        let tree = Tree::of(files);
+        let host = tree.host(&[2, 3]);
+        let check = CHECKS.iter().find(|check| check.id == *id).unwrap();
+        let finding = check.run(&host);
+        assert_eq!(finding.state, *expected, "{id}: {finding:?}");
+        assert_eq!(finding.mend.is_empty(), *expected == State::Ok, "{id}: {finding:?}");
+        let (has_good, has_bad) = seen.entry(id).or_default();
+        *has_good |= *expected == State::Ok;
+        *has_bad |= *expected > State::Ok;
+    }
+    for check in CHECKS {
+        assert_eq!(seen.get(check.id), Some(&(true, true)), "{} lacks a case", check.id);
+    }
+}
+
+#[test]
+fn without_named_cores_what_needs_them_is_skipped() {
+    let tree = Tree::of(TWO_NODES);
+    for check in CHECKS.iter().filter(|check| ["cores", "nic-numa"].contains(&check.id)) {
+        assert_eq!(check.run(&tree.host(&[])).state, State::Skip, "{}", check.id);
+    }
+}
+
+#[test]
+fn masks_are_read_in_groups_of_thirty_two_bits() {
+    use super::processor::cores_of_mask;
+    assert_eq!(cores_of_mask("00000001,80000002"), Some(vec![1, 31, 32]));
+    assert_eq!(cores_of_mask("zz"), None);
+}

@@ -1,0 +1,248 @@
+//! The host that is examined: where its kernel's files lie, and which cores and interface Ballast is
+//! to have.
+
+use ballast_engine::pin;
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What the checks look at.
+#[derive(Clone, Debug)]
+pub struct Host {
+    root: PathBuf,
+    /// The cores that the hot stages are to run on; empty where not named.
+    pub cores: Vec<usize>,
+    /// The network interface that the venues are reached by.
+    pub nic: Option<String>,
+}
+
+/// Why a config file does not say which cores and interface to examine.
+#[derive(Debug, Error)]
+pub enum HostConfigError {
+    /// Cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Is not TOML, or its `[host]` table is not as described.
+    #[error("{path}: {message}; [host] takes cores = [1, 2] and nic = \"eth0\"")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// Where and why.
+        message: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct RawFile {
+    host: Option<RawHost>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHost {
+    #[serde(default)]
+    cores: Vec<usize>,
+    nic: Option<String>,
+}
+
+impl Host {
+    /// The host whose `/proc` and `/sys` lie below `root`, with no cores named.
+    pub fn at(root: &Path) -> Host {
+        Host { root: root.to_path_buf(), cores: Vec::new(), nic: None }
+    }
+
+    /// Takes cores and interface from the `[host]` table of a config file, where it has one.
+    pub fn configure(&mut self, file: &Path) -> Result<(), HostConfigError> {
+        let path = file.display().to_string();
+        let text = fs::read_to_string(file)
+            .map_err(|source| HostConfigError::Unreadable { path: path.clone(), source })?;
+        let raw: RawFile = toml::from_str(&text).map_err(|error| HostConfigError::Malformed {
+            path,
+            message: error.to_string().trim().replace('\n', " "),
+        })?;
+        if let Some(host) = raw.host {
+            self.cores = host.cores;
+            self.nic = host.nic;
+        }
+        Ok(())
+    }
+
+    /// Where the kernel's files lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file's trimmed text.
+    pub fn text(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.root.join(path)).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// A file that holds one number.
+    pub fn number(&self, path: &str) -> Option<i64> {
+        self.text(path)?.parse().ok()
+    }
+
+    /// A file in the kernel's list format ("0-3,8").
+    pub fn list(&self, path: &str) -> Option<Vec<usize>> {
+        self.text(path).map(|text| pin::parse_list(&text))
+    }
+
+    /// Names in a folder, sorted.
+    pub fn entries(&self, path: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.root.join(path))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// A boot parameter's value; `Some("")` for one without.
+    pub fn boot_parameter(&self, name: &str) -> Option<String> {
+        self.text("proc/cmdline")?.split_whitespace().rev().find_map(|word| {
+            let (key, value) = word.split_once('=').unwrap_or((word, ""));
+            (key == name).then(|| value.to_owned())
+        })
+    }
+
+    /// Which of the named processes run, by `/proc/*/comm`; `None` where there is no `/proc`.
+    pub fn running(&self, names: &[&str]) -> Option<Vec<String>> {
+        let processes = self.entries("proc");
+        if processes.is_empty() {
+            return None;
+        }
+        let mut found: Vec<String> = processes
+            .iter()
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+            .filter_map(|pid| self.text(&format!("proc/{pid}/comm")))
+            .filter(|comm| names.contains(&comm.as_str()))
+            .collect();
+        found.sort();
+        found.dedup();
+        Some(found)
+    }
+
+    /// The soft limit of this process by its name in `/proc/self/limits`; `u64::MAX` is unlimited.
+    pub fn limit(&self, name: &str) -> Option<u64> {
+        let text = self.text("proc/self/limits")?;
+        let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+        match rest.split_whitespace().next()? {
+            "unlimited" => Some(u64::MAX),
+            number => number.parse().ok(),
+        }
+    }
+
+    /// Those of the hot cores that `these` leave out.
+    pub fn hot_cores_missing_from(&self, these: &[usize]) -> Vec<usize> {
+        self.cores.iter().copied().filter(|core| !these.contains(core)).collect()
+    }
+
+    /// The hot cores as the kernel lists them, or a placeholder for the mending commands.
+    pub fn cores_text(&self) -> String {
+        if self.cores.is_empty() {
+            return "CORES".to_owned();
+        }
+        let cores: Vec<String> = self.cores.iter().map(usize::to_string).collect();
+        cores.join(",")
+    }
+}
+
+/// A fake host for the checks' tests: the files that are written, and nothing else.
+#[cfg(test)]
+pub mod fake {
+    use super::Host;
+    use std::fs;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Removes its tree when dropped.
+    pub struct Tree {
+        root: PathBuf,
+    }
+
+    impl Tree {
+        /// A tree of these files.
+        pub fn of(files: &[(&str, &str)]) -> Tree {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("ballast-doctor-{}-{number}", std::process::id());
+            let tree = Tree { root: std::env::temp_dir().join(name) };
+            for (path, text) in files {
+                let path = tree.root.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            tree
+        }
+
+        /// The host with these hot cores, behind eth0.
+        pub fn host(&self, cores: &[usize]) -> Host {
+            Host { root: self.root.clone(), cores: cores.to_vec(), nic: Some("eth0".to_owned()) }
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fake::Tree;
+
+    #[test]
+    fn cores_and_interface_come_from_the_host_table_and_the_rest_of_the_file_is_left_alone() {
+        let tree = Tree::of(&[
+            ("run.toml", "[quote]\nx = 1\n[host]\ncores = [2, 3]\nnic = \"ens5\"\n"),
+            ("bad.toml", "[host]\ncoers = [2]\n"),
+        ]);
+        let mut host = tree.host(&[]);
+        host.configure(&host.root().join("run.toml")).unwrap();
+        assert_eq!((host.cores.as_slice(), host.nic.as_deref()), (&[2, 3][..], Some("ens5")));
+        let error = host.configure(&host.root().join("bad.toml")).unwrap_err().to_string();
+        assert!(error.contains("coers") && error.contains("bad.toml"), "{error}");
+        assert!(matches!(
+            host.configure(Path::new("/nonexistent.toml")),
+            Err(HostConfigError::Unreadable { .. })
+        ));
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_boot_parameter_counts() {
+        let tree = Tree::of(&[("proc/cmdline", "ro isolcpus=1 quiet isolcpus=2,3\n")]);
+        let host = tree.host(&[]);
+        assert_eq!(host.boot_parameter("isolcpus").as_deref(), Some("2,3"));
+        assert_eq!(host.boot_parameter("quiet").as_deref(), Some(""));
+        assert_eq!(host.boot_parameter("nohz_full"), None);
+    }
+
+    #[test]
+    fn processes_are_found_by_name_and_limits_by_line() {
+        let tree = Tree::of(&[
+            ("proc/12/comm", "chronyd\n"),
+            ("proc/13/comm", "bash\n"),
+            (
+                "proc/self/limits",
+                "Limit                     Soft Limit           Hard Limit           Units\n\
+                 Max locked memory         8388608              8388608              bytes\n\
+                 Max open files            unlimited            unlimited            files\n",
+            ),
+        ]);
+        let host = tree.host(&[]);
+        assert_eq!(host.running(&["chronyd", "ntpd"]), Some(vec!["chronyd".to_owned()]));
+        assert_eq!(host.limit("Max locked memory"), Some(8_388_608));
+        assert_eq!(host.limit("Max open files"), Some(u64::MAX));
+        assert_eq!(host.limit("Max nonsense"), None);
+    }
+}
