@@ -1,13 +1,14 @@
 //! The `ballast-bench` binary: latency runs and micro-benchmarks, measured, never timed as tests.
 //!
 //! ```text
-//! ballast-bench ring    [--rate N] [--duration S] [--json FILE] [--report DIR] [--check]
+//! ballast-bench ring|codec|wire|all [--rate N] [--duration S] [--json FILE] [--report DIR] [--check]
 //! ballast-bench compare A.json B.json [--fail-over 10%]
 //! ```
 //!
 //! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse (`compare`) or the
 //! host could not be measured on; 2 wrong usage.
 
+mod codec;
 mod compare;
 mod document;
 mod hiccup;
@@ -17,6 +18,7 @@ mod open_loop;
 mod page;
 mod ring;
 mod session;
+mod wire;
 
 use ballast_engine::clock::{Clock, Counter};
 use clap::{Args, Parser, Subcommand};
@@ -39,6 +41,12 @@ struct Cli {
 enum Command {
     /// Our rings beside rtrb, crossbeam's ArrayQueue and the machine's cache-line floor.
     Ring(Options),
+    /// A NewOrderSingle written and read.
+    Codec(Options),
+    /// A message over loopback TCP and back: bare, and through the codec.
+    Wire(Options),
+    /// Everything above, sharing the time, in one result.
+    All(Options),
     /// What became slower or faster between two results written by --json.
     Compare {
         /// The result before.
@@ -81,7 +89,12 @@ enum Failure {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Ring(options) => measured("ring", &options, ring::measure),
+        Command::Ring(options) => measured("ring", &options, &[ring::measure]),
+        Command::Codec(options) => measured("codec", &options, &[codec::measure]),
+        Command::Wire(options) => measured("wire", &options, &[wire::measure]),
+        Command::All(options) => {
+            measured("all", &options, &[ring::measure, codec::measure, wire::measure])
+        }
         Command::Compare { a, b, fail_over } => compared(&a, &b, fail_over),
     };
     match outcome {
@@ -99,19 +112,21 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Session, &mut Document) -> Result<(), String>;
 
-/// Runs one benchmark and writes what it found.
-fn measured(name: &str, options: &Options, measure: Measure) -> Result<(), Failure> {
+/// Runs benchmarks, each with its part of the time, and writes what they found.
+fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), Failure> {
     let arrivals_ns = options.arrivals.as_deref().map(read_arrivals).transpose()?;
     let counter = Counter::calibrate();
     let session = Session {
         counter,
-        duration_ns: options.duration * 1_000_000_000,
+        duration_ns: options.duration * 1_000_000_000 / measures.len().max(1) as u64,
         rate: options.rate,
         arrivals_ns: arrivals_ns.unwrap_or_default(),
     };
     let command = format!("{name} --rate {} --duration {}", options.rate, options.duration);
     let mut document = Document::new(command, &session, date(counter));
-    measure(&session, &mut document).map_err(Failure::NotSo)?;
+    for measure in measures {
+        measure(&session, &mut document).map_err(Failure::NotSo)?;
+    }
     document.print();
     let text = format!("{:#}\n", document.to_json());
     if let Some(file) = &options.json {
