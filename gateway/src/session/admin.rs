@@ -7,8 +7,9 @@
 use super::CloseReason;
 use super::gap::Waiting;
 use super::machine::{Core, Pending, State};
-use super::reject::{Fault, FaultyTag, RejectReason};
+use super::reject::{fault, fault_of};
 use super::resend::Resend;
+use crate::dictionary::validate::RejectReason;
 use crate::fix::message::Message;
 use crate::fix::tag;
 use crate::store::Store;
@@ -53,11 +54,11 @@ impl<S: Store> Core<S> {
             }
             Ok(next) if next == expected => {}
             Ok(_) => {
-                let fault = Fault { reason: RejectReason::ValueIncorrect, tag: FaultyTag::None };
+                let fault = fault(RejectReason::ValueIncorrect);
                 self.send_reject(message, fault);
             }
             Err(_) => {
-                let fault = Fault::of(RejectReason::RequiredTagMissing, tag::NEW_SEQ_NO);
+                let fault = fault_of(RejectReason::RequiredTagMissing, tag::NEW_SEQ_NO);
                 self.send_reject(message, fault);
             }
         }
@@ -68,11 +69,11 @@ impl<S: Store> Core<S> {
         match message.uint(tag::NEW_SEQ_NO) {
             Ok(next) if next > number => self.expect(next),
             Ok(_) => {
-                let fault = Fault::of(RejectReason::ValueIncorrect, tag::NEW_SEQ_NO);
+                let fault = fault_of(RejectReason::ValueIncorrect, tag::NEW_SEQ_NO);
                 self.reject(message, number, fault);
             }
             Err(_) => {
-                let fault = Fault::of(RejectReason::RequiredTagMissing, tag::NEW_SEQ_NO);
+                let fault = fault_of(RejectReason::RequiredTagMissing, tag::NEW_SEQ_NO);
                 self.reject(message, number, fault);
             }
         }
@@ -90,18 +91,14 @@ impl<S: Store> Core<S> {
         let range = (message.uint(tag::BEGIN_SEQ_NO), message.uint(tag::END_SEQ_NO));
         let (Ok(begin), Ok(end)) = range else {
             let missing = if range.0.is_err() { tag::BEGIN_SEQ_NO } else { tag::END_SEQ_NO };
-            self.reject(message, number, Fault::of(RejectReason::RequiredTagMissing, missing));
+            self.reject(message, number, fault_of(RejectReason::RequiredTagMissing, missing));
             return;
         };
         let last_sent = self.store.next_sender().saturating_sub(1);
         let end = if end == 0 { last_sent } else { end.min(last_sent) };
         let begin = begin.max(1);
         if begin > end {
-            self.reject(
-                message,
-                number,
-                Fault::of(RejectReason::ValueIncorrect, tag::BEGIN_SEQ_NO),
-            );
+            self.reject(message, number, fault_of(RejectReason::ValueIncorrect, tag::BEGIN_SEQ_NO));
             return;
         }
         self.begin_resend(Resend { next: begin, end });

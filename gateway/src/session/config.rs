@@ -4,7 +4,7 @@
 //! Made by the composition from a validated config; read by every file of the session. Deliberately
 //! absent: addresses and TOML.
 
-use super::reject::Validate;
+use crate::dictionary::validate::Validator;
 use crate::fix::message::Message;
 use crate::fix::tag;
 use crate::fix::timestamp::Precision;
@@ -82,7 +82,7 @@ pub struct SessionConfig {
     /// TestReqID(112) of our TestRequests.
     pub test_req_id: String,
     /// The dictionary that inbound messages must obey; `None` checks the header alone.
-    pub validation: Option<Box<dyn Validate>>,
+    pub validation: Option<Validator>,
     /// What the venue wants in Logon.
     pub dialect: Box<dyn Dialect>,
 }

@@ -13,7 +13,8 @@ use super::CloseReason;
 use super::config::GapPolicy;
 use super::gap::{Gap, Waiting};
 use super::machine::{Core, Pending, State};
-use super::reject::{Fault, FaultyTag, RejectReason};
+use super::reject::{fault, fault_of};
+use crate::dictionary::validate::{RejectReason, Rejection};
 use crate::fix::message::Message;
 use crate::fix::{msg_type, tag};
 use crate::store::{Store, StoreError};
@@ -22,9 +23,9 @@ use crate::store::{Store, StoreError};
 enum Header {
     Fine,
     /// Reject(3), and the session goes on.
-    Faulty(Fault),
+    Faulty(Rejection<'static>),
     /// Reject(3), then Logout(5).
-    Alien(Fault),
+    Alien(Rejection<'static>),
 }
 
 impl<S: Store> Core<S> {
@@ -45,19 +46,13 @@ impl<S: Store> Core<S> {
             Header::Fine => {}
             // With validation on, the dictionary says the same in its own order of precedence.
             Header::Faulty(fault) => {
-                self.reject(&message, number, self.validate(&message).err().unwrap_or(fault));
+                let fault = self.validate(&message).err().unwrap_or(fault);
+                self.reject(&message, number, fault);
                 return;
             }
             Header::Alien(fault) => {
-                match self.validate(&message) {
-                    Err(fault) if fault.reason != RejectReason::InvalidMsgType => {
-                        self.reject(&message, number, fault);
-                    }
-                    Ok(()) | Err(_) => {
-                        self.reject(&message, number, fault);
-                        self.log_out(None);
-                    }
-                }
+                self.reject(&message, number, fault);
+                self.log_out(None);
                 return;
             }
         }
@@ -124,7 +119,7 @@ impl<S: Store> Core<S> {
         }
         match (message.orig_sending_time(), message.sending_time()) {
             (Ok(None), _) => {
-                let fault = Fault::of(RejectReason::RequiredTagMissing, tag::ORIG_SENDING_TIME);
+                let fault = fault_of(RejectReason::RequiredTagMissing, tag::ORIG_SENDING_TIME);
                 self.send_reject(message, fault);
             }
             (Ok(Some(original)), Ok(sent)) if original > sent => {
@@ -133,7 +128,7 @@ impl<S: Store> Core<S> {
             }
             (Ok(Some(_)), Ok(_)) => {}
             (Err(_), _) => {
-                let fault = Fault::of(RejectReason::IncorrectDataFormat, tag::ORIG_SENDING_TIME);
+                let fault = fault_of(RejectReason::IncorrectDataFormat, tag::ORIG_SENDING_TIME);
                 self.send_reject(message, fault);
             }
             // The header was judged before: SendingTime can be read.
@@ -152,20 +147,17 @@ impl<S: Store> Core<S> {
     fn judge_header(&self, message: &Message<'_>) -> Header {
         for tag in [tag::SENDER_COMP_ID, tag::TARGET_COMP_ID, tag::SENDING_TIME] {
             match message.get(tag) {
-                None => return Header::Faulty(Fault::of(RejectReason::RequiredTagMissing, tag)),
-                Some([]) => return Header::Faulty(Fault::of(RejectReason::TagWithoutValue, tag)),
+                None => return Header::Faulty(fault_of(RejectReason::RequiredTagMissing, tag)),
+                Some([]) => return Header::Faulty(fault_of(RejectReason::TagWithoutValue, tag)),
                 Some(_) => {}
             }
         }
         let Ok(sent) = message.sending_time() else {
-            let fault = Fault::of(RejectReason::IncorrectDataFormat, tag::SENDING_TIME);
+            let fault = fault_of(RejectReason::IncorrectDataFormat, tag::SENDING_TIME);
             return Header::Faulty(fault);
         };
         if !self.is_for_us(message) {
-            return Header::Alien(Fault {
-                reason: RejectReason::CompIdProblem,
-                tag: FaultyTag::None,
-            });
+            return Header::Alien(fault(RejectReason::CompIdProblem));
         }
         if !self.is_timely(sent) {
             return Header::Alien(accuracy_problem());
@@ -185,12 +177,13 @@ impl<S: Store> Core<S> {
         self.config.latency_max_ns.is_none_or(|most| apart <= most)
     }
 
-    pub(super) fn validate(&self, message: &Message<'_>) -> Result<(), Fault> {
-        self.config.validation.as_ref().map_or(Ok(()), |rules| rules.validate(message))
+    /// Asks the dictionary, where there is one.
+    pub(super) fn validate<'m>(&mut self, message: &Message<'m>) -> Result<(), Rejection<'m>> {
+        self.config.validation.as_mut().map_or(Ok(()), |rules| rules.check(message))
     }
 
     /// Sends Reject(3); where the message was the next one, its number is consumed.
-    pub(super) fn reject(&mut self, message: &Message<'_>, number: u64, fault: Fault) {
+    pub(super) fn reject(&mut self, message: &Message<'_>, number: u64, fault: Rejection<'_>) {
         if number == self.store.next_target() {
             self.count_as_received();
         }
@@ -293,8 +286,8 @@ impl<S: Store> Core<S> {
     }
 }
 
-fn accuracy_problem() -> Fault {
-    Fault { reason: RejectReason::SendingTimeAccuracy, tag: FaultyTag::None }
+fn accuracy_problem() -> Rejection<'static> {
+    fault(RejectReason::SendingTimeAccuracy)
 }
 
 /// GapFillFlag(123) is `Y`.

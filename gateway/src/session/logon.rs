@@ -68,7 +68,7 @@ impl<S: Store> Core<S> {
     }
 
     /// What a Logon must be before anything of it counts; its number where it is.
-    fn sound_logon(&self, message: &Message<'_>) -> Option<u64> {
+    fn sound_logon(&mut self, message: &Message<'_>) -> Option<u64> {
         let is_ours = message.msg_type() == msg_type::LOGON
             && message.begin_string() == self.config.begin_string.as_bytes()
             && self.is_for_us(message)

@@ -29,7 +29,6 @@ pub use connection::{Connection, Ended, Turn};
 pub use machine::{Counters, Session, State};
 pub use outbound::Envelope;
 pub use reception::{Knock, Visitor, knock};
-pub use reject::{Fault, FaultyTag, RejectReason, Validate};
 
 use crate::fix::encode::EncodeError;
 use crate::fix::message::Message;

@@ -46,6 +46,8 @@ impl Slots {
         if let Some(slot) = self.slots.get_mut(Self::position(msg_seq_num)) {
             slot.msg_seq_num = msg_seq_num;
             slot.frame.clear();
+            // Rounded up, so that a slot once warm stays so when numbers gain a digit.
+            slot.frame.reserve(frame.len().next_multiple_of(256));
             slot.frame.extend_from_slice(frame);
         }
     }

@@ -1,5 +1,6 @@
 //! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
 
+mod conformance;
 mod fix;
 mod fix_decode;
 mod doctor;
@@ -20,6 +21,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// An echoing FIX 4.4 acceptor for certification suites.
+    Conformance(conformance::Arguments),
     /// A FIX log for people; dictionary tools.
     #[command(subcommand)]
     Fix(fix::FixCommand),
@@ -48,6 +51,7 @@ pub enum Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
+        Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Fix(command) => fix::run(command),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
