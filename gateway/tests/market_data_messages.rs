@@ -37,7 +37,7 @@ fn a_snapshot_is_read_level_by_level() {
     assert_eq!((entries[0].price, entries[0].size), (Some(Ticks(6_168_599)), Some(Lots(1500))));
     assert_eq!(entries[1].kind, EntryKind::Level(Side::Sell));
     assert_eq!(entries[2].kind, EntryKind::Trade);
-    assert_eq!(entries.iter().map(|e| e.is_last).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(entries.iter().map(|e| e.is_last).collect::<Vec<_>>(), [false, true, false]);
 }
 
 #[test]

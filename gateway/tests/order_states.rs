@@ -8,10 +8,11 @@ use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce, VenueId,
 };
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
-use ballast_gateway::order_entry::desk::{Arrival, Desk, TimeBase};
+use ballast_gateway::order_entry::desk::{Arrival, Desk};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::report::{FIX_44, Report};
 use ballast_gateway::venue::symbols::Symbols;
+use ballast_gateway::venue::time_base::TimeBase;
 use matrices::MATRICES;
 
 fn desk() -> Desk {

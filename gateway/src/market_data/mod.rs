@@ -8,3 +8,11 @@ pub mod own_book;
 
 /// Into the market ring; what a full ring does.
 pub mod publisher;
+
+/// MarketDataRequest(V): what is asked for, and which answer belongs to which question.
+pub mod subscription;
+
+/// The stage.
+mod stage;
+
+pub use stage::{Feed, FeedConfig, FeedCounts};

@@ -64,7 +64,7 @@ pub struct Entry {
     pub aggressor: Option<Side>,
     /// MDEntryDate(272) and MDEntryTime(273); 0 where absent.
     pub venue_at: Nanos,
-    /// The last entry of its instrument in the message.
+    /// The last entry of its instrument in the message that makes an event.
     pub is_last: bool,
 }
 
@@ -200,13 +200,22 @@ impl Refresh {
         if answer.is_err() {
             self.entries.clear();
         }
-        self.mark_last();
+        self.mark_last(delimiter == tag::MD_ENTRY_TYPE);
         answer
     }
 
-    /// Marks the last entry of each instrument: each book is whole there.
-    fn mark_last(&mut self) {
+    /// Marks the last entry of each instrument: each book is whole there. What makes no event (other
+    /// types; in a snapshot also the last trade, which is no new one) cannot be the last.
+    fn mark_last(&mut self, is_snapshot: bool) {
         for (entry, number) in self.entries.iter().zip(1usize..) {
+            let makes_event = match entry.kind {
+                EntryKind::Level(_) | EntryKind::EmptyBook => true,
+                EntryKind::Trade => !is_snapshot,
+                EntryKind::Other => false,
+            };
+            if !makes_event {
+                continue;
+            }
             if let Some(last) = entry.place.and_then(|place| self.last_of.get_mut(place)) {
                 *last = number;
             }

@@ -14,6 +14,7 @@ use super::report::Report;
 use super::sent::{Sent, SentMessages};
 use super::status::{ExecType, Meaning, OrdStatus, is_foreseen};
 use crate::venue::symbols::{Symbol, Symbols};
+use crate::venue::time_base::TimeBase;
 use ballast_engine::event::{
     ClOrdId, ExecId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate,
 };
@@ -54,16 +55,6 @@ pub struct Arrival {
     pub stamp: Stamp,
     /// MsgSeqNum(34).
     pub msg_seq_num: u64,
-}
-
-/// Which time an event's `at` is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TimeBase {
-    /// When it reached us: live trading.
-    Arrival,
-    /// When the venue says that it happened: a recording played back over FIX, where the maker runs
-    /// on the recording's time.
-    Venue,
 }
 
 /// The desk.
@@ -135,6 +126,11 @@ impl Desk {
     /// The session starts again at MsgSeqNum 1.
     pub fn sequence_reset(&mut self) {
         self.sent.clear();
+    }
+
+    /// Takes back a cancel of the stage's own that did not go out: nobody is to be told.
+    pub fn withdraw(&mut self, id: ClOrdId) {
+        self.live.withdraw(id);
     }
 
     /// The intent did not go out: the venue never saw it.

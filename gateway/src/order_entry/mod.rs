@@ -19,3 +19,14 @@ mod amounts;
 
 /// The venue's answers, told to the maker.
 pub mod desk;
+
+/// The venue's limit on messages.
+pub mod throttle;
+
+/// Intents as D, G and F.
+pub mod requests;
+
+/// The stage.
+mod stage;
+
+pub use stage::{CancelSwitch, OWN_IDS, OrderEntry, OrderEntryConfig, OrderEntryCounts};

@@ -1,10 +1,22 @@
 //! What is particular to a venue: its symbols and grids, and the dialect of FIX that it speaks.
 //!
-//! Fed by the config at start; feeds the sessions and both stages. Deliberately absent: sessions and
-//! sockets.
+//! Fed by the config at start; feeds the sessions and both stages. Deliberately absent: what orders
+//! and market data mean.
 
 /// Decimal text to ticks and lots.
 pub mod grid;
 
 /// Symbol(55) to instrument and back.
 pub mod symbols;
+
+/// One session kept up, connection after connection.
+pub mod line;
+
+/// What differs from venue to venue, as a table.
+pub mod dialect;
+
+/// FIX 4.4 as it is written.
+pub mod plain;
+
+/// Whose clock the maker runs on.
+pub mod time_base;

@@ -1,0 +1,468 @@
+//! The order-entry stage: intents in, FIX orders out, the venue's answers back.
+//!
+//! Fed by the maker's intent ring and by its own session to the venue; feeds the maker's order-event
+//! ring. One thread, pinned where the config says so; nothing allocates after the first logon.
+//!
+//! **Nothing is silently dropped.** An intent that cannot go out (session down, the venue's limit, no
+//! room in the index or the buffer) comes back as `Unsent`. An order event never drops: while the
+//! event ring is full, the stage takes no intent and reads no byte, and the venue's answers wait in
+//! the socket; the session's own timers wait with them. A taken position is the reader's to know.
+//!
+//! Ids: the maker's ClOrdIDs use the lower half of a run's counter, the stage's own cancels the upper
+//! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, logs out and is done.
+
+use super::desk::{Arrival, Desk, DeskCounts};
+use super::exec_ids::ExecIds;
+use super::report::Report;
+use super::requests::{RequestError, Requests};
+use super::throttle::Throttle;
+use crate::fix::message::Message;
+use crate::fix::msg_type;
+use crate::fix::template::TemplateError;
+use crate::session::{Event, Session};
+use crate::store::Store;
+use crate::venue::dialect::Rules;
+use crate::venue::line::{Dial, Line, LineTurn, Redial};
+use crate::venue::symbols::Symbols;
+use crate::venue::time_base::TimeBase;
+use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, TimeInForce};
+use ballast_engine::latency::{Mark, Probe};
+use ballast_engine::ring::{Consumer, Producer};
+use ballast_engine::stage::{Stage, Turn};
+use ballast_engine::units::{Nanos, Stamp};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// From here on a run's ClOrdID counter belongs to the stage's own cancels.
+pub const OWN_IDS: u64 = 1 << (ClOrdId::COUNTER_BITS - 1);
+/// Intents taken in one turn.
+const INTENTS_MAX: usize = 64;
+/// Own cancels sent in one turn.
+const CANCELS_MAX: usize = 64;
+/// Events that one message or one end of a connection can cause.
+const PARKED_MAX: usize = 8;
+
+/// What the stage is told once.
+#[derive(Clone, Debug)]
+pub struct OrderEntryConfig {
+    /// The run's persisted epoch, the upper bits of every ClOrdID.
+    pub epoch: u32,
+    /// Most orders out at a time.
+    pub orders_max: usize,
+    /// Whose clock events carry.
+    pub time_base: TimeBase,
+    /// Account(1), where the venue wants it.
+    pub account: Option<String>,
+    /// The pause between connections.
+    pub redial: Redial,
+    /// How long a stage that winds down waits for its cancels, in ns.
+    pub wind_down_ns: u64,
+}
+
+/// What the stage did. Each only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OrderEntryCounts {
+    /// Intents taken from the ring.
+    pub intents: u64,
+    /// Order messages that went to the session, own cancels included.
+    pub sent: u64,
+    /// Cancels sent without the maker.
+    pub own_cancels: u64,
+    /// Intents that came back as `Unsent`.
+    pub unsent: u64,
+    /// Of those: because of the venue's limit.
+    pub throttled: u64,
+    /// Application messages of a type that order entry does not take.
+    pub ignored: u64,
+    /// Turns in which the event ring was full and nothing was read.
+    pub stalled_turns: u64,
+}
+
+/// Makes the stage cancel everything, from any thread: the operator's hand.
+#[derive(Clone, Debug, Default)]
+pub struct CancelSwitch(Arc<AtomicBool>);
+
+impl CancelSwitch {
+    /// Cancel all orders, now or as soon as the session is up.
+    pub fn pull(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What the venue's events become, apart from the line that they come from.
+struct Ear {
+    desk: Desk,
+    rules: Rules,
+    events: Producer<OrderEvent>,
+    /// Events that found the ring full, oldest first; while there is one, nothing is read.
+    parked: VecDeque<OrderEvent>,
+    counts: OrderEntryCounts,
+    is_up: bool,
+    /// Cancel all: the next place of the index to look at.
+    sweep: Option<usize>,
+}
+
+/// The stage.
+pub struct OrderEntry<D: Dial, S: Store> {
+    line: Line<D, S>,
+    ear: Ear,
+    requests: Requests,
+    throttle: Throttle,
+    intents: Consumer<OrderIntent>,
+    probe: Option<Probe>,
+    /// Intents that the session has taken and the socket has not.
+    unwritten: Vec<Stamp>,
+    switch: CancelSwitch,
+    epoch: u32,
+    own_cancels: u64,
+    wind_down_ns: u64,
+    leaving_since: Option<Nanos>,
+}
+
+impl<D: Dial, S: Store> OrderEntry<D, S> {
+    /// A stage whose session is down; it dials in its first turn. `exec_ids` as a store kept them.
+    ///
+    /// # Errors
+    /// A name or symbol cannot be written into a message.
+    pub fn new(
+        config: OrderEntryConfig,
+        (dial, session): (D, Session<S>),
+        (symbols, rules): (Symbols, Rules),
+        exec_ids: ExecIds,
+        (intents, events): (Consumer<OrderIntent>, Producer<OrderEvent>),
+        probe: Option<Probe>,
+    ) -> Result<OrderEntry<D, S>, TemplateError> {
+        let account = config.account.as_deref();
+        let requests = Requests::new(session.config(), &symbols, &rules, account)?;
+        Ok(OrderEntry {
+            line: Line::new(dial, session, config.redial),
+            ear: Ear {
+                desk: Desk::new(symbols, config.orders_max, exec_ids, config.time_base),
+                rules,
+                events,
+                parked: VecDeque::with_capacity(PARKED_MAX),
+                counts: OrderEntryCounts::default(),
+                is_up: false,
+                sweep: None,
+            },
+            requests,
+            throttle: Throttle::new(rules.order_limit),
+            intents,
+            probe,
+            unwritten: Vec::with_capacity(INTENTS_MAX + CANCELS_MAX),
+            switch: CancelSwitch::default(),
+            epoch: config.epoch,
+            own_cancels: 0,
+            wind_down_ns: config.wind_down_ns,
+            leaving_since: None,
+        })
+    }
+
+    /// What the stage did so far.
+    pub fn counts(&self) -> OrderEntryCounts {
+        self.ear.counts
+    }
+
+    /// What the venue said so far.
+    pub fn desk_counts(&self) -> DeskCounts {
+        self.ear.desk.counts()
+    }
+
+    /// The index of live orders and the ExecIDs.
+    pub fn desk(&self) -> &Desk {
+        &self.ear.desk
+    }
+
+    /// The session, to look at.
+    pub fn session(&self) -> &Session<S> {
+        self.line.session()
+    }
+
+    /// A handle that cancels everything from another thread.
+    pub fn cancel_switch(&self) -> CancelSwitch {
+        self.switch.clone()
+    }
+
+    /// Cancels every live order, now or as soon as the session is up, within the venue's limit.
+    pub fn cancel_all(&mut self) {
+        self.ear.sweep = Some(0);
+    }
+
+    fn take_intents(&mut self, now: Nanos) -> bool {
+        let mut is_busy = false;
+        for _ in 0..INTENTS_MAX {
+            // Room first: an intent that was taken must be answerable.
+            if !self.ear.has_room() {
+                break;
+            }
+            let Some(intent) = self.intents.pop() else { break };
+            is_busy = true;
+            self.ear.counts.intents += 1;
+            if let Some(probe) = &mut self.probe {
+                probe.mark(Mark::IntentIn, intent.stamp);
+            }
+            if !self.send(now, &intent) {
+                self.ear.counts.unsent += 1;
+            }
+        }
+        is_busy
+    }
+
+    /// Sends an intent, or tells the maker that it was not sent.
+    fn send(&mut self, now: Nanos, intent: &OrderIntent) -> bool {
+        let is_cancel = intent.action == OrderAction::Cancel;
+        let place = self.ear.desk.symbols().place_of(intent.instrument);
+        let is_ready = self.line.session().is_logged_on()
+            // The counterparty does not read: a quote that waits in a buffer is a wrong quote.
+            && (is_cancel || !self.line.is_writing());
+        let (Some(place), true) = (place, is_ready) else {
+            let event = self.ear.desk.unsent(now, intent, false);
+            self.ear.tell(event);
+            return false;
+        };
+        if !self.throttle.pass(now, is_cancel) {
+            self.ear.counts.throttled += 1;
+            let event = self.ear.desk.unsent(now, intent, false);
+            self.ear.tell(event);
+            return false;
+        }
+        if self.ear.desk.admit(intent).is_err() {
+            let event = self.ear.desk.unsent(now, intent, false);
+            self.ear.tell(event);
+            return false;
+        }
+        let is_sent = self.transmit(now, place, intent);
+        if !is_sent {
+            let event = self.ear.desk.unsent(now, intent, true);
+            self.ear.tell(event);
+        }
+        is_sent
+    }
+
+    fn transmit(&mut self, now: Nanos, place: usize, intent: &OrderIntent) -> bool {
+        let requests = &mut self.requests;
+        let sent = self.line.session_mut().send_prepared(now, |envelope| {
+            requests.encode(place, intent, envelope.msg_seq_num, now)
+        });
+        let sent: Result<u64, RequestError> = sent;
+        let Ok(msg_seq_num) = sent else { return false };
+        self.ear.desk.sent(intent, msg_seq_num);
+        self.ear.counts.sent += 1;
+        if let Some(probe) = &mut self.probe {
+            probe.mark(Mark::Encoded, intent.stamp);
+            if self.unwritten.len() < self.unwritten.capacity() {
+                self.unwritten.push(intent.stamp);
+            }
+        }
+        true
+    }
+
+    /// Cancels what is live, a few orders a turn, and goes on where the venue's limit stopped it.
+    fn sweep(&mut self, now: Nanos) -> bool {
+        if self.switch.0.load(Ordering::Relaxed) {
+            self.switch.0.store(false, Ordering::Release);
+            self.ear.sweep = Some(0);
+        }
+        let Some(mut place) = self.ear.sweep.filter(|_| self.line.session().is_logged_on()) else {
+            return false;
+        };
+        let mut cancels = 0;
+        while place < self.ear.desk.live().capacity() && cancels < CANCELS_MAX {
+            let order = self.ear.desk.live().live_at(place).copied();
+            if let Some(order) = order.filter(|o| !o.is_cancel_pending()) {
+                let cl_ord_id = ClOrdId::new(self.epoch, OWN_IDS | (self.own_cancels + 1));
+                let intent = OrderIntent {
+                    cl_ord_id,
+                    orig_cl_ord_id: order.cl_ord_id,
+                    price: order.price,
+                    size: order.size,
+                    stamp: Stamp(0),
+                    at: now,
+                    instrument: order.instrument,
+                    action: OrderAction::Cancel,
+                    side: order.side,
+                    time_in_force: TimeInForce::PostOnly,
+                };
+                if !self.throttle.pass(now, true) {
+                    break;
+                }
+                self.own_cancels += 1;
+                cancels += 1;
+                let place_of = self.ear.desk.symbols().place_of(order.instrument);
+                let is_sent = self.ear.desk.admit(&intent).is_ok()
+                    && place_of.is_some_and(|place| self.transmit(now, place, &intent));
+                if !is_sent {
+                    self.ear.desk.withdraw(cl_ord_id);
+                    break;
+                }
+                self.ear.counts.own_cancels += 1;
+            }
+            place += 1;
+        }
+        self.ear.sweep = (place < self.ear.desk.live().capacity()).then_some(place);
+        cancels > 0
+    }
+
+    fn move_line(&mut self, now: Nanos) -> bool {
+        let stamp = self.probe.as_ref().map_or(Stamp(0), |probe| probe.counter().stamp());
+        let Self { line, ear, probe, unwritten, .. } = self;
+        let turn = line.turn(now, |event| {
+            // The session hands out bytes before it looks at what came in.
+            mark_written(probe, unwritten);
+            ear.hear(now, stamp, event);
+            if ear.has_room() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        if !self.line.is_writing() {
+            mark_written(&mut self.probe, &mut self.unwritten);
+        }
+        match turn {
+            LineTurn::Idle => false,
+            LineTurn::Busy => true,
+            LineTurn::Down(_) => {
+                self.ear.session_down(now);
+                true
+            }
+        }
+    }
+
+    /// The maker is gone: cancel, wait for the answers as long as allowed, log out.
+    fn wind_down(&mut self, now: Nanos) -> Turn {
+        let since = *self.leaving_since.get_or_insert_with(|| {
+            self.ear.sweep = Some(0);
+            now
+        });
+        // Nobody reads the events any more.
+        self.ear.parked.clear();
+        let is_busy = self.sweep(now) | self.move_line(now);
+        let is_settled = self.ear.sweep.is_none() && self.ear.desk.live().live_count() == 0;
+        if is_settled || !self.ear.is_up || now.since(since) >= self.wind_down_ns {
+            self.line.leave(now);
+        }
+        match self.line.is_left() {
+            true => Turn::Done,
+            false if is_busy => Turn::Busy,
+            false => Turn::Idle,
+        }
+    }
+}
+
+fn mark_written(probe: &mut Option<Probe>, unwritten: &mut Vec<Stamp>) {
+    let Some(probe) = probe.as_mut().filter(|_| !unwritten.is_empty()) else { return };
+    let now = probe.counter().stamp();
+    for origin in unwritten.drain(..).filter(|origin| origin.0 != 0) {
+        probe.record(Mark::Written, origin, now);
+    }
+}
+
+impl Ear {
+    /// Whether one more message can be heard: its event has a place, here or in the ring.
+    fn has_room(&mut self) -> bool {
+        self.parked.is_empty() && self.events.has_room(1)
+    }
+
+    fn tell(&mut self, event: OrderEvent) {
+        if !self.parked.is_empty() || self.events.push(event).is_err() {
+            debug_assert!(self.parked.len() < PARKED_MAX, "nothing is read while events wait");
+            self.parked.push_back(event);
+        }
+    }
+
+    /// Tells what waits; whether nothing waits any more.
+    fn settle(&mut self) -> bool {
+        while let Some(event) = self.parked.front().copied() {
+            if self.events.push(event).is_err() {
+                return false;
+            }
+            self.parked.pop_front();
+        }
+        true
+    }
+
+    fn hear(&mut self, now: Nanos, stamp: Stamp, event: Event<'_>) {
+        match event {
+            Event::LoggedOn { is_reset } => {
+                if is_reset {
+                    self.desk.sequence_reset();
+                }
+                self.session_up(now, stamp);
+            }
+            Event::Message(message) => self.hear_message(now, stamp, &message),
+            Event::Rejected(message) => {
+                let (arrival, report) = self.read(now, stamp, &message);
+                if let Some(event) = self.desk.on_message_reject(arrival, &report) {
+                    self.tell(event);
+                }
+            }
+            // Answers were lost for good: every unanswered order is in doubt.
+            Event::SequenceReset { .. } => {
+                self.session_down(now);
+                self.session_up(now, stamp);
+            }
+            // The answers come late, but they come; and after a Logout comes the end.
+            Event::GapDetected { .. } | Event::LogoutReceived(_) => {}
+        }
+    }
+
+    fn hear_message(&mut self, now: Nanos, stamp: Stamp, message: &Message<'_>) {
+        let (arrival, report) = self.read(now, stamp, message);
+        let event = match message.msg_type() {
+            msg_type::EXECUTION_REPORT => self.desk.on_report(arrival, &report),
+            msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
+            msg_type::BUSINESS_MESSAGE_REJECT => self.desk.on_message_reject(arrival, &report),
+            _ => {
+                self.counts.ignored += 1;
+                None
+            }
+        };
+        if let Some(event) = event {
+            self.tell(event);
+        }
+    }
+
+    fn read<'a>(&self, now: Nanos, stamp: Stamp, message: &Message<'a>) -> (Arrival, Report<'a>) {
+        let msg_seq_num = message.msg_seq_num().unwrap_or(0);
+        (Arrival { now, stamp, msg_seq_num }, Report::read(message, self.rules.report_tags))
+    }
+
+    fn session_up(&mut self, now: Nanos, stamp: Stamp) {
+        self.is_up = true;
+        let arrival = Arrival { now, stamp, msg_seq_num: 0 };
+        let event = self.desk.session_event(arrival, true);
+        self.tell(event);
+        // What was out before this logon is out still, where the venue has not cancelled it.
+        if !self.rules.cancels_on_disconnect && self.desk.live().live_count() > 0 {
+            self.sweep = Some(0);
+        }
+    }
+
+    fn session_down(&mut self, now: Nanos) {
+        if self.is_up {
+            self.is_up = false;
+            let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+            let event = self.desk.session_event(arrival, false);
+            self.tell(event);
+        }
+    }
+}
+
+impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
+    fn name(&self) -> &'static str {
+        "order-entry"
+    }
+
+    fn turn(&mut self, now: Nanos) -> Turn {
+        if self.intents.is_disconnected() || self.ear.events.is_disconnected() {
+            return self.wind_down(now);
+        }
+        if !self.ear.settle() || !self.ear.has_room() {
+            self.ear.counts.stalled_turns += 1;
+            return Turn::Idle;
+        }
+        let is_busy = self.take_intents(now) | self.sweep(now);
+        // An intent's answer may have taken the last place.
+        let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));
+        if is_busy { Turn::Busy } else { Turn::Idle }
+    }
+}

@@ -1,0 +1,28 @@
+//! What differs from venue to venue beside the Logon: a table, not code.
+//!
+//! Written by the files of the venues; read by both stages at start. Deliberately absent: Logon
+//! fields and signatures, which each venue's `Dialect` adds.
+
+use crate::order_entry::report::ReportTags;
+use crate::order_entry::throttle::MessageLimit;
+
+/// One venue's rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// Which fields of a report carry our ClOrdIDs.
+    pub report_tags: ReportTags,
+    /// TimeInForce(59) of a resting order.
+    pub resting_time_in_force: &'static [u8],
+    /// HandlInst(21) = 1 goes out with each order.
+    pub has_handl_inst: bool,
+    /// OrderCancelReplaceRequest(G) is taken.
+    pub has_replace: bool,
+    /// Messages to the order-entry session.
+    pub order_limit: MessageLimit,
+    /// Trades are subscribed to by a MarketDataRequest(V) of their own.
+    pub splits_trades: bool,
+    /// MDUpdateType(265) = 1 goes out with each request.
+    pub has_update_type: bool,
+    /// The venue cancels our orders when the session ends; else we do after the next Logon.
+    pub cancels_on_disconnect: bool,
+}

@@ -1,0 +1,25 @@
+//! Plain FIX 4.4 as it is written: the simulated venue, and brokers who keep to the book.
+//!
+//! The Logon's Username(553) and Password(554) are the session's own
+//! [`Credentials`](crate::session::Credentials). Deliberately absent: anything that a venue invented.
+
+use super::dialect::Rules;
+use crate::order_entry::report::FIX_44;
+use crate::order_entry::throttle::MessageLimit;
+
+/// Day orders, HandlInst(21), replace; one MarketDataRequest(V) an instrument. The limit stands where
+/// no venue states one: 100,000 messages a second, a tenth kept for cancels.
+pub const RULES: Rules = Rules {
+    report_tags: FIX_44,
+    resting_time_in_force: b"0",
+    has_handl_inst: true,
+    has_replace: true,
+    order_limit: MessageLimit {
+        messages: 100_000,
+        window_ns: 1_000_000_000,
+        cancel_reserve: 10_000,
+    },
+    splits_trades: false,
+    has_update_type: true,
+    cancels_on_disconnect: false,
+};

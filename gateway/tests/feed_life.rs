@@ -1,0 +1,298 @@
+//! The feed against a scripted venue over an in-memory pipe: subscribe, snapshot, increments, doubt in
+//! every form, and how each heals.
+
+mod peer;
+mod wire;
+
+use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate, VenueId};
+use ballast_engine::ring::{Consumer, slots};
+use ballast_engine::stage::{Stage, Turn};
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use ballast_gateway::market_data::{Feed, FeedConfig};
+use ballast_gateway::session::Session;
+use ballast_gateway::store::MemoryStore;
+use ballast_gateway::venue::dialect::Rules;
+use ballast_gateway::venue::line::Redial;
+use ballast_gateway::venue::plain::RULES;
+use ballast_gateway::venue::symbols::Symbols;
+use ballast_gateway::venue::time_base::TimeBase;
+use peer::{Door, PipeDial, Venue};
+
+struct World {
+    now: Nanos,
+    door: Door,
+    venue: Venue,
+    feed: Feed<PipeDial, MemoryStore>,
+    events: Option<Consumer<MarketEvent>>,
+}
+
+const BOOK: &str = "268=3|269=0|270=100.00|271=1|269=0|270=99.99|271=2|269=1|270=100.01|271=3";
+
+impl World {
+    fn with(rules: Rules, time_base: TimeBase, ring: usize) -> World {
+        let door = Door::open();
+        let (events_in, events) = slots(ring);
+        let listed = [wire::instrument(0, "BTC"), wire::instrument(1, "ETH")];
+        let symbols = Symbols::new(VenueId(0), &listed).unwrap();
+        let config = FeedConfig {
+            market_depth: 0,
+            levels_max: 64,
+            entries_max: 64,
+            time_base,
+            ask_again_ns: 1_000_000,
+            redial: Redial { pause_ns: 1000, pause_max_ns: 8000 },
+        };
+        let session = Session::new(peer::client_config(), MemoryStore::new());
+        let dial = PipeDial(door.clone());
+        let feed = Feed::new(config, (dial, session), (symbols, rules), events_in, None);
+        let venue = Venue::new(&door);
+        let now = Nanos(1_723_161_599_000_000_000);
+        let mut world = World { now, door, venue, feed, events: Some(events) };
+        world.settle();
+        world
+    }
+
+    /// Both books are live, and the ring is empty.
+    fn up() -> World {
+        let mut world = World::with(RULES, TimeBase::Arrival, 256);
+        world.answer("BTC", BOOK);
+        world.answer("ETH", BOOK);
+        assert_eq!(world.events().len(), 8);
+        world
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..40 {
+            self.now = self.now.plus(100);
+            self.feed.turn(self.now);
+            self.venue.turn(self.now);
+        }
+    }
+
+    fn events(&mut self) -> Vec<MarketEvent> {
+        self.settle();
+        std::iter::from_fn(|| self.events.as_mut().unwrap().pop()).collect()
+    }
+
+    fn say(&mut self, body: &str) {
+        self.venue.say(self.now, body);
+        self.settle();
+    }
+
+    /// Requests received, newest last, as (subscribe?, MDReqID, whole text), for a symbol.
+    fn requests(&mut self, symbol: &str) -> Vec<(bool, String)> {
+        let is_for = |m: &&String| m.ends_with(&format!("|55={symbol}"));
+        self.venue
+            .inbox
+            .iter()
+            .filter(is_for)
+            .map(|m| {
+                let id = m.split("262=").nth(1).unwrap().split('|').next().unwrap();
+                (m.contains("|263=1|"), id.to_string())
+            })
+            .collect()
+    }
+
+    /// A snapshot for the newest request.
+    fn answer(&mut self, symbol: &str, book: &str) {
+        let id = self.requests(symbol).last().unwrap().1.clone();
+        self.say(&format!("35=W|262={id}|55={symbol}|{book}"));
+    }
+
+    fn increment(&mut self, symbol: &str, entries: &str) {
+        let id = self.requests(symbol).last().unwrap().1.clone();
+        self.say(&format!("35=X|262={id}|{entries}"));
+    }
+}
+
+fn updates(events: &[MarketEvent], instrument: u16) -> Vec<MarketUpdate> {
+    events.iter().filter(|e| e.instrument == InstrumentId(instrument)).map(|e| e.update).collect()
+}
+
+fn level(side: Side, price: i64, size: i64) -> MarketUpdate {
+    MarketUpdate::Level { side, price: Ticks(price), size: Lots(size) }
+}
+
+#[test]
+fn after_logon_each_book_is_asked_for_and_the_snapshot_is_a_reset_and_its_levels() {
+    let mut world = World::with(RULES, TimeBase::Arrival, 256);
+    assert!(
+        world.venue.inbox[0].ends_with("|263=1|264=0|265=1|267=3|269=0|269=1|269=2|146=1|55=BTC")
+    );
+    assert_eq!(world.venue.inbox.len(), 2);
+    world.answer("BTC", BOOK);
+    let events = world.events();
+    assert_eq!(
+        updates(&events, 0),
+        [
+            MarketUpdate::Reset,
+            level(Side::Buy, 10_000, 1000),
+            level(Side::Buy, 9_999, 2000),
+            level(Side::Sell, 10_001, 3000),
+        ]
+    );
+    let last: Vec<bool> = events.iter().map(|e| e.last_in_message).collect();
+    assert_eq!(last, [false, false, false, true]);
+    assert!(events.iter().all(|e| e.at.0 > 0 && e.at <= world.now));
+}
+
+#[test]
+fn increments_change_and_delete_levels_and_tell_trades() {
+    let mut world = World::up();
+    world.increment(
+        "BTC",
+        "268=4|279=1|269=0|55=BTC|270=100.00|271=5|279=2|269=0|270=99.99|\
+         279=0|269=2|270=100.01|271=1|5797=1|279=0|269=2|270=100.00|271=2",
+    );
+    let events = world.events();
+    let trade = |aggressor, price, size| MarketUpdate::Trade {
+        aggressor,
+        price: Ticks(price),
+        size: Lots(size),
+    };
+    assert_eq!(
+        updates(&events, 0),
+        [
+            level(Side::Buy, 10_000, 5000),
+            level(Side::Buy, 9_999, 0),
+            trade(Side::Buy, 10_001, 1000),
+            trade(Side::Sell, 10_000, 2000),
+        ]
+    );
+    assert_eq!(world.feed.counts().aggressors_inferred, 1);
+    assert!(events[3].last_in_message && !events[2].last_in_message);
+}
+
+#[test]
+fn on_the_venues_time_base_events_carry_the_recordings_nanosecond() {
+    let mut world = World::with(RULES, TimeBase::Venue, 256);
+    world.answer("BTC", "268=1|269=0|270=1|271=1|272=20240808|273=23:54:13.937000001");
+    let events = world.events();
+    assert_eq!(events[1].at, Nanos(1_723_161_253_937_000_001));
+    assert_eq!(events[1].venue_at, events[1].at);
+}
+
+#[test]
+fn a_lost_message_gaps_every_book_at_once_and_a_new_snapshot_heals_it() {
+    let mut world = World::up();
+    let old = world.requests("BTC").last().unwrap().1.clone();
+    world.venue.lose(world.now, 3);
+    world.increment("BTC", "268=1|279=0|269=0|55=BTC|270=98|271=1");
+    let events = world.events();
+    assert_eq!(updates(&events, 0), [MarketUpdate::Gap]);
+    assert_eq!(updates(&events, 1), [MarketUpdate::Gap]);
+    let requests = world.requests("BTC");
+    assert_eq!(requests.len(), 3);
+    assert_eq!((requests[1].0, &requests[1].1), (false, &old), "the old one is withdrawn");
+    world.say(&format!("35=X|262={old}|268=1|279=0|269=0|55=BTC|270=97|271=1"));
+    assert!(world.events().is_empty(), "answers to the old question are not believed");
+    world.answer("BTC", BOOK);
+    assert_eq!(updates(&world.events(), 0).len(), 4);
+}
+
+#[test]
+fn a_lost_session_gaps_every_book_and_the_next_logon_asks_anew() {
+    let mut world = World::up();
+    world.door.set_open(false);
+    world.venue.cut(world.now);
+    let events = world.events();
+    assert_eq!(updates(&events, 0), [MarketUpdate::Gap]);
+    assert_eq!(updates(&events, 1), [MarketUpdate::Gap]);
+    world.venue.take_inbox();
+    world.door.set_open(true);
+    for _ in 0..5 {
+        world.settle();
+    }
+    assert!(world.requests("ETH").iter().all(|(is_subscribe, _)| *is_subscribe));
+    world.answer("ETH", BOOK);
+    assert_eq!(updates(&world.events(), 1)[0], MarketUpdate::Reset);
+}
+
+#[test]
+fn a_message_that_breaks_the_dictionary_gaps_every_book() {
+    let mut world = World::up();
+    world.increment("BTC", "268=2|279=0|269=0|55=BTC|270=98|271=1");
+    let events = world.events();
+    assert_eq!(
+        (updates(&events, 0), updates(&events, 1)),
+        (vec![MarketUpdate::Gap], vec![MarketUpdate::Gap])
+    );
+    assert_eq!(world.feed.counts().breaches, 1);
+}
+
+#[test]
+fn a_price_off_the_grid_gaps_its_book_alone_and_is_asked_about_later() {
+    let mut world = World::up();
+    world.increment(
+        "BTC",
+        "268=2|279=0|269=0|55=BTC|270=98.001|271=1|279=0|269=0|55=BTC|270=98|271=1",
+    );
+    let events = world.events();
+    assert_eq!(updates(&events, 0), [MarketUpdate::Gap]);
+    assert!(updates(&events, 1).is_empty());
+    assert_eq!(world.feed.counts().off_grid, 1);
+    assert_eq!(world.requests("BTC").len(), 1, "not at once");
+    world.now = world.now.plus(1_000_000);
+    world.settle();
+    assert_eq!(world.requests("BTC").len(), 3);
+}
+
+#[test]
+fn a_refused_request_gaps_the_book_and_is_asked_again_after_a_pause() {
+    let mut world = World::up();
+    let id = world.requests("ETH").last().unwrap().1.clone();
+    world.say(&format!("35=Y|262={id}|281=4"));
+    assert_eq!(updates(&world.events(), 1), [MarketUpdate::Gap]);
+    assert_eq!(world.feed.counts().refusals, 1);
+    world.now = world.now.plus(1_000_000);
+    world.settle();
+    assert_eq!(world.requests("ETH").len(), 3);
+}
+
+#[test]
+fn a_full_ring_becomes_a_reset_and_the_levels_as_they_are_then() {
+    let mut world = World::with(RULES, TimeBase::Arrival, 4);
+    world.answer("BTC", BOOK);
+    for price in 0..10 {
+        let entry = format!("268=1|279=0|269=0|55=BTC|270=90.0{price}|271=1");
+        world.increment("BTC", &entry);
+    }
+    world.increment("BTC", "268=1|279=2|269=1|55=BTC|270=100.01");
+    let mut levels = std::collections::BTreeMap::new();
+    let mut last = false;
+    for _ in 0..60 {
+        let event = world.events.as_mut().unwrap().pop();
+        world.settle();
+        let Some(event) = event else { break };
+        last = event.last_in_message;
+        match event.update {
+            MarketUpdate::Reset => levels.clear(),
+            MarketUpdate::Level { price, size, .. } if size.0 > 0 => {
+                levels.insert(price.0, size.0);
+            }
+            MarketUpdate::Level { price, .. } => _ = levels.remove(&price.0),
+            MarketUpdate::Trade { .. } | MarketUpdate::Gap => {}
+        }
+    }
+    assert!(last);
+    assert_eq!(levels.len(), 12);
+    assert_eq!(levels.get(&10_001), None);
+    assert!(world.feed.publish_counts().overruns > 0);
+}
+
+#[test]
+fn where_trades_need_a_question_of_their_own_two_are_asked() {
+    let world = World::with(Rules { splits_trades: true, ..RULES }, TimeBase::Arrival, 64);
+    let types = |n: usize| world.venue.inbox[n].split("|265=1").nth(1).unwrap().to_string();
+    assert!(types(0).starts_with("|267=2|269=0|269=1|"));
+    assert!(types(1).starts_with("|267=1|269=2|"));
+    assert_eq!(world.venue.inbox.len(), 4);
+}
+
+#[test]
+fn when_the_maker_goes_away_the_feed_logs_out_and_is_done() {
+    let mut world = World::up();
+    world.events = None;
+    world.settle();
+    assert_eq!(world.feed.turn(world.now), Turn::Done);
+}

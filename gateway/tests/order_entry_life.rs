@@ -1,0 +1,274 @@
+//! The order-entry stage against a scripted venue over an in-memory pipe: a whole life, and what
+//! happens when something is full or gone.
+
+mod peer;
+mod wire;
+
+use ballast_engine::clock::Counter;
+use ballast_engine::event::{
+    ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce, VenueId,
+};
+use ballast_engine::latency::{Mark, Samples, probe};
+use ballast_engine::ring::{Consumer, Producer, slots};
+use ballast_engine::stage::{Stage, Turn};
+use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
+use ballast_gateway::order_entry::exec_ids::ExecIds;
+use ballast_gateway::order_entry::throttle::MessageLimit;
+use ballast_gateway::order_entry::{OWN_IDS, OrderEntry, OrderEntryConfig};
+use ballast_gateway::session::Session;
+use ballast_gateway::store::MemoryStore;
+use ballast_gateway::venue::dialect::Rules;
+use ballast_gateway::venue::line::Redial;
+use ballast_gateway::venue::plain::RULES;
+use ballast_gateway::venue::symbols::Symbols;
+use ballast_gateway::venue::time_base::TimeBase;
+use peer::{Door, PipeDial, Venue};
+
+struct World {
+    now: Nanos,
+    door: Door,
+    venue: Venue,
+    entry: OrderEntry<PipeDial, MemoryStore>,
+    intents: Option<Producer<OrderIntent>>,
+    events: Consumer<OrderEvent>,
+    samples: Samples,
+}
+
+impl World {
+    fn with(rules: Rules, ring: usize) -> World {
+        let door = Door::open();
+        let (intents, intents_out) = slots(256);
+        let (events_in, events) = slots(ring);
+        let (probe, samples) = probe(Counter::monotonic(), 1024);
+        let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+        let config = OrderEntryConfig {
+            epoch: 5,
+            orders_max: 64,
+            time_base: TimeBase::Arrival,
+            account: None,
+            redial: Redial { pause_ns: 1000, pause_max_ns: 8000 },
+            wind_down_ns: 1_000_000,
+        };
+        let session = Session::new(peer::client_config(), MemoryStore::new());
+        let entry = OrderEntry::new(
+            config,
+            (PipeDial(door.clone()), session),
+            (symbols, rules),
+            ExecIds::new(1024),
+            (intents_out, events_in),
+            Some(probe),
+        )
+        .unwrap();
+        let venue = Venue::new(&door);
+        // 2024-08-08, so that SendingTime(52) is a real one.
+        let now = Nanos(1_723_161_599_000_000_000);
+        World { now, door, venue, entry, intents: Some(intents), events, samples }
+    }
+
+    fn up() -> World {
+        let mut world = World::with(RULES, 64);
+        assert_eq!(world.names(), ["SessionUp"]);
+        world
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..40 {
+            self.now = self.now.plus(100);
+            self.entry.turn(self.now);
+            self.venue.turn(self.now);
+        }
+    }
+
+    fn order(&mut self, action: OrderAction, id: u64, orig: u64) {
+        let intent = OrderIntent {
+            cl_ord_id: ClOrdId(id),
+            orig_cl_ord_id: ClOrdId(orig),
+            price: Ticks(6_168_599),
+            size: Lots(1500),
+            stamp: Stamp(17),
+            at: self.now,
+            instrument: InstrumentId(3),
+            action,
+            side: Side::Sell,
+            time_in_force: TimeInForce::PostOnly,
+        };
+        self.intents.as_mut().unwrap().push(intent).unwrap();
+    }
+
+    fn say(&mut self, body: &str) {
+        self.venue.say(self.now, body);
+    }
+
+    fn events(&mut self) -> Vec<OrderEvent> {
+        self.settle();
+        std::iter::from_fn(|| self.events.pop()).collect()
+    }
+
+    fn names(&mut self) -> Vec<String> {
+        let name =
+            |e: OrderEvent| format!("{:?}", e.update).split([' ', '{']).next().unwrap().into();
+        self.events().into_iter().map(name).collect()
+    }
+
+    fn accept(&mut self, id: u64) {
+        self.order(OrderAction::New, id, 0);
+        self.settle();
+        self.say(&format!("35=8|37=O|11={id}|17=A{id}|150=0|39=0|55=BTC|54=2|151=1.5|14=0|6=0"));
+        assert_eq!(self.names(), ["New"]);
+    }
+}
+
+#[test]
+fn a_whole_life_is_sent_and_told_in_order() {
+    let mut world = World::up();
+    world.accept(11);
+    let sent = world.venue.take_inbox();
+    assert_eq!(
+        sent[0].split("|60=").next().unwrap(),
+        "35=D|11=11|21=1|55=BTC|18=6|40=2|59=0|54=2|38=1.500|44=61685.99"
+    );
+    world.order(OrderAction::Replace, 12, 11);
+    world.settle();
+    assert!(world.venue.take_inbox()[0].starts_with("35=G|11=12|41=11|21=1|55=BTC|"));
+    world.say("35=8|37=O|11=12|41=11|17=E1|150=E|39=E|55=BTC|54=2|151=1.5|14=0|6=0");
+    world.say("35=8|37=O|11=12|41=11|17=E2|150=5|39=0|55=BTC|54=2|44=61685.99|151=1.5|14=0|6=0");
+    world.say("35=8|37=O|11=12|17=E3|150=F|39=1|55=BTC|54=2|31=61685.99|32=0.5|151=1|14=0.5|6=0");
+    assert_eq!(world.names(), ["Pending", "Replaced", "Fill"]);
+    world.order(OrderAction::Cancel, 13, 12);
+    world.settle();
+    let cancel = world.venue.take_inbox();
+    assert!(cancel[0].starts_with("35=F|11=13|41=12|55=BTC|54=2|38=1.500|60="), "{cancel:?}");
+    world.say("35=9|37=O|11=13|41=12|39=1|434=1|102=3");
+    world.say("35=8|37=O|11=13|41=12|17=E4|150=4|39=4|55=BTC|54=2|151=0|14=0.5|6=0");
+    assert_eq!(world.names(), ["CancelRejected", "Canceled"]);
+    world.order(OrderAction::New, 14, 0);
+    world.settle();
+    world.say("35=8|37=O|11=14|17=E5|150=8|39=8|103=3|55=BTC|54=2|151=0|14=0|6=0");
+    assert_eq!(world.names(), ["Rejected"]);
+    assert_eq!(world.entry.desk().live().live_count(), 0);
+    assert_eq!(world.entry.desk_counts().unforeseen, 0);
+}
+
+#[test]
+fn each_order_is_measured_when_it_is_taken_encoded_and_written() {
+    let mut world = World::up();
+    world.accept(11);
+    let marks: Vec<Mark> = std::iter::from_fn(|| world.samples.pop()).map(|s| s.mark).collect();
+    assert_eq!(marks, [Mark::IntentIn, Mark::Encoded, Mark::Written]);
+}
+
+#[test]
+fn an_intent_that_cannot_go_out_comes_back_unsent() {
+    let mut world = World::with(RULES, 64);
+    world.door.set_open(false);
+    world.order(OrderAction::New, 11, 0);
+    assert_eq!(world.names(), ["Unsent"], "the session is down");
+    let mut world = World::up();
+    world.accept(11);
+    world.order(OrderAction::New, 11, 0);
+    world.order(OrderAction::Replace, 12, 99);
+    assert_eq!(world.names(), ["Unsent", "Unsent"], "a used id, and an unknown order");
+    assert_eq!(world.entry.counts().unsent, 2);
+}
+
+#[test]
+fn beyond_the_venues_limit_orders_come_back_and_cancels_still_go_out() {
+    let order_limit = MessageLimit { messages: 3, window_ns: u64::MAX, cancel_reserve: 1 };
+    let mut world = World::with(Rules { order_limit, ..RULES }, 64);
+    world.settle();
+    for id in 11..15 {
+        world.order(OrderAction::New, id, 0);
+    }
+    world.order(OrderAction::Cancel, 20, 11);
+    assert_eq!(world.names(), ["SessionUp", "Unsent", "Unsent"]);
+    let types: Vec<_> = world.venue.take_inbox().iter().map(|m| m[..4].to_string()).collect();
+    assert_eq!(types, ["35=D", "35=D", "35=F"]);
+    assert_eq!(world.entry.counts().throttled, 2);
+}
+
+#[test]
+fn a_full_event_ring_stops_the_reading_and_loses_nothing() {
+    let mut world = World::with(RULES, 2);
+    world.settle();
+    world.events.pop().unwrap();
+    for id in 1..=20 {
+        world.say(&format!(
+            "35=8|37=O|11={id}|17=E{id}|150=F|39=2|55=BTC|54=2|31=5|32=1|151=0|14=1"
+        ));
+    }
+    world.settle();
+    assert!(world.entry.counts().stalled_turns > 0);
+    let mut numbers = Vec::new();
+    for _ in 0..40 {
+        numbers.extend(world.events.pop().map(|e| e.cl_ord_id.0));
+        world.settle();
+    }
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_lost_session_is_told_at_once_and_what_is_out_is_cancelled_after_the_next_logon() {
+    let mut world = World::up();
+    world.accept(11);
+    world.accept(12);
+    world.venue.take_inbox();
+    world.door.set_open(false);
+    world.venue.cut(world.now);
+    assert_eq!(world.names(), ["SessionDown"]);
+    world.order(OrderAction::New, 13, 0);
+    assert_eq!(world.names(), ["Unsent"]);
+    assert_eq!(world.entry.desk().live().live_count(), 2, "unknown stays unknown");
+    world.door.set_open(true);
+    let mut names = Vec::new();
+    for _ in 0..5 {
+        names.extend(world.names());
+    }
+    assert_eq!(names, ["SessionUp"]);
+    let own = ClOrdId::new(5, OWN_IDS | 1).0;
+    let cancels = world.venue.take_inbox();
+    assert_eq!(cancels.len(), 2, "{cancels:?}");
+    assert!(cancels[0].starts_with(&format!("35=F|11={own}|41=11|55=BTC|54=2|")), "{cancels:?}");
+    world.say(&format!("35=8|37=O|11={own}|41=11|17=X|150=4|39=4|55=BTC|54=2|151=0|14=0|6=0"));
+    assert_eq!(world.names(), ["Canceled"]);
+    assert_eq!(world.entry.desk().live().live_count(), 1);
+}
+
+#[test]
+fn the_operators_switch_cancels_without_the_maker_and_only_once_an_order() {
+    let mut world = World::up();
+    world.accept(11);
+    world.venue.take_inbox();
+    let switch = world.entry.cancel_switch();
+    switch.pull();
+    world.settle();
+    switch.pull();
+    world.settle();
+    assert_eq!(world.venue.take_inbox().len(), 1);
+    assert_eq!(world.entry.counts().own_cancels, 1);
+}
+
+#[test]
+fn a_message_reject_names_its_order() {
+    let mut world = World::up();
+    world.order(OrderAction::New, 11, 0);
+    world.settle();
+    world.say("35=j|45=2|372=D|380=4|58=busy");
+    let events = world.events();
+    assert_eq!(events[0].update, OrderUpdate::MessageRejected { reason: 4 });
+    assert_eq!(events[0].cl_ord_id, ClOrdId(11));
+    assert_eq!(world.entry.desk().live().live_count(), 0);
+}
+
+#[test]
+fn when_the_maker_goes_away_the_stage_cancels_logs_out_and_is_done() {
+    let mut world = World::up();
+    world.accept(11);
+    world.venue.take_inbox();
+    world.intents = None;
+    world.settle();
+    assert!(world.venue.take_inbox()[0].starts_with("35=F|"));
+    let own = ClOrdId::new(5, OWN_IDS | 1).0;
+    world.say(&format!("35=8|37=O|11={own}|41=11|17=X|150=4|39=4|55=BTC|54=2|151=0|14=0|6=0"));
+    world.settle();
+    assert_eq!(world.entry.turn(world.now), Turn::Done);
+}
