@@ -29,32 +29,31 @@ pub const LEN_MAX: usize = 400;
 const FIXED: &[(u32, &[u8])] =
     &[(tag::SYMBOL, b"BTCUSDT"), (tag::ORD_TYPE, b"2"), (tag::TIME_IN_FORCE, b"1")];
 
+const TICK: Decimal = Decimal { mantissa: 1, scale: 2 };
+const LOT: Decimal = Decimal { mantissa: 1, scale: 5 };
+
 /// A prepared NewOrderSingle and what is needed to fill it.
 pub struct Orders {
     template: OrderTemplate,
-    tick: Decimal,
-    lot: Decimal,
     number: u64,
 }
 
 impl Orders {
     /// Prepared for a 0.01 tick and a 0.00001 lot.
     pub fn new() -> Result<Orders, String> {
-        let tick: Decimal = "0.01".parse().map_err(|error| format!("tick: {error}"))?;
-        let lot: Decimal = "0.00001".parse().map_err(|error| format!("lot: {error}"))?;
         let shape = OrderShape {
             begin_string: b"FIX.4.4",
             sender_comp_id: b"BALLAST",
             target_comp_id: b"VENUE",
             fixed: FIXED,
-            tick,
-            lot,
+            tick: TICK,
+            lot: LOT,
             precision: Precision::Millis,
             len_max: LEN_MAX,
         };
         let template =
             OrderTemplate::new(OrderMessage::New, &shape).map_err(|error| error.to_string())?;
-        Ok(Orders { template, tick, lot, number: 100_000 })
+        Ok(Orders { template, number: 100_000 })
     }
 
     /// Other values in every order, as in life.
@@ -94,16 +93,16 @@ impl Orders {
         }
         encoder
             .char(tag::SIDE, if order.side == Side::Buy { b'1' } else { b'2' })
-            .decimal(tag::ORDER_QTY, order.size.0, self.lot)
-            .decimal(tag::PRICE, order.price.0, self.tick)
+            .decimal(tag::ORDER_QTY, order.size.0, LOT)
+            .decimal(tag::PRICE, order.price.0, TICK)
             .timestamp(tag::TRANSACT_TIME, order.transact_time, Precision::Millis);
         let len = encoder.finish().map_err(|error| error.to_string())?;
         Ok(&buffer[..len])
     }
 }
 
-/// Frames and splits `bytes` and reads what a venue needs of an order; the price and size as a sum, so
-/// that nothing is optimised away.
+/// Frames and splits `bytes` and reads what a venue needs of an order; ticks and lots as a sum, so that
+/// nothing is optimised away.
 pub fn read_order(decoder: &mut Decoder, bytes: &[u8]) -> Result<i64, String> {
     let Frame::Message { len } = frame(bytes, LEN_MAX) else {
         return Err("the encoder's bytes are no message".to_owned());
@@ -113,8 +112,10 @@ pub fn read_order(decoder: &mut Decoder, bytes: &[u8]) -> Result<i64, String> {
     black_box(message.text(tag::CL_ORD_ID).map_err(fault)?);
     black_box(message.char(tag::SIDE).map_err(fault)?);
     black_box(message.timestamp(tag::TRANSACT_TIME).map_err(fault)?);
-    let size = message.decimal(tag::ORDER_QTY).map_err(fault)?.mantissa;
-    Ok(size + message.decimal(tag::PRICE).map_err(fault)?.mantissa)
+    let grid = |error| format!("{error}");
+    let size = message.decimal(tag::ORDER_QTY).map_err(fault)?.count_of(LOT).map_err(grid)?;
+    let price = message.decimal(tag::PRICE).map_err(fault)?.count_of(TICK).map_err(grid)?;
+    Ok(size + price)
 }
 
 /// Runs the codec benchmark into `document`.
@@ -204,7 +205,7 @@ mod tests {
         let mut buffer = [0; LEN_MAX];
         let by_encoder = Orders::new().unwrap().by_encoder(&mut buffer).unwrap().to_vec();
         assert_eq!(by_template, by_encoder);
-        assert!(read_order(&mut Decoder::new(64), &by_template).unwrap() > 6_168_599);
+        assert_eq!(read_order(&mut Decoder::new(64), &by_template), Ok(6_168_600 + 1_001));
         assert!(read_order(&mut Decoder::new(64), b"8=FIX.4.4").is_err());
     }
 }
