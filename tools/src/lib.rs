@@ -13,3 +13,11 @@ pub mod recording;
 pub mod report;
 /// This host against tuning.md.
 pub mod doctor;
+/// The one place that joins the stages.
+pub mod live;
+/// The virtual runner.
+pub mod backtest;
+/// What is seen of a run while it goes on.
+pub mod observer;
+/// The one document that says how a run went.
+pub mod summary;

@@ -126,7 +126,7 @@ structs! {
 }
 
 enums! {
-    Control { 1 = Pause(instrument), 2 = Resume(instrument), 3 = Kill }
+    Control { 1 = Pause(instrument), 2 = Resume(instrument), 3 = Kill, 4 = Shutdown }
     Side { 1 = Buy, 2 = Sell }
     Liquidity { 1 = Maker, 2 = Taker }
     TimeInForce { 1 = PostOnly, 2 = ImmediateOrCancel }

@@ -226,6 +226,11 @@ impl Maker {
             return;
         }
         self.counters.fills = self.counters.fills.saturating_add(1);
+        let position = self.ledger.position(event.instrument).unwrap_or_default();
+        if let Some(line) = self.line_mut(event.instrument) {
+            line.fills = line.fills.saturating_add(1);
+            line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
+        }
         out.record(Record::Fill {
             at: self.now,
             instrument: event.instrument,

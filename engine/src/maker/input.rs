@@ -24,4 +24,6 @@ pub enum Control {
     Resume(InstrumentId),
     /// Cancel everything and send no new order, ever again in this run.
     Kill,
+    /// The run ends in order: the same, without the alarm.
+    Shutdown,
 }

@@ -70,6 +70,9 @@ struct Line {
     reason: Reason,
     rungs: [[Rung; LEVELS_MAX]; 2],
     rejects_in_row: u32,
+    fills: u64,
+    /// Largest position either way, the opening included.
+    position_max_abs: u64,
 }
 
 impl Line {
@@ -109,6 +112,7 @@ struct Pool {
     exposure: ExposureMap,
     /// Net exposure from its target, as of the last fill.
     delta: Exposure,
+    delta_max_abs: u64,
     hedge: Option<OrderSlot>,
     hedge_failures: u32,
 }
@@ -190,12 +194,15 @@ impl Maker {
                     reason: Reason::SessionDown,
                     rungs: [[Rung::default(); LEVELS_MAX]; 2],
                     rejects_in_row: 0,
+                    fills: 0,
+                    position_max_abs: settings.opening.0.unsigned_abs(),
                 }
             });
         let pools = (0u8..).zip(&config.underlyings).map(|(n, settings)| Pool {
             settings: settings.clone(),
             exposure: ExposureMap::new(&config.instruments, crate::instrument::Underlying(n)),
             delta: Exposure(0),
+            delta_max_abs: 0,
             hedge: None,
             hedge_failures: 0,
         });
@@ -265,14 +272,18 @@ impl Maker {
                     self.requote(instrument, out);
                 }
             }
-            Control::Kill => {
-                self.is_killed = true;
-                for n in 0..self.lines.len() {
-                    self.halt(instrument_id(n), Reason::Killed, out);
-                }
-                self.cancel_everything(out);
-            }
+            Control::Kill => self.stop(Reason::Killed, out),
+            Control::Shutdown => self.stop(Reason::Shutdown, out),
         }
+    }
+
+    /// One decision: no new order after it, everything cancelled or in doubt.
+    fn stop(&mut self, reason: Reason, out: &mut Intents) {
+        self.is_killed = true;
+        for n in 0..self.lines.len() {
+            self.halt(instrument_id(n), reason, out);
+        }
+        self.cancel_everything(out);
     }
 
     fn line(&self, instrument: InstrumentId) -> Option<&Line> {
@@ -298,6 +309,7 @@ impl Maker {
             // What does not fit is beyond every limit.
             let net = pool.exposure.net(ledger).unwrap_or(Exposure(i64::MAX));
             pool.delta = Exposure(net.0.saturating_sub(pool.settings.target.0));
+            pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
         }
     }
 

@@ -21,6 +21,10 @@ pub struct InstrumentSnapshot {
     pub quotes: [Option<Ticks>; 2],
     /// Position.
     pub position: Lots,
+    /// Largest position either way so far, the opening included, in lots.
+    pub position_max_abs: u64,
+    /// Fills so far.
+    pub fills: u64,
     /// What may still trade.
     pub open: [Lots; 2],
     /// Volatility.
@@ -74,6 +78,11 @@ impl Maker {
         self.pools.get(underlying).map(|pool| pool.delta)
     }
 
+    /// Largest net delta of an underlying either way so far, in 1e-9.
+    pub fn delta_max_abs(&self, underlying: usize) -> Option<u64> {
+        self.pools.get(underlying).map(|pool| pool.delta_max_abs)
+    }
+
     /// PnL by cause and in total, in 1e-9 of the reporting currency; `None` where it does not fit.
     pub fn pnl(&self) -> Option<([(Cause, Notional); Cause::COUNT], Notional)> {
         Some((self.ledger.causes(), self.ledger.total()?))
@@ -102,6 +111,8 @@ impl Maker {
             touch: line.touch(self.now),
             quotes: [quote(Side::Buy), quote(Side::Sell)],
             position: self.ledger.position(instrument)?,
+            position_max_abs: line.position_max_abs,
+            fills: line.fills,
             open: [open.buy, open.sell],
             sigma: line.volatility.sigma(),
             state: line.state,

@@ -35,6 +35,8 @@ pub enum Reason {
     Operator,
     /// An operator killed everything.
     Killed,
+    /// The run ends.
+    Shutdown,
     /// A fill of more than was ordered.
     Overfill,
     /// A fill, correction or cancellation that does not continue what we knew.
@@ -63,6 +65,7 @@ impl Reason {
             Reason::SessionDown => "session_down",
             Reason::Operator => "operator",
             Reason::Killed => "killed",
+            Reason::Shutdown => "shutdown",
             Reason::Overfill => "overfill",
             Reason::Inconsistent => "inconsistent",
             Reason::UnknownOrder => "unknown_order",

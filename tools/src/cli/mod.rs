@@ -4,6 +4,7 @@ mod conformance;
 mod fix;
 mod fix_decode;
 mod doctor;
+mod backtest;
 mod greeks;
 mod model;
 mod surface;
@@ -26,6 +27,8 @@ enum Command {
     /// A FIX log for people; dictionary tools.
     #[command(subcommand)]
     Fix(fix::FixCommand),
+    /// Runs the live maker against the simulated venue on a tape, in virtual time.
+    Backtest(backtest::BacktestArgs),
     /// Values options: one JSON case a line on standard input, one answer a line.
     Greeks,
     /// Answers what a quote model quotes: one JSON case a line on standard input, one answer a line.
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
     let outcome: Result<(), Failure> = match cli.command {
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Fix(command) => fix::run(command),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Surface(surface) => surface.run(std::io::stdout().lock()),

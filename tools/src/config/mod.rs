@@ -4,10 +4,12 @@ pub mod faults;
 pub mod file;
 pub mod instruments;
 pub mod maker;
+pub mod overrides;
 
 use faults::Faults;
 use file::RawConfig;
 use instruments::InstrumentTable;
+use overrides::Overrides;
 use std::path::Path;
 use thiserror::Error;
 
@@ -77,6 +79,27 @@ impl ConfigFile {
             return Err(ConfigFault::Values { path, faults });
         }
         Ok(ConfigFile { path, text, raw, table })
+    }
+
+    /// The config of the demo, which is built in: `config/demo.toml`.
+    pub fn demo() -> Result<ConfigFile, ConfigFault> {
+        let text = include_str!("../../../config/demo.toml");
+        ConfigFile::parse("config/demo.toml", text.to_owned())
+    }
+
+    /// The same file with changes. Its text changes too: what is journaled is what ran.
+    pub fn changed(&self, overrides: &Overrides) -> Result<ConfigFile, ConfigFault> {
+        if *overrides == Overrides::default() {
+            return Ok(self.clone());
+        }
+        let syntax = |error: &dyn std::fmt::Display| ConfigFault::Syntax {
+            path: self.path.clone(),
+            message: error.to_string(),
+        };
+        let mut tables: toml::Table = self.text.parse().map_err(|e: toml::de::Error| syntax(&e))?;
+        overrides.apply(&mut tables);
+        let text = toml::to_string(&tables).map_err(|error| syntax(&error))?;
+        ConfigFile::parse(&self.path, text)
     }
 
     /// The maker's config for run number `epoch`.

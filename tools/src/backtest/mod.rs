@@ -1,0 +1,251 @@
+//! The virtual runner: the live maker against the simulated venue, in the tape's time, on one thread.
+//!
+//! Fed by a tape and a config; feeds the report and the summary. The maker is the stage that runs
+//! live, behind the same rings; the venue is the demo's, without FIX between them. One order of time
+//! decides everything, so that the same inputs give the same intents on every machine.
+
+pub mod tape;
+
+use crate::live::{self, Ends};
+use crate::observer::Observer;
+use crate::recording::{Tape, TapeCounters, TapeError};
+use crate::venue::exchange::Exchange;
+use crate::venue::order::{Participant, Report, Request};
+use crate::venue::playback::{Playback, Step};
+use ballast_engine::clock::Counter;
+use ballast_engine::event::{ClOrdId, InstrumentId, MarketEvent, OrderEvent, OrderUpdate, VenueId};
+use ballast_engine::journal::fault::JournalFault;
+use ballast_engine::journal::hash::IntentsHash;
+use ballast_engine::journal::record::Record as Entry;
+use ballast_engine::journal::writer::JournalWriter;
+use ballast_engine::maker::Maker;
+use ballast_engine::maker::config::{ConfigError, MakerConfig};
+use ballast_engine::maker::input::Control;
+use ballast_engine::maker::stage::{MakerStage, Telemetry, TimeBase};
+use ballast_engine::stage::Stage;
+use ballast_engine::units::{Lots, Nanos, Stamp};
+use std::collections::{BTreeMap, VecDeque};
+use thiserror::Error;
+
+/// The maker is the venue's only participant here.
+const MAKER: Participant = Participant(0);
+/// After the tape: how long answers to the last cancels are waited for, in tape time.
+const WIND_DOWN_NS: u64 = 10_000_000_000;
+
+/// Why a backtest did not come to its end.
+#[derive(Debug, Error)]
+pub enum BacktestError {
+    /// The config as a whole is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<ConfigError>),
+    /// The tape.
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// A ring that the loop empties was full: a bug.
+    #[error("the {0} ring was full in the virtual runner; this is a bug")]
+    RingFull(&'static str),
+}
+
+/// A finished backtest.
+pub struct Outcome {
+    /// The maker at the end.
+    pub stage: MakerStage,
+    /// SHA-256 over all intents.
+    pub intents_sha256: String,
+    /// What was read.
+    pub tape: TapeCounters,
+    /// Position at the venue, by instrument, counted from the start.
+    pub venue_positions: Vec<Lots>,
+}
+
+impl Outcome {
+    /// The maker at the end.
+    pub fn maker(&self) -> &Maker {
+        self.stage.maker()
+    }
+}
+
+/// A backtest under way.
+pub struct Backtest<T: Tape> {
+    stage: MakerStage,
+    ends: Ends,
+    playback: Playback<T>,
+    venues: Vec<VenueId>,
+    /// Reports on their way to the maker, by delivery.
+    reports: BTreeMap<(Nanos, u64), OrderEvent>,
+    /// Market events on their way; the feed latency is the same for all, so they stay in order.
+    market: VecDeque<MarketEvent>,
+    fresh: Vec<Report>,
+    numbered: u64,
+    hash: IntentsHash,
+    journal: Option<JournalWriter>,
+    observer: Observer,
+}
+
+impl<T: Tape> Backtest<T> {
+    /// Joins a maker to a venue and a tape.
+    pub fn new(
+        config: &MakerConfig,
+        exchange: Exchange,
+        tape: T,
+        observer: Observer,
+        journal: Option<JournalWriter>,
+        sample_interval_ns: u64,
+    ) -> Result<Backtest<T>, BacktestError> {
+        let counter = Counter::monotonic();
+        let (stage, ends) = live::wire_maker(config, TimeBase::Events, sample_interval_ns, counter)
+            .map_err(BacktestError::Config)?;
+        Ok(Backtest {
+            stage,
+            ends,
+            playback: Playback::new(tape, exchange),
+            venues: config.instruments.iter().map(|i| i.spec().venue).collect(),
+            reports: BTreeMap::new(),
+            market: VecDeque::new(),
+            fresh: Vec::new(),
+            numbered: 0,
+            hash: IntentsHash::new(),
+            journal,
+            observer,
+        })
+    }
+
+    /// Plays the tape to its end or to `until`, cancels everything, and waits for the answers.
+    pub fn run(mut self, until: Nanos) -> Result<(Outcome, Observer), BacktestError> {
+        let start = self.playback.next_at()?.unwrap_or_default();
+        for venue in 0..self.ends.orders.len() {
+            let venue = VenueId(u8::try_from(venue).unwrap_or(u8::MAX));
+            self.deliver_order(session_up(start, venue))?;
+        }
+        while self.advance(until)? {}
+        self.deliver_control(Control::Shutdown)?;
+        let end = self.stage.maker().now().plus(WIND_DOWN_NS);
+        while self.stage.maker().live_orders() > 0 && self.advance(end)? {}
+        if let Some(journal) = self.journal.take() {
+            journal.finish()?;
+        }
+        let instruments = u16::try_from(self.venues.len()).unwrap_or(u16::MAX);
+        let exchange = self.playback.exchange();
+        let outcome = Outcome {
+            venue_positions: (0..instruments)
+                .map(|n| exchange.position(MAKER, InstrumentId(n)))
+                .collect(),
+            intents_sha256: self.hash.value().to_string(),
+            tape: self.playback.tape().counters(),
+            stage: self.stage,
+        };
+        Ok((outcome, self.observer))
+    }
+
+    /// The next thing in time, at the venue or at the maker; false when nothing is left before
+    /// `until`. A report is never behind a tick of the same moment.
+    fn advance(&mut self, until: Nanos) -> Result<bool, BacktestError> {
+        let report = self.reports.keys().next().map(|(at, _)| *at);
+        let tick = self.market.front().map(|event| event.at);
+        let delivery = [report, tick].into_iter().flatten().min();
+        let venue = self.playback.next_at()?;
+        let Some(next) = [delivery, venue].into_iter().flatten().min() else { return Ok(false) };
+        if next > until {
+            return Ok(false);
+        }
+        if delivery.is_some_and(|at| venue.is_none_or(|venue| at < venue)) {
+            if report == delivery {
+                if let Some((_, event)) = self.reports.pop_first() {
+                    self.deliver_order(event)?;
+                }
+            } else if let Some(event) = self.market.pop_front() {
+                self.deliver_market(event)?;
+            }
+            return Ok(true);
+        }
+        match self.playback.step(until, &mut self.fresh)? {
+            Step::Market(event) => self.market.push_back(event),
+            Step::Arrival => {}
+            Step::Idle | Step::Over => return Ok(false),
+        }
+        self.send_reports();
+        Ok(true)
+    }
+
+    fn send_reports(&mut self) {
+        for report in self.fresh.drain(..) {
+            self.numbered += 1;
+            let event = report.order_event(VenueId(0), self.numbered);
+            if let Some(mut event) = event {
+                let place = usize::from(event.instrument.0);
+                event.venue = self.venues.get(place).copied().unwrap_or_default();
+                self.reports.insert((report.deliver_at, self.numbered), event);
+            }
+        }
+    }
+
+    fn deliver_order(&mut self, event: OrderEvent) -> Result<(), BacktestError> {
+        let ring = self.ends.orders.get_mut(usize::from(event.venue.0));
+        let is_taken = ring.is_some_and(|ring| ring.push(event).is_ok());
+        self.turn(event.at, is_taken, "order")
+    }
+
+    fn deliver_market(&mut self, event: MarketEvent) -> Result<(), BacktestError> {
+        let venue = self.venues.get(usize::from(event.instrument.0)).copied().unwrap_or_default();
+        let ring = self.ends.market.get_mut(usize::from(venue.0));
+        let is_taken = ring.is_some_and(|ring| ring.push(event).is_ok());
+        self.turn(event.at, is_taken, "market")
+    }
+
+    fn deliver_control(&mut self, control: Control) -> Result<(), BacktestError> {
+        let is_taken = self.ends.control.push(control).is_ok();
+        self.turn(self.stage.maker().now(), is_taken, "control")
+    }
+
+    /// Lets the maker consume what was delivered and takes what it leaves behind.
+    fn turn(
+        &mut self,
+        now: Nanos,
+        is_taken: bool,
+        ring: &'static str,
+    ) -> Result<(), BacktestError> {
+        if !is_taken {
+            return Err(BacktestError::RingFull(ring));
+        }
+        self.stage.turn(now);
+        for ring in &mut self.ends.intents {
+            while let Some(intent) = ring.pop() {
+                let request = Request::from(&intent);
+                self.playback.exchange_mut().submit(intent.at, MAKER, request);
+            }
+        }
+        while let Some(entry) = self.ends.journal.pop() {
+            if let Entry::Intent { intent, .. } = &entry {
+                self.hash.update(intent);
+            }
+            if let Some(journal) = &mut self.journal {
+                journal.append(&entry)?;
+            }
+        }
+        while let Some(telemetry) = self.ends.telemetry.pop() {
+            self.see(&telemetry);
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, telemetry: &Telemetry) {
+        self.observer.see(telemetry);
+    }
+}
+
+fn session_up(at: Nanos, venue: VenueId) -> OrderEvent {
+    OrderEvent {
+        at,
+        venue_at: at,
+        stamp: Stamp(0),
+        msg_seq_num: 0,
+        cl_ord_id: ClOrdId::NONE,
+        orig_cl_ord_id: ClOrdId::NONE,
+        update: OrderUpdate::SessionUp,
+        instrument: InstrumentId(0),
+        venue,
+    }
+}

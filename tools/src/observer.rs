@@ -1,0 +1,128 @@
+//! What is seen of a run while it goes on: telemetry into the report's series.
+//!
+//! Fed with [`Telemetry`] by the backtest or by the reporting thread of a live run; feeds the report
+//! and the progress line. Never on the maker's thread in a live run.
+
+use crate::config::ConfigFile;
+use crate::report::Limits;
+use crate::report::recorder::{RecordedFill, SeriesRecorder};
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::intents::Record;
+use ballast_engine::maker::stage::Telemetry;
+use ballast_engine::orders::order::Purpose;
+use ballast_engine::pnl::valuation::HalfTicks;
+use ballast_engine::risk::state::{Reason, State};
+use ballast_engine::units::{Exposure, Nanos, Notional, Side, Ticks};
+
+/// The last of everything, for a progress line.
+#[derive(Clone, Debug, Default)]
+pub struct Latest {
+    /// The maker's time.
+    pub at: Nanos,
+    /// Best quotes of the first quoted instrument.
+    pub quotes: [Option<Ticks>; 2],
+    /// Net delta of the first underlying.
+    pub delta: Exposure,
+    /// PnL in all.
+    pub total: Notional,
+    /// Fills seen.
+    pub fills: u64,
+    /// Latest change of state: symbol's place, state, reason.
+    pub state: Option<(u16, State, Reason)>,
+}
+
+/// Gathers telemetry.
+pub struct Observer {
+    recorder: SeriesRecorder,
+    quoted: Vec<bool>,
+    latest: Latest,
+}
+
+impl Observer {
+    /// Nothing seen yet.
+    pub fn new(file: &ConfigFile, config: &MakerConfig) -> Observer {
+        let units = |exposure: Exposure| exposure.0 as f64 * 1e-9;
+        let underlyings = file.table.underlyings.iter().zip(&config.underlyings);
+        let limits = underlyings.map(|(name, settings)| {
+            let limits = &settings.limits;
+            let band = settings.hedge.as_ref().map_or(limits.soft(), |hedge| hedge.band.outer);
+            let limits = Limits {
+                band: units(band),
+                soft: units(limits.soft()),
+                stop: units(limits.stop()),
+                hard: units(limits.hard()),
+            };
+            (name.to_owned(), limits)
+        });
+        Observer {
+            recorder: SeriesRecorder::new(
+                &config.instruments,
+                limits.collect(),
+                &file.raw.reporting,
+            ),
+            quoted: config.settings.iter().map(|settings| settings.quote.is_some()).collect(),
+            latest: Latest::default(),
+        }
+    }
+
+    /// The last of everything.
+    pub fn latest(&self) -> &Latest {
+        &self.latest
+    }
+
+    /// The series so far, to add latencies to.
+    pub fn recorder_mut(&mut self) -> &mut SeriesRecorder {
+        &mut self.recorder
+    }
+
+    /// The series, at the end.
+    pub fn into_recorder(self) -> SeriesRecorder {
+        self.recorder
+    }
+
+    /// Takes one piece of telemetry.
+    pub fn see(&mut self, telemetry: &Telemetry) {
+        match *telemetry {
+            Telemetry::Happened(Record::Fill {
+                at,
+                instrument,
+                side,
+                price,
+                size,
+                purpose,
+                ..
+            }) => {
+                self.latest.fills += 1;
+                let is_hedge = purpose == Purpose::Hedge;
+                let fill = RecordedFill { at, instrument, side, price, size, is_hedge };
+                self.recorder.fill(&fill);
+            }
+            Telemetry::Happened(Record::State { instrument, state, reason, .. }) => {
+                self.latest.state = Some((instrument.0, state, reason));
+            }
+            Telemetry::Happened(Record::Blocked { .. }) => {}
+            Telemetry::Instrument { at, instrument, snapshot } => {
+                self.latest.at = at;
+                if let Ok(touch) = snapshot.touch {
+                    self.recorder.mid(at, instrument, HalfTicks(touch.mid_half_ticks()));
+                }
+                let [bid, ask] = [Side::Buy, Side::Sell].map(|s| snapshot.quotes[s.index()]);
+                self.recorder.quotes(at, instrument, bid, ask);
+                self.recorder.position(at, instrument, snapshot.position);
+                if self.quoted.get(usize::from(instrument.0)) == Some(&true) {
+                    self.latest.quotes = [bid, ask];
+                }
+            }
+            Telemetry::Delta { at, underlying, delta } => {
+                if underlying == 0 {
+                    self.latest.delta = delta;
+                }
+                self.recorder.delta(at, usize::from(underlying), delta);
+            }
+            Telemetry::Pnl { at, causes, total } => {
+                self.latest.total = total;
+                self.recorder.pnl(at, total, &causes);
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The one document that says how a run went: what `--json` prints and `summary.json` holds.
+//!
+//! Fed by the maker at the end of a run and by whatever ran it; feeds people's scripts. Numbers that
+//! must be exact are decimal text.
+
+use crate::config::ConfigFile;
+use ballast_engine::event::InstrumentId;
+use ballast_engine::maker::Maker;
+use ballast_engine::risk::gate::BlockReason;
+use ballast_engine::units::{Decimal, Exposure, Side, decimal_text};
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+/// What the runner knows and the maker does not.
+#[derive(Clone, Debug, Default)]
+pub struct RunFacts {
+    /// SHA-256 over all intents, in hexadecimal.
+    pub intents_sha256: String,
+    /// Market events taken from the tape.
+    pub tape_events: u64,
+    /// Tick to order, where it was measured.
+    pub tick_to_order: Option<Histogram<u64>>,
+    /// What crossed the FIX sessions, where there were any.
+    pub fix: Option<FixCounts>,
+    /// Telemetry that found no room.
+    pub telemetry_dropped: u64,
+}
+
+/// Messages of all FIX sessions of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FixCounts {
+    /// Taken in.
+    pub messages_in: u64,
+    /// Sent.
+    pub messages_out: u64,
+    /// Reject(3) and BusinessMessageReject(j), both ways.
+    pub rejects: u64,
+    /// ResendRequest(2), both ways.
+    pub resends: u64,
+}
+
+/// The document.
+pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
+    let counters = maker.counters();
+    let mut document = Map::new();
+    document.insert("events".into(), json!(counters.market_events));
+    document.insert("tape_events".into(), json!(facts.tape_events));
+    document.insert("inputs".into(), json!(counters.inputs));
+    document.insert("orders_sent".into(), json!(counters.intents[0]));
+    document.insert("replaces_sent".into(), json!(counters.intents[1]));
+    document.insert("cancels_sent".into(), json!(counters.intents[2]));
+    document.insert("orders_rejected".into(), json!(counters.rejected));
+    document.insert("cancels_rejected".into(), json!(counters.cancel_rejected));
+    document.insert("fills".into(), json!(counters.fills));
+    by_instrument(&mut document, file, maker);
+    let delta_max: Map<String, Value> = file
+        .table
+        .underlyings
+        .iter()
+        .enumerate()
+        .map(|(n, name)| {
+            let nano = maker.delta_max_abs(n).unwrap_or(0);
+            (name.to_owned(), json!(decimal_text(i128::from(nano), 9)))
+        })
+        .collect();
+    let delta_end: Map<String, Value> = file
+        .table
+        .underlyings
+        .iter()
+        .enumerate()
+        .map(|(n, name)| {
+            let delta = maker.delta(n).unwrap_or(Exposure(0));
+            (name.to_owned(), json!(delta.to_string()))
+        })
+        .collect();
+    document.insert("delta_end".into(), Value::Object(delta_end));
+    document.insert("delta_max_abs".into(), Value::Object(delta_max));
+    document.insert("pnl".into(), pnl(maker));
+    document.insert("reporting_currency".into(), json!(file.raw.reporting));
+    document.insert("blocked".into(), blocked(maker));
+    document.insert("in_doubt_expired".into(), json!(counters.expired_requests));
+    document.insert("unknown_orders".into(), json!(counters.unknown_orders));
+    document.insert("duplicate_fills".into(), json!(counters.duplicate_fills));
+    document.insert("telemetry_dropped".into(), json!(facts.telemetry_dropped));
+    if let Some(histogram) = &facts.tick_to_order {
+        document.insert("tick_to_order_ns".into(), percentiles(histogram));
+    }
+    if let Some(fix) = &facts.fix {
+        let fix = json!({
+            "messages_in": fix.messages_in,
+            "messages_out": fix.messages_out,
+            "rejects": fix.rejects,
+            "resends": fix.resends,
+        });
+        document.insert("fix".into(), fix);
+    }
+    document.insert("intents_sha256".into(), json!(facts.intents_sha256));
+    Value::Object(document)
+}
+
+/// Percentiles of a latency in nanoseconds.
+pub fn percentiles(histogram: &Histogram<u64>) -> Value {
+    json!({
+        "p50": histogram.value_at_quantile(0.5),
+        "p99": histogram.value_at_quantile(0.99),
+        "p999": histogram.value_at_quantile(0.999),
+        "p9999": histogram.value_at_quantile(0.9999),
+        "max": histogram.max(),
+        "count": histogram.len(),
+    })
+}
+
+fn by_instrument(document: &mut Map<String, Value>, file: &ConfigFile, maker: &Maker) {
+    let (mut fills, mut end, mut max, mut books, mut states) =
+        (Map::new(), Map::new(), Map::new(), Map::new(), Map::new());
+    for (n, instrument) in file.table.instruments.iter().enumerate() {
+        let Some(snapshot) = u16::try_from(n).ok().and_then(|n| maker.snapshot(InstrumentId(n)))
+        else {
+            continue;
+        };
+        let symbol = instrument.symbol().to_owned();
+        let lot = instrument.spec().lot;
+        fills.insert(symbol.clone(), json!(snapshot.fills));
+        end.insert(symbol.clone(), json!(instrument.size_text(snapshot.position)));
+        let most = i64::try_from(snapshot.position_max_abs).unwrap_or(i64::MAX);
+        max.insert(symbol.clone(), json!(Decimal::text_of(most, lot)));
+        let best = |side: Side| {
+            let book = maker.book(instrument.id());
+            let level = book.and_then(|book| book.best(side));
+            level.map(|level| instrument.price_text(level.price))
+        };
+        let book = json!({
+            "bid": best(Side::Buy),
+            "ask": best(Side::Sell),
+            "gaps": snapshot.gaps_seen,
+        });
+        books.insert(symbol.clone(), book);
+        let state =
+            json!({ "state": state_name(&snapshot.state), "reason": snapshot.reason.name() });
+        states.insert(symbol, state);
+    }
+    document.insert("fills_by_instrument".into(), Value::Object(fills));
+    document.insert("inventory_end".into(), Value::Object(end));
+    document.insert("inventory_max_abs".into(), Value::Object(max));
+    document.insert("books".into(), Value::Object(books));
+    document.insert("states".into(), Value::Object(states));
+}
+
+fn state_name(state: &ballast_engine::risk::state::State) -> &'static str {
+    use ballast_engine::risk::state::State;
+    match state {
+        State::Quoting => "quoting",
+        State::Reducing => "reducing",
+        State::Paused => "paused",
+        State::Halted => "halted",
+    }
+}
+
+fn pnl(maker: &Maker) -> Value {
+    let Some((causes, total)) = maker.pnl() else { return Value::Null };
+    let mut pnl = Map::new();
+    pnl.insert("total".into(), json!(total.to_string()));
+    for (cause, amount) in causes {
+        pnl.insert(cause.name().into(), json!(amount.to_string()));
+    }
+    Value::Object(pnl)
+}
+
+fn blocked(maker: &Maker) -> Value {
+    let counts = BlockReason::ALL.iter().zip(maker.counters().blocked);
+    let counts = counts.filter(|(_, count)| *count > 0);
+    Value::Object(counts.map(|(reason, count)| (reason.name().into(), json!(count))).collect())
+}
+
+/// The document in lines for a terminal.
+pub fn for_people(document: &Value) -> String {
+    let text = |key: &str| match &document[key] {
+        Value::String(text) => text.clone(),
+        Value::Object(parts) => {
+            let parts = parts.iter().map(|(name, value)| match value {
+                Value::String(text) => format!("{name} {text}"),
+                other => format!("{name} {other}"),
+            });
+            parts.collect::<Vec<_>>().join("   ")
+        }
+        other => other.to_string(),
+    };
+    let mut lines = vec![
+        format!("events     {}", text("events")),
+        format!(
+            "orders     {} new, {} moved, {} cancelled, {} refused",
+            text("orders_sent"),
+            text("replaces_sent"),
+            text("cancels_sent"),
+            text("orders_rejected")
+        ),
+        format!("fills      {}   ({})", text("fills"), text("fills_by_instrument")),
+        format!("inventory  {}   (largest {})", text("inventory_end"), text("inventory_max_abs")),
+        format!("net delta  {}   (largest {})", text("delta_end"), text("delta_max_abs")),
+        format!("pnl        {}   [{}]", text("pnl"), text("reporting_currency")),
+    ];
+    for (key, name) in [("tick_to_order_ns", "to order ns"), ("fix", "fix")] {
+        if !document[key].is_null() {
+            lines.push(format!("{name:<10} {}", text(key)));
+        }
+    }
+    lines.push(format!("intents    sha256 {}", text("intents_sha256")));
+    lines.join("\n")
+}

@@ -1,0 +1,114 @@
+//! What a backtest promises: the maker's account is the venue's, the causes sum to the total, one
+//! seed is one result, and the recording's books end where they should.
+
+use ballast::backtest::tape::AnyTape;
+use ballast::backtest::{Backtest, Outcome};
+use ballast::config::ConfigFile;
+use ballast::config::overrides::Overrides;
+use ballast::observer::Observer;
+use ballast::venue::exchange::{Exchange, VenueOptions};
+use ballast_engine::event::InstrumentId;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::units::{Lots, Nanos, Side};
+use std::path::{Path, PathBuf};
+
+fn no_fees() -> ConfigFile {
+    let overrides = Overrides { no_fees: true, ..Overrides::default() };
+    ConfigFile::demo().unwrap().changed(&overrides).unwrap()
+}
+
+fn play(file: &ConfigFile, config: &MakerConfig, tape: AnyTape) -> Outcome {
+    let options = VenueOptions {
+        order_latency_ns: 1_000_000,
+        feed_latency_ns: 500_000,
+        ..VenueOptions::default()
+    };
+    let exchange = Exchange::new(&config.instruments, options);
+    let observer = Observer::new(file, config);
+    let backtest = Backtest::new(config, exchange, tape, observer, None, 0).unwrap();
+    backtest.run(Nanos(u64::MAX)).unwrap().0
+}
+
+fn assert_accounts_agree(config: &MakerConfig, outcome: &Outcome) {
+    for (instrument, at_venue) in config.instruments.iter().zip(&outcome.venue_positions) {
+        let id = instrument.id();
+        let opening = config.settings[usize::from(id.0)].opening;
+        let position = outcome.maker().ledger().position(id).unwrap();
+        assert_eq!(position.0 - opening.0, at_venue.0, "{}", instrument.symbol());
+    }
+    let (causes, total) = outcome.maker().pnl().unwrap();
+    assert_eq!(causes.iter().map(|(_, amount)| amount.0).sum::<i128>(), total.0);
+    assert_eq!(outcome.maker().live_orders(), 0, "the run ended in order");
+}
+
+#[test]
+fn a_synthetic_minute_is_quoted_filled_hedged_and_the_same_twice() {
+    let file = no_fees();
+    let config = file.maker(1).unwrap();
+    let run = || {
+        let tape = AnyTape::synthetic(&config.instruments, 7, Some(60_000_000_000));
+        play(&file, &config, tape)
+    };
+    let (first, second) = (run(), run());
+    assert_accounts_agree(&config, &first);
+    let counters = first.maker().counters();
+    assert!(counters.fills >= 100, "{counters:?}");
+    assert_eq!((counters.unknown_orders, counters.duplicate_fills), (0, 0));
+    let soft = config.underlyings[0].limits.soft().0.unsigned_abs();
+    assert!(first.maker().delta_max_abs(0).unwrap() <= soft, "the band keeps delta inside");
+    assert_eq!(first.intents_sha256, second.intents_sha256);
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let file = no_fees();
+    let config = file.maker(1).unwrap();
+    let run = |seed| {
+        let tape = AnyTape::synthetic(&config.instruments, seed, Some(5_000_000_000));
+        play(&file, &config, tape).intents_sha256
+    };
+    assert_ne!(run(1), run(2));
+}
+
+fn recordings() -> Option<PathBuf> {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.parent()?.join("shared/data/hftbacktest");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: {} is absent", folder.display());
+    None
+}
+
+#[test]
+fn the_recording_ends_at_its_books_with_fills_and_no_gap() {
+    let Some(folder) = recordings() else { return };
+    let file = no_fees();
+    let config = file.maker(1).unwrap();
+    let tape = AnyTape::recorded(&folder, &config.instruments).unwrap();
+    let outcome = play(&file, &config, tape);
+    assert_accounts_agree(&config, &outcome);
+    assert!(outcome.maker().counters().fills >= 100);
+    let expected = [("61685.99", "61686.00"), ("61659.70", "61659.80"), ("61668.6", "61668.7")];
+    for (n, (bid, ask)) in expected.into_iter().enumerate() {
+        let id = InstrumentId(u16::try_from(n).unwrap());
+        let instrument = &config.instruments[n];
+        let book = outcome.maker().book(id).unwrap();
+        let touch = book.touch().unwrap();
+        assert_eq!(instrument.ticks(bid.parse().unwrap()), Ok(touch.bid.price));
+        assert_eq!(instrument.ticks(ask.parse().unwrap()), Ok(touch.ask.price));
+        assert_eq!(outcome.maker().snapshot(id).unwrap().gaps_seen, 0);
+        assert!(book.levels(Side::Buy).all(|level| level.size > Lots(0)));
+    }
+}
+
+#[test]
+fn at_the_listed_fees_the_floor_keeps_quotes_out_of_losing_trades() {
+    let file = ConfigFile::demo().unwrap();
+    let config = file.maker(1).unwrap();
+    let tape = AnyTape::synthetic(&config.instruments, 7, Some(5_000_000_000));
+    let outcome = play(&file, &config, tape);
+    let snapshot = outcome.maker().snapshot(InstrumentId(0)).unwrap();
+    assert_eq!(snapshot.fills, 0, "10 bps a side is beyond what a calm market reaches");
+    assert!(outcome.maker().counters().intents[0] > 0, "it quotes all the same");
+}
