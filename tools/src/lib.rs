@@ -21,3 +21,5 @@ pub mod backtest;
 pub mod observer;
 /// The one document that says how a run went.
 pub mod summary;
+/// Published results, re-run by the quoting code.
+pub mod study;

@@ -8,6 +8,7 @@ mod backtest;
 mod greeks;
 mod model;
 mod surface;
+mod study;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Surface(surface::Surface),
     /// Checks this host against tuning.md: ok, warn or fail, with the mending command.
     Doctor(doctor::Options),
+    /// Re-runs a published result with the quoting code and prints ours beside theirs.
+    Study(study::Arguments),
     /// Says what this build is.
     Version,
 }
@@ -61,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Surface(surface) => surface.run(std::io::stdout().lock()),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Study(arguments) => study::run(&arguments, std::io::stdout().lock()),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())
