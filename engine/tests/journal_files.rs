@@ -10,13 +10,16 @@ use ballast_engine::journal::hash::IntentsHash;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::record::Record;
+use ballast_engine::journal::recorder::Recorder;
 use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::journal::writer::{JournalWriter, Sink};
+use ballast_engine::maker::input::Control;
+use ballast_engine::ring;
+use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
-use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 fn header() -> Header {
     Header {
@@ -114,6 +117,12 @@ fn every_kind() -> Vec<Record> {
     for update in updates {
         records.push(order(records.len() as u64, update));
     }
+    for control in
+        [Control::Pause(InstrumentId(1)), Control::Resume(InstrumentId(1)), Control::Kill]
+    {
+        records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
+    }
+    records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
     for action in [OrderAction::New, OrderAction::Replace, OrderAction::Cancel] {
         records.push(intent(4, action));
     }
@@ -123,13 +132,19 @@ fn every_kind() -> Vec<Record> {
 /// A sink in memory that can be told to fail, also halfway through a write.
 #[derive(Clone, Default)]
 struct Memory {
-    bytes: Rc<RefCell<Vec<u8>>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
     room: Option<usize>,
+}
+
+impl Memory {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes.lock().unwrap())
+    }
 }
 
 impl io::Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = self.bytes.borrow_mut();
+        let mut kept = self.bytes.lock().unwrap();
         let count = self.room.map_or(bytes.len(), |room| bytes.len().min(room - kept.len()));
         if count == 0 && !bytes.is_empty() {
             return Err(io::Error::from_raw_os_error(28));
@@ -164,7 +179,7 @@ fn written(records: &[Record], is_ended: bool) -> Vec<u8> {
     } else {
         writer.flush().unwrap();
     }
-    memory.bytes.take()
+    memory.take()
 }
 
 /// All good records and the fault that ended the reading, if one did.
@@ -213,7 +228,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (19, 3));
+    assert_eq!((end.inputs, end.intents), (23, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -268,7 +283,7 @@ fn a_record_missing_doubled_swapped_or_of_another_run_is_noticed() {
     other.epoch += 1;
     let memory = Memory::default();
     drop(JournalWriter::over(memory.clone(), name(), &other).unwrap());
-    let others_head = memory.bytes.take();
+    let others_head = memory.take();
     for (what, file) in [
         ("missing", [head, frames[0], frames[2]].concat()),
         ("doubled", [head, frames[0], frames[0], frames[1]].concat()),
@@ -308,7 +323,7 @@ fn a_full_disk_at_any_byte_is_an_answer_and_what_was_written_stays_readable() {
             Ok(()) => writer.finish().unwrap_err(),
         };
         let JournalFault::DiskFull { record, .. } = first else { panic!("{first}") };
-        let (good, _) = read(&memory.bytes.take());
+        let (good, _) = read(&memory.take());
         assert_eq!(good[..], records[..good.len()], "room for {room}");
         assert_eq!(good.len() as u64, record, "room for {room}");
     }
@@ -324,7 +339,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (19, 3));
+    assert_eq!((survey.inputs, survey.intents), (23, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.msg_seq_num_max.get(&VenueId(1)), Some(&118));
     assert_eq!(survey.tail, Tail::Unfinished);
@@ -357,4 +372,38 @@ fn a_file_that_is_no_journal_or_of_another_version_is_told_apart() {
     let mut bytes = written(&[], false);
     bytes[8] = 200;
     assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 1, .. })));
+}
+
+/// The recorder over a ring with all of `records` in it, and the sink behind it.
+fn recording(records: &[Record], room: Option<usize>) -> (Recorder<Memory>, Memory) {
+    let memory = Memory { room, ..Memory::default() };
+    let writer = JournalWriter::over(memory.clone(), name(), &header()).unwrap();
+    let (mut push, pop) = ring::records(records.len());
+    assert_eq!(push.push_slice(records), records.len());
+    (Recorder::new(pop, writer, 0), memory)
+}
+
+#[test]
+fn the_recorder_writes_all_that_the_maker_left_before_it_is_done() {
+    let records = every_kind();
+    let (mut recorder, memory) = recording(&records, None);
+    assert_eq!(recorder.turn(Nanos(1)), Turn::Busy);
+    assert_eq!(recorder.turn(Nanos(2)), Turn::Done, "the maker's end of the ring is gone");
+    let end = recorder.finish().unwrap();
+    let (good, fault) = read(&memory.take());
+    assert_eq!((good.len(), fault), (records.len() + 1, None));
+    assert_eq!(good.last(), Some(&Record::End(end)));
+}
+
+#[test]
+fn a_recorder_that_cannot_write_says_so_and_still_empties_the_ring() {
+    let (mut recorder, memory) = recording(&every_kind(), Some(written(&[], false).len() + 100));
+    let health = recorder.health();
+    assert!(!health.is_failed());
+    assert_eq!(recorder.turn(Nanos(1)), Turn::Busy);
+    assert!(health.is_failed());
+    assert_eq!(recorder.turn(Nanos(2)), Turn::Done);
+    assert_eq!(recorder.unwritten(), every_kind().len() as u64);
+    assert!(matches!(recorder.finish(), Err(JournalFault::DiskFull { .. })));
+    assert!(!read(&memory.take()).0.is_empty(), "what was written is there");
 }

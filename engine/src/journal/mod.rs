@@ -14,5 +14,6 @@ pub mod hash;
 pub mod header;
 pub mod reader;
 pub mod record;
+pub mod recorder;
 pub mod recovery;
 pub mod writer;

@@ -8,7 +8,7 @@
 use super::codec::Field;
 use super::hash::Sha;
 use crate::event::{MarketEvent, OrderEvent, OrderIntent};
-use crate::maker::input::Control;
+use crate::maker::input::{Control, Input};
 use crate::units::Nanos;
 
 /// Bytes before a payload.
@@ -137,6 +137,29 @@ impl Head {
 }
 
 impl Record {
+    /// The input in it, with its number and the maker's time at that step.
+    pub fn input(&self) -> Option<(u64, Nanos, Input)> {
+        match *self {
+            Record::Market { number, now, event } => Some((number, now, Input::Market(event))),
+            Record::Order { number, now, event } => Some((number, now, Input::Order(event))),
+            Record::Control { number, now, control } => {
+                Some((number, now, Input::Control(control)))
+            }
+            Record::Timer { number, now } => Some((number, now, Input::Timer)),
+            Record::Intent { .. } | Record::End(_) => None,
+        }
+    }
+
+    /// Input `number`, taken in at `now`.
+    pub fn of_input(number: u64, now: Nanos, input: &Input) -> Record {
+        match *input {
+            Input::Market(event) => Record::Market { number, now, event },
+            Input::Order(event) => Record::Order { number, now, event },
+            Input::Control(control) => Record::Control { number, now, control },
+            Input::Timer => Record::Timer { number, now },
+        }
+    }
+
     /// Appends the record's frame, as number `number` of the file whose header's checksum is `seed`.
     pub fn encode(&self, seed: u32, number: u64, to: &mut Vec<u8>) {
         let start = to.len();

@@ -1,13 +1,16 @@
 //! Gathers what a run's report shows, while it runs, in bounded memory.
 //!
-//! Fed by the live runner's reporting thread or the backtest, a method a kind of sample; feeds
-//! [`RunReport`]. Never on the maker's thread in a live run. Floating point: pictures only; the PnL at
+//! Fed by the live runner's reporting thread or the backtest, with the maker's telemetry
+//! ([`SeriesRecorder::take`]) or a method a kind of sample; feeds [`RunReport`]. Never on the maker's thread in a live run. Floating point: pictures only; the PnL at
 //! the end is kept exactly.
 
 use super::series::Series;
 use super::{FillMark, InstrumentSeries, Limits, PnlSeries, RunReport, UnderlyingSeries};
 use ballast_engine::event::InstrumentId;
 use ballast_engine::instrument::{ContractValue, Instrument};
+use ballast_engine::maker::intents::Record as Happened;
+use ballast_engine::maker::stage::Telemetry;
+use ballast_engine::orders::order::Purpose;
 use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::pnl::valuation::HalfTicks;
 use ballast_engine::units::{Decimal, Exposure, Lots, Nanos, Notional, Side, Ticks};
@@ -113,6 +116,30 @@ impl SeriesRecorder {
     fn seen(&mut self, at: Nanos) {
         let (start, end) = self.span.unwrap_or((at, at));
         self.span = Some((start.min(at), end.max(at)));
+    }
+
+    /// Anything that the maker's stage tells: samples and fills. States and blocks are not drawn.
+    pub fn take(&mut self, telemetry: &Telemetry) {
+        match *telemetry {
+            Telemetry::Happened(happened) => self.happened(happened),
+            Telemetry::Instrument { at, instrument, snapshot } => {
+                if let Ok(touch) = snapshot.touch {
+                    self.mid(at, instrument, HalfTicks(touch.mid_half_ticks()));
+                }
+                let [bid, ask] = snapshot.quotes;
+                self.quotes(at, instrument, bid, ask);
+                self.position(at, instrument, snapshot.position);
+            }
+            Telemetry::Delta { at, underlying, delta } => self.delta(at, underlying.into(), delta),
+            Telemetry::Pnl { at, causes, total } => self.pnl(at, total, &causes),
+        }
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        if let Happened::Fill { at, instrument, side, price, size, purpose, .. } = happened {
+            let is_hedge = purpose == Purpose::Hedge;
+            self.fill(&RecordedFill { at, instrument, side, price, size, is_hedge });
+        }
     }
 
     /// The market's mid.
