@@ -23,3 +23,5 @@ pub mod observer;
 pub mod summary;
 /// Published results, re-run by the quoting code.
 pub mod study;
+/// A journal run again: the same intents?
+pub mod replay;

@@ -6,9 +6,11 @@ mod fix_decode;
 mod doctor;
 mod backtest;
 mod greeks;
+mod journal;
 mod model;
 mod surface;
 mod study;
+mod replay;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ enum Command {
     Backtest(backtest::BacktestArgs),
     /// Values options: one JSON case a line on standard input, one answer a line.
     Greeks,
+    /// What happened in a run, from its journal: for people, or as one JSON document.
+    Journal(journal::JournalArgs),
     /// Answers what a quote model quotes: one JSON case a line on standard input, one answer a line.
     Model,
     /// Fits volatility surfaces to recorded option quotes, and says how well they hold.
@@ -40,6 +44,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Re-runs a published result with the quoting code and prints ours beside theirs.
     Study(study::Arguments),
+    /// Re-runs a journal's inputs: the same intents? Prints a hash, or the first difference.
+    Replay(replay::ReplayArgs),
     /// Says what this build is.
     Version,
 }
@@ -61,10 +67,12 @@ pub fn run() -> ExitCode {
         Command::Fix(command) => fix::run(command),
         Command::Backtest(args) => backtest::run(&args),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
+        Command::Journal(args) => journal::run(&args),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Surface(surface) => surface.run(std::io::stdout().lock()),
         Command::Doctor(options) => doctor::run(&options),
         Command::Study(arguments) => study::run(&arguments, std::io::stdout().lock()),
+        Command::Replay(args) => replay::run(&args),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -1,0 +1,223 @@
+//! Runs a journal's inputs through a new maker and holds its intents against the journaled ones.
+//!
+//! Fed by [`JournalReader`] and the maker that the journal's own config builds; feeds `ballast replay`
+//! and the tests that a run is what its journal says. Main thread; streams, never holds the journal.
+//! Absent: judgement of a damaged journal; its fault ends the replay.
+//!
+//! An unfinished journal (the process died) may lack the last step's intents; nothing else may differ.
+
+use crate::config::{ConfigFault, ConfigFile};
+use ballast_engine::event::OrderIntent;
+use ballast_engine::journal::fault::JournalFault;
+use ballast_engine::journal::hash::{IntentsHash, Sha};
+use ballast_engine::journal::header::Header;
+use ballast_engine::journal::reader::JournalReader;
+use ballast_engine::journal::record::{End, Record};
+use ballast_engine::maker::Maker;
+use ballast_engine::maker::intents::Intents;
+use ballast_engine::units::{Nanos, Stamp};
+use std::collections::VecDeque;
+use std::io::Read;
+use std::path::Path;
+use thiserror::Error;
+
+/// Records for people that a step may leave behind; a replay does not read them.
+const RECORDS_MAX: usize = 1;
+
+/// Where replay and journal first differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// Number of the input that caused it.
+    pub cause: u64,
+    /// The maker's time at that step.
+    pub now: Nanos,
+    /// What the journal says; `None` where it has no further intent for this input.
+    pub journaled: Option<OrderIntent>,
+    /// What the maker answers now.
+    pub replayed: Option<OrderIntent>,
+}
+
+/// What a replay found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    /// How many inputs were run.
+    pub inputs: u64,
+    /// SHA-256 over the intents of this run.
+    pub replayed: Sha,
+    /// How many there were.
+    pub replayed_intents: u64,
+    /// SHA-256 over the intents in the journal.
+    pub journaled: Sha,
+    /// How many there are.
+    pub journaled_intents: u64,
+    /// What the journal says of itself, where the run ended in order.
+    pub end: Option<End>,
+    /// The first difference.
+    pub difference: Option<Difference>,
+    /// Bytes behind the last whole record: a crash tore it.
+    pub torn_bytes: u64,
+}
+
+impl Replay {
+    /// The same inputs gave the same intents, and the journal's own sums hold.
+    pub fn is_identical(&self) -> bool {
+        let sums_hold = self.end.is_none_or(|end| {
+            (end.inputs, end.intents, end.intents_sha256)
+                == (self.inputs, self.journaled_intents, self.journaled)
+        });
+        sums_hold && self.difference.is_none()
+    }
+}
+
+/// Why a journal could not be replayed at all.
+#[derive(Debug, Error)]
+pub enum ReplayFault {
+    /// It cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// Its config is not one that this binary takes.
+    #[error("{0}; the journal was written by Ballast {1}, replay it with that binary")]
+    Config(ConfigFault, String),
+    /// Its config parses, but no maker can be built from it.
+    #[error("the journal's config builds no maker: {0}; it was written by Ballast {1}")]
+    Maker(String, String),
+    /// Inputs are missing.
+    #[error("input {found} follows where input {expected} belongs: inputs are missing")]
+    Numbering {
+        /// The number that was expected.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+}
+
+/// A maker as it stood at the run's start, and room for its intents.
+fn maker_of(header: &Header, path: &Path) -> Result<(Maker, Intents), ReplayFault> {
+    let name = format!("{}: its config", path.display());
+    let binary = || header.binary.clone();
+    let file = ConfigFile::parse(&name, header.config.clone());
+    let config = file
+        .and_then(|file| file.maker(header.epoch))
+        .map_err(|fault| ReplayFault::Config(fault, binary()))?;
+    let maker = Maker::new(&config).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        ReplayFault::Maker(faults.join("; "), binary())
+    })?;
+    Ok((maker, Intents::new(Maker::intents_max(&config), RECORDS_MAX)))
+}
+
+/// Replays a journal file.
+///
+/// # Errors
+/// [`ReplayFault`] where the journal is damaged before its end or builds no maker.
+pub fn replay(path: &Path) -> Result<Replay, ReplayFault> {
+    run(JournalReader::open(path)?, path)
+}
+
+/// Replays a journal from any bytes; `path` is what faults name.
+///
+/// # Errors
+/// As [`replay`].
+pub fn run<R: Read>(mut reader: JournalReader<R>, path: &Path) -> Result<Replay, ReplayFault> {
+    let (maker, out) = maker_of(reader.header(), path)?;
+    let mut run = Run::new(maker, out);
+    for next in reader.by_ref() {
+        match next {
+            Ok(record) => run.take(&record)?,
+            Err(JournalFault::Torn { bytes, .. }) => run.torn_bytes = bytes,
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok(run.finish(reader.end()))
+}
+
+/// A replay under way.
+struct Run {
+    maker: Maker,
+    out: Intents,
+    /// What the maker answered to the last input and the journal has not shown yet.
+    waiting: VecDeque<OrderIntent>,
+    inputs: u64,
+    now: Nanos,
+    replayed: IntentsHash,
+    journaled: IntentsHash,
+    difference: Option<Difference>,
+    torn_bytes: u64,
+}
+
+/// An intent without the counter of the host that made it.
+fn comparable(intent: &OrderIntent) -> OrderIntent {
+    OrderIntent { stamp: Stamp(0), ..*intent }
+}
+
+impl Run {
+    fn new(maker: Maker, out: Intents) -> Run {
+        Run {
+            maker,
+            out,
+            waiting: VecDeque::new(),
+            inputs: 0,
+            now: Nanos(0),
+            replayed: IntentsHash::new(),
+            journaled: IntentsHash::new(),
+            difference: None,
+            torn_bytes: 0,
+        }
+    }
+
+    fn differs(&mut self, journaled: Option<OrderIntent>, replayed: Option<OrderIntent>) {
+        let cause = self.inputs.saturating_sub(1);
+        let now = self.now;
+        self.difference.get_or_insert(Difference { cause, now, journaled, replayed });
+    }
+
+    /// The journal shows no more intents for the last input.
+    fn close_step(&mut self) {
+        if let Some(replayed) = self.waiting.pop_front() {
+            self.differs(None, Some(replayed));
+            self.waiting.clear();
+        }
+    }
+
+    fn take(&mut self, record: &Record) -> Result<(), ReplayFault> {
+        if let Some((number, now, input)) = record.input() {
+            self.close_step();
+            if number != self.inputs {
+                return Err(ReplayFault::Numbering { expected: self.inputs, found: number });
+            }
+            self.inputs += 1;
+            self.now = now;
+            self.maker.step(now, &input, &mut self.out);
+            for intent in self.out.orders() {
+                self.replayed.update(intent);
+                self.waiting.push_back(*intent);
+            }
+            self.out.clear();
+        } else if let Record::Intent { cause, intent } = record {
+            self.journaled.update(intent);
+            let replayed = self.waiting.pop_front();
+            let is_same = replayed.is_some_and(|other| comparable(&other) == comparable(intent));
+            if !is_same || *cause + 1 != self.inputs {
+                self.differs(Some(*intent), replayed);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, end: Option<End>) -> Replay {
+        // A run that died may have written its last input and not yet all of its intents.
+        if end.is_some() {
+            self.close_step();
+        }
+        Replay {
+            inputs: self.inputs,
+            replayed: self.replayed.value(),
+            replayed_intents: self.replayed.count(),
+            journaled: self.journaled.value(),
+            journaled_intents: self.journaled.count(),
+            end,
+            difference: self.difference,
+            torn_bytes: self.torn_bytes,
+        }
+    }
+}
