@@ -1,0 +1,206 @@
+//! What a user is promised of hostile bytes: through framing, decoding and validation nothing panics
+//! or hangs, memory stays bounded, and the next good message is understood.
+//!
+//! The count is `BALLAST_MUTATIONS` (default 20,000), the seed `BALLAST_SEED` (default 1); a failure
+//! prints the number of the mutation, which the same seed repeats.
+
+use ballast_gateway::dictionary::Dictionary;
+use ballast_gateway::dictionary::validate::{Rules, Validator};
+use ballast_gateway::fix::checksum::{checksum, digits};
+use ballast_gateway::fix::decode::Decoder;
+use ballast_gateway::fix::frame::{Frame, frame};
+use std::path::Path;
+use std::sync::Arc;
+
+const LEN_MAX: usize = 4096;
+
+/// SplitMix64 (Steele, Lea & Flood 2014): small, and the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % (end.max(1) as u64)).unwrap()
+    }
+}
+
+fn sealed(body: &str) -> Vec<u8> {
+    let body = body.replace('|', "\x01");
+    let mut bytes = format!("8=FIX.4.4\x019={}\x01{body}", body.len()).into_bytes();
+    let sum = digits(checksum(&bytes));
+    bytes.extend_from_slice(b"10=");
+    bytes.extend_from_slice(&sum);
+    bytes.push(1);
+    bytes
+}
+
+fn samples() -> Vec<Vec<u8>> {
+    [
+        "35=D|34=2|49=A|52=20240808-00:00:00.000|56=B|11=7-1|453=2|448=a|802=1|523=x|448=b|\
+         55=BTCUSDT|54=1|38=0.5|40=2|44=61685.99|60=20240808-00:00:00|",
+        "35=8|34=3|49=A|52=20240808-00:00:00.000|56=B|37=1|11=7-1|17=e|150=F|39=1|55=BTCUSDT|54=1|\
+         38=0.5|44=61685.99|32=0.1|31=61685.99|151=0.4|14=0.1|6=61685.99|60=20240808-00:00:00|",
+        "35=X|34=4|49=A|52=20240808-00:00:00|56=B|268=2|279=0|269=0|55=A|270=1.5|271=2|279=2|269=1|",
+        "35=A|34=1|49=A|52=20240808-00:00:00|56=B|98=0|108=30|95=5|96=a|b=c|141=Y|",
+        "35=0|34=5|49=A|52=20240808-00:00:00|56=B|",
+    ]
+    .map(sealed)
+    .into()
+}
+
+/// Changes a message in one of the ways in which bytes go wrong, or in one in which a peer is wrong.
+fn mutate(random: &mut Random, message: &mut Vec<u8>, all: &[Vec<u8>]) {
+    const PIECES: [&[u8]; 10] = [
+        b"\x01",
+        b"=",
+        b"8=FIX.4.4\x01",
+        b"9=99999999999\x01",
+        b"10=000\x01",
+        b"\x0195=4294967295\x0196=",
+        b"-1=x\x01",
+        b"\x01268=18446744073709551615\x01",
+        b"9=5\x01",
+        b"\xff\x00",
+    ];
+    for _ in 0..=random.below(4) {
+        let at = random.below(message.len());
+        let end = (at + random.below(24)).min(message.len());
+        match random.below(7) {
+            0 => message[at] = random.next().to_le_bytes()[0],
+            1 => message[at] ^= 1 << random.below(8),
+            2 => drop(message.drain(at..end)),
+            3 => {
+                let piece = message[at..end].to_vec();
+                message.splice(at..at, piece);
+            }
+            4 => {
+                let piece = PIECES[random.below(PIECES.len())];
+                message.splice(at..at, piece.iter().copied());
+            }
+            5 => {
+                let other = &all[random.below(all.len())];
+                let from = random.below(other.len());
+                message.splice(at.., other[from..].iter().copied());
+            }
+            _ => message.truncate(at.max(1)),
+        }
+        if message.is_empty() {
+            message.push(b'8');
+        }
+    }
+}
+
+/// Gives a mutated body a true BodyLength and CheckSum, so that it gets past framing.
+fn seal_again(message: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(message);
+    let body = text.split_once("35=").map_or("", |(_, rest)| rest);
+    let body = body.rsplit_once("10=").map_or(body, |(body, _)| body);
+    sealed(&format!("35={}|", body.trim_end_matches('\x01')))
+}
+
+struct Reader {
+    decoder: Decoder,
+    validator: Validator,
+}
+
+impl Reader {
+    /// Reads until nothing more comes out; gives the messages that were good in every way.
+    fn read(&mut self, buffer: &mut Vec<u8>) -> Vec<Vec<u8>> {
+        let mut good = Vec::new();
+        loop {
+            match frame(buffer, LEN_MAX) {
+                Frame::Incomplete => break,
+                Frame::Garbled { skip, .. } => {
+                    assert!(skip > 0 && skip <= buffer.len(), "progress");
+                    buffer.drain(..skip);
+                }
+                Frame::Message { len } => {
+                    if let Ok(message) = self.decoder.decode(&buffer[..len])
+                        && self.validator.check(&message).is_ok()
+                    {
+                        good.push(buffer[..len].to_vec());
+                    }
+                    buffer.drain(..len);
+                }
+            }
+        }
+        assert!(buffer.len() < LEN_MAX, "an incomplete message is shorter than the longest");
+        good
+    }
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+#[test]
+fn no_mutation_panics_hangs_or_hides_the_next_good_message() {
+    let validator = Validator::new(Arc::new(Dictionary::fix44()), Rules::default());
+    let mut reader = Reader { decoder: Decoder::new(512), validator };
+    let samples = samples();
+    let good = samples[4].clone();
+    let mut random = Random(number("BALLAST_SEED", 1));
+    let (mut buffer, mut understood) = (Vec::new(), 0u64);
+    let count = number("BALLAST_MUTATIONS", 20_000);
+    for n in 0..count {
+        let mut message = samples[random.below(samples.len())].clone();
+        mutate(&mut random, &mut message, &samples);
+        let message = if random.below(2) == 0 { seal_again(&message) } else { message };
+        buffer.extend_from_slice(&message);
+        understood += reader.read(&mut buffer).len() as u64;
+        // A BodyLength that is too long takes what follows with it, for as long as a message may be;
+        // after that the next one must come out.
+        let mut is_back = false;
+        for _ in 0..=2 * LEN_MAX / good.len() {
+            buffer.extend_from_slice(&good);
+            is_back = reader.read(&mut buffer).last() == Some(&good);
+            if is_back {
+                break;
+            }
+        }
+        assert!(
+            is_back,
+            "mutation {n} hides all that follows: {:?}",
+            String::from_utf8_lossy(&message)
+        );
+    }
+    assert!(understood > 0 && understood < count, "{understood} of {count} survived mutation");
+}
+
+#[test]
+fn every_message_of_the_recorded_fix_logs_is_framed_and_decoded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/hffix-fix-logs");
+    for (name, messages, fields) in [("fix.5.0.set.1", 13_888, 11_365), ("fix.4.1.set.1", 16, 0)] {
+        let path = folder.join(name);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                println!("skipped: {}: {error}", path.display());
+                return;
+            }
+        };
+        let mut decoder = Decoder::new(512);
+        let (mut rest, mut count, mut increments) = (&bytes[..], 0, 0);
+        while let Frame::Message { len } = frame(rest, LEN_MAX) {
+            let message = decoder.decode(&rest[..len]).unwrap();
+            // The plain way: split at SOH, then at the first equals sign.
+            let plain = rest[..len - 1].split(|byte| *byte == 1).map(|field| {
+                let at = field.iter().position(|byte| *byte == b'=').unwrap();
+                (std::str::from_utf8(&field[..at]).unwrap().parse().unwrap(), &field[at + 1..])
+            });
+            assert!(message.fields().map(|field| (field.tag, field.value)).eq(plain));
+            increments += usize::from(message.msg_type() == b"X");
+            count += 1;
+            rest = &rest[len..];
+        }
+        // One of the files ends with a line feed.
+        assert!(rest.trim_ascii().is_empty(), "{name}: {} bytes left", rest.len());
+        assert_eq!((count, increments), (messages, fields), "{name}");
+    }
+}
