@@ -23,6 +23,7 @@ pub mod implied;
 pub mod least_squares;
 pub mod parity;
 pub mod quantise;
+pub mod scenario;
 pub mod surface;
 pub mod svi;
 
