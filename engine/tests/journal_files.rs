@@ -117,9 +117,12 @@ fn every_kind() -> Vec<Record> {
     for update in updates {
         records.push(order(records.len() as u64, update));
     }
-    for control in
-        [Control::Pause(InstrumentId(1)), Control::Resume(InstrumentId(1)), Control::Kill]
-    {
+    for control in [
+        Control::Pause(InstrumentId(1)),
+        Control::Resume(InstrumentId(1)),
+        Control::Kill,
+        Control::Shutdown,
+    ] {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
     records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
@@ -228,7 +231,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (23, 3));
+    assert_eq!((end.inputs, end.intents), (24, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -339,7 +342,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (23, 3));
+    assert_eq!((survey.inputs, survey.intents), (24, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.msg_seq_num_max.get(&VenueId(1)), Some(&118));
     assert_eq!(survey.tail, Tail::Unfinished);

@@ -183,6 +183,7 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                 Control::Pause(id) => (names.symbol(id), "pause"),
                 Control::Resume(id) => (names.symbol(id), "resume"),
                 Control::Kill => (String::new(), "kill: cancel everything, no new order"),
+                Control::Shutdown => (String::new(), "shutdown: cancel everything, end in order"),
             };
             (number, told("operator", symbol, text.to_string()))
         }
