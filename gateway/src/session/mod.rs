@@ -8,7 +8,8 @@
 //! The files, in the order in which a message meets them: `reception` (whose Logon is this?),
 //! `machine` (states, deadlines, outputs), `logon`, `inbound` (header and sequence), `gap` (what is
 //! held until a gap closes), `admin` (the seven administrative messages), `reject`, `outbound`,
-//! `resend`, `connection` (the machine joined to a transport).
+//! `resend`, `connection` (the machine joined to a transport); `reconnect` says when and where to try
+//! again.
 
 mod admin;
 mod config;
@@ -19,6 +20,7 @@ mod logon;
 mod machine;
 mod outbound;
 mod reception;
+mod reconnect;
 mod reject;
 mod resend;
 
@@ -29,6 +31,7 @@ pub use connection::{Connection, Ended, Turn};
 pub use machine::{Counters, Session, State};
 pub use outbound::Envelope;
 pub use reception::{Knock, Visitor, knock};
+pub use reconnect::{Reconnect, ReconnectConfig};
 
 use crate::fix::encode::EncodeError;
 use crate::fix::message::Message;

@@ -1,0 +1,144 @@
+//! When and where an initiator tries again: a list of hosts, and a pause that grows.
+//!
+//! Asked by whoever makes connections, on his thread; told what came of them. A connection that was
+//! made is no success: only a Logon is, because a host that accepts and does not log on would be
+//! tried for ever. Deliberately absent: sockets and the clock.
+
+use ballast_engine::units::Nanos;
+
+/// How often and where to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReconnectConfig {
+    /// How many hosts there are; at least 1. They are tried in turn, from the one that last worked.
+    pub hosts: usize,
+    /// The pause after the first failure.
+    pub pause_min_ns: u64,
+    /// The longest pause; each failure doubles it up to here.
+    pub pause_max_ns: u64,
+    /// Spreads the pauses, so that many sessions do not come back at once.
+    pub seed: u64,
+}
+
+/// The next try of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    config: ReconnectConfig,
+    host: usize,
+    pause_ns: u64,
+    due: Nanos,
+    random: u64,
+}
+
+impl Reconnect {
+    /// The first try is due at once, at the first host.
+    pub fn new(config: ReconnectConfig) -> Self {
+        Reconnect {
+            host: 0,
+            pause_ns: config.pause_min_ns,
+            due: Nanos(0),
+            random: config.seed | 1,
+            config,
+        }
+    }
+
+    /// When the next try is due.
+    pub fn due(&self) -> Nanos {
+        self.due
+    }
+
+    /// Which host it goes to.
+    pub fn host(&self) -> usize {
+        self.host
+    }
+
+    /// The session logged on: this host works, and pauses begin short again.
+    pub fn on_logged_on(&mut self) {
+        self.pause_ns = self.config.pause_min_ns;
+    }
+
+    /// A connection ended or was not made. One that had logged on is tried again at the same host
+    /// first; otherwise the next host has its turn.
+    pub fn on_ended(&mut self, now: Nanos, had_logged_on: bool) {
+        if !had_logged_on {
+            self.host = self.host.saturating_add(1) % self.config.hosts.max(1);
+        }
+        // Between half of the pause and all of it.
+        let half = self.pause_ns / 2;
+        let jitter = self.next_random() % half.saturating_add(1);
+        self.due = now.plus(self.pause_ns.saturating_sub(jitter));
+        self.pause_ns = self.pause_ns.saturating_mul(2).min(self.config.pause_max_ns);
+    }
+
+    /// xorshift64: any spread will do.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reconnect() -> Reconnect {
+        Reconnect::new(ReconnectConfig { hosts: 3, pause_min_ns: 100, pause_max_ns: 350, seed: 7 })
+    }
+
+    fn pause_after_failure(reconnect: &mut Reconnect) -> u64 {
+        let now = Nanos(1_000);
+        reconnect.on_ended(now, false);
+        reconnect.due().since(now)
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_with_jitter_of_at_most_half() {
+        let mut reconnect = reconnect();
+        assert_eq!(reconnect.due(), Nanos(0));
+        for longest in [100, 200, 350, 350] {
+            let pause = pause_after_failure(&mut reconnect);
+            assert!((longest / 2..=longest).contains(&pause), "{pause} of {longest}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_does_not_log_us_on_gives_way_to_the_next() {
+        let mut reconnect = reconnect();
+        let mut hosts = Vec::new();
+        for _ in 0..4 {
+            hosts.push(reconnect.host());
+            pause_after_failure(&mut reconnect);
+        }
+        assert_eq!(hosts, [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_host_that_worked_is_tried_again_and_soon() {
+        let mut reconnect = reconnect();
+        for _ in 0..4 {
+            pause_after_failure(&mut reconnect);
+        }
+        let host = reconnect.host();
+        reconnect.on_logged_on();
+        reconnect.on_ended(Nanos(5_000), true);
+        assert_eq!(reconnect.host(), host);
+        assert!(reconnect.due().since(Nanos(5_000)) <= 100);
+    }
+
+    #[test]
+    fn seeds_spread_the_pauses() {
+        let pauses: std::collections::BTreeSet<u64> = (0..20)
+            .map(|seed| {
+                let config = ReconnectConfig { seed: seed * 7_919, ..reconnect().config };
+                let config = ReconnectConfig { pause_min_ns: 1_000_000, ..config };
+                let mut reconnect = Reconnect::new(config);
+                for _ in 0..3 {
+                    reconnect.next_random();
+                }
+                pause_after_failure(&mut reconnect)
+            })
+            .collect();
+        assert!(pauses.len() > 5, "{pauses:?}");
+    }
+}
