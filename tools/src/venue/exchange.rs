@@ -161,6 +161,11 @@ impl Exchange {
             Request::Replace { cl_ord_id, orig_cl_ord_id, price, size } => {
                 self.on_replace(participant, cl_ord_id, orig_cl_ord_id, price, size, out);
             }
+            Request::ReplaceOffGrid { cl_ord_id, orig_cl_ord_id } => {
+                let admitted = self.admit_change(participant, cl_ord_id, orig_cl_ord_id);
+                let refusal = admitted.err().unwrap_or(CancelRefusal::OffGrid);
+                self.refuse_change(participant, (cl_ord_id, orig_cl_ord_id), true, refusal, out);
+            }
             Request::Cancel { cl_ord_id, orig_cl_ord_id } => {
                 match self.admit_change(participant, cl_ord_id, orig_cl_ord_id) {
                     Ok(order) => self.cancel(order, cl_ord_id, orig_cl_ord_id, out),
@@ -170,6 +175,7 @@ impl Exchange {
                     }
                 }
             }
+            Request::Status { cl_ord_id } => self.on_status(participant, cl_ord_id, out),
             Request::CancelAll { instrument } => self.on_cancel_all(participant, instrument, out),
         }
         true
@@ -335,6 +341,19 @@ impl Exchange {
         self.answer(participant, Answer::MassCanceled { affected }, out);
     }
 
+    fn on_status(&mut self, participant: Participant, cl_ord_id: ClOrdId, out: &mut Vec<Report>) {
+        let named = self.by_client.get(&(participant, cl_ord_id)).copied().flatten();
+        let report = match named {
+            Some(order) => self.describe(order, ExecType::OrderStatus, ClOrdId::NONE, None),
+            None => ExecutionReport {
+                exec_type: ExecType::OrderStatus,
+                ..refused(cl_ord_id, OrderRefusal::UnknownOrder)
+            },
+        };
+        let report = ExecutionReport { exec_id: ExecId(0), ..report };
+        self.answer(participant, Answer::Execution(report), out);
+    }
+
     /// Which order a cancel or replace is about, or why it is refused.
     fn admit_change(
         &mut self,
@@ -405,15 +424,27 @@ impl Exchange {
 
     fn report(
         &mut self,
-        order_id: OrderId,
+        order: OrderId,
         exec_type: ExecType,
         orig_cl_ord_id: ClOrdId,
         last: Option<LastFill>,
         out: &mut Vec<Report>,
     ) {
         self.executions += 1;
-        let order = *self.order(order_id);
-        let report = ExecutionReport {
+        let report = self.describe(order, exec_type, orig_cl_ord_id, last);
+        self.answer(self.order(order).participant, Answer::Execution(report), out);
+    }
+
+    /// An order as it stands, under the latest ExecID.
+    fn describe(
+        &self,
+        order_id: OrderId,
+        exec_type: ExecType,
+        orig_cl_ord_id: ClOrdId,
+        last: Option<LastFill>,
+    ) -> ExecutionReport {
+        let order = self.order(order_id);
+        ExecutionReport {
             exec_id: ExecId(self.executions),
             order_id,
             cl_ord_id: order.cl_ord_id,
@@ -429,8 +460,7 @@ impl Exchange {
             traded: order.traded,
             last,
             refusal: None,
-        };
-        self.answer(order.participant, Answer::Execution(report), out);
+        }
     }
 
     fn refuse_order(
@@ -443,20 +473,11 @@ impl Exchange {
         self.executions += 1;
         let report = ExecutionReport {
             exec_id: ExecId(self.executions),
-            order_id: OrderId(0),
-            cl_ord_id: new.cl_ord_id,
-            orig_cl_ord_id: ClOrdId::NONE,
             instrument: new.instrument,
             side: new.side,
-            exec_type: ExecType::Rejected,
-            ord_status: OrdStatus::Rejected,
             price: new.price,
             order_qty: new.size,
-            cum_qty: Lots(0),
-            leaves_qty: Lots(0),
-            traded: 0,
-            last: None,
-            refusal: Some(refusal),
+            ..refused(new.cl_ord_id, refusal)
         };
         self.answer(participant, Answer::Execution(report), out);
     }
@@ -495,6 +516,27 @@ impl Exchange {
 
     fn order_mut(&mut self, order: OrderId) -> &mut Order {
         &mut self.orders[order.0 as usize - 1]
+    }
+}
+
+/// A report on an order that is not there.
+fn refused(cl_ord_id: ClOrdId, refusal: OrderRefusal) -> ExecutionReport {
+    ExecutionReport {
+        exec_id: ExecId(0),
+        order_id: OrderId(0),
+        cl_ord_id,
+        orig_cl_ord_id: ClOrdId::NONE,
+        instrument: InstrumentId::default(),
+        side: Side::Buy,
+        exec_type: ExecType::Rejected,
+        ord_status: OrdStatus::Rejected,
+        price: Ticks(0),
+        order_qty: Lots(0),
+        cum_qty: Lots(0),
+        leaves_qty: Lots(0),
+        traded: 0,
+        last: None,
+        refusal: Some(refusal),
     }
 }
 

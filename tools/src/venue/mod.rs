@@ -14,6 +14,11 @@
 pub mod book;
 pub mod exchange;
 pub mod fees;
+pub mod fix_answers;
+pub mod fix_face;
+pub mod fix_market_data;
+pub mod fix_orders;
+pub mod fix_seat;
 pub mod matching;
 pub mod order;
 pub mod playback;

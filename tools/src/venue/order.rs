@@ -44,12 +44,25 @@ pub enum Request {
         /// OrderQty(38), what has traded included.
         size: Lots,
     },
+    /// OrderCancelReplaceRequest(G) whose price or size is off the grid: refused with the order's
+    /// own state, which is known where the request arrives.
+    ReplaceOffGrid {
+        /// ClOrdID(11).
+        cl_ord_id: ClOrdId,
+        /// OrigClOrdID(41).
+        orig_cl_ord_id: ClOrdId,
+    },
     /// OrderCancelRequest(F).
     Cancel {
         /// ClOrdID(11).
         cl_ord_id: ClOrdId,
         /// OrigClOrdID(41).
         orig_cl_ord_id: ClOrdId,
+    },
+    /// OrderStatusRequest(H).
+    Status {
+        /// ClOrdID(11) of the order.
+        cl_ord_id: ClOrdId,
     },
     /// OrderMassCancelRequest(q), and what cancel-on-disconnect does.
     CancelAll {
@@ -109,6 +122,8 @@ pub enum ExecType {
     Rejected,
     /// F
     Trade,
+    /// I: the answer to OrderStatusRequest(H); nothing happened.
+    OrderStatus,
 }
 
 /// OrdStatus(39).
@@ -147,6 +162,8 @@ pub enum OrderRefusal {
     IncorrectQuantity,
     /// Post-only, and it would have taken.
     WouldTake,
+    /// OrderStatusRequest(H) for an order that never was.
+    UnknownOrder,
 }
 
 impl OrderRefusal {
@@ -154,6 +171,7 @@ impl OrderRefusal {
     pub fn ord_rej_reason(self) -> u16 {
         match self {
             OrderRefusal::UnknownSymbol => 1,
+            OrderRefusal::UnknownOrder => 5,
             OrderRefusal::DuplicateOrder => 6,
             OrderRefusal::IncorrectQuantity => 13,
             OrderRefusal::WouldTake => 99,
@@ -164,6 +182,7 @@ impl OrderRefusal {
     pub fn text(self) -> &'static str {
         match self {
             OrderRefusal::UnknownSymbol => "unknown symbol",
+            OrderRefusal::UnknownOrder => "unknown order",
             OrderRefusal::DuplicateOrder => "duplicate ClOrdID",
             OrderRefusal::IncorrectQuantity => "quantity must be above zero",
             OrderRefusal::WouldTake => "post-only order would take",
@@ -182,6 +201,8 @@ pub enum CancelRefusal {
     DuplicateClOrdId,
     /// The new size is not above zero.
     IncorrectQuantity,
+    /// The new price or size is not on the instrument's grid.
+    OffGrid,
     /// The order is post-only and would have taken at the new price. It works on as it was.
     WouldTake,
 }
@@ -193,7 +214,9 @@ impl CancelRefusal {
             CancelRefusal::TooLate => 0,
             CancelRefusal::UnknownOrder => 1,
             CancelRefusal::DuplicateClOrdId => 6,
-            CancelRefusal::IncorrectQuantity | CancelRefusal::WouldTake => 99,
+            CancelRefusal::IncorrectQuantity
+            | CancelRefusal::OffGrid
+            | CancelRefusal::WouldTake => 99,
         }
     }
 
@@ -204,6 +227,7 @@ impl CancelRefusal {
             CancelRefusal::UnknownOrder => "unknown order",
             CancelRefusal::DuplicateClOrdId => "duplicate ClOrdID",
             CancelRefusal::IncorrectQuantity => "quantity must be above zero",
+            CancelRefusal::OffGrid => "price or quantity off the grid",
             CancelRefusal::WouldTake => "post-only order would take",
         }
     }
@@ -225,7 +249,7 @@ pub struct LastFill {
 /// ExecutionReport(8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExecutionReport {
-    /// ExecID(17), counted from 1 over the whole venue.
+    /// ExecID(17), counted from 1 over the whole venue; 0 in ExecType I.
     pub exec_id: ExecId,
     /// OrderID(37).
     pub order_id: OrderId,
@@ -346,6 +370,11 @@ impl ExecutionReport {
                 cum_qty: self.cum_qty,
                 leaves_qty: self.leaves_qty,
                 liquidity: last.liquidity,
+            },
+            (ExecType::OrderStatus, _) => OrderUpdate::Status {
+                is_gone: self.ord_status.is_final(),
+                cum_qty: self.cum_qty,
+                leaves_qty: self.leaves_qty,
             },
             (ExecType::New | ExecType::Trade, _) => {
                 OrderUpdate::New { leaves_qty: self.leaves_qty }
