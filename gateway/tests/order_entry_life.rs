@@ -150,6 +150,20 @@ fn a_whole_life_is_sent_and_told_in_order() {
 }
 
 #[test]
+fn a_venue_gets_the_fields_that_it_takes_and_no_others() {
+    let mut world = World::with(ballast_gateway::venue::binance::RULES, 64);
+    world.settle();
+    world.order(OrderAction::New, 11, 0);
+    world.order(OrderAction::Replace, 12, 11);
+    world.order(OrderAction::Cancel, 13, 11);
+    assert_eq!(world.names(), ["SessionUp", "Unsent"], "the venue has no replace");
+    assert_eq!(
+        world.venue.take_inbox(),
+        ["35=D|11=11|55=BTC|18=6|40=2|54=2|38=1.500|44=61685.99", "35=F|11=13|41=11|55=BTC"]
+    );
+}
+
+#[test]
 fn each_order_is_measured_when_it_is_taken_encoded_and_written() {
     let mut world = World::up();
     world.accept(11);

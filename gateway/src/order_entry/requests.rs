@@ -1,17 +1,17 @@
 //! Intents as NewOrderSingle(D), OrderCancelReplaceRequest(G) and OrderCancelRequest(F).
 //!
 //! Fed by the stage with intents; feeds the session with whole messages. Order-entry thread. Every
-//! instrument has its prepared messages, resting, taking, replace and cancel; only what differs is
-//! written. Deliberately absent: ClOrdIDs of its own, and any order that is not a limit order.
+//! instrument has its prepared messages, resting, taking, replace and cancel, of the fields that its
+//! venue takes and no others; only what differs is written. Deliberately absent: ClOrdIDs of its own, and any order that is not a limit order.
 
-use crate::fix::tag;
-use crate::fix::template::{OrderFields, OrderMessage, OrderShape, OrderTemplate, TemplateError};
-use crate::fix::value::NumberText;
-use crate::session::{SendError, SessionConfig};
+use crate::fix::template::{Part, Slot, Template, TemplateError};
+use crate::fix::timestamp::TimestampText;
+use crate::fix::{msg_type, tag};
+use crate::session::{Envelope, SendError, SessionConfig};
 use crate::venue::dialect::Rules;
 use crate::venue::symbols::{Symbol, Symbols};
 use ballast_engine::event::{OrderAction, OrderIntent, TimeInForce};
-use ballast_engine::units::Nanos;
+use ballast_engine::units::{Decimal, Side};
 use thiserror::Error;
 
 /// Longest order message: header, the fields below, and an account.
@@ -34,17 +34,42 @@ pub enum RequestError {
     NoReplace,
 }
 
+/// Which prepared message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Resting,
+    Taking,
+    Replace,
+    Cancel,
+}
+
+/// One prepared message and its places.
 struct Prepared {
-    resting: OrderTemplate,
-    taking: OrderTemplate,
-    replace: OrderTemplate,
-    cancel: OrderTemplate,
+    template: Template,
+    msg_seq_num: Slot,
+    sending_time: Slot,
+    cl_ord_id: Slot,
+    orig_cl_ord_id: Option<Slot>,
+    side: Option<Slot>,
+    size: Option<Slot>,
+    price: Option<Slot>,
+    transact_time: Option<Slot>,
+}
+
+struct Instrument {
+    resting: Prepared,
+    taking: Prepared,
+    replace: Prepared,
+    cancel: Prepared,
+    tick: Decimal,
+    lot: Decimal,
 }
 
 /// The prepared messages of one venue.
 pub struct Requests {
     /// By place in [`Symbols`].
-    prepared: Vec<Prepared>,
+    instruments: Vec<Instrument>,
+    transact_time: TimestampText,
     has_replace: bool,
 }
 
@@ -59,21 +84,21 @@ impl Requests {
         rules: &Rules,
         account: Option<&str>,
     ) -> Result<Requests, TemplateError> {
-        let limit: (u32, &[u8]) = (tag::ORD_TYPE, b"2");
-        let good: (u32, &[u8]) = (tag::TIME_IN_FORCE, rules.resting_time_in_force);
-        let resting = [(tag::EXEC_INST, &b"6"[..]), limit, good];
-        let taking = [limit, (tag::TIME_IN_FORCE, b"3")];
-        let mut prepared = Vec::with_capacity(symbols.count());
+        let mut instruments = Vec::with_capacity(symbols.count());
         for symbol in symbols.iter() {
-            let make = |kind, terms| template(session, symbol, rules, account, kind, terms);
-            prepared.push(Prepared {
-                resting: make(OrderMessage::New, &resting)?,
-                taking: make(OrderMessage::New, &taking)?,
-                replace: make(OrderMessage::Replace, &resting)?,
-                cancel: make(OrderMessage::Cancel, &[])?,
+            let make = |kind| prepare(kind, session, symbol, rules, account);
+            instruments.push(Instrument {
+                resting: make(Kind::Resting)?,
+                taking: make(Kind::Taking)?,
+                replace: make(Kind::Replace)?,
+                cancel: make(Kind::Cancel)?,
+                tick: symbol.tick(),
+                lot: symbol.lot(),
             });
         }
-        Ok(Requests { prepared, has_replace: rules.has_replace })
+        // TransactTime(60) has the digits that SendingTime(52) has.
+        let transact_time = TimestampText::new(session.sending_time);
+        Ok(Requests { instruments, transact_time, has_replace: rules.has_replace })
     }
 
     /// The whole message for an intent on the symbol at `place`.
@@ -84,57 +109,92 @@ impl Requests {
         &mut self,
         place: usize,
         intent: &OrderIntent,
-        msg_seq_num: u64,
-        sending_time: Nanos,
+        envelope: &Envelope<'_>,
     ) -> Result<&[u8], RequestError> {
-        let prepared = self.prepared.get_mut(place).ok_or(RequestError::UnknownInstrument)?;
-        let template = match (intent.action, intent.time_in_force) {
-            (OrderAction::New, TimeInForce::PostOnly) => &mut prepared.resting,
-            (OrderAction::New, TimeInForce::ImmediateOrCancel) => &mut prepared.taking,
+        let instrument = self.instruments.get_mut(place).ok_or(RequestError::UnknownInstrument)?;
+        let (tick, lot) = (instrument.tick, instrument.lot);
+        let prepared = match (intent.action, intent.time_in_force) {
+            (OrderAction::New, TimeInForce::PostOnly) => &mut instrument.resting,
+            (OrderAction::New, TimeInForce::ImmediateOrCancel) => &mut instrument.taking,
             (OrderAction::Replace, _) if !self.has_replace => return Err(RequestError::NoReplace),
-            (OrderAction::Replace, _) => &mut prepared.replace,
-            (OrderAction::Cancel, _) => &mut prepared.cancel,
+            (OrderAction::Replace, _) => &mut instrument.replace,
+            (OrderAction::Cancel, _) => &mut instrument.cancel,
         };
-        Ok(template.encode(&OrderFields {
-            msg_seq_num,
-            sending_time,
-            cl_ord_id: NumberText::uint(intent.cl_ord_id.0).as_bytes(),
-            orig_cl_ord_id: NumberText::uint(intent.orig_cl_ord_id.0).as_bytes(),
-            side: intent.side,
-            price: intent.price,
-            size: intent.size,
-            transact_time: intent.at,
-        })?)
+        let template = &mut prepared.template;
+        template.uint(prepared.msg_seq_num, envelope.msg_seq_num);
+        template.bytes(prepared.sending_time, envelope.sending_time);
+        template.uint(prepared.cl_ord_id, intent.cl_ord_id.0);
+        if let Some(slot) = prepared.orig_cl_ord_id {
+            template.uint(slot, intent.orig_cl_ord_id.0);
+        }
+        if let Some(slot) = prepared.side {
+            template.char(slot, if intent.side == Side::Buy { b'1' } else { b'2' });
+        }
+        if let Some(slot) = prepared.size {
+            template.decimal(slot, intent.size.0, lot);
+        }
+        if let Some(slot) = prepared.price {
+            template.decimal(slot, intent.price.0, tick);
+        }
+        if let Some(slot) = prepared.transact_time {
+            template.bytes(slot, self.transact_time.write(intent.at));
+        }
+        Ok(template.seal()?)
     }
 }
 
-/// One prepared message. SendingTime(52) and TransactTime(60) have the digits that the session writes.
-fn template(
+/// One prepared message: header, ids, fixed terms, then what differs.
+fn prepare(
+    kind: Kind,
     session: &SessionConfig,
     symbol: &Symbol,
     rules: &Rules,
     account: Option<&str>,
-    kind: OrderMessage,
-    terms: &[(u32, &[u8])],
-) -> Result<OrderTemplate, TemplateError> {
-    let mut fixed: Vec<(u32, &[u8])> = Vec::new();
-    if let Some(account) = account {
-        fixed.push((tag::ACCOUNT, account.as_bytes()));
+) -> Result<Prepared, TemplateError> {
+    let is_cancel = kind == Kind::Cancel;
+    let is_new = matches!(kind, Kind::Resting | Kind::Taking);
+    let mut parts = vec![
+        Part::Fixed(tag::SENDER_COMP_ID, session.sender_comp_id.as_bytes()),
+        Part::Fixed(tag::TARGET_COMP_ID, session.target_comp_id.as_bytes()),
+        Part::Slot(tag::MSG_SEQ_NUM),
+        Part::Slot(tag::SENDING_TIME),
+        Part::Slot(tag::CL_ORD_ID),
+    ];
+    parts.extend((!is_new).then_some(Part::Slot(tag::ORIG_CL_ORD_ID)));
+    parts.extend(account.map(|account| Part::Fixed(tag::ACCOUNT, account.as_bytes())));
+    if rules.has_handl_inst && !is_cancel {
+        parts.push(Part::Fixed(tag::HANDL_INST, b"1"));
     }
-    if rules.has_handl_inst && kind != OrderMessage::Cancel {
-        fixed.push((tag::HANDL_INST, b"1"));
+    parts.push(Part::Fixed(tag::SYMBOL, symbol.text()));
+    if !is_cancel {
+        parts.extend((kind != Kind::Taking).then_some(Part::Fixed(tag::EXEC_INST, b"6")));
+        parts.push(Part::Fixed(tag::ORD_TYPE, b"2"));
+        let time_in_force =
+            if kind == Kind::Taking { Some(&b"3"[..]) } else { rules.resting_time_in_force };
+        parts.extend(time_in_force.map(|value| Part::Fixed(tag::TIME_IN_FORCE, value)));
     }
-    fixed.push((tag::SYMBOL, symbol.text()));
-    fixed.extend(terms);
-    let shape = OrderShape {
-        begin_string: session.begin_string.as_bytes(),
-        sender_comp_id: session.sender_comp_id.as_bytes(),
-        target_comp_id: session.target_comp_id.as_bytes(),
-        fixed: &fixed,
-        tick: symbol.tick(),
-        lot: symbol.lot(),
-        precision: session.sending_time,
-        len_max: MESSAGE_MAX,
+    if !is_cancel || rules.cancel_has_terms {
+        parts.extend([Part::Slot(tag::SIDE), Part::Slot(tag::ORDER_QTY)]);
+    }
+    parts.extend((!is_cancel).then_some(Part::Slot(tag::PRICE)));
+    parts.extend(rules.has_transact_time.then_some(Part::Slot(tag::TRANSACT_TIME)));
+    let msg_type = match kind {
+        Kind::Resting | Kind::Taking => msg_type::NEW_ORDER_SINGLE,
+        Kind::Replace => msg_type::ORDER_CANCEL_REPLACE_REQUEST,
+        Kind::Cancel => msg_type::ORDER_CANCEL_REQUEST,
     };
-    OrderTemplate::new(kind, &shape)
+    let begin_string = session.begin_string.as_bytes();
+    let template = Template::new(begin_string, msg_type, &parts, MESSAGE_MAX)?;
+    let must = |tag| template.slot(tag).ok_or(TemplateError::Unset { tag });
+    Ok(Prepared {
+        msg_seq_num: must(tag::MSG_SEQ_NUM)?,
+        sending_time: must(tag::SENDING_TIME)?,
+        cl_ord_id: must(tag::CL_ORD_ID)?,
+        orig_cl_ord_id: template.slot(tag::ORIG_CL_ORD_ID),
+        side: template.slot(tag::SIDE),
+        size: template.slot(tag::ORDER_QTY),
+        price: template.slot(tag::PRICE),
+        transact_time: template.slot(tag::TRANSACT_TIME),
+        template,
+    })
 }

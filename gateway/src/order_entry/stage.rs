@@ -243,9 +243,10 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
 
     fn transmit(&mut self, now: Nanos, place: usize, intent: &OrderIntent) -> bool {
         let requests = &mut self.requests;
-        let sent = self.line.session_mut().send_prepared(now, |envelope| {
-            requests.encode(place, intent, envelope.msg_seq_num, now)
-        });
+        let sent = self
+            .line
+            .session_mut()
+            .send_prepared(now, |envelope| requests.encode(place, intent, &envelope));
         let sent: Result<u64, RequestError> = sent;
         let Ok(msg_seq_num) = sent else { return false };
         self.ear.desk.sent(intent, msg_seq_num);

@@ -11,8 +11,12 @@ use crate::order_entry::throttle::MessageLimit;
 pub struct Rules {
     /// Which fields of a report carry our ClOrdIDs.
     pub report_tags: ReportTags,
-    /// TimeInForce(59) of a resting order.
-    pub resting_time_in_force: &'static [u8],
+    /// TimeInForce(59) of a resting order, where it has one beside ExecInst(18) = 6.
+    pub resting_time_in_force: Option<&'static [u8]>,
+    /// TransactTime(60) goes out with each order message.
+    pub has_transact_time: bool,
+    /// Side(54) and OrderQty(38) go out with a cancel.
+    pub cancel_has_terms: bool,
     /// HandlInst(21) = 1 goes out with each order.
     pub has_handl_inst: bool,
     /// OrderCancelReplaceRequest(G) is taken.

@@ -20,3 +20,12 @@ pub mod plain;
 
 /// Whose clock the maker runs on.
 pub mod time_base;
+
+/// Secrets out of files.
+pub mod secret;
+
+/// Binance spot.
+pub mod binance;
+
+/// Deribit.
+pub mod deribit;

@@ -11,7 +11,9 @@ use crate::order_entry::throttle::MessageLimit;
 /// no venue states one: 100,000 messages a second, a tenth kept for cancels.
 pub const RULES: Rules = Rules {
     report_tags: FIX_44,
-    resting_time_in_force: b"0",
+    resting_time_in_force: Some(b"0"),
+    has_transact_time: true,
+    cancel_has_terms: true,
     has_handl_inst: true,
     has_replace: true,
     order_limit: MessageLimit {

@@ -1,0 +1,126 @@
+//! Deribit: a timestamp and a nonce in RawData(96), their hash with the secret as Password(554).
+//!
+//! Fed by the session with its Logon's header; feeds it with the fields to add. Cold: once a
+//! connection. Source: docs.deribit.com, FIX API, Logon(A): `RawData = timestamp.nonce`, `Password =
+//! base64(sha256(RawData ++ access_secret))`, the timestamp in ms and strictly increasing, the nonce
+//! at least 32 random bytes as base64; CancelOnDisconnect(9001). Deliberately absent: orders and
+//! market data. Deribit keeps an order's first ClOrdID through its life, tells it as OrigClOrdID(41), and
+//! cancels by it in ClOrdID(11); until that is built there are no `Rules` for it to be misused with.
+
+use super::secret::Secret;
+use crate::fix::message::Message;
+use crate::fix::tag;
+use crate::session::{Dialect, LogonFields, LogonParts, LogonVerdict};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// CancelOnDisconnect.
+const CANCEL_ON_DISCONNECT: u32 = 9001;
+/// Bytes of randomness in a nonce.
+const NONCE_LEN: usize = 32;
+
+/// Fills a nonce with randomness; whether it could.
+pub type FillNonce = Box<dyn FnMut(&mut [u8]) -> bool + Send>;
+
+/// Signs the Logon.
+pub struct Deribit {
+    client_id: String,
+    secret: Secret,
+    fill_nonce: FillNonce,
+    /// The last timestamp in ms: the next one must be greater.
+    last_ms: u64,
+}
+
+impl Deribit {
+    /// Nonces come from the system.
+    pub fn new(client_id: &str, secret: Secret) -> Deribit {
+        let random = SystemRandom::new();
+        Deribit::with_nonces(client_id, secret, Box::new(move |room| random.fill(room).is_ok()))
+    }
+
+    /// Nonces come from `fill_nonce`: a simulation's.
+    pub fn with_nonces(client_id: &str, secret: Secret, fill_nonce: FillNonce) -> Deribit {
+        Deribit { client_id: client_id.into(), secret, fill_nonce, last_ms: 0 }
+    }
+}
+
+impl Dialect for Deribit {
+    fn decorate_logon(&mut self, logon: LogonParts<'_>, fields: &mut LogonFields) {
+        let mut nonce = [0u8; NONCE_LEN];
+        // Without randomness there is no Logon worth sending: the venue refuses one without Password.
+        if !(self.fill_nonce)(&mut nonce) {
+            return;
+        }
+        self.last_ms = (logon.now.0 / 1_000_000).max(self.last_ms.saturating_add(1));
+        let raw_data = format!("{}.{}", self.last_ms, STANDARD.encode(nonce));
+        let signed = [raw_data.as_bytes(), self.secret.expose()].concat();
+        let password = STANDARD.encode(digest(&SHA256, &signed));
+        fields.add(tag::RAW_DATA_LENGTH, raw_data.len().to_string().as_bytes());
+        fields.add(tag::RAW_DATA, raw_data.as_bytes());
+        fields.add(tag::USERNAME, self.client_id.as_bytes());
+        fields.add(tag::PASSWORD, password.as_bytes());
+        fields.add(CANCEL_ON_DISCONNECT, b"Y");
+    }
+
+    fn judge_logon(&mut self, _logon: &Message<'_>) -> LogonVerdict {
+        LogonVerdict::Refuse("this is the client's side".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Output, Role, Session, SessionConfig};
+    use crate::store::MemoryStore;
+    use ballast_engine::units::Nanos;
+
+    fn session() -> Session<MemoryStore> {
+        let fill: FillNonce = Box::new(|room| {
+            room.fill(7);
+            true
+        });
+        let secret = Secret::from_bytes(b"access-secret");
+        let mut config = SessionConfig::new(Role::Initiator, "BALLAST", "DERIBITSERVER");
+        config.dialect = Box::new(Deribit::with_nonces("client-id", secret, fill));
+        Session::new(config, MemoryStore::new())
+    }
+
+    fn logon(session: &mut Session<MemoryStore>, now: Nanos) -> String {
+        session.on_connected(now);
+        let Some(Output::Send(logon)) = session.poll_output() else { panic!("no Logon") };
+        let text = String::from_utf8(logon.to_vec()).unwrap().replace('\x01', "|");
+        session.on_disconnected(now);
+        text
+    }
+
+    fn field<'a>(text: &'a str, tag: &str) -> &'a str {
+        let start = text.find(&format!("|{tag}=")).unwrap() + tag.len() + 2;
+        text[start..].split('|').next().unwrap()
+    }
+
+    #[test]
+    fn the_password_is_the_hash_of_raw_data_and_secret() {
+        let text = logon(&mut session(), Nanos(1_700_000_000_123_456_789));
+        let raw_data = "1700000000123.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+        assert_eq!(field(&text, "96"), raw_data);
+        assert_eq!(field(&text, "95"), raw_data.len().to_string());
+        assert_eq!(field(&text, "553"), "client-id");
+        assert_eq!(field(&text, "554"), EXPECTED);
+        assert_eq!(field(&text, "9001"), "Y");
+    }
+
+    #[test]
+    fn the_timestamp_increases_although_the_clock_stands_still() {
+        let mut session = session();
+        let now = Nanos(1_700_000_000_123_000_000);
+        let first = logon(&mut session, now);
+        let second = logon(&mut session, now);
+        let ms = |text: &str| field(text, "96").split('.').next().unwrap().parse::<u64>().unwrap();
+        assert_eq!(ms(&second), ms(&first) + 1);
+    }
+
+    // base64(sha256("1700000000123.BwcH…wc=access-secret")), by Python's hashlib.
+    const EXPECTED: &str = "8UMbz2SYIlPh7P9SSm4eE3dxj8La25+urEVpPKgmB1U=";
+}
