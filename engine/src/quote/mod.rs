@@ -2,9 +2,10 @@
 //!
 //! Fed by the estimates (volatility, fair value), the account (net inventory) and `calibration`
 //! (coefficients); feeds the ladder, which makes orders of it. Maker's thread, on every whole
-//! market message: no floating point, panic or allocation; 5 to 20 ns a quote. A [`Quoter`] is
-//! plain `Copy` data that travels as a journaled parameter. Deliberately absent: how coefficients
-//! are made, fair value itself, and limits.
+//! market message: no floating point, panic or allocation; 20 to 45 ns a quote, the least of 15
+//! runs of a million on a busy two-core host. A [`Quoter`] is plain `Copy` data that travels as a
+//! journaled parameter. Deliberately absent: how coefficients are made, fair value itself, and
+//! limits.
 
 pub mod avellaneda_stoikov;
 pub mod encoding;
