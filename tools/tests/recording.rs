@@ -2,7 +2,7 @@
 //! clear word about each file that cannot be read.
 
 use ballast::recording::merge::{CLOCK_OFFSET_20240808_NS, Recording, RecordingOptions};
-use ballast::recording::{Numbering, Tape, TapeError, TapeFile, files_of};
+use ballast::recording::{Numbering, Tape, TapeError, TapeFile, hftbacktest_files};
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate, VenueId};
 use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn instrument(
-    id: u16,
+    (id, symbol): (u16, &str),
     kind: InstrumentKind,
     tick: &str,
     lot: &str,
@@ -22,7 +22,7 @@ fn instrument(
 ) -> Instrument {
     let is_inverse = kind == InstrumentKind::InversePerpetual;
     let spec = InstrumentSpec {
-        symbol: format!("BTC-{id}"),
+        symbol: symbol.to_owned(),
         venue: VenueId(0),
         underlying: Underlying(0),
         kind,
@@ -39,7 +39,7 @@ fn instrument(
 }
 
 fn spot() -> Instrument {
-    instrument(0, InstrumentKind::Spot, "0.01", "0.00001", "1")
+    instrument((0, "BTCUSDT"), InstrumentKind::Spot, "0.01", "0.00001", "1")
 }
 
 /// A folder that goes with its test.
@@ -244,28 +244,10 @@ fn the_real_recordings_end_at_their_known_books_and_are_never_crossed() {
     };
     let instruments = [
         spot(),
-        instrument(1, InstrumentKind::LinearPerpetual, "0.1", "0.001", "1"),
-        instrument(2, InstrumentKind::InversePerpetual, "0.1", "1", "100"),
+        instrument((1, "BTCUSDT-PERP"), InstrumentKind::LinearPerpetual, "0.1", "0.001", "1"),
+        instrument((2, "BTCUSD-PERP"), InstrumentKind::InversePerpetual, "0.1", "1", "100"),
     ];
-    let sources = [
-        ("spot", "BTCUSDT", Numbering::Spot),
-        ("usdm", "BTCUSDT", Numbering::Futures),
-        ("cm", "BTCUSD_PERP", Numbering::Futures),
-    ];
-    let files: Vec<TapeFile> = sources
-        .iter()
-        .zip(&instruments)
-        .flat_map(|(&(part, symbol, numbering), instrument)| {
-            let paths = files_of(&folder.join(part), symbol).unwrap();
-            let id = instrument.id();
-            paths.into_iter().map(move |path| TapeFile {
-                path,
-                instrument: id,
-                symbol: symbol.to_owned(),
-                numbering,
-            })
-        })
-        .collect();
+    let files = hftbacktest_files(&folder, &instruments).unwrap();
     for without_best_prices in [false, true] {
         let options =
             RecordingOptions { clock_offset_ns: CLOCK_OFFSET_20240808_NS, without_best_prices };

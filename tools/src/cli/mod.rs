@@ -9,6 +9,7 @@ mod greeks;
 mod journal;
 mod model;
 mod surface;
+mod venue;
 mod study;
 mod replay;
 
@@ -46,6 +47,8 @@ enum Command {
     Study(study::Arguments),
     /// Re-runs a journal's inputs: the same intents? Prints a hash, or the first difference.
     Replay(replay::ReplayArgs),
+    /// A simulated FIX 4.4 venue with market data and matching.
+    Venue(venue::Arguments),
     /// Says what this build is.
     Version,
 }
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(options) => doctor::run(&options),
         Command::Study(arguments) => study::run(&arguments, std::io::stdout().lock()),
         Command::Replay(args) => replay::run(&args),
+        Command::Venue(arguments) => venue::run(&arguments),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -12,6 +12,7 @@ pub mod lines;
 pub mod merge;
 
 use ballast_engine::event::{InstrumentId, MarketEvent};
+use ballast_engine::instrument::{Instrument, InstrumentKind};
 use ballast_engine::units::Nanos;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -24,6 +25,20 @@ pub trait Tape {
     fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError>;
     /// What was read and what was left out so far.
     fn counters(&self) -> TapeCounters;
+}
+
+impl<T: Tape + ?Sized> Tape for Box<T> {
+    fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
+        (**self).next()
+    }
+
+    fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError> {
+        (**self).peek_at()
+    }
+
+    fn counters(&self) -> TapeCounters {
+        (**self).counters()
+    }
 }
 
 /// What a tape read and what it left out.
@@ -212,4 +227,28 @@ pub fn files_of(folder: &Path, symbol: &str) -> Result<Vec<PathBuf>, TapeError> 
     }
     found.sort();
     Ok(found)
+}
+
+/// The files of these instruments in a folder laid out as hftbacktest's examples are: `spot`, `usdm`
+/// (linear) and `cm` (inverse). A symbol there has no `-PERP` for a linear perpetual, and `_` for `-`.
+pub fn hftbacktest_files(
+    folder: &Path,
+    instruments: &[Instrument],
+) -> Result<Vec<TapeFile>, TapeError> {
+    let mut files = Vec::new();
+    for instrument in instruments {
+        let name = instrument.symbol().replace('-', "_");
+        let (part, symbol, numbering) = match instrument.spec().kind {
+            InstrumentKind::Spot => ("spot", name.as_str(), Numbering::Spot),
+            InstrumentKind::LinearPerpetual | InstrumentKind::DatedFuture { .. } => {
+                ("usdm", name.strip_suffix("_PERP").unwrap_or(&name), Numbering::Futures)
+            }
+            InstrumentKind::InversePerpetual => ("cm", name.as_str(), Numbering::Futures),
+        };
+        for path in files_of(&folder.join(part), symbol)? {
+            let (instrument, symbol) = (instrument.id(), symbol.to_owned());
+            files.push(TapeFile { path, instrument, symbol, numbering });
+        }
+    }
+    Ok(files)
 }

@@ -12,6 +12,7 @@
 //! is not printed: the market data is the tape's, to the byte, whoever trades.
 
 pub mod book;
+pub mod config;
 pub mod exchange;
 pub mod fees;
 pub mod fix_answers;

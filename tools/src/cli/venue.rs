@@ -1,0 +1,136 @@
+//! `ballast venue`: a simulated FIX 4.4 venue with market data and matching, until its tape is over.
+//!
+//! Fed by the command line, a config file and TCP connections; one thread that reads the wall clock
+//! and sleeps when there is nothing to do. Deliberately absent: pacing by a maker in the same
+//! process, which is the demo's.
+
+use super::Failure;
+use crate::config::faults::Faults;
+use crate::recording::merge::{Recording, RecordingOptions};
+use crate::recording::{Tape, hftbacktest_files};
+use crate::venue::config::{TapeConfig, VenueConfig, speed};
+use crate::venue::exchange::Exchange;
+use crate::venue::fix_face::{FixVenue, Unpaced};
+use crate::venue::playback::Playback;
+use crate::venue::synthetic::{Synthetic, SyntheticOptions};
+use ballast_engine::stage::{Stage, Turn};
+use ballast_engine::units::Nanos;
+use ballast_gateway::transport::{Ready, TcpDoor, TcpTransport, wait_for};
+use clap::Args;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+/// Longest sleep with nothing to do: the tape's next event is at most this late.
+const SLEEP_MAX_NS: u64 = 500_000;
+
+/// Options of `ballast venue`.
+#[derive(Args)]
+pub struct Arguments {
+    /// The venue's config file; config/venue.toml is an example.
+    #[arg(long)]
+    config: PathBuf,
+    /// Instead of the file's: how many times the tape's own speed, or max.
+    #[arg(long)]
+    speed: Option<String>,
+}
+
+type Venue = FixVenue<Box<dyn Tape + Send>, TcpTransport, Unpaced>;
+
+/// Runs the venue.
+///
+/// # Errors
+/// A config that cannot be used, an address in use, or a tape that cannot be read.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let path = arguments.config.display();
+    let text = std::fs::read_to_string(&arguments.config)
+        .map_err(|error| Failure::Usage(format!("{path}: {error}")))?;
+    let mut config =
+        VenueConfig::parse(&text).map_err(|faults| Failure::Usage(format!("{path}: {faults}")))?;
+    if let Some(text) = &arguments.speed {
+        let mut faults = Faults::default();
+        let asked = speed(text, &mut faults);
+        config.face.speed =
+            faults.or(asked).map_err(|faults| Failure::Usage(format!("--{faults}")))?;
+    }
+    let mut doors = Vec::with_capacity(config.listen.len());
+    for address in &config.listen {
+        let door = TcpDoor::open(*address)
+            .map_err(|error| Failure::Failed(format!("{path}: listen = {address}: {error}")))?;
+        doors.push(door);
+    }
+    let tape = open_tape(&config)?;
+    for address in &config.listen {
+        eprintln!("ballast venue: listening on {address}");
+    }
+    let exchange = Exchange::new(&config.table.instruments, config.venue);
+    let playback = Playback::new(tape, exchange);
+    let mut venue = FixVenue::new(playback, &config.seats, config.face, Unpaced);
+    serve(&mut venue, &doors)
+}
+
+fn open_tape(config: &VenueConfig) -> Result<Box<dyn Tape + Send>, Failure> {
+    let instruments = &config.table.instruments;
+    match &config.tape {
+        TapeConfig::Recording { folder, clock_offset_ns } => {
+            let options = RecordingOptions {
+                clock_offset_ns: *clock_offset_ns,
+                ..RecordingOptions::default()
+            };
+            let tape = hftbacktest_files(folder, instruments)
+                .and_then(|files| Recording::open(instruments, &files, options))
+                .map_err(|error| Failure::Failed(error.to_string()))?;
+            Ok(Box::new(tape))
+        }
+        TapeConfig::Synthetic { seed, duration_ns } => {
+            let options = SyntheticOptions::new(*seed, *duration_ns);
+            Ok(Box::new(Synthetic::new(instruments, options)))
+        }
+    }
+}
+
+fn serve(venue: &mut Venue, doors: &[TcpDoor]) -> Result<(), Failure> {
+    let mut is_leaving = false;
+    loop {
+        for door in doors {
+            while let Some(transport) = door.accept() {
+                venue.accept(now(), transport);
+            }
+        }
+        match venue.turn(now()) {
+            Turn::Busy => {}
+            Turn::Idle => rest(venue, doors),
+            Turn::Done => break,
+        }
+        if !is_leaving && (venue.is_over() || venue.failure().is_some()) {
+            is_leaving = true;
+            venue.leave(now());
+        }
+    }
+    let counters = venue.counters();
+    eprintln!(
+        "ballast venue: the tape is over; {} requests, {} fills, {} refused",
+        counters.requests, counters.fills, counters.refusals
+    );
+    match venue.failure() {
+        Some(error) => Err(Failure::Failed(error.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn rest(venue: &Venue, doors: &[TcpDoor]) {
+    let listening = doors.iter().map(|door| Ready { socket: door.as_fd(), is_writing: false });
+    let talking = venue
+        .seats()
+        .iter()
+        .filter_map(|seat| seat.transport())
+        .map(|transport| Ready { socket: transport.as_fd(), is_writing: false });
+    let sockets: Vec<Ready<'_>> = listening.chain(talking).collect();
+    wait_for(&sockets, SLEEP_MAX_NS);
+}
+
+#[allow(clippy::disallowed_methods)]
+fn now() -> Nanos {
+    // The edge: the one clock of this command.
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Nanos(since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+}

@@ -1,0 +1,268 @@
+//! The simulated venue's config file: TOML in, a venue that can be run out, every fault told at once.
+//!
+//! Fed by `ballast venue --config`; feeds `fix_face.rs` with seats and options and says which tape
+//! plays. Cold. Deliberately absent: what a maker does (`crate::config`).
+
+use super::exchange::VenueOptions;
+use super::fix_face::{FaceOptions, OrderTime, Speed};
+use super::fix_seat::SeatConfig;
+use super::matching::SelfMatch;
+use super::queue::QueueModel;
+use crate::config::faults::Faults;
+use crate::config::instruments::{InstrumentTable, RawInstrument};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The file as it is written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVenueFile {
+    listen: Vec<String>,
+    speed: String,
+    order_time: String,
+    order_latency_us: u64,
+    feed_latency_us: u64,
+    queue: String,
+    self_match: String,
+    logons_min: usize,
+    subscriptions_min: usize,
+    tape: RawTape,
+    sessions: Vec<RawSeat>,
+    instruments: Vec<RawInstrument>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTape {
+    recording: Option<PathBuf>,
+    #[serde(default)]
+    clock_offset_us: i64,
+    seed: Option<u64>,
+    duration_s: Option<u64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSeat {
+    sender_comp_id: String,
+    target_comp_id: String,
+    participant: String,
+    carries: String,
+    #[serde(default)]
+    cancel_on_disconnect: bool,
+}
+
+/// What plays at the venue.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TapeConfig {
+    /// A folder of recordings.
+    Recording {
+        /// Where `spot`, `usdm` and `cm` are.
+        folder: PathBuf,
+        /// Added to every receive time.
+        clock_offset_ns: i64,
+    },
+    /// A market out of a seed.
+    Synthetic {
+        /// The seed.
+        seed: u64,
+        /// How long it plays; for ever where it is not said.
+        duration_ns: Option<u64>,
+    },
+}
+
+/// A venue that can be run.
+#[derive(Clone)]
+pub struct VenueConfig {
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// How its sessions run.
+    pub face: FaceOptions,
+    /// How it matches.
+    pub venue: VenueOptions,
+    /// What plays.
+    pub tape: TapeConfig,
+    /// Who may come.
+    pub seats: Vec<SeatConfig>,
+    /// What is traded.
+    pub table: InstrumentTable,
+}
+
+impl VenueConfig {
+    /// Reads a config text; the error lists every fault with its key, its value and what is allowed.
+    pub fn parse(text: &str) -> Result<VenueConfig, String> {
+        let raw: RawVenueFile = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut faults = Faults::default();
+        let table = InstrumentTable::new(&raw.instruments, &mut faults);
+        let listen = raw.listen.iter().filter_map(|text| address(text, &mut faults)).collect();
+        if raw.listen.is_empty() {
+            faults.add("listen", "[]", "name at least one address such as \"127.0.0.1:9878\"");
+        }
+        let face = FaceOptions {
+            speed: speed(&raw.speed, &mut faults).unwrap_or(Speed::Max),
+            order_time: order_time(&raw.order_time, &mut faults),
+            logons_min: raw.logons_min,
+            subscriptions_min: raw.subscriptions_min,
+        };
+        let limits = [
+            ("logons_min", raw.logons_min, raw.sessions.len(), "sessions"),
+            ("subscriptions_min", raw.subscriptions_min, raw.instruments.len(), "instruments"),
+        ];
+        for (key, value, most, what) in limits {
+            if value > most {
+                faults.add(key, value, format!("at most the {most} {what} of this file"));
+            }
+        }
+        let venue = VenueOptions {
+            order_latency_ns: raw.order_latency_us.saturating_mul(1_000),
+            feed_latency_ns: raw.feed_latency_us.saturating_mul(1_000),
+            queue_model: queue_model(&raw.queue, &mut faults),
+            self_match: self_match(&raw.self_match, &mut faults),
+        };
+        let tape = tape(&raw.tape, &mut faults);
+        let seats = seats(&raw.sessions, &mut faults);
+        let config = tape.map(|tape| VenueConfig { listen, face, venue, tape, seats, table });
+        faults.or(config).map_err(|faults| faults.to_string())
+    }
+}
+
+/// `max`, or how many times faster than it was recorded.
+pub fn speed(text: &str, faults: &mut Faults) -> Option<Speed> {
+    match (text, text.parse::<u32>()) {
+        ("max", _) => Some(Speed::Max),
+        (_, Ok(times)) if times > 0 => Some(Speed::Times(times)),
+        (_, Ok(_) | Err(_)) => {
+            faults.add("speed", format!("{text:?}"), "\"max\" or a whole number from \"1\"");
+            None
+        }
+    }
+}
+
+fn address(text: &str, faults: &mut Faults) -> Option<SocketAddr> {
+    let address = text.parse().ok();
+    if address.is_none() {
+        faults.add("listen", format!("{text:?}"), "an address such as \"127.0.0.1:9878\"");
+    }
+    address
+}
+
+fn order_time(text: &str, faults: &mut Faults) -> OrderTime {
+    match text {
+        "transact_time" => OrderTime::TransactTime,
+        "arrival" => OrderTime::Arrival,
+        _ => {
+            faults.add("order_time", format!("{text:?}"), "\"transact_time\" or \"arrival\"");
+            OrderTime::Arrival
+        }
+    }
+}
+
+fn queue_model(text: &str, faults: &mut Faults) -> QueueModel {
+    let power = text.strip_prefix("probabilistic_").and_then(|power| power.parse().ok());
+    match (text, power) {
+        ("back_of_queue", _) => QueueModel::BackOfQueue,
+        (_, Some(power @ 1..=4)) => QueueModel::Probabilistic { power },
+        (_, Some(_) | None) => {
+            let allowed = "\"back_of_queue\" or \"probabilistic_1\" to \"probabilistic_4\"";
+            faults.add("queue", format!("{text:?}"), allowed);
+            QueueModel::BackOfQueue
+        }
+    }
+}
+
+fn self_match(text: &str, faults: &mut Faults) -> SelfMatch {
+    match text {
+        "allow" => SelfMatch::Allow,
+        "cancel_resting" => SelfMatch::CancelResting,
+        "cancel_incoming" => SelfMatch::CancelIncoming,
+        _ => {
+            let allowed = "\"allow\", \"cancel_resting\" or \"cancel_incoming\"";
+            faults.add("self_match", format!("{text:?}"), allowed);
+            SelfMatch::CancelIncoming
+        }
+    }
+}
+
+fn tape(raw: &RawTape, faults: &mut Faults) -> Option<TapeConfig> {
+    match (&raw.recording, raw.seed) {
+        (Some(folder), None) => Some(TapeConfig::Recording {
+            folder: folder.clone(),
+            clock_offset_ns: raw.clock_offset_us.saturating_mul(1_000),
+        }),
+        (None, Some(seed)) => Some(TapeConfig::Synthetic {
+            seed,
+            duration_ns: raw.duration_s.map(|s| s.saturating_mul(1_000_000_000)),
+        }),
+        (Some(_), Some(_)) | (None, None) => {
+            faults.add("tape", "recording and seed", "name exactly one of the two");
+            None
+        }
+    }
+}
+
+fn seats(raw: &[RawSeat], faults: &mut Faults) -> Vec<SeatConfig> {
+    if raw.is_empty() {
+        faults.add("sessions", "[]", "name at least one session");
+    }
+    let mut seats: Vec<SeatConfig> = Vec::with_capacity(raw.len());
+    for seat in raw {
+        let ids = (&seat.sender_comp_id, &seat.target_comp_id);
+        let key = format!("sessions.{}.{}", ids.0, ids.1);
+        let (has_orders, has_market_data) = match seat.carries.as_str() {
+            "orders" => (true, false),
+            "market_data" => (false, true),
+            "both" => (true, true),
+            other => {
+                let allowed = "\"orders\", \"market_data\" or \"both\"";
+                faults.add(format!("{key}.carries"), format!("{other:?}"), allowed);
+                (false, false)
+            }
+        };
+        if seats.iter().any(|known| (&known.sender_comp_id, &known.target_comp_id) == ids) {
+            faults.add(&key, "the same comp ids", "each pair of comp ids once");
+        }
+        seats.push(SeatConfig {
+            sender_comp_id: seat.sender_comp_id.clone(),
+            target_comp_id: seat.target_comp_id.clone(),
+            participant: seat.participant.clone(),
+            has_orders,
+            has_market_data,
+            cancel_on_disconnect: seat.cancel_on_disconnect,
+            credentials: None,
+        });
+    }
+    seats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../config/venue.toml");
+
+    #[test]
+    fn the_example_is_a_valid_config() {
+        let config = VenueConfig::parse(EXAMPLE).map_err(|text| panic!("{text}")).unwrap();
+        assert_eq!((config.seats.len(), config.table.instruments.len()), (2, 3));
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_key_value_and_what_is_allowed() {
+        let broken = EXAMPLE
+            .replace("speed = \"1\"", "speed = \"fast\"")
+            .replace("queue = \"back_of_queue\"", "queue = \"front\"")
+            .replace("tick = \"0.01\"", "tick = \"a cent\"")
+            .replace("carries = \"orders\"", "carries = \"news\"");
+        let text = VenueConfig::parse(&broken).err().unwrap();
+        for part in ["4 faults", "speed", "\"front\"", "a cent", "carries", "probabilistic_1"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let text = VenueConfig::parse(&format!("lissten = []\n{EXAMPLE}")).err().unwrap();
+        assert!(text.contains("lissten"), "{text}");
+    }
+}
