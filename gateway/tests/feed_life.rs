@@ -165,7 +165,7 @@ fn increments_change_and_delete_levels_and_tell_trades() {
 
 #[test]
 fn on_the_venues_time_base_events_carry_the_recordings_nanosecond() {
-    let mut world = World::with(RULES, TimeBase::Venue, 256);
+    let mut world = World::with(RULES, TimeBase::Venue { answer_delay_ns: 0 }, 256);
     world.answer("BTC", "268=1|269=0|270=1|271=1|272=20240808|273=23:54:13.937000001");
     let events = world.events();
     assert_eq!(events[1].at, Nanos(1_723_161_253_937_000_001));

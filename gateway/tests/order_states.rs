@@ -288,7 +288,8 @@ fn a_bust_by_the_exec_trans_type_of_fix_4_2_is_a_bust() {
 #[test]
 fn on_the_venues_time_base_time_is_the_venues_and_never_goes_back() {
     let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
-    let mut desk = Desk::new(symbols, 16, ExecIds::new(256), TimeBase::Venue);
+    let mut desk =
+        Desk::new(symbols, 16, ExecIds::new(256), TimeBase::Venue { answer_delay_ns: 0 });
     let at = |desk: &mut Desk, exec_id: &str, time: &str| {
         let body = format!("35=8|11=1|17={exec_id}|150=F|39=2|55=BTC|54=2|31=50|32=1|60={time}");
         answer(desk, &body).unwrap().at.0

@@ -25,3 +25,11 @@ pub mod summary;
 pub mod study;
 /// A journal run again: the same intents?
 pub mod replay;
+/// One venue's two sessions, from the config.
+pub mod live_venue;
+/// The cold side of a run: journal, telemetry, the decision to end.
+pub mod back_office;
+/// What a process leaves behind for the next one.
+pub mod state_dir;
+/// Venue and pipeline in one process, over real FIX on loopback.
+pub mod demo;

@@ -4,18 +4,34 @@
 //! their maker here, so that all of them run the same one. Deliberately absent: what a venue is (a
 //! socket, a pipe or a function call is at the other ends of the rings).
 
+use crate::back_office::{BackOffice, EndWhen, Progress};
+use crate::config::ConfigFile;
+use crate::config::file::{RawRun, RunnerKind};
+use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
+use crate::observer::Observer;
+use crate::state_dir::StateDir;
+use crate::summary::FixCounts;
 use ballast_engine::clock::Counter;
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
+use ballast_engine::journal::fault::JournalFault;
+use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record as Entry;
+use ballast_engine::journal::recorder::Recorder;
+use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::latency::{self, Samples};
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::{ConfigError, MakerConfig};
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::stage::{
-    MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
+    MakerLinks, MakerStage, Progress as MakerProgress, StageSettings, Telemetry, TimeBase,
 };
+use ballast_engine::pipeline::{Fused, Seat, Wait};
 use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
-use std::sync::Arc;
+use ballast_engine::stage::{Stage, Turn};
+use ballast_engine::units::Nanos;
+use ballast_gateway::store::StoreError;
+use std::sync::{Arc, Mutex};
+use thiserror::Error;
 
 /// Market events that may wait for the maker, a feed. A snapshot of a deep book passes through here.
 const MARKET_RING: usize = 1 << 14;
@@ -27,6 +43,9 @@ const JOURNAL_RING: usize = 1 << 15;
 const TELEMETRY_RING: usize = 1 << 14;
 /// Latency samples that may wait for the reporter.
 const LATENCY_RING: usize = 1 << 14;
+
+/// What a power loss may take of the journal; a killed process loses nothing that the recorder took.
+const SYNC_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// The other ends of the maker's rings.
 pub struct Ends {
@@ -45,7 +64,7 @@ pub struct Ends {
     /// The maker's latency marks.
     pub samples: Samples,
     /// How far it has come.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<MakerProgress>,
 }
 
 /// Builds a maker with its rings. `sample_interval_ns` is the distance of telemetry samples in the
@@ -69,7 +88,7 @@ pub fn wire_maker(
     let (journal_in, journal_out) = ring::records(journal_ring);
     let (telemetry_in, telemetry_out) = ring::records(TELEMETRY_RING);
     let (probe, samples) = latency::probe(counter, LATENCY_RING);
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(MakerProgress::default());
     let links = MakerLinks {
         orders: orders_out,
         control: control_out,
@@ -96,4 +115,222 @@ pub fn wire_maker(
         progress,
     };
     Ok((stage, ends))
+}
+
+/// What a live run is told beside its config.
+pub struct LiveOptions {
+    /// What the maker's time is: the clock's, or the events' own.
+    pub time: TimeBase,
+    /// On the events' time: how long an answer on an order is on its way.
+    pub answer_delay_ns: u64,
+    /// When to end.
+    pub end: Box<dyn EndWhen>,
+    /// What to show while it runs.
+    pub progress: Box<dyn Progress>,
+}
+
+/// Why a live run did not start.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// The config as a whole is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<ConfigError>),
+    /// An address that names no host.
+    #[error("venues.{venue}: address {address:?}: {why}; write host:port")]
+    Address {
+        /// Which venue.
+        venue: String,
+        /// What stands there.
+        address: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file with a password cannot be read.
+    #[error("venues.{venue}: password_file {path}: {why}")]
+    Secret {
+        /// Which venue.
+        venue: String,
+        /// The file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The journal cannot be made.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// A message store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Names that FIX text cannot carry.
+    #[error("venues.{venue}: {why}")]
+    Names {
+        /// Which venue.
+        venue: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// What the stages leave behind when they are done.
+#[derive(Default)]
+pub struct Remains {
+    /// The maker.
+    pub maker: Option<Maker>,
+    /// Telemetry that found no room.
+    pub telemetry_dropped: u64,
+    /// Messages of all sessions.
+    pub fix: FixCounts,
+    /// Journal, series, faults.
+    pub office: Option<BackOffice>,
+}
+
+/// A pipeline that is ready to run.
+pub struct Pipeline {
+    /// The stages with their places.
+    pub seats: Vec<Seat<'static>>,
+    /// Filled as stages are done.
+    pub remains: Arc<Mutex<Remains>>,
+    /// How far the maker has come.
+    pub progress: Arc<MakerProgress>,
+}
+
+/// A stage that hands itself over when it is done, so that its rings disconnect and its counts stay.
+struct Kept<S, F> {
+    stage: Option<S>,
+    keep: Option<F>,
+    name: &'static str,
+}
+
+impl<S: Stage, F: FnOnce(S) + Send> Kept<S, F> {
+    fn new(stage: S, keep: F) -> Kept<S, F> {
+        Kept { name: stage.name(), stage: Some(stage), keep: Some(keep) }
+    }
+}
+
+impl<S: Stage, F: FnOnce(S) + Send> Stage for Kept<S, F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    #[inline]
+    fn turn(&mut self, now: Nanos) -> Turn {
+        let Some(stage) = &mut self.stage else { return Turn::Done };
+        let turn = stage.turn(now);
+        if turn == Turn::Done
+            && let (Some(stage), Some(keep)) = (self.stage.take(), self.keep.take())
+        {
+            keep(stage);
+        }
+        turn
+    }
+}
+
+/// Joins everything that `file` describes. Nothing is connected before the first turn.
+pub fn pipeline(
+    file: &ConfigFile,
+    config: &MakerConfig,
+    state: &StateDir,
+    counter: Counter,
+    options: LiveOptions,
+) -> Result<Pipeline, LiveError> {
+    let sample_ns = file.raw.run.sample_ms.saturating_mul(1_000_000);
+    let (maker, ends) =
+        wire_maker(config, options.time, sample_ns, counter).map_err(LiveError::Config)?;
+    let remains = Arc::new(Mutex::new(Remains::default()));
+    let mut samples = vec![ends.samples];
+    let (mut feeds, mut entries) = (Vec::new(), Vec::new());
+    let links = ends.market.into_iter().zip(ends.intents).zip(ends.orders);
+    for (n, ((market, intents), orders)) in links.enumerate() {
+        let venue = Venue::new(file, config, n, options.time, options.answer_delay_ns)?;
+        let (probe, marks) = latency::probe(counter, LATENCY_RING);
+        samples.push(marks);
+        feeds.push(boxed_feed(venue.feed(market, probe)?, &remains));
+        let (probe, marks) = latency::probe(counter, LATENCY_RING);
+        samples.push(marks);
+        let entry = venue.order_entry(state, (intents, orders), probe)?;
+        entries.push(boxed_order_entry(entry, &remains));
+    }
+    let header = Header {
+        epoch: state.epoch(),
+        started: Nanos(0),
+        binary: env!("CARGO_PKG_VERSION").into(),
+        config: file.text.clone(),
+    };
+    let office = BackOffice {
+        recorder: Recorder::new(
+            ends.journal,
+            JournalWriter::create(&state.journal(), &header)?,
+            SYNC_INTERVAL_NS,
+        ),
+        telemetry: ends.telemetry,
+        samples,
+        control: ends.control,
+        observer: Observer::new(file, config),
+        counter,
+        end: options.end,
+        progress: options.progress,
+        is_ending: false,
+    };
+    let keep = remains.clone();
+    let maker = Kept::new(maker, move |stage: MakerStage| {
+        let mut remains = lock(&keep);
+        remains.telemetry_dropped = stage.telemetry_dropped();
+        remains.maker = Some(stage.into_maker());
+    });
+    let keep = remains.clone();
+    let office = Kept::new(office, move |office| lock(&keep).office = Some(office));
+    let seats = seats(&file.raw.run, feeds, Box::new(maker), entries, Box::new(office));
+    Ok(Pipeline { seats, remains, progress: ends.progress })
+}
+
+type BoxedStage = Box<dyn Stage>;
+
+/// A panic of another stage stops the run anyway; what it left is still worth reading.
+fn lock(remains: &Mutex<Remains>) -> std::sync::MutexGuard<'_, Remains> {
+    remains.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn boxed_feed(feed: VenueFeed, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+    let keep = remains.clone();
+    Box::new(Kept::new(feed, move |feed: VenueFeed| {
+        lock(&keep).fix.add(feed.session().counters(), feed.counts().refusals);
+    }))
+}
+
+fn boxed_order_entry(entry: VenueOrderEntry, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+    let keep = remains.clone();
+    Box::new(Kept::new(entry, move |entry: VenueOrderEntry| {
+        let rejects = entry.desk_counts().rejects;
+        lock(&keep).fix.add(entry.session().counters(), rejects);
+    }))
+}
+
+/// Who sits where. Fused, the whole front runs on one core, feeds first and order entry last, so that
+/// a tick goes through in one turn; the back office is cold and sleeps between looks.
+fn seats(
+    run: &RawRun,
+    feeds: Vec<BoxedStage>,
+    maker: BoxedStage,
+    entries: Vec<BoxedStage>,
+    office: BoxedStage,
+) -> Vec<Seat<'static>> {
+    let core = |place: usize| run.cores.and_then(|cores| cores.get(place).copied());
+    let fuse = |name, stages: Vec<BoxedStage>| {
+        stages.into_iter().fold(Fused::new(name), |fused, stage| fused.then(stage))
+    };
+    let cold = Wait::Park { spins: 16, park_ns: 200_000 };
+    let mut seats = match run.runner {
+        RunnerKind::Fused => {
+            let front: Vec<_> =
+                feeds.into_iter().chain(std::iter::once(maker)).chain(entries).collect();
+            vec![Seat::new(fuse("front", front), core(1), Wait::Spin)]
+        }
+        RunnerKind::Pinned => vec![
+            Seat::new(fuse("feed", feeds), core(0), Wait::Spin),
+            Seat::new(maker, core(1), Wait::Spin),
+            Seat::new(fuse("order-entry", entries), core(2), Wait::Spin),
+        ],
+    };
+    seats.push(Seat::new(office, None, cold));
+    seats
 }

@@ -5,14 +5,12 @@
 
 use crate::config::ConfigFile;
 use crate::report::Limits;
-use crate::report::recorder::{RecordedFill, SeriesRecorder};
+use crate::report::recorder::SeriesRecorder;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::stage::Telemetry;
-use ballast_engine::orders::order::Purpose;
-use ballast_engine::pnl::valuation::HalfTicks;
 use ballast_engine::risk::state::{Reason, State};
-use ballast_engine::units::{Exposure, Nanos, Notional, Side, Ticks};
+use ballast_engine::units::{Exposure, Nanos, Notional, Ticks};
 
 /// The last of everything, for a progress line.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +68,11 @@ impl Observer {
         &self.latest
     }
 
+    /// Median tick-to-order so far, where it was measured.
+    pub fn tick_to_order_p50(&self) -> Option<u64> {
+        self.recorder.histogram("tick_to_order").map(|histogram| histogram.value_at_quantile(0.5))
+    }
+
     /// The series so far, to add latencies to.
     pub fn recorder_mut(&mut self) -> &mut SeriesRecorder {
         &mut self.recorder
@@ -82,47 +85,26 @@ impl Observer {
 
     /// Takes one piece of telemetry.
     pub fn see(&mut self, telemetry: &Telemetry) {
+        self.recorder.take(telemetry);
+        let latest = &mut self.latest;
         match *telemetry {
-            Telemetry::Happened(Record::Fill {
-                at,
-                instrument,
-                side,
-                price,
-                size,
-                purpose,
-                ..
-            }) => {
-                self.latest.fills += 1;
-                let is_hedge = purpose == Purpose::Hedge;
-                let fill = RecordedFill { at, instrument, side, price, size, is_hedge };
-                self.recorder.fill(&fill);
-            }
+            Telemetry::Happened(Record::Fill { .. }) => latest.fills += 1,
             Telemetry::Happened(Record::State { instrument, state, reason, .. }) => {
-                self.latest.state = Some((instrument.0, state, reason));
+                latest.state = Some((instrument.0, state, reason));
             }
             Telemetry::Happened(Record::Blocked { .. }) => {}
             Telemetry::Instrument { at, instrument, snapshot } => {
-                self.latest.at = at;
-                if let Ok(touch) = snapshot.touch {
-                    self.recorder.mid(at, instrument, HalfTicks(touch.mid_half_ticks()));
-                }
-                let [bid, ask] = [Side::Buy, Side::Sell].map(|s| snapshot.quotes[s.index()]);
-                self.recorder.quotes(at, instrument, bid, ask);
-                self.recorder.position(at, instrument, snapshot.position);
+                latest.at = at;
                 if self.quoted.get(usize::from(instrument.0)) == Some(&true) {
-                    self.latest.quotes = [bid, ask];
+                    latest.quotes = snapshot.quotes;
                 }
             }
-            Telemetry::Delta { at, underlying, delta } => {
+            Telemetry::Delta { underlying, delta, .. } => {
                 if underlying == 0 {
-                    self.latest.delta = delta;
+                    latest.delta = delta;
                 }
-                self.recorder.delta(at, usize::from(underlying), delta);
             }
-            Telemetry::Pnl { at, causes, total } => {
-                self.latest.total = total;
-                self.recorder.pnl(at, total, &causes);
-            }
+            Telemetry::Pnl { total, .. } => latest.total = total,
         }
     }
 }

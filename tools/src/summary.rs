@@ -8,6 +8,7 @@ use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::Maker;
 use ballast_engine::risk::gate::BlockReason;
 use ballast_engine::units::{Decimal, Exposure, Side, decimal_text};
+use ballast_gateway::session::Counters;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +38,16 @@ pub struct FixCounts {
     pub rejects: u64,
     /// ResendRequest(2), both ways.
     pub resends: u64,
+}
+
+impl FixCounts {
+    /// Adds a session; `business_rejects` are those that its application counted.
+    pub fn add(&mut self, session: Counters, business_rejects: u64) {
+        self.messages_in += session.messages_in;
+        self.messages_out += session.messages_out;
+        self.rejects += business_rejects.max(session.rejects_in) + session.rejects_out;
+        self.resends += session.resend_requests_out + session.resent;
+    }
 }
 
 /// The document.

@@ -162,6 +162,7 @@ pub struct Maker {
     ack_timeout_ns: u64,
     rejects_max: u32,
     is_killed: bool,
+    is_shut_down: bool,
     counters: Counters,
 }
 
@@ -219,6 +220,7 @@ impl Maker {
             ack_timeout_ns: config.ack_timeout_ns,
             rejects_max: config.rejects_max,
             is_killed: false,
+            is_shut_down: false,
             counters: Counters::default(),
         };
         for pool in 0..maker.pools.len() {
@@ -273,7 +275,10 @@ impl Maker {
                 }
             }
             Control::Kill => self.stop(Reason::Killed, out),
-            Control::Shutdown => self.stop(Reason::Shutdown, out),
+            Control::Shutdown => {
+                self.is_shut_down = true;
+                self.stop(Reason::Shutdown, out);
+            }
         }
     }
 

@@ -93,6 +93,11 @@ impl Maker {
         self.is_killed
     }
 
+    /// Was a shutdown consumed: does the run end?
+    pub fn is_shut_down(&self) -> bool {
+        self.is_shut_down
+    }
+
     /// One instrument now.
     pub fn snapshot(&self, instrument: InstrumentId) -> Option<InstrumentSnapshot> {
         let line = self.line(instrument)?;

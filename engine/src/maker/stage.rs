@@ -9,7 +9,7 @@
 use super::input::{Control, Input};
 use super::intents::{Intents, Record};
 use super::{Maker, instrument_id};
-use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent};
+use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, OrderUpdate};
 use crate::journal::record::Record as Entry;
 use crate::latency::{Mark, Probe};
 use crate::maker::snapshot::InstrumentSnapshot;
@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most inputs a turn takes from one kind of ring.
 pub const TURN_INPUTS: usize = 64;
+
+/// After a shutdown: how long the answers to the last cancels are waited for, by the runner's clock.
+const WIND_DOWN_NS: u64 = 10_000_000_000;
 
 /// What the maker's time is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +39,7 @@ pub enum TimeBase {
 #[derive(Debug, Default)]
 pub struct Progress {
     consumed: AtomicU64,
+    reports: AtomicU64,
     intents: AtomicU64,
 }
 
@@ -45,7 +49,13 @@ impl Progress {
         Nanos(self.consumed.load(Ordering::Acquire))
     }
 
-    /// How many intents were handed to order entry; read it after [`Progress::consumed`].
+    /// How many reports on orders were consumed, their intents handed over.
+    pub fn reports(&self) -> u64 {
+        self.reports.load(Ordering::Acquire)
+    }
+
+    /// How many intents were handed to order entry, less those that it could not send. Read it after
+    /// the other two.
     pub fn intents(&self) -> u64 {
         self.intents.load(Ordering::Acquire)
     }
@@ -126,6 +136,7 @@ pub struct MakerStage {
     timer_at: Nanos,
     sample_at: Nanos,
     telemetry_dropped: u64,
+    leaving_since: Option<Nanos>,
 }
 
 impl MakerStage {
@@ -148,7 +159,13 @@ impl MakerStage {
             timer_at: Nanos(0),
             sample_at: Nanos(0),
             telemetry_dropped: 0,
+            leaving_since: None,
         }
+    }
+
+    /// Ends the stage: the rings disconnect, the maker is left for the report.
+    pub fn into_maker(self) -> Maker {
+        self.maker
     }
 
     /// The maker, for what is reported at the end.
@@ -187,11 +204,11 @@ impl MakerStage {
         if now < self.timer_at {
             return;
         }
-        // On the grid, so that the same events give the same timers whatever the turns.
+        // Due on a grid, so that the same events give the same timers whatever the turns. Its time is
+        // the time at hand: on a recording time is known to have passed when an event says so.
         let interval = self.settings.timer_interval_ns.max(1);
-        let due = Nanos(now.0 - now.0 % interval);
-        self.timer_at = due.plus(interval);
-        self.step(due, &Input::Timer);
+        self.timer_at = Nanos(now.0 - now.0 % interval).plus(interval);
+        self.step(now, &Input::Timer);
     }
 
     fn step(&mut self, now: Nanos, input: &Input) {
@@ -282,10 +299,44 @@ impl MakerStage {
                 };
                 let now = self.time_of(clock, event.at);
                 self.consume(now, &Input::Order(event));
+                self.count_report(&event);
                 is_busy = true;
             }
         }
         is_busy
+    }
+
+    fn count_report(&self, event: &OrderEvent) {
+        match event.update {
+            OrderUpdate::SessionUp | OrderUpdate::SessionDown => {}
+            OrderUpdate::Unsent => {
+                self.progress.intents.fetch_sub(1, Ordering::Release);
+            }
+            OrderUpdate::Pending
+            | OrderUpdate::New { .. }
+            | OrderUpdate::Fill { .. }
+            | OrderUpdate::Replaced { .. }
+            | OrderUpdate::Restated { .. }
+            | OrderUpdate::Status { .. }
+            | OrderUpdate::TradeCorrected { .. }
+            | OrderUpdate::TradeCanceled { .. }
+            | OrderUpdate::Canceled { .. }
+            | OrderUpdate::Rejected { .. }
+            | OrderUpdate::CancelRejected { .. }
+            | OrderUpdate::MessageRejected { .. } => {
+                self.progress.reports.fetch_add(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// Whether the run has ended: a shutdown was consumed and every order is known to be gone, or the
+    /// answers took too long and what is left stays in doubt.
+    fn has_ended(&mut self, clock: Nanos) -> bool {
+        if !self.maker.is_shut_down() {
+            return false;
+        }
+        let since = *self.leaving_since.get_or_insert(clock);
+        self.maker.live_orders() == 0 || clock.since(since) > WIND_DOWN_NS
     }
 
     fn take_market(&mut self, clock: Nanos) -> bool {
@@ -330,13 +381,9 @@ impl Stage for MakerStage {
         }
         is_busy |= self.take_market(now);
         self.sample();
-        let is_over = !is_busy
-            && self.links.market.iter().all(Consumer::is_disconnected)
-            && self.links.orders.iter().all(Consumer::is_disconnected)
-            && self.links.control.is_disconnected();
-        match (is_busy, is_over) {
-            (true, _) => Turn::Busy,
-            (false, true) => Turn::Done,
+        match (is_busy, self.has_ended(now)) {
+            (_, true) => Turn::Done,
+            (true, false) => Turn::Busy,
             (false, false) => Turn::Idle,
         }
     }

@@ -236,7 +236,7 @@ impl Ear {
     fn at(&mut self, now: Nanos, venue_at: Nanos) -> Nanos {
         let at = match self.time_base {
             TimeBase::Arrival => now,
-            TimeBase::Venue => venue_at,
+            TimeBase::Venue { .. } => venue_at,
         };
         if at < self.latest {
             self.counts.times_held += u64::from(at.0 != 0);

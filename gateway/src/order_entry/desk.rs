@@ -143,7 +143,7 @@ impl Desk {
         // On the maker's time base an intent's own time is the best that there is.
         let at = match self.time_base {
             TimeBase::Arrival => Nanos(0),
-            TimeBase::Venue => intent.at,
+            TimeBase::Venue { .. } => intent.at,
         };
         self.event(arrival, at, ids, intent.instrument, OrderUpdate::Unsent)
     }
@@ -440,7 +440,7 @@ impl Desk {
     ) -> OrderEvent {
         let at = match self.time_base {
             TimeBase::Arrival => arrival.now,
-            TimeBase::Venue => venue_at,
+            TimeBase::Venue { answer_delay_ns } => venue_at.plus(answer_delay_ns),
         };
         self.latest = self.latest.max(at);
         OrderEvent {

@@ -7,5 +7,9 @@ pub enum TimeBase {
     Arrival,
     /// When the venue says that it happened: a recording played back over FIX, where the maker runs
     /// on the recording's time.
-    Venue,
+    Venue {
+        /// How much later than the venue's time an answer on an order reaches us; market data says
+        /// itself when it does.
+        answer_delay_ns: u64,
+    },
 }

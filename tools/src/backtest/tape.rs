@@ -3,12 +3,43 @@
 //! Fed by the command line; feeds the backtest, the demo and the venue with one [`Tape`].
 
 use crate::recording::merge::{CLOCK_OFFSET_20240808_NS, Recording, RecordingOptions};
-use crate::recording::{Numbering, Tape, TapeCounters, TapeError, TapeFile, files_of};
+use crate::recording::{Tape, TapeCounters, TapeError, hftbacktest_files};
 use crate::venue::synthetic::{Synthetic, SyntheticOptions};
 use ballast_engine::event::MarketEvent;
-use ballast_engine::instrument::{Instrument, InstrumentKind};
+use ballast_engine::instrument::Instrument;
 use ballast_engine::units::Nanos;
 use std::path::Path;
+
+/// A tape that ends early.
+pub struct Limited<T> {
+    tape: T,
+    duration_ns: Option<u64>,
+    until: Option<Nanos>,
+}
+
+impl<T: Tape> Limited<T> {
+    /// Plays `tape` for so long, from its first event; `None`: to its end.
+    pub fn new(tape: T, duration_ns: Option<u64>) -> Limited<T> {
+        Limited { tape, duration_ns, until: None }
+    }
+}
+
+impl<T: Tape> Tape for Limited<T> {
+    fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
+        if self.peek_at()?.is_none() { Ok(None) } else { self.tape.next() }
+    }
+
+    fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError> {
+        let Some(at) = self.tape.peek_at()? else { return Ok(None) };
+        let Some(duration_ns) = self.duration_ns else { return Ok(Some(at)) };
+        let until = *self.until.get_or_insert_with(|| at.plus(duration_ns));
+        Ok((at <= until).then_some(at))
+    }
+
+    fn counters(&self) -> TapeCounters {
+        self.tape.counters()
+    }
+}
 
 /// A market to play.
 pub enum AnyTape {
@@ -19,26 +50,9 @@ pub enum AnyTape {
 }
 
 impl AnyTape {
-    /// The recordings of `folder` for these instruments: `spot`, `usdm` and `cm` hold spot, linear and
-    /// inverse perpetuals, under the letters of the symbol in front of any `-`.
+    /// The recordings of `folder` for these instruments, from its `spot`, `usdm` and `cm`.
     pub fn recorded(folder: &Path, instruments: &[Instrument]) -> Result<AnyTape, TapeError> {
-        let mut files = Vec::new();
-        for instrument in instruments {
-            let head = instrument.symbol().split('-').next().unwrap_or_default();
-            let (place, symbol, numbering) = match instrument.spec().kind {
-                InstrumentKind::Spot => ("spot", head.to_owned(), Numbering::Spot),
-                InstrumentKind::LinearPerpetual | InstrumentKind::DatedFuture { .. } => {
-                    ("usdm", head.to_owned(), Numbering::Futures)
-                }
-                InstrumentKind::InversePerpetual => {
-                    ("cm", format!("{head}_PERP"), Numbering::Futures)
-                }
-            };
-            for path in files_of(&folder.join(place), &symbol)? {
-                let symbol = symbol.clone();
-                files.push(TapeFile { path, instrument: instrument.id(), symbol, numbering });
-            }
-        }
+        let files = hftbacktest_files(folder, instruments)?;
         let options = RecordingOptions {
             clock_offset_ns: CLOCK_OFFSET_20240808_NS,
             without_best_prices: false,

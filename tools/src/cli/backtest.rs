@@ -71,8 +71,12 @@ pub struct BacktestArgs {
 
 pub(super) fn run(args: &BacktestArgs) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
-    let overrides =
-        Overrides { model: args.model.clone(), no_fees: args.no_fees, no_hedge: args.no_hedge };
+    let overrides = Overrides {
+        model: args.model.clone(),
+        no_fees: args.no_fees,
+        no_hedge: args.no_hedge,
+        ..Overrides::default()
+    };
     let file = match &args.config {
         Some(path) => ConfigFile::read(path),
         None => ConfigFile::demo(),

@@ -5,6 +5,7 @@ mod fix;
 mod fix_decode;
 mod doctor;
 mod backtest;
+mod demo;
 mod greeks;
 mod journal;
 mod model;
@@ -26,6 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// A market maker quotes a market through real FIX sessions on loopback.
+    Demo(demo::DemoArgs),
     /// An echoing FIX 4.4 acceptor for certification suites.
     Conformance(conformance::Arguments),
     /// A FIX log for people; dictionary tools.
@@ -66,6 +69,7 @@ pub enum Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Fix(command) => fix::run(command),
         Command::Backtest(args) => backtest::run(&args),

@@ -27,6 +27,9 @@ pub struct RawConfig {
     /// For every other settlement currency: the symbol whose mid converts it.
     #[serde(default)]
     pub conversion: BTreeMap<String, String>,
+    /// What `ballast doctor` checks this host against; the maker does not read it.
+    #[serde(default)]
+    pub host: Option<toml::Table>,
     /// Cash at the start, by currency.
     #[serde(default)]
     pub opening_cash: BTreeMap<String, String>,
@@ -38,10 +41,14 @@ pub struct RawConfig {
 pub struct RawRun {
     /// Journal, FIX stores and the run's number live here; made with mode 0700.
     pub state_dir: PathBuf,
-    /// `pinned` (a core each) or `fused` (one core).
-    pub runner: String,
-    /// Cores of feed, maker and order entry; left out, the scheduler chooses.
+    /// Who runs where.
+    pub runner: RunnerKind,
+    /// Cores of feed, maker and order entry (fused: the second is the front's); left out, the
+    /// scheduler chooses.
     pub cores: Option<[usize; 3]>,
+    /// What the maker's time is.
+    #[serde(default)]
+    pub time: TimeKind,
     /// Distance of the maker's timer.
     pub timer_ms: u64,
     /// Distance of report samples, in the maker's time.
@@ -54,6 +61,27 @@ pub struct RawRun {
     pub orders_max: usize,
     /// Most levels a side of a book.
     pub book_levels_max: usize,
+}
+
+/// How the stages share cores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunnerKind {
+    /// A core each.
+    Pinned,
+    /// One core for feed, maker and order entry.
+    Fused,
+}
+
+/// What the maker's time is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeKind {
+    /// This host's clock: live trading.
+    #[default]
+    Clock,
+    /// The venue's own, carried in its messages: a recording at any speed.
+    Venue,
 }
 
 /// `[[venues]]`
@@ -82,6 +110,9 @@ pub struct RawSession {
     pub target_comp_id: String,
     /// HeartBtInt(108).
     pub heartbeat_s: u32,
+    /// Both sequence numbers begin at 1 at every Logon: for venues that keep none.
+    #[serde(default)]
+    pub reset_on_logon: bool,
     /// Username(553).
     pub username: Option<String>,
     /// File with Password(554); never the password itself.

@@ -102,6 +102,19 @@ impl ConfigFile {
         ConfigFile::parse(&self.path, text)
     }
 
+    /// The same file with every venue at these addresses (market data, order entry).
+    pub fn at(
+        &self,
+        addresses: [std::net::SocketAddr; 2],
+        time: file::TimeKind,
+    ) -> Result<ConfigFile, ConfigFault> {
+        self.changed(&Overrides {
+            addresses: Some(addresses),
+            is_venue_time: time == file::TimeKind::Venue,
+            ..Overrides::default()
+        })
+    }
+
     /// The maker's config for run number `epoch`.
     pub fn maker(
         &self,

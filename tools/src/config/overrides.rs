@@ -2,6 +2,7 @@
 //!
 //! Fed by the commands that compare runs; feeds [`ConfigFile::changed`](super::ConfigFile::changed).
 
+use std::net::SocketAddr;
 use toml::{Table, Value};
 
 /// Changes to a config.
@@ -13,6 +14,10 @@ pub struct Overrides {
     pub no_fees: bool,
     /// Never hedge.
     pub no_hedge: bool,
+    /// All venues are here: market data and order entry.
+    pub addresses: Option<[SocketAddr; 2]>,
+    /// The maker's time is the venue's.
+    pub is_venue_time: bool,
 }
 
 impl Overrides {
@@ -33,6 +38,21 @@ impl Overrides {
                     instrument.insert(key.into(), Value::String("0".into()));
                 }
             }
+        }
+        if let Some([market_data, order_entry]) = self.addresses {
+            let venues = tables.get_mut("venues").and_then(Value::as_array_mut);
+            for venue in venues.into_iter().flatten().filter_map(Value::as_table_mut) {
+                for (key, address) in [("market_data", market_data), ("order_entry", order_entry)] {
+                    if let Some(Value::Table(session)) = venue.get_mut(key) {
+                        session.insert("address".into(), Value::String(address.to_string()));
+                    }
+                }
+            }
+        }
+        if self.is_venue_time
+            && let Some(Value::Table(run)) = tables.get_mut("run")
+        {
+            run.insert("time".into(), Value::String("venue".into()));
         }
         if self.no_hedge {
             for underlying in inner_tables(tables, "underlying") {

@@ -33,10 +33,24 @@ const LOGON_TIMEOUT_NS: u64 = 10_000_000_000;
 /// How much happens in one turn at most.
 const RELEASES_MAX: usize = 256;
 
+/// What the venue has told its clients and heard from them, for a [`Pace`] to compare with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Time of the last market data that went to a subscriber.
+    pub published_at: Nanos,
+    /// Reports on orders.
+    pub reports: u64,
+    /// Order messages that were heard, refused ones included.
+    pub heard: u64,
+}
+
 /// Whether the tape may go on: asked before each thing that happens.
 pub trait Pace: Send {
-    /// May what is due at `tape_time` happen now?
-    fn may_release(&mut self, tape_time: Nanos) -> bool;
+    /// May what is due at `tape_time` happen now? `now` is the wall's time.
+    fn may_release(&mut self, now: Nanos, tape_time: Nanos, told: &Told) -> bool;
+
+    /// Have the clients consumed all that they were told, and is nothing of theirs on its way?
+    fn is_quiet(&self, told: &Told) -> bool;
 }
 
 /// Nobody is waited for.
@@ -44,7 +58,11 @@ pub trait Pace: Send {
 pub struct Unpaced;
 
 impl Pace for Unpaced {
-    fn may_release(&mut self, _: Nanos) -> bool {
+    fn may_release(&mut self, _: Nanos, _: Nanos, _: &Told) -> bool {
+        true
+    }
+
+    fn is_quiet(&self, _: &Told) -> bool {
         true
     }
 }
@@ -113,6 +131,7 @@ pub struct FixVenue<T: Tape, C: Transport, P: Pace> {
     /// Wall and tape time at which the tape began.
     began: Option<(Nanos, Nanos)>,
     counters: FaceCounters,
+    told: Told,
     failure: Option<TapeError>,
     is_over: bool,
     is_leaving: bool,
@@ -134,7 +153,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         pace: P,
     ) -> FixVenue<T, C, P> {
         let instruments = playback.exchange().instruments();
-        let firms: BTreeSet<&str> = seats.iter().map(|seat| seat.participant.as_str()).collect();
+        let firms: BTreeSet<&str> = seats.iter().map(|seat| &*seat.participant).collect();
         let place = |seat: &SeatConfig| {
             firms.iter().position(|firm| *firm == seat.participant).unwrap_or_default()
         };
@@ -154,6 +173,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
             fresh: Vec::new(),
             began: None,
             counters: FaceCounters::default(),
+            told: Told::default(),
             failure: None,
             is_over: false,
             is_leaving: false,
@@ -183,6 +203,21 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
     /// What happened so far.
     pub fn counters(&self) -> FaceCounters {
         self.counters
+    }
+
+    /// What clients were told and what was heard from them.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// As far as the pace knows, nothing is on its way in either direction.
+    pub fn is_quiet(&self) -> bool {
+        self.pace.is_quiet(&self.told)
+    }
+
+    /// [`Self::failure`], to keep.
+    pub fn take_failure(&mut self) -> Option<TapeError> {
+        self.failure.take()
     }
 
     /// The tape is over and all that it led to has been handed to the sessions.
@@ -281,6 +316,8 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
             }
             Action::Order(Asked::Refused(refused)) => {
                 self.counters.refusals += 1;
+                self.told.heard += 1;
+                self.told.reports += 1;
                 let at = self.playback.exchange().now();
                 let number = self.counters.refusals;
                 self.outgoing.push_back((place, Parcel::Refused { refused, at, number }));
@@ -300,6 +337,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         let sent_at = self.seats[place].in_order(sent_at);
         let latency = exchange.options().order_latency_ns;
         self.counters.requests += 1;
+        self.told.heard += 1;
         self.counters.requests_late += u64::from(sent_at.plus(latency) < now);
         exchange.submit(sent_at, self.seats[place].participant(), request);
     }
@@ -335,6 +373,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         if count == 0 && !publication.is_snapshot {
             return;
         }
+        self.told.published_at = self.told.published_at.max(publication.at);
         let mut from = 0;
         loop {
             let to = count.min(from + ENTRIES_MAX);
@@ -416,7 +455,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
     }
 
     /// Lets the next thing in tape time happen; false where there is none that may.
-    fn release(&mut self, limit: Nanos) -> Result<bool, TapeError> {
+    fn release(&mut self, now: Nanos, limit: Nanos) -> Result<bool, TapeError> {
         let step = self.playback.next_at()?;
         let report = self.reports.front().map(|report| report.deliver_at);
         let market = self.market.front().map(|event| event.at);
@@ -424,7 +463,8 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
             self.is_over = self.outgoing.is_empty();
             return Ok(false);
         };
-        if next > limit || !self.pace.may_release(next) {
+        self.is_over = false;
+        if next > limit || !self.pace.may_release(now, next, &self.told) {
             return Ok(false);
         }
         // What is due is told before anything new happens, and fills before ticks.
@@ -485,18 +525,19 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
                 None => return,
             },
         }
+        self.told.reports += u64::from(cl_ord_id.is_some());
         let parcel = Parcel::Answer { at: report.at, answer: report.answer, note };
         self.outgoing.push_back((place, parcel));
     }
 
     fn play(&mut self, now: Nanos) -> Result<bool, TapeError> {
-        if self.is_over || self.failure.is_some() || !self.has_begun(now)? {
+        if self.failure.is_some() || !self.has_begun(now)? {
             self.send_outgoing(now);
             return Ok(false);
         }
         let limit = self.limit(now);
         for done in 0..RELEASES_MAX {
-            if self.send_outgoing(now) || !self.release(limit)? {
+            if self.send_outgoing(now) || !self.release(now, limit)? {
                 return Ok(done > 0);
             }
         }
@@ -554,7 +595,6 @@ impl<T: Tape + Send, C: Transport + Send, P: Pace> Stage for FixVenue<T, C, P> {
         }
     }
 }
-
 #[cfg(test)]
 #[path = "fix_face_tests.rs"]
 mod tests;

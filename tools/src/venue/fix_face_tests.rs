@@ -72,7 +72,11 @@ fn a_small_market() -> List {
 struct UpTo(Arc<AtomicU64>);
 
 impl Pace for UpTo {
-    fn may_release(&mut self, tape_time: Nanos) -> bool {
+    fn is_quiet(&self, _: &Told) -> bool {
+        true
+    }
+
+    fn may_release(&mut self, _: Nanos, tape_time: Nanos, _: &Told) -> bool {
         tape_time.0 <= START + self.0.load(Ordering::Relaxed)
     }
 }

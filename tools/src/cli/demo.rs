@@ -1,0 +1,249 @@
+//! `ballast demo`: a market maker quotes a market through real FIX sessions on loopback.
+
+use super::Failure;
+use crate::back_office::{Progress, Silent};
+use crate::backtest::tape::AnyTape;
+use crate::config::ConfigFile;
+use crate::config::overrides::Overrides;
+use crate::demo::{self, DemoOptions, DemoOutcome};
+use crate::observer::Observer;
+use crate::state_dir::StateDir;
+use crate::summary::{RunFacts, summary};
+use crate::venue::exchange::VenueOptions;
+use crate::venue::fix_face::Speed;
+use ballast_engine::units::{Decimal, Nanos};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Whose fees are paid.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fees {
+    /// None, to see quoting and inventory alone.
+    Zero,
+    /// Those of the config: the venue's listed ones.
+    Listed,
+}
+
+/// What to play, how fast, and what to write.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Folder of recordings with spot, usdm and cm; a synthetic market where it is left out.
+    #[arg(long)]
+    tape: Option<PathBuf>,
+    /// How many times faster than the tape's own time: a number, or max.
+    #[arg(long, default_value = "10")]
+    speed: String,
+    /// How much of the tape to play, such as 60s or 5m; a synthetic market plays 120s by default.
+    #[arg(long)]
+    duration: Option<String>,
+    /// Seed of the synthetic market.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Whose fees are paid.
+    #[arg(long, value_enum, default_value_t = Fees::Zero)]
+    fees: Fees,
+    /// The maker's config; the one that is built in where it is left out.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Where the journal and the FIX stores are kept.
+    #[arg(long, default_value = "ballast-run")]
+    state_dir: PathBuf,
+    /// Write report.html, summary.json and .hgrm files into this folder.
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One way between maker and matching, and from the market to the maker.
+const ORDER_LATENCY_NS: u64 = 1_000_000;
+const FEED_LATENCY_NS: u64 = 500_000;
+/// How much of a synthetic market is played unless it is said.
+const SYNTHETIC_NS: u64 = 120_000_000_000;
+
+pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let speed = speed(&args.speed)?;
+    let duration_ns = args.duration.as_deref().map(duration).transpose()?;
+    let overrides = Overrides { no_fees: args.fees == Fees::Zero, ..Overrides::default() };
+    let file = match &args.config {
+        Some(path) => ConfigFile::read(path),
+        None => ConfigFile::demo(),
+    };
+    let file = file.and_then(|file| file.changed(&overrides)).map_err(|error| usage(&error))?;
+    let config = file.maker(1).map_err(|error| usage(&error))?;
+    let tape = match &args.tape {
+        Some(folder) => AnyTape::recorded(folder, &config.instruments),
+        None => Ok(AnyTape::synthetic(&config.instruments, args.seed, None)),
+    }
+    .map_err(|error| failed(&error))?;
+    let duration_ns = match args.tape {
+        Some(_) => duration_ns,
+        None => Some(duration_ns.unwrap_or(SYNTHETIC_NS)),
+    };
+    let state = StateDir::open(&args.state_dir).map_err(|error| failed(&error))?;
+    let options = DemoOptions {
+        speed,
+        duration_ns,
+        venue: VenueOptions {
+            order_latency_ns: ORDER_LATENCY_NS,
+            feed_latency_ns: FEED_LATENCY_NS,
+            ..VenueOptions::default()
+        },
+        progress: if args.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
+    };
+    let outcome = demo::run(&file, &state, tape, options).map_err(|error| failed(&error))?;
+    if !demo::positions_agree(&config, &outcome) {
+        return Err(Failure::Failed(
+            "the maker's positions are not the venue's: this is a bug, keep the journal".into(),
+        ));
+    }
+    tell(args, outcome)
+}
+
+fn tell(args: &DemoArgs, mut outcome: DemoOutcome) -> Result<(), Failure> {
+    let failed = |text: &str| Failure::Failed(text.to_owned());
+    let maker = outcome.remains.maker.take().ok_or_else(|| failed("the maker did not end"))?;
+    let office = outcome.remains.office.take().ok_or_else(|| failed("the journal did not end"))?;
+    let end = office.recorder.finish().map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut recorder = office.observer.into_recorder();
+    let facts = RunFacts {
+        intents_sha256: end.intents_sha256.to_string(),
+        tape_events: outcome.venue.tape.events,
+        tick_to_order: recorder.histogram("tick_to_order").cloned(),
+        fix: Some(outcome.remains.fix),
+        telemetry_dropped: outcome.remains.telemetry_dropped,
+    };
+    let mut document = summary(&outcome.file, &maker, &facts);
+    add_venue(&mut document, &outcome);
+    if let Some(folder) = &args.report {
+        if let Some((causes, total)) = maker.pnl() {
+            recorder.pnl(maker.now(), total, &causes);
+        }
+        let facts = vec![
+            ("tape".to_owned(), tape_name(args)),
+            ("fees".to_owned(), fees_name(args.fees).to_owned()),
+            ("speed".to_owned(), args.speed.clone()),
+            ("journal".to_owned(), outcome.journal.display().to_string()),
+        ];
+        let report = recorder.finish("ballast demo", facts, document.clone());
+        report.write(folder).map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    if args.json {
+        println!("{document:#}");
+        return Ok(());
+    }
+    println!("{}", crate::summary::for_people(&document));
+    println!("journal    {}   (ballast replay proves it)", outcome.journal.display());
+    if let Some(folder) = &args.report {
+        println!("report     {}", folder.join("report.html").display());
+    }
+    Ok(())
+}
+
+fn add_venue(document: &mut Value, outcome: &DemoOutcome) {
+    if let Value::Object(fields) = document {
+        let venue = &outcome.venue;
+        let tape = &venue.tape;
+        let sim = json!({
+            "orders_late": venue.face.requests_late,
+            "waited_in_vain": venue.lapses,
+            "tape_rows": tape.rows,
+            "tape_gaps": tape.gaps,
+            "tape_off_grid": tape.off_grid,
+        });
+        fields.insert("venue".into(), sim);
+        fields.insert("journal".into(), json!(outcome.journal.display().to_string()));
+    }
+}
+
+fn tape_name(args: &DemoArgs) -> String {
+    match &args.tape {
+        Some(folder) => folder.display().to_string(),
+        None => format!("synthetic market, seed {}", args.seed),
+    }
+}
+
+fn fees_name(fees: Fees) -> &'static str {
+    match fees {
+        Fees::Zero => "none",
+        Fees::Listed => "as the venue lists them",
+    }
+}
+
+fn speed(text: &str) -> Result<Speed, Failure> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match text.parse() {
+        Ok(times) if times > 0 => Ok(Speed::Times(times)),
+        Ok(_) | Err(_) => Err(Failure::Usage(format!(
+            "--speed {text}: a whole number above 0, such as 1 or 10, or max"
+        ))),
+    }
+}
+
+/// `60s`, `5m`, `1h`, or a plain number of seconds.
+fn duration(text: &str) -> Result<u64, Failure> {
+    let wrong = || Failure::Usage(format!("--duration {text}: a time such as 60s, 1.5m or 2h"));
+    let (digits, unit) = match text.trim_end_matches(['s', 'm', 'h']) {
+        digits if text.ends_with('m') => (digits, 60_000_000_000i128),
+        digits if text.ends_with('h') => (digits, 3_600_000_000_000),
+        digits => (digits, 1_000_000_000),
+    };
+    let number: Decimal = digits.parse().map_err(|_| wrong())?;
+    let power = 10i128.pow(u32::from(number.scale));
+    let nanos = i128::from(number.mantissa) * unit / power;
+    u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).ok_or_else(wrong)
+}
+
+/// The progress line: on a terminal, and nowhere else.
+struct Line {
+    bar: ProgressBar,
+    price_step: Option<Decimal>,
+    drawn_at: Nanos,
+}
+
+impl Line {
+    fn new(file: &ConfigFile) -> Line {
+        let bar = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        let quoted = |symbol: &str| {
+            file.raw.instrument.get(symbol).is_some_and(|settings| settings.quote.is_some())
+        };
+        let first = file.table.instruments.iter().find(|i| quoted(i.symbol()));
+        Line { bar, price_step: first.map(|i| i.spec().tick), drawn_at: Nanos(0) }
+    }
+}
+
+impl Progress for Line {
+    fn show(&mut self, now: Nanos, observer: &Observer) {
+        if now.since(self.drawn_at) < 100_000_000 {
+            return;
+        }
+        self.drawn_at = now;
+        let latest = observer.latest();
+        let price = |ticks: Option<ballast_engine::units::Ticks>| match (ticks, self.price_step) {
+            (Some(ticks), Some(step)) => Decimal::text_of(ticks.0, step),
+            (Some(_) | None, _) => "-".to_owned(),
+        };
+        let [bid, ask] = latest.quotes.map(price);
+        let latency = observer.tick_to_order_p50().map_or("-".to_owned(), |ns| format!("{ns} ns"));
+        self.bar.set_message(format!(
+            "quotes {bid} / {ask}   net delta {}   fills {}   pnl {}   tick-to-order p50 {latency}",
+            latest.delta, latest.fills, latest.total
+        ));
+        self.bar.tick();
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

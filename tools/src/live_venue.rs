@@ -1,0 +1,147 @@
+//! One venue's two sessions, as the config describes them: the feed and order entry over TCP.
+//!
+//! Fed by the config; feeds `live.rs` with the two stages. Deliberately absent: rings and threads.
+
+use crate::config::ConfigFile;
+use crate::config::file::{RawSession, RawVenue};
+use crate::live::LiveError;
+use crate::state_dir::StateDir;
+use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
+use ballast_engine::latency::Probe;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::stage::TimeBase as MakerTime;
+use ballast_engine::ring::{Consumer, Producer};
+use ballast_gateway::market_data::{Feed, FeedConfig};
+use ballast_gateway::order_entry::exec_ids::ExecIds;
+use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
+use ballast_gateway::session::{Credentials, Role, Session, SessionConfig};
+use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore};
+use ballast_gateway::venue::line::{Redial, TcpDial};
+use ballast_gateway::venue::plain;
+use ballast_gateway::venue::symbols::Symbols;
+use ballast_gateway::venue::time_base::TimeBase;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// A feed over TCP. Its session keeps nothing: a lost book is asked for anew.
+pub type VenueFeed = Feed<TcpDial, MemoryStore>;
+/// Order entry over TCP, with its messages on disk.
+pub type VenueOrderEntry = OrderEntry<TcpDial, FileStore>;
+
+/// ExecID(17)s of a session that are remembered.
+const EXEC_IDS: usize = 1 << 16;
+/// Entries in one market data message.
+const ENTRIES_MAX: usize = 8192;
+/// After a run ends: how long order entry waits for the answers to its own last cancels.
+const WIND_DOWN_NS: u64 = 2_000_000_000;
+/// How long a snapshot may take.
+const ASK_AGAIN_NS: u64 = 2_000_000_000;
+
+/// What both stages of a venue are made from.
+pub struct Venue<'a> {
+    raw: &'a RawVenue,
+    config: &'a MakerConfig,
+    symbols: Symbols,
+    time: TimeBase,
+}
+
+impl<'a> Venue<'a> {
+    /// Venue number `n` of the config.
+    pub fn new(
+        file: &'a ConfigFile,
+        config: &'a MakerConfig,
+        n: usize,
+        time: MakerTime,
+        answer_delay_ns: u64,
+    ) -> Result<Venue<'a>, LiveError> {
+        let name = file.table.venues.name(n).unwrap_or_default();
+        let names = |why: String| LiveError::Names { venue: name.to_owned(), why };
+        let raw = file.raw.venues.iter().find(|venue| venue.name == name);
+        let raw = raw.ok_or_else(|| names("is not in [[venues]]".into()))?;
+        let id = VenueId(u8::try_from(n).unwrap_or(u8::MAX));
+        let symbols =
+            Symbols::new(id, &config.instruments).map_err(|error| names(error.to_string()))?;
+        let time = match time {
+            MakerTime::Clock => TimeBase::Arrival,
+            MakerTime::Events => TimeBase::Venue { answer_delay_ns },
+        };
+        Ok(Venue { raw, config, symbols, time })
+    }
+
+    fn addresses(&self, session: &RawSession) -> Result<Vec<SocketAddr>, LiveError> {
+        let wrong = |why: String| LiveError::Address {
+            venue: self.raw.name.clone(),
+            address: session.address.clone(),
+            why,
+        };
+        let addresses: Vec<_> =
+            session.address.to_socket_addrs().map_err(|error| wrong(error.to_string()))?.collect();
+        if addresses.is_empty() { Err(wrong("names no host".into())) } else { Ok(addresses) }
+    }
+
+    fn session_config(&self, raw: &RawSession) -> Result<SessionConfig, LiveError> {
+        let mut config =
+            SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
+        config.heart_bt_int_s = raw.heartbeat_s;
+        config.reset_on_logon = raw.reset_on_logon;
+        if let (Some(username), Some(path)) = (&raw.username, &raw.password_file) {
+            let password = std::fs::read_to_string(path).map_err(|error| LiveError::Secret {
+                venue: self.raw.name.clone(),
+                path: path.display().to_string(),
+                why: error.to_string(),
+            })?;
+            config.dialect = Box::new(Credentials::new(username, password.trim()));
+        }
+        Ok(config)
+    }
+
+    /// The market data stage.
+    pub fn feed(&self, ring: Producer<MarketEvent>, probe: Probe) -> Result<VenueFeed, LiveError> {
+        let raw = &self.raw.market_data;
+        let mut session = self.session_config(raw)?;
+        // What was missed of a market is not asked for again: a new snapshot says more.
+        session.reset_on_logon = true;
+        let config = FeedConfig {
+            market_depth: 0,
+            levels_max: self.config.book_levels_max,
+            entries_max: ENTRIES_MAX,
+            time_base: self.time,
+            ask_again_ns: ASK_AGAIN_NS,
+            redial: Redial::default(),
+        };
+        let dial = TcpDial::new(self.addresses(raw)?);
+        let session = Session::new(session, MemoryStore::new());
+        let (symbols, rules) = (self.symbols.clone(), plain::RULES);
+        Ok(Feed::new(config, (dial, session), (symbols, rules), ring, Some(probe)))
+    }
+
+    /// The order entry stage.
+    pub fn order_entry(
+        &self,
+        state: &StateDir,
+        rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
+        probe: Probe,
+    ) -> Result<VenueOrderEntry, LiveError> {
+        let raw = &self.raw.order_entry;
+        let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
+        let session = Session::new(self.session_config(raw)?, FileStore::open(store)?);
+        let config = OrderEntryConfig {
+            epoch: state.epoch(),
+            orders_max: self.config.orders_max,
+            time_base: self.time,
+            account: None,
+            redial: Redial::default(),
+            wind_down_ns: WIND_DOWN_NS,
+        };
+        let dial = TcpDial::new(self.addresses(raw)?);
+        let (symbols, rules) = (self.symbols.clone(), plain::RULES);
+        OrderEntry::new(
+            config,
+            (dial, session),
+            (symbols, rules),
+            ExecIds::new(EXEC_IDS),
+            rings,
+            Some(probe),
+        )
+        .map_err(|error| LiveError::Names { venue: self.raw.name.clone(), why: error.to_string() })
+    }
+}

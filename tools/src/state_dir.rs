@@ -1,0 +1,131 @@
+//! What a process leaves behind for the next one: the run's number, the journal, the FIX stores.
+//!
+//! Fed by the commands that trade; feeds `live.rs` with paths and with a number greater than that of
+//! every run before, so that no ClOrdID(11) is ever used twice. Files are made 0600, the folder 0700.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The state folder cannot be used.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The system refused.
+    #[error("{path}: {action}: {source}; free space or name another state_dir")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file does not hold a number.
+    #[error(
+        "{path}: holds {text:?} where the last run's number should stand; restore it, or write a number above every earlier run's"
+    )]
+    BadEpoch {
+        /// Which file.
+        path: String,
+        /// What it holds.
+        text: String,
+    },
+}
+
+/// The folder of one maker.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    folder: PathBuf,
+    epoch: u32,
+}
+
+impl StateDir {
+    /// Opens or makes the folder and takes the next run's number, which is on disk before this
+    /// returns.
+    pub fn open(folder: &Path) -> Result<StateDir, StateError> {
+        let io = |path: &Path, action| {
+            let path = path.display().to_string();
+            move |source| StateError::Io { path, action, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(io(folder, "cannot be made"))?;
+        let file = folder.join("epoch");
+        let epoch = last_epoch(&file)?.saturating_add(1);
+        let partial = folder.join("epoch.partial");
+        let mut out = private(&partial).map_err(io(&partial, "cannot be written"))?;
+        writeln!(out, "{epoch}")
+            .and_then(|()| out.sync_all())
+            .and_then(|()| fs::rename(&partial, &file))
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(io(&file, "cannot be written"))?;
+        Ok(StateDir { folder: folder.to_path_buf(), epoch })
+    }
+
+    /// This run's number.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// This run's journal.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.join(format!("journal-{:06}.blj", self.epoch))
+    }
+
+    /// Folder of a session's message store.
+    pub fn store(&self, venue: &str, session: &str) -> PathBuf {
+        self.folder.join("fix").join(venue).join(session)
+    }
+}
+
+fn private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn last_epoch(path: &Path) -> Result<u32, StateError> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
+        Ok(_) => text
+            .trim()
+            .parse()
+            .map_err(|_| StateError::BadEpoch { path: name, text: text.trim().to_owned() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(source) => Err(StateError::Io { path: name, action: "cannot be read", source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("ballast-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        folder
+    }
+
+    #[test]
+    fn every_run_has_a_greater_number_than_the_one_before() {
+        let folder = folder("epochs");
+        let first = StateDir::open(&folder).unwrap();
+        let second = StateDir::open(&folder).unwrap();
+        assert_eq!((first.epoch(), second.epoch()), (1, 2));
+        assert_ne!(first.journal(), second.journal());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_number_is_an_error_and_never_one() {
+        let folder = folder("damaged");
+        StateDir::open(&folder).unwrap();
+        fs::write(folder.join("epoch"), "seven").unwrap();
+        let error = StateDir::open(&folder).unwrap_err();
+        assert!(error.to_string().contains("seven"), "{error}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
