@@ -30,6 +30,7 @@ use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::store::StoreError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 
@@ -190,8 +191,49 @@ pub struct Pipeline {
     pub seats: Vec<Seat<'static>>,
     /// Filled as stages are done.
     pub remains: Arc<Mutex<Remains>>,
+    /// The sessions, and whether each is logged on.
+    pub sessions: Vec<SessionWatch>,
     /// How far the maker has come.
     pub progress: Arc<MakerProgress>,
+}
+
+/// One session, watched from outside its thread.
+#[derive(Clone, Debug)]
+pub struct SessionWatch {
+    /// Which, for people: venue, purpose, address and comp ids.
+    pub name: String,
+    is_up: Arc<AtomicBool>,
+}
+
+impl SessionWatch {
+    fn new(name: String) -> SessionWatch {
+        SessionWatch { name, is_up: Arc::default() }
+    }
+
+    /// Is it logged on?
+    pub fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
+    }
+}
+
+/// A stage that keeps its session's watch up to date.
+struct Watched<S> {
+    stage: S,
+    watch: SessionWatch,
+    is_up: fn(&S) -> bool,
+}
+
+impl<S: Stage> Stage for Watched<S> {
+    fn name(&self) -> &'static str {
+        self.stage.name()
+    }
+
+    #[inline]
+    fn turn(&mut self, now: Nanos) -> Turn {
+        let turn = self.stage.turn(now);
+        self.watch.is_up.store((self.is_up)(&self.stage), Ordering::Relaxed);
+        turn
+    }
 }
 
 /// A stage that hands itself over when it is done, so that its rings disconnect and its counts stay.
@@ -238,17 +280,19 @@ pub fn pipeline(
         wire_maker(config, options.time, sample_ns, counter).map_err(LiveError::Config)?;
     let remains = Arc::new(Mutex::new(Remains::default()));
     let mut samples = vec![ends.samples];
-    let (mut feeds, mut entries) = (Vec::new(), Vec::new());
+    let (mut feeds, mut entries, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
     let links = ends.market.into_iter().zip(ends.intents).zip(ends.orders);
     for (n, ((market, intents), orders)) in links.enumerate() {
         let venue = Venue::new(file, config, n, options.time, options.answer_delay_ns)?;
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
-        feeds.push(boxed_feed(venue.feed(market, probe)?, &remains));
+        let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);
+        sessions.extend([feed_watch.clone(), entry_watch.clone()]);
+        feeds.push(boxed_feed(venue.feed(market, probe)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let entry = venue.order_entry(state, (intents, orders), probe)?;
-        entries.push(boxed_order_entry(entry, &remains));
+        entries.push(boxed_order_entry(entry, entry_watch, &remains));
     }
     let header = Header {
         epoch: state.epoch(),
@@ -280,7 +324,7 @@ pub fn pipeline(
     let keep = remains.clone();
     let office = Kept::new(office, move |office| lock(&keep).office = Some(office));
     let seats = seats(&file.raw.run, feeds, Box::new(maker), entries, Box::new(office));
-    Ok(Pipeline { seats, remains, progress: ends.progress })
+    Ok(Pipeline { seats, remains, sessions, progress: ends.progress })
 }
 
 type BoxedStage = Box<dyn Stage>;
@@ -290,18 +334,27 @@ fn lock(remains: &Mutex<Remains>) -> std::sync::MutexGuard<'_, Remains> {
     remains.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn boxed_feed(feed: VenueFeed, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+fn boxed_feed(feed: VenueFeed, watch: SessionWatch, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
     let keep = remains.clone();
-    Box::new(Kept::new(feed, move |feed: VenueFeed| {
+    let is_up = |feed: &VenueFeed| feed.session().is_logged_on();
+    let watched = Watched { stage: feed, watch, is_up };
+    Box::new(Kept::new(watched, move |watched: Watched<VenueFeed>| {
+        let feed = watched.stage;
         lock(&keep).fix.add(feed.session().counters(), feed.counts().refusals);
     }))
 }
 
-fn boxed_order_entry(entry: VenueOrderEntry, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+fn boxed_order_entry(
+    entry: VenueOrderEntry,
+    watch: SessionWatch,
+    remains: &Arc<Mutex<Remains>>,
+) -> BoxedStage {
     let keep = remains.clone();
-    Box::new(Kept::new(entry, move |entry: VenueOrderEntry| {
-        let rejects = entry.desk_counts().rejects;
-        lock(&keep).fix.add(entry.session().counters(), rejects);
+    let is_up = |entry: &VenueOrderEntry| entry.session().is_logged_on();
+    let watched = Watched { stage: entry, watch, is_up };
+    Box::new(Kept::new(watched, move |watched: Watched<VenueOrderEntry>| {
+        let entry = watched.stage;
+        lock(&keep).fix.add(entry.session().counters(), entry.desk_counts().rejects);
     }))
 }
 

@@ -67,6 +67,17 @@ impl<'a> Venue<'a> {
         Ok(Venue { raw, config, symbols, time })
     }
 
+    /// What its two sessions are called in messages: market data, order entry.
+    pub fn names(&self) -> [String; 2] {
+        let of = |purpose: &str, session: &RawSession| {
+            format!(
+                "venues.{} {purpose} at {} ({} to {})",
+                self.raw.name, session.address, session.sender_comp_id, session.target_comp_id
+            )
+        };
+        [of("market_data", &self.raw.market_data), of("order_entry", &self.raw.order_entry)]
+    }
+
     fn addresses(&self, session: &RawSession) -> Result<Vec<SocketAddr>, LiveError> {
         let wrong = |why: String| LiveError::Address {
             venue: self.raw.name.clone(),

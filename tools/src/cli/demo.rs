@@ -1,20 +1,19 @@
 //! `ballast demo`: a market maker quotes a market through real FIX sessions on loopback.
 
 use super::Failure;
-use crate::back_office::{Progress, Silent};
+use super::outcome::{self, Ended, OutcomeArgs};
+use super::progress_line::Line;
+use crate::back_office::Silent;
 use crate::backtest::tape::AnyTape;
 use crate::config::ConfigFile;
 use crate::config::overrides::Overrides;
 use crate::demo::{self, DemoOptions, DemoOutcome};
-use crate::observer::Observer;
 use crate::state_dir::StateDir;
-use crate::summary::{RunFacts, summary};
 use crate::venue::exchange::VenueOptions;
 use crate::venue::fix_face::Speed;
-use ballast_engine::units::{Decimal, Nanos};
+use ballast_engine::units::Decimal;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Whose fees are paid.
@@ -50,12 +49,8 @@ pub struct DemoArgs {
     /// Where the journal and the FIX stores are kept.
     #[arg(long, default_value = "ballast-run")]
     state_dir: PathBuf,
-    /// Write report.html, summary.json and .hgrm files into this folder.
-    #[arg(long)]
-    report: Option<PathBuf>,
-    /// Print one JSON document.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    outcome: OutcomeArgs,
 }
 
 /// One way between maker and matching, and from the market to the maker.
@@ -94,7 +89,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
             feed_latency_ns: FEED_LATENCY_NS,
             ..VenueOptions::default()
         },
-        progress: if args.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
+        progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
     };
     let outcome = demo::run(&file, &state, tape, options).map_err(|error| failed(&error))?;
     if !demo::positions_agree(&config, &outcome) {
@@ -105,60 +100,30 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     tell(args, outcome)
 }
 
-fn tell(args: &DemoArgs, mut outcome: DemoOutcome) -> Result<(), Failure> {
-    let failed = |text: &str| Failure::Failed(text.to_owned());
-    let maker = outcome.remains.maker.take().ok_or_else(|| failed("the maker did not end"))?;
-    let office = outcome.remains.office.take().ok_or_else(|| failed("the journal did not end"))?;
-    let end = office.recorder.finish().map_err(|error| Failure::Failed(error.to_string()))?;
-    let mut recorder = office.observer.into_recorder();
-    let facts = RunFacts {
-        intents_sha256: end.intents_sha256.to_string(),
-        tape_events: outcome.venue.tape.events,
-        tick_to_order: recorder.histogram("tick_to_order").cloned(),
-        fix: Some(outcome.remains.fix),
-        telemetry_dropped: outcome.remains.telemetry_dropped,
+fn tell(args: &DemoArgs, outcome: DemoOutcome) -> Result<(), Failure> {
+    let DemoOutcome { file, remains, venue, journal } = outcome;
+    let sim = json!({
+        "orders_late": venue.face.requests_late,
+        "waited_in_vain": venue.lapses,
+        "tape_rows": venue.tape.rows,
+        "tape_gaps": venue.tape.gaps,
+        "tape_off_grid": venue.tape.off_grid,
+    });
+    let facts = vec![
+        ("tape".to_owned(), tape_name(args)),
+        ("fees".to_owned(), fees_name(args.fees).to_owned()),
+        ("speed".to_owned(), args.speed.clone()),
+    ];
+    let ended = Ended {
+        file: &file,
+        remains,
+        journal: &journal,
+        title: "ballast demo",
+        facts,
+        tape_events: venue.tape.events,
+        extra: vec![("venue", sim)],
     };
-    let mut document = summary(&outcome.file, &maker, &facts);
-    add_venue(&mut document, &outcome);
-    if let Some(folder) = &args.report {
-        if let Some((causes, total)) = maker.pnl() {
-            recorder.pnl(maker.now(), total, &causes);
-        }
-        let facts = vec![
-            ("tape".to_owned(), tape_name(args)),
-            ("fees".to_owned(), fees_name(args.fees).to_owned()),
-            ("speed".to_owned(), args.speed.clone()),
-            ("journal".to_owned(), outcome.journal.display().to_string()),
-        ];
-        let report = recorder.finish("ballast demo", facts, document.clone());
-        report.write(folder).map_err(|error| Failure::Failed(error.to_string()))?;
-    }
-    if args.json {
-        println!("{document:#}");
-        return Ok(());
-    }
-    println!("{}", crate::summary::for_people(&document));
-    println!("journal    {}   (ballast replay proves it)", outcome.journal.display());
-    if let Some(folder) = &args.report {
-        println!("report     {}", folder.join("report.html").display());
-    }
-    Ok(())
-}
-
-fn add_venue(document: &mut Value, outcome: &DemoOutcome) {
-    if let Value::Object(fields) = document {
-        let venue = &outcome.venue;
-        let tape = &venue.tape;
-        let sim = json!({
-            "orders_late": venue.face.requests_late,
-            "waited_in_vain": venue.lapses,
-            "tape_rows": tape.rows,
-            "tape_gaps": tape.gaps,
-            "tape_off_grid": tape.off_grid,
-        });
-        fields.insert("venue".into(), sim);
-        fields.insert("journal".into(), json!(outcome.journal.display().to_string()));
-    }
+    outcome::tell(&args.outcome, ended)
 }
 
 fn tape_name(args: &DemoArgs) -> String {
@@ -199,51 +164,4 @@ fn duration(text: &str) -> Result<u64, Failure> {
     let power = 10i128.pow(u32::from(number.scale));
     let nanos = i128::from(number.mantissa) * unit / power;
     u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).ok_or_else(wrong)
-}
-
-/// The progress line: on a terminal, and nowhere else.
-struct Line {
-    bar: ProgressBar,
-    price_step: Option<Decimal>,
-    drawn_at: Nanos,
-}
-
-impl Line {
-    fn new(file: &ConfigFile) -> Line {
-        let bar = ProgressBar::new_spinner();
-        let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        let quoted = |symbol: &str| {
-            file.raw.instrument.get(symbol).is_some_and(|settings| settings.quote.is_some())
-        };
-        let first = file.table.instruments.iter().find(|i| quoted(i.symbol()));
-        Line { bar, price_step: first.map(|i| i.spec().tick), drawn_at: Nanos(0) }
-    }
-}
-
-impl Progress for Line {
-    fn show(&mut self, now: Nanos, observer: &Observer) {
-        if now.since(self.drawn_at) < 100_000_000 {
-            return;
-        }
-        self.drawn_at = now;
-        let latest = observer.latest();
-        let price = |ticks: Option<ballast_engine::units::Ticks>| match (ticks, self.price_step) {
-            (Some(ticks), Some(step)) => Decimal::text_of(ticks.0, step),
-            (Some(_) | None, _) => "-".to_owned(),
-        };
-        let [bid, ask] = latest.quotes.map(price);
-        let latency = observer.tick_to_order_p50().map_or("-".to_owned(), |ns| format!("{ns} ns"));
-        self.bar.set_message(format!(
-            "quotes {bid} / {ask}   net delta {}   fills {}   pnl {}   tick-to-order p50 {latency}",
-            latest.delta, latest.fills, latest.total
-        ));
-        self.bar.tick();
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }

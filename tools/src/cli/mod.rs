@@ -6,6 +6,9 @@ mod fix_decode;
 mod doctor;
 mod backtest;
 mod demo;
+mod outcome;
+mod progress_line;
+mod run;
 mod greeks;
 mod journal;
 mod model;
@@ -27,6 +30,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Trades against the FIX venues of a config file.
+    Run(run::RunArgs),
     /// A market maker quotes a market through real FIX sessions on loopback.
     Demo(demo::DemoArgs),
     /// An echoing FIX 4.4 acceptor for certification suites.
@@ -70,6 +75,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: Result<(), Failure> = match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Fix(command) => fix::run(command),
         Command::Backtest(args) => backtest::run(&args),

@@ -1,0 +1,80 @@
+//! What `demo` and `run` say at their end: a summary for people or as JSON, and the report.
+
+use super::Failure;
+use crate::config::ConfigFile;
+use crate::live::Remains;
+use crate::summary::{RunFacts, for_people, summary};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Where the outcome goes.
+#[derive(Args)]
+pub(super) struct OutcomeArgs {
+    /// Write report.html, summary.json and .hgrm files into this folder.
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A run that ended.
+pub(super) struct Ended<'a> {
+    /// The config that ran.
+    pub file: &'a ConfigFile,
+    /// What the pipeline left.
+    pub remains: Remains,
+    /// Its journal.
+    pub journal: &'a Path,
+    /// Title of the report.
+    pub title: &'static str,
+    /// What ran, for the report's head.
+    pub facts: Vec<(String, String)>,
+    /// Market events of the tape, where there was one.
+    pub tape_events: u64,
+    /// What only this command knows.
+    pub extra: Vec<(&'static str, Value)>,
+}
+
+/// Ends the journal, tells the outcome.
+pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> {
+    let Ended { file, mut remains, journal, title, mut facts, tape_events, extra } = ended;
+    let unfinished = |what: &str| {
+        Failure::Failed(format!("the {what} was stopped before its end; the journal is whole"))
+    };
+    let maker = remains.maker.take().ok_or_else(|| unfinished("maker"))?;
+    let office = remains.office.take().ok_or_else(|| unfinished("back office"))?;
+    let end = office.recorder.finish().map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut recorder = office.observer.into_recorder();
+    let run_facts = RunFacts {
+        intents_sha256: end.intents_sha256.to_string(),
+        tape_events,
+        tick_to_order: recorder.histogram("tick_to_order").cloned(),
+        fix: Some(remains.fix),
+        telemetry_dropped: remains.telemetry_dropped,
+    };
+    let mut document = summary(file, &maker, &run_facts);
+    if let Value::Object(fields) = &mut document {
+        fields.insert("journal".into(), json!(journal.display().to_string()));
+        fields.extend(extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    if let Some(folder) = &args.report {
+        if let Some((causes, total)) = maker.pnl() {
+            recorder.pnl(maker.now(), total, &causes);
+        }
+        facts.push(("journal".into(), journal.display().to_string()));
+        let report = recorder.finish(title, facts, document.clone());
+        report.write(folder).map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    if args.json {
+        println!("{document:#}");
+        return Ok(());
+    }
+    println!("{}", for_people(&document));
+    println!("journal    {}   (`ballast replay` proves it)", journal.display());
+    if let Some(folder) = &args.report {
+        println!("report     {}", folder.join("report.html").display());
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `ballast run`: the pipeline against the FIX venues of a config file.
+
+use super::Failure;
+use super::outcome::{self, Ended, OutcomeArgs};
+use super::progress_line::Line;
+use crate::back_office::{EndWhen, Silent};
+use crate::config::ConfigFile;
+use crate::config::file::TimeKind;
+use crate::live::{self, LiveOptions, SessionWatch};
+use crate::state_dir::StateDir;
+use ballast_engine::clock::{Clock, Counter};
+use ballast_engine::maker::stage::TimeBase;
+use ballast_engine::pipeline::{self, Stop};
+use ballast_engine::units::Nanos;
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whom to trade with.
+#[derive(Args)]
+pub struct RunArgs {
+    /// The maker's config.
+    #[arg(long)]
+    config: PathBuf,
+    /// How long the venues may take to log on at the start, in seconds.
+    #[arg(long, default_value_t = 30)]
+    logon_within: u64,
+    #[command(flatten)]
+    outcome: OutcomeArgs,
+}
+
+/// Ends a run: by a signal, or because a venue did not log on at the start.
+struct RunEnd {
+    interrupted: Arc<AtomicBool>,
+    sessions: Arc<Mutex<Vec<SessionWatch>>>,
+    /// Sessions that did not log on in time.
+    missing: Arc<Mutex<Vec<String>>>,
+    logon_within_ns: u64,
+    started: Option<Nanos>,
+    is_up: bool,
+}
+
+impl EndWhen for RunEnd {
+    fn is_over(&mut self, now: Nanos) -> bool {
+        if self.interrupted.load(Ordering::Acquire) {
+            return true;
+        }
+        let started = *self.started.get_or_insert(now);
+        if self.is_up {
+            return false;
+        }
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_up = !sessions.is_empty() && sessions.iter().all(SessionWatch::is_up);
+        if self.is_up || now.since(started) < self.logon_within_ns {
+            return false;
+        }
+        let missing = sessions.iter().filter(|session| !session.is_up());
+        let missing = missing.map(|session| session.name.clone()).collect();
+        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;
+        true
+    }
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let file = ConfigFile::read(&args.config).map_err(|error| usage(&error))?;
+    // Before the state folder is touched: a config that is refused leaves nothing behind.
+    file.maker(1).map_err(|error| usage(&error))?;
+    let state = StateDir::open(&file.raw.run.state_dir).map_err(|error| failed(&error))?;
+    let config = file.maker(state.epoch()).map_err(|error| usage(&error))?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, interrupted.clone()).map_err(|error| failed(&error))?;
+    }
+    let sessions = Arc::new(Mutex::new(Vec::new()));
+    let missing = Arc::new(Mutex::new(Vec::new()));
+    let end = RunEnd {
+        interrupted,
+        sessions: sessions.clone(),
+        missing: missing.clone(),
+        logon_within_ns: args.logon_within.saturating_mul(1_000_000_000),
+        started: None,
+        is_up: false,
+    };
+    let options = LiveOptions {
+        time: match file.raw.run.time {
+            TimeKind::Clock => TimeBase::Clock,
+            TimeKind::Venue => TimeBase::Events,
+        },
+        answer_delay_ns: 0,
+        end: Box::new(end),
+        progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
+    };
+    let counter = Counter::calibrate();
+    let pipeline = live::pipeline(&file, &config, &state, counter, options);
+    let pipeline = pipeline.map_err(|error| failed(&error))?;
+    *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
+    let stop = Stop::new();
+    pipeline::run(pipeline.seats, Clock::with_counter(counter), &stop)
+        .map_err(|error| failed(&error))?;
+    let missing = std::mem::take(&mut *missing.lock().unwrap_or_else(PoisonError::into_inner));
+    if !missing.is_empty() {
+        return Err(Failure::Failed(format!(
+            "no Logon within {} s from {}: is it listening there, and does it know these comp ids?",
+            args.logon_within,
+            missing.join(", ")
+        )));
+    }
+    let remains =
+        std::mem::take(&mut *pipeline.remains.lock().unwrap_or_else(PoisonError::into_inner));
+    let ended = Ended {
+        file: &file,
+        remains,
+        journal: &state.journal(),
+        title: "ballast run",
+        facts: vec![("config".to_owned(), args.config.display().to_string())],
+        tape_events: 0,
+        extra: Vec::new(),
+    };
+    outcome::tell(&args.outcome, ended)
+}
