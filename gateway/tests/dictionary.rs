@@ -125,3 +125,19 @@ fn a_broken_dictionary_is_refused_with_its_place() {
     assert!(matches!(Dictionary::from_xml("<fix"), Err(DictionaryError::Xml { .. })));
     assert!(matches!(Dictionary::from_xml("<fix/>"), Err(DictionaryError::Xml { .. })));
 }
+
+#[test]
+fn components_that_double_at_each_level_are_refused_soon() {
+    let mut components = String::new();
+    for n in 0..30 {
+        let inner = format!("<component name='C{}' required='N'/>", n + 1);
+        components += &format!("<component name='C{n}'>{inner}{inner}</component>");
+    }
+    let xml = format!(
+        "<fix major='4' minor='4'><messages><message name='M' msgtype='M' msgcat='app'>\
+         <component name='C0' required='N'/></message></messages><components>{components}\
+         <component name='C30'><field name='A' required='N'/></component></components>\
+         <fields><field number='5' name='A' type='INT'/></fields></fix>"
+    );
+    assert_eq!(Dictionary::from_xml(&xml), Err(DictionaryError::TooLarge));
+}

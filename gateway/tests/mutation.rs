@@ -4,31 +4,18 @@
 //! The count is `BALLAST_MUTATIONS` (default 20,000), the seed `BALLAST_SEED` (default 1); a failure
 //! prints the number of the mutation, which the same seed repeats.
 
+#[allow(dead_code, reason = "other tests use the rest")]
+mod generated;
+mod hostile;
+
 use ballast_gateway::dictionary::Dictionary;
-use ballast_gateway::dictionary::validate::{Rules, Validator};
 use ballast_gateway::fix::checksum::{checksum, digits};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::frame::{Frame, frame};
+use ballast_gateway::session::Role;
+use generated::{Fill, Generator, Random};
+use hostile::{LEN_MAX, Reader};
 use std::path::Path;
-use std::sync::Arc;
-
-const LEN_MAX: usize = 4096;
-
-/// SplitMix64 (Steele, Lea & Flood 2014): small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % (end.max(1) as u64)).unwrap()
-    }
-}
 
 fn sealed(body: &str) -> Vec<u8> {
     let body = body.replace('|', "\x01");
@@ -104,73 +91,86 @@ fn seal_again(message: &[u8]) -> Vec<u8> {
     sealed(&format!("35={}|", body.trim_end_matches('\x01')))
 }
 
-struct Reader {
-    decoder: Decoder,
-    validator: Validator,
-}
-
-impl Reader {
-    /// Reads until nothing more comes out; gives the messages that were good in every way.
-    fn read(&mut self, buffer: &mut Vec<u8>) -> Vec<Vec<u8>> {
-        let mut good = Vec::new();
-        loop {
-            match frame(buffer, LEN_MAX) {
-                Frame::Incomplete => break,
-                Frame::Garbled { skip, .. } => {
-                    assert!(skip > 0 && skip <= buffer.len(), "progress");
-                    buffer.drain(..skip);
-                }
-                Frame::Message { len } => {
-                    if let Ok(message) = self.decoder.decode(&buffer[..len])
-                        && self.validator.check(&message).is_ok()
-                    {
-                        good.push(buffer[..len].to_vec());
-                    }
-                    buffer.drain(..len);
-                }
-            }
-        }
-        assert!(buffer.len() < LEN_MAX, "an incomplete message is shorter than the longest");
-        good
-    }
-}
-
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
+/// Sealed or as it is, by lot.
+fn mutated(random: &mut Random, samples: &[Vec<u8>]) -> Vec<u8> {
+    let mut message = samples[random.below(samples.len())].clone();
+    mutate(random, &mut message, samples);
+    if random.below(2) == 0 { seal_again(&message) } else { message }
+}
+
 #[test]
 fn no_mutation_panics_hangs_or_hides_the_next_good_message() {
-    let validator = Validator::new(Arc::new(Dictionary::fix44()), Rules::default());
-    let mut reader = Reader { decoder: Decoder::new(512), validator };
-    let samples = samples();
+    let mut reader = Reader::new();
+    let mut samples = samples();
     let good = samples[4].clone();
+    let dictionary = Dictionary::fix44();
+    let mut generator = Generator::new(&dictionary, 1);
+    let bare = |message: &_| generator.message(message, Fill::Required).bytes();
+    samples.extend(dictionary.messages().iter().map(bare));
     let mut random = Random(number("BALLAST_SEED", 1));
     let (mut buffer, mut understood) = (Vec::new(), 0u64);
     let count = number("BALLAST_MUTATIONS", 20_000);
     for n in 0..count {
-        let mut message = samples[random.below(samples.len())].clone();
-        mutate(&mut random, &mut message, &samples);
-        let message = if random.below(2) == 0 { seal_again(&message) } else { message };
+        let message = mutated(&mut random, &samples);
         buffer.extend_from_slice(&message);
-        understood += reader.read(&mut buffer).len() as u64;
+        understood += reader.read(&mut buffer).1;
         // A BodyLength that is too long takes what follows with it, for as long as a message may be;
         // after that the next one must come out.
-        let mut is_back = false;
-        for _ in 0..=2 * LEN_MAX / good.len() {
+        let is_back = (0..=2 * LEN_MAX / good.len()).any(|_| {
             buffer.extend_from_slice(&good);
-            is_back = reader.read(&mut buffer).last() == Some(&good);
-            if is_back {
-                break;
-            }
-        }
+            reader.read(&mut buffer).0.as_ref() == Some(&good)
+        });
         assert!(
             is_back,
             "mutation {n} hides all that follows: {:?}",
             String::from_utf8_lossy(&message)
         );
     }
+    println!("{understood} of {count} mutated messages were good in every way");
     assert!(understood > 0 && understood < count, "{understood} of {count} survived mutation");
+}
+
+#[test]
+fn a_new_session_of_either_role_comes_to_rest_after_any_bytes() {
+    let samples = samples();
+    let mut random = Random(number("BALLAST_SEED", 1));
+    for n in 0..number("BALLAST_MUTATIONS", 20_000) / 20 {
+        // Half begin with a good Logon, so that what follows meets an active session.
+        let mut bytes = if random.below(2) == 0 { samples[3].clone() } else { Vec::new() };
+        for _ in 0..8 {
+            bytes.extend(mutated(&mut random, &samples));
+        }
+        let role = if n.is_multiple_of(2) { Role::Acceptor } else { Role::Initiator };
+        hostile::session(role, n % 4 < 2, &bytes);
+    }
+}
+
+#[test]
+fn a_mutated_dictionary_is_loaded_or_refused() {
+    const XML: &str = "<fix type='FIX' major='4' minor='4'><header><field name='A' required='Y'/>\
+        </header><trailer/><messages><message name='M' msgtype='D' msgcat='app'>\
+        <component name='C' required='Y'/><group name='B' required='N'><field name='A' \
+        required='Y'/></group></message></messages><components><component name='C'><component \
+        name='E' required='N'/></component><component name='E'><field name='D' required='N'/>\
+        </component></components><fields><field number='35' name='A' type='STRING'><value enum='D' \
+        description='ORDER'/></field><field number='78' name='B' type='NUMINGROUP'/><field \
+        number='11' name='D' type='CHAR'/></fields></fix>";
+    assert!(hostile::dictionary(XML.as_bytes()));
+    let all = [XML.as_bytes().to_vec()];
+    let mut random = Random(number("BALLAST_SEED", 1));
+    let count = number("BALLAST_MUTATIONS", 20_000) / 10;
+    let loaded = (0..count)
+        .filter(|_| {
+            let mut text = XML.as_bytes().to_vec();
+            mutate(&mut random, &mut text, &all);
+            hostile::dictionary(&text)
+        })
+        .count() as u64;
+    assert!(loaded > 0 && loaded < count, "{loaded} of {count} loaded");
 }
 
 #[test]

@@ -32,6 +32,9 @@ const TAG_MAX: u32 = 65_535;
 const DEPTH_MAX: usize = 8;
 /// Deepest nesting of components in components: a circle would have no end.
 const COMPONENT_DEPTH_MAX: usize = 32;
+/// Most members with all components resolved: components that hold others twice, over some levels,
+/// would be more than any machine can read. FIX 5.0 SP2 has fewer than a tenth.
+const MEMBERS_MAX: u32 = 4_000_000;
 /// The header's scope: always the first.
 const HEADER: ScopeId = ScopeId(0);
 
@@ -84,6 +87,9 @@ pub enum DictionaryError {
         /// Its name.
         what: String,
     },
+    /// Components hold components over and over.
+    #[error("the dictionary has more than 4000000 members with its components resolved")]
+    TooLarge,
     /// A group has no members, or groups are nested too deep.
     #[error("the group counted by tag {tag} is empty or nested deeper than 8")]
     Group {
@@ -114,6 +120,11 @@ impl FieldDef {
     pub fn meaning(&self, value: &[u8]) -> Option<&str> {
         let at = self.values.binary_search_by(|(listed, _)| listed.as_slice().cmp(value)).ok()?;
         self.values.get(at).map(|(_, meaning)| meaning.as_str())
+    }
+
+    /// The listed values in the order of their bytes, with their meanings; none where anything goes.
+    pub fn values(&self) -> impl Iterator<Item = (&[u8], &str)> {
+        self.values.iter().map(|(value, meaning)| (value.as_slice(), meaning.as_str()))
     }
 
     /// Whether the value may be used: listed, or nothing is listed.
@@ -226,7 +237,7 @@ impl Dictionary {
         dictionary.begin_string.clone_from(&facts.begin_string);
         dictionary.take_fields(facts)?;
         let components = facts.components.iter().map(|(n, m)| (n.as_str(), m.as_slice())).collect();
-        let mut builder = Builder { dictionary, components };
+        let mut builder = Builder { dictionary, components, members_left: MEMBERS_MAX };
         builder.scope(&facts.header, 0)?;
         builder.dictionary.trailer = builder.scope(&facts.trailer, 0)?;
         for message in &facts.messages {
@@ -305,6 +316,11 @@ impl Dictionary {
         HEADER
     }
 
+    /// The trailer's members.
+    pub const fn trailer(&self) -> ScopeId {
+        self.trailer
+    }
+
     /// The tags of a scope's members, ascending.
     pub fn members_of(&self, scope: ScopeId) -> impl Iterator<Item = u32> {
         self.scope(scope).into_iter().flat_map(|scope| scope.members.iter().map(|m| m.tag))
@@ -381,6 +397,7 @@ impl Dictionary {
 struct Builder<'f> {
     dictionary: Dictionary,
     components: BTreeMap<&'f str, &'f [Member]>,
+    members_left: u32,
 }
 
 impl<'f> Builder<'f> {
@@ -411,6 +428,8 @@ impl<'f> Builder<'f> {
         component_depth: usize,
     ) -> Result<(), DictionaryError> {
         for member in members {
+            self.members_left =
+                self.members_left.checked_sub(1).ok_or(DictionaryError::TooLarge)?;
             match member {
                 Member::Component { name, is_required } => {
                     let unknown = || DictionaryError::UnknownComponent { name: name.clone() };
