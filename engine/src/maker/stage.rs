@@ -261,7 +261,8 @@ impl MakerStage {
     fn sample(&mut self) {
         let at = self.maker.now();
         let interval = self.settings.sample_interval_ns;
-        if interval == 0 || at < self.sample_at {
+        // On the events' time nothing can be said of the time before the first event.
+        if interval == 0 || at < self.sample_at || at == Nanos(0) {
             return;
         }
         self.sample_at = at.plus(interval);
