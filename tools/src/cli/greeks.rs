@@ -5,6 +5,7 @@
 //! bad line gets an error in its place, so that answers stay beside their questions.
 
 use super::Failure;
+use super::json_lines::{Answer, answer_lines};
 use ballast_engine::calibration::options::american::Carry;
 use ballast_engine::calibration::options::{
     American, Black76, BlackScholes, Greeks, HedgeContracts, InverseFuture, InverseOption,
@@ -23,44 +24,14 @@ const MODELS: &str = "black76, bsm, baw, inverse_option, inverse_future or hedge
 ///
 /// # Errors
 /// [`Failure::Failed`] where a line was bad or a stream broke.
-pub fn run(cases: impl BufRead, mut answers: impl Write) -> Result<(), Failure> {
-    let broken = |error: std::io::Error| Failure::Failed(format!("greeks: {error}"));
-    let (mut lines, mut bad) = (0u64, 0u64);
-    for line in cases.split(b'\n') {
-        lines += 1;
-        let answer = answer(&line.map_err(broken)?).unwrap_or_else(|error| {
-            bad += 1;
-            Map::from_iter([("error".to_owned(), Value::String(error))])
-        });
-        writeln!(answers, "{}", Value::Object(answer)).map_err(broken)?;
-    }
-    answers.flush().map_err(broken)?;
-    if bad > 0 {
-        return Err(Failure::Failed(format!("greeks: {bad} of {lines} lines have an error")));
-    }
-    Ok(())
+pub fn run(cases: impl BufRead, answers: impl Write) -> Result<(), Failure> {
+    answer_lines("greeks", MODELS, cases, answers, answer)
 }
 
-/// The answer to one line, or what is wrong with it.
-fn answer(line: &[u8]) -> Result<Map<String, Value>, String> {
-    let case: Value =
-        serde_json::from_slice(line).map_err(|error| format!("not one JSON object: {error}"))?;
-    let Value::Object(mut case) = case else {
-        return Err("not a JSON object: write {\"model\": …, \"params\": {…}}".into());
-    };
-    let model = match case.remove("model") {
-        Some(Value::String(model)) => model,
-        Some(other) => return Err(format!("model is {other}; allowed are {MODELS}")),
-        None => return Err(format!("model is missing; allowed are {MODELS}")),
-    };
-    let Some(Value::Object(params)) = case.remove("params") else {
-        return Err("params is missing or not an object".into());
-    };
-    if let Some(key) = case.keys().next() {
-        return Err(format!("{key} is not a key of a case; allowed are model and params"));
-    }
+/// The answer to one case, or what is wrong with it.
+fn answer(model: &str, params: Map<String, Value>) -> Result<Answer, String> {
     let mut params = Params { params };
-    let answer = match model.as_str() {
+    let answer = match model {
         "black76" => black76(&mut params)?,
         "bsm" => bsm(&mut params)?,
         "baw" => baw(&mut params)?,
@@ -69,7 +40,7 @@ fn answer(line: &[u8]) -> Result<Map<String, Value>, String> {
         "hedge_contracts" => hedge_contracts(&mut params)?,
         other => return Err(format!("model is \"{other}\"; allowed are {MODELS}")),
     };
-    params.finish(&model)?;
+    params.finish(model)?;
     Ok(answer)
 }
 

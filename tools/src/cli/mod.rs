@@ -10,6 +10,7 @@ mod outcome;
 mod progress_line;
 mod run;
 mod greeks;
+mod json_lines;
 mod journal;
 mod model;
 mod surface;
