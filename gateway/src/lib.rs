@@ -26,6 +26,9 @@ pub mod session;
 /// The write-ahead log of a session: numbers and messages, in memory or on disk.
 pub mod store;
 
+/// Every message in and out, written down off the hot thread.
+pub mod message_log;
+
 /// What is particular to a venue: symbols, grids, dialects.
 pub mod venue;
 

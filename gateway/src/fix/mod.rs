@@ -34,5 +34,8 @@ pub mod encode;
 /// Hot messages, prepared once and patched.
 pub mod template;
 
+/// Messages written down without their secrets.
+pub mod secret;
+
 /// The byte between two fields.
 pub const SOH: u8 = 1;

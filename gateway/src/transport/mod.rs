@@ -6,9 +6,11 @@
 
 mod pipe;
 mod tcp;
+mod tee;
 
 pub use pipe::{PipeEnd, pipe};
 pub use tcp::{Connecting, Ready, TcpConnect, TcpDoor, TcpTransport, wait_for};
+pub use tee::{Tee, Teed};
 
 /// Bytes to and from one counterparty. Both calls return at once.
 pub trait Transport {
