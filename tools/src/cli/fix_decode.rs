@@ -10,6 +10,7 @@ use ballast_gateway::dictionary::{Dictionary, ScopeId};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::frame::{Frame, GarbledReason, frame};
 use ballast_gateway::fix::message::{Field, Message};
+use ballast_gateway::fix::secret::{SECRET_TAGS, mask_text};
 use ballast_gateway::fix::{SOH, tag};
 use clap::Args;
 use std::io::{BufWriter, Read, Write};
@@ -21,8 +22,6 @@ const CHUNK: usize = 1 << 16;
 const MESSAGE_LEN_MAX: usize = 1 << 20;
 /// The most fields of a message.
 const FIELDS_MAX: usize = 1 << 16;
-/// Password, RawData, NewPassword, EncryptedPassword, EncryptedNewPassword.
-const MASKED: [u32; 5] = [tag::PASSWORD, tag::RAW_DATA, 925, 1402, 1404];
 /// How separators are written where they are not SOH.
 const SEPARATORS: [&[u8]; 4] = [b"\x01", b"|", b"^A", "␁".as_bytes()];
 
@@ -179,7 +178,7 @@ fn print_field(
     let indent = 4 * depth;
     let mark = if is_first { '-' } else { ' ' };
     let value =
-        if MASKED.contains(&field.tag) { "***".to_string() } else { printable(field.value) };
+        if SECRET_TAGS.contains(&field.tag) { "***".to_string() } else { printable(field.value) };
     write!(out, "  {:indent$}{mark} {:>5} {name:<24} {value}", "", field.tag)?;
     match definition.and_then(|definition| definition.meaning(field.value)) {
         Some(meaning) => writeln!(out, "  {meaning}"),
@@ -197,13 +196,11 @@ fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(shown).collect()
 }
 
-/// A message that cannot be decoded, still without its secrets.
+/// A message that cannot be decoded, up to the first secret in it.
 fn masked_text(message: &[u8]) -> String {
-    let fields = message.split(|byte| *byte == SOH).map(|field| {
-        let is_secret = MASKED.iter().any(|tag| field.starts_with(format!("{tag}=").as_bytes()));
-        if is_secret { "***".to_string() } else { printable(field) }
-    });
-    fields.collect::<Vec<_>>().join("|")
+    let mut shown = Vec::new();
+    mask_text(message, &mut shown);
+    shown.split(|byte| *byte == SOH).map(printable).collect::<Vec<_>>().join("|")
 }
 
 /// One message of a log.
