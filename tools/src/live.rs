@@ -29,6 +29,7 @@ use ballast_engine::pipeline::{Fused, Seat, Wait};
 use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
+use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
 use ballast_gateway::store::StoreError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -128,6 +129,8 @@ pub struct LiveOptions {
     pub end: Box<dyn EndWhen>,
     /// What to show while it runs.
     pub progress: Box<dyn Progress>,
+    /// Where every FIX message is written down, if at all.
+    pub fix_log: Option<MessageLog>,
 }
 
 /// Why a live run did not start.
@@ -162,6 +165,9 @@ pub enum LiveError {
     /// A message store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A message log cannot be opened.
+    #[error(transparent)]
+    FixLog(#[from] LogError),
     /// Names that FIX text cannot carry.
     #[error("venues.{venue}: {why}")]
     Names {
@@ -183,6 +189,8 @@ pub struct Remains {
     pub fix: FixCounts,
     /// Journal, series, faults.
     pub office: Option<BackOffice>,
+    /// The message log, where one was asked for.
+    pub fix_log: Option<LogCounts>,
 }
 
 /// A pipeline that is ready to run.
@@ -279,6 +287,7 @@ pub fn pipeline(
     let (maker, ends) =
         wire_maker(config, options.time, sample_ns, counter).map_err(LiveError::Config)?;
     let remains = Arc::new(Mutex::new(Remains::default()));
+    let mut fix_log = options.fix_log;
     let mut samples = vec![ends.samples];
     let (mut feeds, mut entries, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
     let links = ends.market.into_iter().zip(ends.intents).zip(ends.orders);
@@ -288,10 +297,11 @@ pub fn pipeline(
         samples.push(marks);
         let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);
         sessions.extend([feed_watch.clone(), entry_watch.clone()]);
-        feeds.push(boxed_feed(venue.feed(market, probe)?, feed_watch, &remains));
+        let [feed_tape, entry_tape] = venue.tapes(&mut fix_log)?;
+        feeds.push(boxed_feed(venue.feed(market, probe, feed_tape)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
-        let entry = venue.order_entry(state, (intents, orders), probe)?;
+        let entry = venue.order_entry(state, (intents, orders), probe, entry_tape)?;
         entries.push(boxed_order_entry(entry, entry_watch, &remains));
     }
     let header = Header {
@@ -316,22 +326,35 @@ pub fn pipeline(
         is_ending: false,
     };
     let keep = remains.clone();
-    let maker = Kept::new(maker, move |stage: MakerStage| {
-        let mut remains = lock(&keep);
-        remains.telemetry_dropped = stage.telemetry_dropped();
-        remains.maker = Some(stage.into_maker());
-    });
-    let keep = remains.clone();
     let office = Kept::new(office, move |office| lock(&keep).office = Some(office));
-    let seats = seats(&file.raw.run, feeds, Box::new(maker), entries, Box::new(office));
+    let maker = boxed_maker(maker, &remains);
+    let mut seats = seats(&file.raw.run, feeds, maker, entries, Box::new(office));
+    seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress })
 }
+
+/// How stages that nobody waits for wait.
+const COLD: Wait = Wait::Park { spins: 16, park_ns: 200_000 };
 
 type BoxedStage = Box<dyn Stage>;
 
 /// A panic of another stage stops the run anyway; what it left is still worth reading.
 fn lock(remains: &Mutex<Remains>) -> std::sync::MutexGuard<'_, Remains> {
     remains.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+    let keep = remains.clone();
+    Box::new(Kept::new(maker, move |stage: MakerStage| {
+        let mut remains = lock(&keep);
+        remains.telemetry_dropped = stage.telemetry_dropped();
+        remains.maker = Some(stage.into_maker());
+    }))
+}
+
+fn boxed_log(log: MessageLog, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+    let keep = remains.clone();
+    Box::new(Kept::new(log, move |log: MessageLog| lock(&keep).fix_log = Some(log.counts())))
 }
 
 fn boxed_feed(feed: VenueFeed, watch: SessionWatch, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
@@ -371,7 +394,6 @@ fn seats(
     let fuse = |name, stages: Vec<BoxedStage>| {
         stages.into_iter().fold(Fused::new(name), |fused, stage| fused.then(stage))
     };
-    let cold = Wait::Park { spins: 16, park_ns: 200_000 };
     let mut seats = match run.runner {
         RunnerKind::Fused => {
             let front: Vec<_> =
@@ -384,6 +406,6 @@ fn seats(
             Seat::new(fuse("order-entry", entries), core(2), Wait::Spin),
         ],
     };
-    seats.push(Seat::new(office, None, cold));
+    seats.push(Seat::new(office, None, COLD));
     seats
 }

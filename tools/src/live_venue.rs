@@ -12,10 +12,12 @@ use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase as MakerTime;
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_gateway::market_data::{Feed, FeedConfig};
+use ballast_gateway::message_log::{LogError, MessageLog, Tape};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{Credentials, Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore};
+use ballast_gateway::transport::Tee;
 use ballast_gateway::venue::line::{Redial, TcpDial};
 use ballast_gateway::venue::plain;
 use ballast_gateway::venue::symbols::Symbols;
@@ -23,9 +25,9 @@ use ballast_gateway::venue::time_base::TimeBase;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// A feed over TCP. Its session keeps nothing: a lost book is asked for anew.
-pub type VenueFeed = Feed<TcpDial, MemoryStore>;
+pub type VenueFeed = Feed<Tee<TcpDial>, MemoryStore>;
 /// Order entry over TCP, with its messages on disk.
-pub type VenueOrderEntry = OrderEntry<TcpDial, FileStore>;
+pub type VenueOrderEntry = OrderEntry<Tee<TcpDial>, FileStore>;
 
 /// ExecID(17)s of a session that are remembered.
 const EXEC_IDS: usize = 1 << 16;
@@ -105,8 +107,22 @@ impl<'a> Venue<'a> {
         Ok(config)
     }
 
+    /// The ends of its sessions' message logs, where one is asked for: market data, order entry.
+    pub fn tapes(&self, log: &mut Option<MessageLog>) -> Result<[Option<Tape>; 2], LogError> {
+        let mut tape = |purpose: &str| {
+            let name = format!("{}-{purpose}", self.raw.name);
+            log.as_mut().map(|log| log.session(&name)).transpose()
+        };
+        Ok([tape("market-data")?, tape("order-entry")?])
+    }
+
     /// The market data stage.
-    pub fn feed(&self, ring: Producer<MarketEvent>, probe: Probe) -> Result<VenueFeed, LiveError> {
+    pub fn feed(
+        &self,
+        ring: Producer<MarketEvent>,
+        probe: Probe,
+        tape: Option<Tape>,
+    ) -> Result<VenueFeed, LiveError> {
         let raw = &self.raw.market_data;
         let mut session = self.session_config(raw)?;
         // What was missed of a market is not asked for again: a new snapshot says more.
@@ -119,7 +135,7 @@ impl<'a> Venue<'a> {
             ask_again_ns: ASK_AGAIN_NS,
             redial: Redial::default(),
         };
-        let dial = TcpDial::new(self.addresses(raw)?);
+        let dial = Tee::new(TcpDial::new(self.addresses(raw)?), tape);
         let session = Session::new(session, MemoryStore::new());
         let (symbols, rules) = (self.symbols.clone(), plain::RULES);
         Ok(Feed::new(config, (dial, session), (symbols, rules), ring, Some(probe)))
@@ -131,6 +147,7 @@ impl<'a> Venue<'a> {
         state: &StateDir,
         rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
         probe: Probe,
+        tape: Option<Tape>,
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
         let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
@@ -143,7 +160,7 @@ impl<'a> Venue<'a> {
             redial: Redial::default(),
             wind_down_ns: WIND_DOWN_NS,
         };
-        let dial = TcpDial::new(self.addresses(raw)?);
+        let dial = Tee::new(TcpDial::new(self.addresses(raw)?), tape);
         let (symbols, rules) = (self.symbols.clone(), plain::RULES);
         OrderEntry::new(
             config,

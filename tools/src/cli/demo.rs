@@ -90,6 +90,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
             ..VenueOptions::default()
         },
         progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
+        fix_log: args.outcome.fix_log.clone(),
     };
     let outcome = demo::run(&file, &state, tape, options).map_err(|error| failed(&error))?;
     if !demo::positions_agree(&config, &outcome) {

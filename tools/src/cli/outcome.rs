@@ -14,6 +14,10 @@ pub(super) struct OutcomeArgs {
     /// Write report.html, summary.json and .hgrm files into this folder.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Write every FIX message in and out, without its secrets, to SESSION.fixlog files in this
+    /// folder, for `ballast fix decode`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) fix_log: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     pub(super) json: bool,
@@ -58,6 +62,16 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
     if let Value::Object(fields) = &mut document {
         fields.insert("journal".into(), json!(journal.display().to_string()));
         fields.extend(extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    if let (Value::Object(fields), Some(log)) = (&mut document, &remains.fix_log) {
+        let counts = json!({ "messages": log.messages, "lost_bytes": log.lost_bytes });
+        fields.insert("fix_log".into(), counts);
+        if let Some(fault) = &log.fault {
+            eprintln!("{fault}: the FIX log ends there");
+        }
+        if log.lost_bytes > 0 {
+            eprintln!("the FIX log did not keep up: {} bytes are missing", log.lost_bytes);
+        }
     }
     if let Some(folder) = &args.report {
         if let Some((causes, total)) = maker.pnl() {

@@ -8,10 +8,11 @@ use crate::config::ConfigFile;
 use crate::config::file::TimeKind;
 use crate::live::{self, LiveOptions, SessionWatch};
 use crate::state_dir::StateDir;
-use ballast_engine::clock::{Clock, Counter};
+use ballast_engine::clock::Clock;
 use ballast_engine::maker::stage::TimeBase;
 use ballast_engine::pipeline::{self, Stop};
 use ballast_engine::units::Nanos;
+use ballast_gateway::message_log::{LogConfig, MessageLog};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,6 +85,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         started: None,
         is_up: false,
     };
+    let clock = Clock::start();
+    let fix_log = args.outcome.fix_log.clone().map(LogConfig::new);
+    let fix_log = fix_log.map(|config| MessageLog::new(config, clock)).transpose();
     let options = LiveOptions {
         time: match file.raw.run.time {
             TimeKind::Clock => TimeBase::Clock,
@@ -92,14 +96,12 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         answer_delay_ns: 0,
         end: Box::new(end),
         progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
+        fix_log: fix_log.map_err(|error| failed(&error))?,
     };
-    let counter = Counter::calibrate();
-    let pipeline = live::pipeline(&file, &config, &state, counter, options);
-    let pipeline = pipeline.map_err(|error| failed(&error))?;
-    *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
-    let stop = Stop::new();
-    pipeline::run(pipeline.seats, Clock::with_counter(counter), &stop)
+    let pipeline = live::pipeline(&file, &config, &state, clock.counter(), options)
         .map_err(|error| failed(&error))?;
+    *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
+    pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     let missing = std::mem::take(&mut *missing.lock().unwrap_or_else(PoisonError::into_inner));
     if !missing.is_empty() {
         return Err(Failure::Failed(format!(

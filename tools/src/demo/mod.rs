@@ -19,11 +19,12 @@ use crate::venue::exchange::{Exchange, VenueOptions};
 use crate::venue::fix_face::{FaceOptions, FixVenue, OrderTime, Speed};
 use crate::venue::fix_seat::SeatConfig;
 use crate::venue::playback::Playback;
-use ballast_engine::clock::{Clock, Counter};
+use ballast_engine::clock::Clock;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase;
 use ballast_engine::pipeline::{self, PipelineError, Seat, Stop, Wait};
 use ballast_engine::units::Lots;
+use ballast_gateway::message_log::{LogConfig, MessageLog};
 use ballast_gateway::transport::{TcpDoor, TcpTransport};
 use ending::{Ending, VenueOver};
 use pace::Lockstep;
@@ -42,6 +43,8 @@ pub struct DemoOptions {
     pub venue: VenueOptions,
     /// What to show while it runs.
     pub progress: Box<dyn crate::back_office::Progress>,
+    /// Folder for the maker's FIX messages, if they are to be written down.
+    pub fix_log: Option<std::path::PathBuf>,
 }
 
 /// Why a demo failed.
@@ -121,7 +124,8 @@ pub fn run(
     let (doors, addresses) = doors()?;
     let file = file.at(addresses, TimeKind::Venue)?;
     let config = file.maker(state.epoch())?;
-    let counter = Counter::calibrate();
+    let clock = Clock::start();
+    let fix_log = options.fix_log.map(|folder| MessageLog::new(LogConfig::new(folder), clock));
     let over = VenueOver::default();
     let ending = Ending::new(over.clone());
     let live_options = LiveOptions {
@@ -129,8 +133,9 @@ pub fn run(
         answer_delay_ns: options.venue.order_latency_ns,
         end: Box::new(ending.clone()),
         progress: options.progress,
+        fix_log: fix_log.transpose().map_err(LiveError::from)?,
     };
-    let mut pipeline = live::pipeline(&file, &config, state, counter, live_options)?;
+    let mut pipeline = live::pipeline(&file, &config, state, clock.counter(), live_options)?;
     let pace =
         Lockstep::new(pipeline.progress.clone(), options.venue.order_latency_ns, over.clone());
     let tape = Limited::new(tape, options.duration_ns);
@@ -139,7 +144,7 @@ pub fn run(
     let stage = VenueStage::new(venue, doors, over, ending, venue_remains.clone());
     pipeline.seats.push(Seat::new(stage, None, Wait::Yield { spins: 256 }));
     let stop = Stop::new();
-    pipeline::run(pipeline.seats, Clock::with_counter(counter), &stop)?;
+    pipeline::run(pipeline.seats, clock, &stop)?;
     let remains =
         std::mem::take(&mut *pipeline.remains.lock().unwrap_or_else(PoisonError::into_inner));
     let venue = venue_remains.lock().unwrap_or_else(PoisonError::into_inner).take();
