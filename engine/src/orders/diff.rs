@@ -76,13 +76,17 @@ mod tests {
     fn working(state: OrderState, price: i64, size: i64, cum: i64) -> Order {
         Order {
             cl_ord_id: ClOrdId(1),
-            request_id: ClOrdId::NONE,
+            replace_id: ClOrdId::NONE,
+            cancel_id: ClOrdId::NONE,
+            cancel_of: ClOrdId::NONE,
             instrument: InstrumentId(0),
             side: Side::Buy,
             purpose: Purpose::Quote { level: 0 },
             price: Ticks(price),
             size: Lots(size),
             cum_qty: Lots(cum),
+            missed: Lots(0),
+            is_acknowledged: true,
             replacement: None,
             state,
             requested_at: Nanos(0),

@@ -39,8 +39,12 @@ pub enum OrderState {
 pub struct Order {
     /// ClOrdID(11) under which the venue knows it.
     pub cl_ord_id: ClOrdId,
-    /// ClOrdID(11) of the replace or cancel under way; none otherwise.
-    pub request_id: ClOrdId,
+    /// ClOrdID(11) of the replace that is not answered yet; none otherwise.
+    pub replace_id: ClOrdId,
+    /// ClOrdID(11) of the latest cancel that is not answered yet; none otherwise.
+    pub cancel_id: ClOrdId,
+    /// The name that this cancel asked for: an answer to it says nothing about a later name.
+    pub cancel_of: ClOrdId,
     /// What is traded.
     pub instrument: InstrumentId,
     /// Side(54).
@@ -53,7 +57,11 @@ pub struct Order {
     pub size: Lots,
     /// CumQty(14).
     pub cum_qty: Lots,
-    /// Price and OrderQty that a replace under way asks for.
+    /// Part of `cum_qty` whose fills were not told to us: traded, but not in the account.
+    pub missed: Lots,
+    /// The venue has said that it took the order.
+    pub is_acknowledged: bool,
+    /// Price and OrderQty that the unanswered replace asks for.
     pub replacement: Option<(Ticks, Lots)>,
     /// Where it stands.
     pub state: OrderState,
@@ -91,10 +99,12 @@ pub enum Outcome {
 }
 
 impl Order {
-    /// What may still trade: the larger of what works and what is asked for.
+    /// What the account may still be told of: the larger of what works and what is asked for, and
+    /// what traded unseen.
     pub fn leaves_worst(&self) -> Lots {
         let asked = self.replacement.map_or(self.size, |(_, size)| size.max(self.size));
-        Lots(asked.0.saturating_sub(self.cum_qty.0).max(0))
+        let open = asked.0.saturating_sub(self.cum_qty.0).max(0);
+        Lots(open.saturating_add(self.missed.0))
     }
 
     /// What works now.
@@ -125,33 +135,22 @@ impl Order {
                 Outcome::Lives
             }
             OrderUpdate::New { .. } => {
-                match self.state {
-                    OrderState::PendingNew | OrderState::InDoubt => self.settle(),
-                    // A late acknowledgement; the request under way is still unanswered.
-                    OrderState::Working
-                    | OrderState::PendingReplace
-                    | OrderState::PendingCancel => {}
-                }
+                self.acknowledge();
                 Outcome::Lives
             }
             OrderUpdate::Fill { last_qty, cum_qty, leaves_qty, .. } => {
                 self.fill(last_qty, cum_qty, leaves_qty)
             }
-            OrderUpdate::Replaced { price, leaves_qty } => {
-                self.cl_ord_id = named;
-                self.price = price;
-                self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
-                self.settle();
-                if leaves_qty.0 > 0 { Outcome::Lives } else { Outcome::Gone }
-            }
+            OrderUpdate::Replaced { price, leaves_qty } => self.replaced(named, price, leaves_qty),
             OrderUpdate::Restated { price, leaves_qty } => {
                 self.price = price;
                 self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
                 Outcome::Lives
             }
             OrderUpdate::Status { is_gone: false, .. } => {
+                self.is_acknowledged = true;
                 if self.state == OrderState::InDoubt {
-                    self.settle();
+                    self.resume();
                 }
                 Outcome::Lives
             }
@@ -162,43 +161,114 @@ impl Order {
                 self.cum_qty = cum_qty;
                 Outcome::Amended { is_gone: leaves_qty.0 <= 0 }
             }
+            // Some venues refuse a replace or a cancel by a report: the order itself works on.
+            OrderUpdate::Rejected { .. } if self.is_request(named) => self.refused(named, false),
             OrderUpdate::Rejected { .. } => Outcome::Gone,
-            OrderUpdate::CancelRejected { is_gone: true, .. } => Outcome::Gone,
-            OrderUpdate::CancelRejected { is_gone: false, .. } => {
-                self.settle();
+            OrderUpdate::CancelRejected { is_gone, .. } => self.refused(named, is_gone),
+            OrderUpdate::MessageRejected { .. } | OrderUpdate::Unsent => self.not_taken(named),
+        }
+    }
+
+    fn is_request(&self, named: ClOrdId) -> bool {
+        named != ClOrdId::NONE && (named == self.replace_id || named == self.cancel_id)
+    }
+
+    /// The venue has the order. Said twice, it says nothing about a request that was sent since.
+    fn acknowledge(&mut self) {
+        if self.is_acknowledged {
+            return;
+        }
+        self.is_acknowledged = true;
+        match self.state {
+            OrderState::PendingNew | OrderState::InDoubt => self.resume(),
+            OrderState::Working | OrderState::PendingReplace | OrderState::PendingCancel => {}
+        }
+    }
+
+    fn replaced(&mut self, named: ClOrdId, price: Ticks, leaves_qty: Lots) -> Outcome {
+        if named == self.cl_ord_id {
+            // Said twice: fills and requests since then stand.
+            return Outcome::Lives;
+        }
+        self.cl_ord_id = named;
+        self.price = price;
+        self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
+        self.is_acknowledged = true;
+        self.forget_replace();
+        self.resume();
+        if leaves_qty.0 > 0 { Outcome::Lives } else { Outcome::Gone }
+    }
+
+    /// The venue refused the request that `named` names.
+    fn refused(&mut self, named: ClOrdId, is_gone: bool) -> Outcome {
+        if named != ClOrdId::NONE && named == self.replace_id {
+            self.forget_replace();
+            if is_gone {
+                return Outcome::Gone;
+            }
+            self.is_acknowledged = true;
+            self.resume();
+            return Outcome::Lives;
+        }
+        let is_latest = named == self.cancel_id;
+        let is_about_old_name = is_latest && self.cancel_of != self.cl_ord_id;
+        if is_latest {
+            self.cancel_id = ClOrdId::NONE;
+        }
+        match (is_gone && !is_about_old_name, self.replacement) {
+            (true, None) => Outcome::Gone,
+            (true, Some((price, size))) => {
+                // The name that we asked for is gone, perhaps because the unanswered replace was
+                // done: only an answer under the new name proves that nothing is left.
+                self.cl_ord_id = self.replace_id;
+                self.price = price;
+                self.size = size;
+                self.forget_replace();
+                self.state = OrderState::InDoubt;
                 Outcome::Lives
             }
-            OrderUpdate::MessageRejected { .. } | OrderUpdate::Unsent => self.not_taken(named),
+            (false, _) if is_latest => {
+                self.is_acknowledged = true;
+                self.resume();
+                Outcome::Lives
+            }
+            (false, _) => Outcome::Lives,
         }
     }
 
     /// The message that `named` names was not acted on: only that request died.
     fn not_taken(&mut self, named: ClOrdId) -> Outcome {
-        if named == self.request_id {
-            let was_in_doubt = self.state == OrderState::InDoubt;
-            self.settle();
-            if was_in_doubt {
-                self.state = OrderState::InDoubt;
-            }
+        if named != ClOrdId::NONE && named == self.replace_id {
+            self.forget_replace();
+        } else if named != ClOrdId::NONE && named == self.cancel_id {
+            self.cancel_id = ClOrdId::NONE;
+        } else if named == self.cl_ord_id && !self.is_acknowledged {
+            return Outcome::Gone;
+        } else {
             return Outcome::Lives;
         }
-        match self.state {
-            OrderState::PendingNew | OrderState::InDoubt if named == self.cl_ord_id => {
-                Outcome::Gone
-            }
-            OrderState::PendingNew
-            | OrderState::InDoubt
-            | OrderState::Working
-            | OrderState::PendingReplace
-            | OrderState::PendingCancel => Outcome::Lives,
+        if self.state != OrderState::InDoubt {
+            self.resume();
         }
+        Outcome::Lives
     }
 
-    /// The venue's word settles it: nothing is under way any more.
-    fn settle(&mut self) {
-        self.state = OrderState::Working;
-        self.request_id = ClOrdId::NONE;
+    fn forget_replace(&mut self) {
+        self.replace_id = ClOrdId::NONE;
         self.replacement = None;
+    }
+
+    /// The state that is left by what is still unanswered.
+    fn resume(&mut self) {
+        self.state = if self.cancel_id != ClOrdId::NONE {
+            OrderState::PendingCancel
+        } else if self.replace_id != ClOrdId::NONE {
+            OrderState::PendingReplace
+        } else if self.is_acknowledged {
+            OrderState::Working
+        } else {
+            OrderState::PendingNew
+        };
     }
 
     /// The venue says that the order is gone with `cum_qty` filled.
@@ -208,21 +278,35 @@ impl Order {
         }
         // What is missing counts as open until its fill comes.
         self.size = cum_qty;
-        self.replacement = None;
+        self.cancel_id = ClOrdId::NONE;
+        self.forget_replace();
         self.state = OrderState::InDoubt;
         Outcome::MissesFill
     }
 
     fn fill(&mut self, last_qty: Lots, cum_qty: Lots, leaves_qty: Lots) -> Outcome {
         if cum_qty <= self.cum_qty {
-            return Outcome::DuplicateFill;
+            if last_qty > self.missed {
+                return Outcome::DuplicateFill;
+            }
+            // Order entry tells no ExecID(17) twice: this is the fill that a later one overtook.
+            self.missed = Lots(self.missed.0.saturating_sub(last_qty.0));
+            let is_gone = self.leaves_worst().0 == 0;
+            return Outcome::Filled { is_gone, is_overfill: false, is_inconsistent: true };
         }
-        let is_inconsistent = self.cum_qty.0.saturating_add(last_qty.0) != cum_qty.0;
         let is_overfill = last_qty > self.leaves_worst();
+        let missed = cum_qty.0.saturating_sub(self.cum_qty.0).saturating_sub(last_qty.0);
+        let is_inconsistent = missed != 0;
+        self.missed = Lots(self.missed.0.saturating_add(missed.max(0)));
         self.cum_qty = cum_qty;
-        if self.state == OrderState::PendingNew {
-            // A fill before the acknowledgement says as much as the acknowledgement.
-            self.state = OrderState::Working;
+        // A fill before the acknowledgement says as much as the acknowledgement.
+        self.acknowledge();
+        if leaves_qty.0 <= 0 && self.missed.0 > 0 {
+            // Nothing works any more, and part of what traded is still to be told.
+            self.size = cum_qty;
+            self.forget_replace();
+            self.state = OrderState::InDoubt;
+            return Outcome::Filled { is_gone: false, is_overfill, is_inconsistent };
         }
         let is_gone = leaves_qty.0 <= 0;
         Outcome::Filled { is_gone, is_overfill, is_inconsistent }
@@ -237,13 +321,17 @@ mod tests {
     fn order(state: OrderState) -> Order {
         Order {
             cl_ord_id: ClOrdId(1),
-            request_id: ClOrdId::NONE,
+            replace_id: ClOrdId::NONE,
+            cancel_id: ClOrdId::NONE,
+            cancel_of: ClOrdId::NONE,
             instrument: InstrumentId(0),
             side: Side::Buy,
             purpose: Purpose::Quote { level: 0 },
             price: Ticks(100),
             size: Lots(10),
             cum_qty: Lots(0),
+            missed: Lots(0),
+            is_acknowledged: state != OrderState::PendingNew,
             replacement: None,
             state,
             requested_at: Nanos(0),
@@ -291,7 +379,7 @@ mod tests {
     #[test]
     fn a_fill_crossing_a_replace_leaves_the_replace_under_way() {
         let mut order = order(OrderState::PendingReplace);
-        order.request_id = ClOrdId(2);
+        order.replace_id = ClOrdId(2);
         order.replacement = Some((Ticks(101), Lots(10)));
         let outcome = order.apply(ClOrdId(1), fill(4, 4, 6));
         assert_eq!(
@@ -334,17 +422,100 @@ mod tests {
     #[test]
     fn a_refused_cancel_of_an_order_that_lives_puts_it_back_to_work() {
         let mut order = order(OrderState::PendingCancel);
-        order.request_id = ClOrdId(2);
+        order.cancel_id = ClOrdId(2);
+        order.cancel_of = ClOrdId(1);
         let refused = OrderUpdate::CancelRejected { reason: 3, is_gone: false };
         assert_eq!(order.apply(ClOrdId(2), refused), Outcome::Lives);
-        assert_eq!((order.state, order.request_id), (OrderState::Working, ClOrdId::NONE));
+        assert_eq!((order.state, order.cancel_id), (OrderState::Working, ClOrdId::NONE));
     }
 
     #[test]
     fn an_unsent_cancel_of_an_order_in_doubt_leaves_it_in_doubt() {
         let mut order = order(OrderState::InDoubt);
-        order.request_id = ClOrdId(2);
+        order.cancel_id = ClOrdId(2);
+        order.cancel_of = ClOrdId(1);
         assert_eq!(order.apply(ClOrdId(2), OrderUpdate::Unsent), Outcome::Lives);
         assert_eq!(order.state, OrderState::InDoubt);
+    }
+
+    #[test]
+    fn an_unsent_cancel_after_an_unanswered_replace_still_counts_the_replace() {
+        let mut order = order(OrderState::InDoubt);
+        order.replace_id = ClOrdId(2);
+        order.replacement = Some((Ticks(103), Lots(25)));
+        order.cancel_id = ClOrdId(3);
+        order.apply(ClOrdId(3), OrderUpdate::Unsent);
+        assert_eq!((order.state, order.leaves_worst()), (OrderState::InDoubt, Lots(25)));
+    }
+
+    #[test]
+    fn a_repeated_acknowledgement_settles_no_later_request() {
+        let mut order = order(OrderState::InDoubt);
+        order.replace_id = ClOrdId(2);
+        order.replacement = Some((Ticks(103), Lots(25)));
+        order.apply(ClOrdId(1), OrderUpdate::New { leaves_qty: Lots(10) });
+        assert_eq!((order.state, order.leaves_worst()), (OrderState::InDoubt, Lots(25)));
+    }
+
+    #[test]
+    fn a_repeated_replaced_undoes_no_fill_and_no_later_request() {
+        let mut order = order(OrderState::PendingReplace);
+        order.replace_id = ClOrdId(2);
+        order.replacement = Some((Ticks(101), Lots(10)));
+        let replaced = OrderUpdate::Replaced { price: Ticks(101), leaves_qty: Lots(10) };
+        order.apply(ClOrdId(2), replaced);
+        order.apply(ClOrdId(2), fill(4, 4, 6));
+        order.cancel_id = ClOrdId(3);
+        order.state = OrderState::PendingCancel;
+        order.apply(ClOrdId(2), replaced);
+        assert_eq!((order.state, order.leaves()), (OrderState::PendingCancel, Lots(6)));
+    }
+
+    #[test]
+    fn a_cancel_refused_under_the_old_name_does_not_prove_the_replacement_gone() {
+        let mut order = order(OrderState::InDoubt);
+        order.replace_id = ClOrdId(2);
+        order.replacement = Some((Ticks(103), Lots(25)));
+        order.cancel_id = ClOrdId(3);
+        order.cancel_of = ClOrdId(1);
+        let gone = OrderUpdate::CancelRejected { reason: 1, is_gone: true };
+        assert_eq!(order.apply(ClOrdId(3), gone), Outcome::Lives);
+        assert_eq!((order.cl_ord_id, order.leaves_worst()), (ClOrdId(2), Lots(25)));
+        assert_eq!(order.apply(ClOrdId(4), gone), Outcome::Gone);
+    }
+
+    #[test]
+    fn a_cancel_of_an_old_name_refused_after_the_replace_leaves_the_order_working() {
+        let mut order = order(OrderState::InDoubt);
+        order.replace_id = ClOrdId(2);
+        order.replacement = Some((Ticks(103), Lots(10)));
+        order.cancel_id = ClOrdId(3);
+        order.cancel_of = ClOrdId(1);
+        let replaced = OrderUpdate::Replaced { price: Ticks(103), leaves_qty: Lots(10) };
+        order.apply(ClOrdId(2), replaced);
+        assert_eq!(order.state, OrderState::PendingCancel);
+        let gone = OrderUpdate::CancelRejected { reason: 1, is_gone: true };
+        assert_eq!(order.apply(ClOrdId(3), gone), Outcome::Lives);
+        assert_eq!(order.state, OrderState::Working);
+    }
+
+    #[test]
+    fn an_order_that_was_never_sent_is_gone_though_a_cancel_is_under_way() {
+        let mut order = order(OrderState::PendingCancel);
+        order.is_acknowledged = false;
+        order.cancel_id = ClOrdId(2);
+        assert_eq!(order.apply(ClOrdId(1), OrderUpdate::Unsent), Outcome::Gone);
+    }
+
+    #[test]
+    fn a_fill_that_a_later_one_overtook_is_booked_when_it_comes() {
+        let mut order = order(OrderState::Working);
+        let outcome = order.apply(ClOrdId(1), fill(3, 7, 3));
+        assert!(matches!(outcome, Outcome::Filled { is_inconsistent: true, .. }));
+        assert_eq!(order.leaves_worst(), Lots(7));
+        let outcome = order.apply(ClOrdId(1), fill(4, 4, 6));
+        assert!(matches!(outcome, Outcome::Filled { is_gone: false, .. }));
+        assert_eq!(order.leaves_worst(), Lots(3));
+        assert_eq!(order.apply(ClOrdId(1), fill(4, 4, 6)), Outcome::DuplicateFill);
     }
 }

@@ -80,7 +80,7 @@ impl OrderTable {
     /// greater than that of every earlier run: ids are never used twice.
     pub fn new(orders_max: usize, instruments: usize, epoch: u32) -> OrderTable {
         let orders_max = orders_max.clamp(1, 1 << 20);
-        // An order has at most two live ids; eight places an order make a skip rare.
+        // An order has at most three live ids; eight places an order make a skip rare.
         let places = (orders_max * 8).next_power_of_two();
         let slots = u32::try_from(orders_max).unwrap_or(1 << 20);
         OrderTable {
@@ -138,7 +138,7 @@ impl OrderTable {
     }
 
     fn name(&mut self, slot: OrderSlot) -> ClOrdId {
-        // Bounded: at most two places an order are taken, of eight.
+        // Bounded: at most three places an order are taken, of eight.
         for _ in 0..self.ids.len() {
             self.counter += 1;
             let id = ClOrdId::new(self.epoch, self.counter);
@@ -195,13 +195,17 @@ impl OrderTable {
         let cl_ord_id = self.name(slot);
         let order = Order {
             cl_ord_id,
-            request_id: ClOrdId::NONE,
+            replace_id: ClOrdId::NONE,
+            cancel_id: ClOrdId::NONE,
+            cancel_of: ClOrdId::NONE,
             instrument,
             side,
             purpose,
             price,
             size,
             cum_qty: Lots(0),
+            missed: Lots(0),
+            is_acknowledged: false,
             replacement: None,
             state: OrderState::PendingNew,
             requested_at: now,
@@ -211,7 +215,8 @@ impl OrderTable {
         Some((slot, cl_ord_id))
     }
 
-    /// A replace of the order at `slot` is under way. Returns its ClOrdID(11).
+    /// A replace of the order at `slot` is under way. Returns its ClOrdID(11); `None` while another
+    /// request is, or while the order is in doubt.
     pub fn request_replace(
         &mut self,
         now: Nanos,
@@ -219,10 +224,15 @@ impl OrderTable {
         price: Ticks,
         size: Lots,
     ) -> Option<ClOrdId> {
-        self.get(slot)?;
+        match self.get(slot)?.state {
+            OrderState::PendingNew | OrderState::Working => {}
+            OrderState::PendingReplace | OrderState::PendingCancel | OrderState::InDoubt => {
+                return None;
+            }
+        }
         let id = self.name(slot);
         self.change(slot, |order| {
-            order.request_id = id;
+            order.replace_id = id;
             order.replacement = Some((price, size));
             order.state = OrderState::PendingReplace;
             order.requested_at = now;
@@ -240,10 +250,12 @@ impl OrderTable {
             OrderState::PendingNew | OrderState::Working | OrderState::InDoubt => {}
         }
         let id = self.name(slot);
-        // An expired request's late answer still finds the order by its OrigClOrdID(41).
-        self.unname(before.request_id);
+        // An expired cancel's late answer still finds the order by its OrigClOrdID(41). An expired
+        // replace keeps its name: it may be the order's yet.
+        self.unname(before.cancel_id);
         self.change(slot, |order| {
-            order.request_id = id;
+            order.cancel_id = id;
+            order.cancel_of = order.cl_ord_id;
             order.requested_at = now;
             if before.state != OrderState::InDoubt {
                 order.state = OrderState::PendingCancel;
@@ -291,7 +303,7 @@ impl OrderTable {
             | Outcome::MissesFill => false,
         };
         if is_gone {
-            self.remove(slot, &order);
+            self.remove(slot, &before, &order);
         } else {
             self.rename(slot, &before, &order);
         }
@@ -300,8 +312,9 @@ impl OrderTable {
 
     /// Ids that the order has shed lose their place; one that a late answer gave it gets one.
     fn rename(&mut self, slot: OrderSlot, before: &Order, order: &Order) {
-        for id in [before.cl_ord_id, before.request_id] {
-            if id != order.cl_ord_id && id != order.request_id {
+        let kept = [order.cl_ord_id, order.replace_id, order.cancel_id];
+        for id in [before.cl_ord_id, before.replace_id, before.cancel_id] {
+            if !kept.contains(&id) {
                 self.unname(id);
             }
         }
@@ -313,10 +326,13 @@ impl OrderTable {
         }
     }
 
-    fn remove(&mut self, slot: OrderSlot, order: &Order) {
+    fn remove(&mut self, slot: OrderSlot, before: &Order, order: &Order) {
         self.count(order, -1);
-        self.unname(order.cl_ord_id);
-        self.unname(order.request_id);
+        for shed in [before, order] {
+            self.unname(shed.cl_ord_id);
+            self.unname(shed.replace_id);
+            self.unname(shed.cancel_id);
+        }
         if let Some(entry) = self.orders.get_mut(slot.0 as usize) {
             *entry = None;
             self.free.push(slot.0);
