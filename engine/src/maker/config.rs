@@ -5,7 +5,7 @@
 
 use crate::estimate::fair_value::FairValue;
 use crate::estimate::volatility::Sigma;
-use crate::event::InstrumentId;
+use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::Band;
 use crate::pnl::ledger::LedgerError;
@@ -146,6 +146,17 @@ pub enum ConfigError {
         /// How many there are.
         instruments: usize,
     },
+    /// A hedge instrument is exposed to something else.
+    #[error("underlying {underlying} is hedged with instrument {index}, which is of another one")]
+    HedgeOfAnother {
+        /// Whose hedge, by its place.
+        underlying: usize,
+        /// With which instrument.
+        index: u16,
+    },
+    /// The run's number does not fit into a ClOrdID(11): ids would be used twice.
+    #[error("epoch {0} is beyond 16777215, the last run that ClOrdID(11) has room for")]
+    Epoch(u32),
     /// A number that must be greater than zero is not.
     #[error("{key} must be greater than zero")]
     NotPositive {
@@ -179,8 +190,19 @@ impl MakerConfig {
         faults.extend(
             positive.iter().filter(|(_, ok)| !ok).map(|(key, _)| ConfigError::NotPositive { key }),
         );
-        for underlying in &self.underlyings {
+        if u64::from(self.epoch) >= 1 << (64 - ClOrdId::COUNTER_BITS) {
+            faults.push(ConfigError::Epoch(self.epoch));
+        }
+        for (place, underlying) in self.underlyings.iter().enumerate() {
             if let Some(hedge) = &underlying.hedge {
+                let others = hedge.instruments.iter().filter(|with| {
+                    let instrument = self.instruments.get(usize::from(with.instrument.0));
+                    instrument.is_some_and(|i| usize::from(i.spec().underlying.0) != place)
+                });
+                faults.extend(others.map(|with| ConfigError::HedgeOfAnother {
+                    underlying: place,
+                    index: with.instrument.0,
+                }));
                 let band = hedge.band;
                 let is_inside = band.inner.0 >= 0
                     && band.inner < band.outer

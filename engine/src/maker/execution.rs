@@ -119,7 +119,7 @@ impl Maker {
     ) {
         let instrument = order.instrument;
         match outcome {
-            Outcome::Lives => {}
+            Outcome::Lives => self.on_lives(event, order),
             Outcome::DuplicateFill => {
                 self.counters.duplicate_fills = self.counters.duplicate_fills.saturating_add(1);
             }
@@ -149,6 +149,35 @@ impl Maker {
         }
     }
 
+    /// The order lives on: a request that was taken ends a row of refusals, and after one that was
+    /// not, its level rests, or the same request would go out again with every event.
+    fn on_lives(&mut self, event: &OrderEvent, order: &Order) {
+        let Purpose::Quote { level } = order.purpose else { return };
+        let now = self.now;
+        let Some(line) = self.line_mut(order.instrument) else { return };
+        match event.update {
+            OrderUpdate::New { .. } | OrderUpdate::Replaced { .. } => line.rejects_in_row = 0,
+            OrderUpdate::Rejected { .. }
+            | OrderUpdate::CancelRejected { .. }
+            | OrderUpdate::MessageRejected { .. }
+            | OrderUpdate::Unsent => {
+                let holdoff_ns = line.settings.quote.map_or(0, |quote| quote.reject_holdoff_ns);
+                if let Some(rung) = line.rung_mut(order.side, usize::from(level)) {
+                    rung.rests_until = now.plus(holdoff_ns);
+                }
+            }
+            OrderUpdate::SessionUp
+            | OrderUpdate::SessionDown
+            | OrderUpdate::Pending
+            | OrderUpdate::Fill { .. }
+            | OrderUpdate::Restated { .. }
+            | OrderUpdate::Status { .. }
+            | OrderUpdate::TradeCorrected { .. }
+            | OrderUpdate::TradeCanceled { .. }
+            | OrderUpdate::Canceled { .. } => {}
+        }
+    }
+
     /// The order left the table: its place is free, and what its end says is counted.
     fn on_gone(&mut self, event: &OrderEvent, order: &Order, slot: OrderSlot, out: &mut Intents) {
         let is_refusal = match event.update {
@@ -169,8 +198,12 @@ impl Maker {
         };
         match order.purpose {
             Purpose::Quote { level } => {
-                self.free_rung(order, usize::from(level), slot, is_refusal);
-                self.count_rejects_in_row(order.instrument, is_refusal, out);
+                // What could not be sent now cannot be sent again at once either.
+                let is_unsent = event.update == OrderUpdate::Unsent;
+                self.free_rung(order, usize::from(level), slot, is_refusal || is_unsent);
+                if !is_unsent {
+                    self.count_rejects_in_row(order.instrument, is_refusal, out);
+                }
             }
             Purpose::Hedge => self.on_hedge_done(order, slot, out),
         }

@@ -1,13 +1,14 @@
 //! The band hedger at work: one immediate order an underlying, and what becomes of it.
 
-use super::{Maker, instrument_id};
+use super::{Line, Maker, Pool, instrument_id};
 use crate::event::TimeInForce;
 use crate::inventory::hedge::{self, Candidate, HedgeOrder};
+use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, Purpose};
 use crate::orders::table::OrderSlot;
 use crate::risk::state::{Reason, State};
-use crate::units::Lots;
+use crate::units::{Lots, Side, Ticks};
 
 impl Maker {
     /// Sends a hedge if net delta is beyond the band and none is under way.
@@ -34,35 +35,85 @@ impl Maker {
         let pool = self.pools.get(place)?;
         let settings = pool.settings.hedge.as_ref()?;
         // One at a time: until the venue has said what became of the last one, exposure is unknown.
-        if pool.hedge.is_some() {
+        // Exposure that does not fit is no reason to trade either: nobody knows which way.
+        if pool.hedge.is_some() || !pool.is_delta_known {
             return None;
         }
         let excess = hedge::excess(pool.delta, settings.band);
         if excess.0 == 0 {
             return None;
         }
-        let candidates = settings.instruments.iter().filter_map(|with| {
-            let line = self.line(with.instrument)?;
-            let spec = line.instrument.spec();
-            if line.state == State::Halted || !self.is_session_up(spec.venue) {
-                return None;
-            }
-            let per_order = line.settings.limits.order_size_max;
-            Some(Candidate {
-                instrument: with.instrument,
-                contract: line.contract(),
-                book: &line.book,
-                touch: line.touch(self.now).ok()?,
-                taker_fee: spec.taker_fee,
-                collar: with.collar,
-                order_size_max: if line.is_spot() {
-                    Lots(per_order.0.min(self.ledger.position(with.instrument)?.0))
-                } else {
-                    per_order
-                },
-            })
-        });
+        let side = if excess.0 > 0 { Side::Sell } else { Side::Buy };
+        let candidates = settings.instruments.iter().filter_map(|with| self.candidate(with, side));
         hedge::cheapest(excess, candidates)
+    }
+
+    /// What one instrument can do now within the gate's limits: a hedge that the gate would block is
+    /// no hedge.
+    fn candidate(&self, with: &HedgeInstrument, side: Side) -> Option<Candidate<'_>> {
+        let id = with.instrument;
+        let line = self.line(id)?;
+        let spec = line.instrument.spec();
+        let is_open = line.state != State::Halted && self.is_session_up(spec.venue);
+        if !is_open || line.is_mid_message(self.now) {
+            return None;
+        }
+        let touch = line.touch(self.now).ok()?;
+        let limits = &line.settings.limits;
+        let own = self.own_best(id, side.opposite());
+        let mid = touch.mid_half_ticks().div_euclid(2);
+        let width = limits.collar.width.0;
+        // How far beyond the touch the price may go: not into a quote of our own, nor out of the
+        // gate's collar.
+        let (best, reach) = match side {
+            Side::Buy => {
+                let best = touch.ask.price.0;
+                let own = own.map_or(i64::MAX, |own| own.0.saturating_sub(1));
+                (best, own.min(mid.saturating_add(width)).saturating_sub(best))
+            }
+            Side::Sell => {
+                let best = touch.bid.price.0;
+                let own = own.map_or(i64::MIN, |own| own.0.saturating_add(1));
+                (best, best.saturating_sub(own.max(mid.saturating_sub(width))))
+            }
+        };
+        if reach < 0 {
+            return None;
+        }
+        let collar = Ticks(with.collar.0.min(reach));
+        let dearest = Ticks(best.saturating_add(collar.0.saturating_mul(side.sign())));
+        let size_max = self.room(line, side)?.0.min(limits.order_size_max.0);
+        let size_max = size_max.min(limits.order_value_max.size_max(dearest).0);
+        let contract = line.contract();
+        Some(Candidate {
+            instrument: id,
+            contract,
+            book: &line.book,
+            touch,
+            taker_fee: spec.taker_fee,
+            collar,
+            order_size_max: Lots(size_max),
+        })
+    }
+
+    /// What the position limit, and on spot the holdings, leave for one side beyond what is open.
+    fn room(&self, line: &Line, side: Side) -> Option<Lots> {
+        let id = line.instrument.id();
+        let position = self.ledger.position(id)?.0;
+        let open = self.orders.open(id).on(side).0;
+        let held = position.saturating_mul(side.sign());
+        let room = line.settings.limits.position_max.0.saturating_sub(held);
+        let is_sale = line.is_spot() && side == Side::Sell;
+        let room = if is_sale { room.min(position) } else { room };
+        Some(Lots(room.saturating_sub(open)))
+    }
+
+    /// Nothing that could hedge this underlying may be traded: only an operator changes that.
+    pub(super) fn is_hedging_halted(&self, pool: &Pool) -> bool {
+        pool.settings.hedge.as_ref().is_some_and(|hedge| {
+            let mut lines = hedge.instruments.iter().filter_map(|with| self.line(with.instrument));
+            lines.all(|line| line.state == State::Halted)
+        })
     }
 
     /// The venue has said what became of a hedge. One that traded nothing is a failure; too many in a

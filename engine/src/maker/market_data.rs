@@ -25,9 +25,10 @@ impl Maker {
                 line.volatility.on_gap();
             }
         }
-        line.trust.on_event(now, event.last_in_message);
+        let is_whole = event.last_in_message || event.update == MarketUpdate::Gap;
+        line.trust.on_event(now, is_whole);
         // Quotes move only on a whole message: half of one is not a market. A gap moves them at once.
-        if event.last_in_message || event.update == MarketUpdate::Gap {
+        if is_whole {
             self.on_whole_message(event.instrument, out);
         }
     }

@@ -54,7 +54,7 @@ use intents::{Intents, Record};
 #[derive(Clone, Copy, Debug, Default)]
 struct Rung {
     order: Option<OrderSlot>,
-    /// No new order here before this time: the venue refused the last one.
+    /// Neither a new order nor a replace here before this time: the last request was refused.
     rests_until: Nanos,
 }
 
@@ -73,11 +73,19 @@ struct Line {
     fills: u64,
     /// Largest position either way, the opening included.
     position_max_abs: u64,
+    /// Beyond the soft limit and not far enough back yet, whatever paused it meanwhile.
+    is_beyond_soft: bool,
+    /// Likewise the stop.
+    is_beyond_stop: bool,
 }
 
 impl Line {
     fn touch(&self, now: Nanos) -> Result<Touch, Distrust> {
         self.trust.check(now, &self.book)
+    }
+
+    fn is_mid_message(&self, now: Nanos) -> bool {
+        self.trust.is_mid_message(now)
     }
 
     fn contract(&self) -> ContractValue {
@@ -115,6 +123,8 @@ struct Pool {
     delta_max_abs: u64,
     hedge: Option<OrderSlot>,
     hedge_failures: u32,
+    /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
+    is_delta_known: bool,
 }
 
 /// How often what happened; the maker's part of every report.
@@ -197,6 +207,8 @@ impl Maker {
                     rejects_in_row: 0,
                     fills: 0,
                     position_max_abs: settings.opening.0.unsigned_abs(),
+                    is_beyond_soft: false,
+                    is_beyond_stop: false,
                 }
             });
         let pools = (0u8..).zip(&config.underlyings).map(|(n, settings)| Pool {
@@ -206,6 +218,7 @@ impl Maker {
             delta_max_abs: 0,
             hedge: None,
             hedge_failures: 0,
+            is_delta_known: false,
         });
         let mut maker = Maker {
             now: Nanos(0),
@@ -270,6 +283,11 @@ impl Maker {
                     if let Some(line) = self.line_mut(instrument) {
                         line.rejects_in_row = 0;
                     }
+                    // Or the first hedge that fails after the operator's word would halt again.
+                    let pool = self.pool_of(instrument);
+                    if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+                        pool.hedge_failures = 0;
+                    }
                     self.enter(instrument, State::Paused, Reason::Normal, out);
                     self.requote(instrument, out);
                 }
@@ -312,7 +330,9 @@ impl Maker {
         let ledger = &self.ledger;
         if let Some(pool) = self.pools.get_mut(pool) {
             // What does not fit is beyond every limit.
-            let net = pool.exposure.net(ledger).unwrap_or(Exposure(i64::MAX));
+            let net = pool.exposure.net(ledger);
+            pool.is_delta_known = net.is_some();
+            let net = net.unwrap_or(Exposure(i64::MAX));
             pool.delta = Exposure(net.0.saturating_sub(pool.settings.target.0));
             pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
         }

@@ -15,8 +15,8 @@ use crate::quote::requote::Tolerance;
 use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Side};
 
-/// A side that a limit took out is quoted again when net delta has come back to this many eighths
-/// of that limit: coming back is stricter than leaving.
+/// A side that the soft limit took out is quoted again when net delta has come back to this many
+/// eighths of it; what the stop took out, when it is back at the soft limit.
 const RETURN_EIGHTHS: i64 = 6;
 
 impl Maker {
@@ -27,12 +27,23 @@ impl Maker {
         let Some(pool) = self.pool_of(instrument).and_then(|pool| self.pools.get(pool)) else {
             return;
         };
-        let (state, reason, touch) = self.assess(line, pool);
+        let is_stopping = line.state == State::Halted || self.is_killed;
+        let is_up = self.is_session_up(line.instrument.spec().venue);
+        // Half of a message is not a market: its end requotes.
+        if line.is_mid_message(self.now) && is_up && !is_stopping {
+            return;
+        }
+        let (is_beyond_soft, is_beyond_stop) = beyond(line, pool);
+        let (state, reason, touch) = self.assess(line, pool, is_beyond_soft, is_beyond_stop);
         let ladder = match touch {
             Some(touch) if state < State::Paused => self.wanted(line, pool, state, touch),
             Some(_) | None => Ladder::EMPTY,
         };
         let bid_rises = self.bid_rises(line, &ladder);
+        if let Some(line) = self.line_mut(instrument) {
+            line.is_beyond_soft = is_beyond_soft;
+            line.is_beyond_stop = is_beyond_stop;
+        }
         self.enter(instrument, state, reason, out);
         // The side that retreats goes first, so that our own orders do not stand in the way.
         let sides = if bid_rises { [Side::Sell, Side::Buy] } else { Side::BOTH };
@@ -57,7 +68,13 @@ impl Maker {
     }
 
     /// What the instrument may do now, why, and the touch if the market is to be believed.
-    fn assess(&self, line: &Line, pool: &Pool) -> (State, Reason, Option<Touch>) {
+    fn assess(
+        &self,
+        line: &Line,
+        pool: &Pool,
+        is_beyond_soft: bool,
+        is_beyond_stop: bool,
+    ) -> (State, Reason, Option<Touch>) {
         if line.state == State::Halted || self.is_killed {
             return (State::Halted, line.reason, None);
         }
@@ -68,20 +85,17 @@ impl Maker {
             Ok(touch) => touch,
             Err(distrust) => return (State::Paused, Reason::Distrusted(distrust), None),
         };
-        let limits = &pool.settings.limits;
-        let delta = pool.delta.0.saturating_abs();
-        let back_within = |limit: i64| limit.saturating_mul(RETURN_EIGHTHS) / 8;
-        let was_stopped = line.reason == Reason::Concentration;
-        let stop = if was_stopped { limits.soft().0 } else { limits.stop().0 };
-        if delta > stop {
+        if is_beyond_stop {
             return (State::Paused, Reason::Concentration, None);
         }
-        let soft = match line.state {
-            State::Reducing => back_within(limits.soft().0),
-            State::Quoting | State::Paused | State::Halted => limits.soft().0,
-        };
-        if delta > soft {
+        if is_beyond_soft {
             return (State::Reducing, Reason::SoftLimit, Some(touch));
+        }
+        let band = pool.settings.hedge.as_ref().map(|hedge| hedge.band.outer.0);
+        let is_unhedged = band.is_some_and(|band| pool.delta.0.saturating_abs() > band);
+        if is_unhedged && self.is_hedging_halted(pool) {
+            // What should be hedged and cannot be is not added to.
+            return (State::Reducing, Reason::HedgeFailed, Some(touch));
         }
         (State::Quoting, Reason::Normal, Some(touch))
     }
@@ -168,7 +182,7 @@ impl Maker {
                 }
             }
             (Request::Replace { price, size, is_retreat }, Some(slot)) => {
-                let went = self.send_replace(slot, price, size, out);
+                let went = !is_resting && self.send_replace(slot, price, size, out);
                 // A quote that should retreat and may not be moved is taken out.
                 if !went && is_retreat {
                     self.send_cancel(slot, out);
@@ -180,4 +194,15 @@ impl Maker {
             (Request::Replace { .. } | Request::Cancel, None) => {}
         }
     }
+}
+
+/// Whether net delta counts as beyond the soft limit and beyond the stop. What went beyond comes back
+/// only well inside, also over a pause for another reason.
+fn beyond(line: &Line, pool: &Pool) -> (bool, bool) {
+    let limits = &pool.settings.limits;
+    let delta = pool.delta.0.saturating_abs();
+    let back_within = limits.soft().0.saturating_mul(RETURN_EIGHTHS) / 8;
+    let soft = if line.is_beyond_soft { back_within } else { limits.soft().0 };
+    let stop = if line.is_beyond_stop { limits.soft().0 } else { limits.stop().0 };
+    (delta > soft, delta > stop)
 }

@@ -4,7 +4,7 @@ use super::Maker;
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
 use crate::inventory::exposure::exposure_per_lot;
 use crate::maker::intents::{Intents, Record};
-use crate::orders::order::{Order, Purpose};
+use crate::orders::order::{Order, OrderState, Purpose};
 use crate::orders::table::OrderSlot;
 use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
 use crate::units::{Exposure, Lots, Side, Ticks};
@@ -88,10 +88,12 @@ impl Maker {
     }
 
     /// Cancels every order that no request is under way for. What the message rate holds back, the
-    /// next timer sends.
+    /// next timer sends; orders in doubt are left to it, which asks after them at its own pace.
     pub(super) fn cancel_everything(&mut self, out: &mut Intents) {
         for n in 0..self.orders.capacity() {
-            if let Some((slot, _)) = self.orders.at(n) {
+            if let Some((slot, order)) = self.orders.at(n)
+                && order.state != OrderState::InDoubt
+            {
                 self.send_cancel(slot, out);
             }
         }
@@ -195,7 +197,7 @@ impl Maker {
     }
 
     /// The best price that an order of our own may trade at on a side.
-    fn own_best(&self, instrument: InstrumentId, side: Side) -> Option<Ticks> {
+    pub(super) fn own_best(&self, instrument: InstrumentId, side: Side) -> Option<Ticks> {
         let orders = self.line(instrument)?.rungs(side).iter().filter_map(|rung| rung.order);
         let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
         match side {

@@ -436,3 +436,128 @@ fn a_config_with_a_band_beyond_the_soft_limit_is_refused_with_every_other_fault(
     let faults = Maker::new(&config).unwrap_err();
     assert_eq!(faults.len(), 3, "{faults:?}");
 }
+
+fn hedges(intents: &[OrderIntent]) -> Vec<OrderIntent> {
+    intents.iter().filter(|i| i.time_in_force == TimeInForce::ImmediateOrCancel).copied().collect()
+}
+
+#[test]
+fn a_hedge_on_a_quoted_market_stops_short_of_our_own_quote() {
+    let mut config = config();
+    config.settings[1].quote = Some(quote_settings());
+    config.settings[0].opening = Lots(1_020);
+    let mut desk = Desk::new();
+    desk.maker = Maker::new(&config).unwrap();
+    desk.session(OrderUpdate::SessionUp);
+    let quotes = desk.image(PERP, 600_000);
+    let own = quotes.iter().find(|q| q.side == Side::Buy).unwrap().price;
+    let bid = *desk.image(SPOT, 600_000).iter().find(|q| q.side == Side::Buy).unwrap();
+    desk.accept(&bid);
+    let hedge = *hedges(&desk.fill(&bid, 10, 10)).first().expect("30 is beyond the band");
+    assert_eq!((hedge.side, hedge.price), (Side::Sell, Ticks(own.0 + 1)));
+}
+
+#[test]
+fn a_hedge_keeps_within_the_room_that_the_position_limit_leaves() {
+    let mut config = config();
+    config.settings[0].opening = Lots(1_030);
+    config.settings[1].limits.position_max = Lots(1_007);
+    let mut desk = Desk::new();
+    desk.maker = Maker::new(&config).unwrap();
+    desk.session(OrderUpdate::SessionUp);
+    let sent = hedges(&desk.image(PERP, 600_000));
+    assert_eq!(sent.first().map(|h| h.size), Some(Lots(7)));
+}
+
+#[test]
+fn a_spot_hedge_may_buy_what_is_not_held() {
+    let mut config = config();
+    config.underlyings[0].hedge.as_mut().unwrap().instruments[0].instrument = SPOT;
+    config.settings[0].opening = Lots(0);
+    config.settings[0].quote = None;
+    config.settings[1].opening = Lots(-30);
+    let mut desk = Desk::new();
+    desk.maker = Maker::new(&config).unwrap();
+    desk.session(OrderUpdate::SessionUp);
+    let sent = hedges(&desk.image(SPOT, 600_000));
+    assert_eq!(sent.first().map(|h| (h.side, h.size)), Some((Side::Buy, Lots(25))));
+}
+
+#[test]
+fn a_session_that_is_down_is_not_asked_about_its_orders() {
+    let (mut desk, _) = Desk::quoting();
+    desk.session(OrderUpdate::SessionDown);
+    desk.now += 2_000_000;
+    assert!(desk.timer().is_empty());
+    desk.control(Control::Kill);
+    desk.session(OrderUpdate::SessionUp);
+    assert_eq!(desk.timer().len(), 4);
+    assert!(desk.timer().is_empty(), "asked again only when the answer is overdue");
+}
+
+#[test]
+fn no_quote_moves_on_half_a_message_whatever_else_arrives() {
+    let (mut desk, quotes) = Desk::quoting();
+    let level = |price: i64, size: i64| MarketUpdate::Level {
+        side: Side::Buy,
+        price: Ticks(price),
+        size: Lots(size),
+    };
+    assert!(desk.market(SPOT, level(599_999, 0), false).is_empty());
+    assert!(desk.timer().is_empty(), "the book is one-sided only until the message ends");
+    assert!(desk.market(SPOT, level(599_998, 500), true).len() < quotes.len());
+    assert_eq!(desk.maker.snapshot(SPOT).unwrap().state, State::Quoting);
+}
+
+#[test]
+fn a_refused_replace_rests_and_a_retreat_becomes_a_cancel() {
+    let (mut desk, _) = Desk::quoting();
+    let moved = desk.image(SPOT, 599_900);
+    let bid = moved.iter().find(|m| m.side == Side::Buy).unwrap();
+    let refused = OrderUpdate::CancelRejected { reason: 99, is_gone: false };
+    let sent = desk.report(bid.cl_ord_id, bid.orig_cl_ord_id, SPOT, refused);
+    assert!(sent.iter().all(|i| i.action == OrderAction::Cancel), "{sent:?}");
+    assert_eq!(sent.len(), 1);
+}
+
+#[test]
+fn refusals_with_an_acceptance_between_are_not_in_a_row() {
+    let (mut desk, quotes) = Desk::quoting();
+    let refused = OrderUpdate::Rejected { reason: 99 };
+    let mut bid = quotes[0];
+    for _ in 0..6 {
+        desk.report(bid.cl_ord_id, ClOrdId::NONE, SPOT, refused);
+        desk.now += 2_000;
+        let again = *desk.timer().first().expect("the level has rested");
+        desk.accept(&again);
+        bid = again;
+    }
+    assert_eq!(desk.maker.snapshot(SPOT).unwrap().state, State::Quoting);
+}
+
+#[test]
+fn what_cannot_be_hedged_any_more_is_only_reduced() {
+    let mut config = config();
+    config.settings[0].opening = Lots(1_030);
+    let mut desk = Desk::new();
+    desk.maker = Maker::new(&config).unwrap();
+    desk.control(Control::Pause(PERP));
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
+    let sent = desk.image(SPOT, 600_000);
+    assert!(!sent.is_empty() && sent.iter().all(|i| i.side == Side::Sell), "{sent:?}");
+    let snapshot = desk.maker.snapshot(SPOT).unwrap();
+    assert_eq!((snapshot.state, snapshot.reason), (State::Reducing, Reason::HedgeFailed));
+    desk.control(Control::Resume(PERP));
+    assert_eq!(hedges(&desk.timer()).len(), 1, "the operator's word brings the hedge back");
+}
+
+#[test]
+fn a_hedge_of_another_underlying_and_an_epoch_that_wraps_are_refused() {
+    let mut config = config();
+    config.epoch = 1 << 24;
+    config.underlyings.push(config.underlyings[0].clone());
+    let faults = Maker::new(&config).unwrap_err();
+    let another = ConfigError::HedgeOfAnother { underlying: 1, index: 1 };
+    assert_eq!(faults, vec![ConfigError::Epoch(1 << 24), another]);
+}

@@ -12,7 +12,9 @@ impl Maker {
         self.counters.expired_requests =
             self.counters.expired_requests.saturating_add(u64::from(expired));
         for line in &mut self.lines {
-            if let Ok(touch) = line.trust.check(now, &line.book) {
+            if !line.is_mid_message(now)
+                && let Ok(touch) = line.touch(now)
+            {
                 line.volatility.on_clock(now, fair_value::mid(&touch));
             }
         }
@@ -34,7 +36,9 @@ impl Maker {
         // Bounded by the table; in doubt is rare, and a tick of the timer is not hot.
         for n in 0..self.orders.capacity() {
             let Some((slot, order)) = self.orders.at(n) else { continue };
+            let venue = self.line(order.instrument).map(|line| line.instrument.spec().venue);
             let is_due = order.state == OrderState::InDoubt
+                && venue.is_some_and(|venue| self.is_session_up(venue))
                 && self.now.since(order.requested_at) > self.ack_timeout_ns;
             if is_due {
                 self.send_cancel(slot, out);

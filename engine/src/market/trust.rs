@@ -28,6 +28,7 @@ pub struct Trust {
     is_synced: bool,
     /// A reset has come and its message is not complete yet.
     is_rebuilding: bool,
+    is_mid_message: bool,
     last_event_at: Nanos,
     gaps_seen: u64,
 }
@@ -39,6 +40,7 @@ impl Trust {
             stale_after_ns,
             is_synced: false,
             is_rebuilding: false,
+            is_mid_message: false,
             last_event_at: Nanos(0),
             gaps_seen: 0,
         }
@@ -49,6 +51,7 @@ impl Trust {
         self.gaps_seen = self.gaps_seen.saturating_add(u64::from(self.is_synced));
         self.is_synced = false;
         self.is_rebuilding = false;
+        self.is_mid_message = false;
     }
 
     /// A new image begins.
@@ -60,10 +63,17 @@ impl Trust {
     /// Any event: freshness, and the end of an image where its last event is here.
     pub fn on_event(&mut self, now: Nanos, last_in_message: bool) {
         self.last_event_at = now;
+        self.is_mid_message = !last_in_message;
         if self.is_rebuilding && last_in_message {
             self.is_rebuilding = false;
             self.is_synced = true;
         }
+    }
+
+    /// Half of a message is in the book and the rest is on its way: not a market to act on, nor a
+    /// reason to withdraw. A rest that does not come in time is silence like any other.
+    pub fn is_mid_message(&self, now: Nanos) -> bool {
+        self.is_mid_message && now.since(self.last_event_at) <= self.stale_after_ns
     }
 
     /// How often a synchronised book lost its sequence.

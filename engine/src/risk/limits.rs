@@ -54,6 +54,17 @@ impl ValueLimit {
         }
     }
 
+    /// The largest order at `price` within it.
+    pub fn size_max(&self, price: Ticks) -> Lots {
+        match self {
+            ValueLimit::TickLots(max) => {
+                let each = i128::from(price.0).abs().max(1);
+                Lots(i64::try_from(max.saturating_abs() / each).unwrap_or(i64::MAX))
+            }
+            ValueLimit::Lots(max) => Lots(*max),
+        }
+    }
+
     /// Is an order of `size` at `price` within it?
     pub fn allows(&self, price: Ticks, size: Lots) -> bool {
         match self {
