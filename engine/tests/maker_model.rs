@@ -246,6 +246,7 @@ impl World {
             && self.told.insert((event.venue.0, exec_id.0))
         {
             self.position[place] += side.sign() * last_qty.0;
+            self.venues[place].told = exec_id;
         }
         self.input(Input::Order(event));
     }

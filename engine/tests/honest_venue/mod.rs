@@ -49,6 +49,8 @@ pub struct HonestVenue {
     pub outbox: VecDeque<OrderEvent>,
     /// What works, by its present ClOrdID(11).
     pub book: BTreeMap<ClOrdId, Resting>,
+    /// The last fill that the maker was told of.
+    pub told: ExecId,
     /// Faults happen.
     pub is_rough: bool,
     execs: u64,
@@ -62,6 +64,7 @@ impl HonestVenue {
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             book: BTreeMap::new(),
+            told: ExecId(0),
             is_rough: true,
             execs: 0,
         }
@@ -237,11 +240,11 @@ impl HonestVenue {
     /// told yet, what works, and what is on its way to the venue.
     pub fn to_come(&self, instrument: InstrumentId, side: Side, hedges_only: bool) -> i64 {
         let mut lots = 0;
-        let mut last_exec = ExecId(0);
+        let mut last_exec = self.told;
         for event in self.outbox.iter().filter(|e| e.instrument == instrument && !hedges_only) {
             if let OrderUpdate::Fill { exec_id, side: of, last_qty, .. } = event.update
                 && of == side
-                && exec_id != last_exec
+                && exec_id > last_exec
             {
                 last_exec = exec_id;
                 lots += last_qty.0;
