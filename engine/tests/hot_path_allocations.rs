@@ -126,7 +126,7 @@ impl Seen {
     fn assert_everything_happened(&self) {
         for (what, count, least) in [
             ("new orders", self.new_quotes, 1_000),
-            ("replaces", self.replaces, 500),
+            ("replaces", self.replaces, 100),
             ("cancels", self.cancels, 200),
             ("quote fills", self.quote_fills, 200),
             ("hedge fills", self.hedge_fills, 10),
