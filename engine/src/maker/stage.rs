@@ -261,8 +261,9 @@ impl MakerStage {
     fn sample(&mut self) {
         let at = self.maker.now();
         let interval = self.settings.sample_interval_ns;
-        // On the events' time nothing can be said of the time before the first event.
-        if interval == 0 || at < self.sample_at || at == Nanos(0) {
+        // Before the first market there is nothing to show, and on the events' time no time either.
+        let has_market = self.progress.consumed() > Nanos(0);
+        if interval == 0 || at < self.sample_at || !has_market {
             return;
         }
         self.sample_at = at.plus(interval);
