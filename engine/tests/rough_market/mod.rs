@@ -123,7 +123,7 @@ pub fn config(model: Model) -> MakerConfig {
                 failures_max: 3,
             }),
         }],
-        message_rates: vec![MessageRate { max: 40, window_ns: 10_000, cancel_reserve: 10 }],
+        message_rates: vec![MessageRate { max: 16, window_ns: 10_000, cancel_reserve: 10 }],
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],
         opening_cash: vec![],
