@@ -127,6 +127,20 @@ struct Pool {
     is_delta_known: bool,
 }
 
+impl Pool {
+    fn new(instruments: &[Instrument], place: u8, settings: &UnderlyingSettings) -> Pool {
+        Pool {
+            settings: settings.clone(),
+            exposure: ExposureMap::new(instruments, crate::instrument::Underlying(place)),
+            delta: Exposure(0),
+            delta_max_abs: 0,
+            hedge: None,
+            hedge_failures: 0,
+            is_delta_known: false,
+        }
+    }
+}
+
 /// How often what happened; the maker's part of every report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
@@ -211,15 +225,9 @@ impl Maker {
                     is_beyond_stop: false,
                 }
             });
-        let pools = (0u8..).zip(&config.underlyings).map(|(n, settings)| Pool {
-            settings: settings.clone(),
-            exposure: ExposureMap::new(&config.instruments, crate::instrument::Underlying(n)),
-            delta: Exposure(0),
-            delta_max_abs: 0,
-            hedge: None,
-            hedge_failures: 0,
-            is_delta_known: false,
-        });
+        let pools = (0u8..)
+            .zip(&config.underlyings)
+            .map(|(n, settings)| Pool::new(&config.instruments, n, settings));
         let mut maker = Maker {
             now: Nanos(0),
             stamp: Stamp(0),
