@@ -33,3 +33,5 @@ pub mod back_office;
 pub mod state_dir;
 /// Venue and pipeline in one process, over real FIX on loopback.
 pub mod demo;
+/// Everything at once in virtual time, out of one seed, with faults and invariants.
+pub mod simulate;

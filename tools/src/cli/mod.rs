@@ -17,6 +17,7 @@ mod surface;
 mod venue;
 mod study;
 mod replay;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Study(study::Arguments),
     /// Re-runs a journal's inputs: the same intents? Prints a hash, or the first difference.
     Replay(replay::ReplayArgs),
+    /// The whole system in virtual time out of one seed, with faults, its invariants checked.
+    Simulate(simulate::Arguments),
     /// A simulated FIX 4.4 venue with market data and matching.
     Venue(venue::Arguments),
     /// Says what this build is.
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(options) => doctor::run(&options),
         Command::Study(arguments) => study::run(&arguments, std::io::stdout().lock()),
         Command::Replay(args) => replay::run(&args),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Venue(arguments) => venue::run(&arguments),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));

@@ -84,6 +84,7 @@ pub struct Exchange {
     submitted: u64,
     executions: u64,
     now: Nanos,
+    is_closed: bool,
     happenings: Vec<Happening>,
 }
 
@@ -103,6 +104,7 @@ impl Exchange {
             submitted: 0,
             executions: 0,
             now: Nanos(0),
+            is_closed: false,
             happenings: Vec::new(),
         }
     }
@@ -130,6 +132,24 @@ impl Exchange {
     /// The sum of a participant's fills; + long.
     pub fn position(&self, participant: Participant, instrument: InstrumentId) -> Lots {
         self.positions.get(&(participant, instrument)).copied().unwrap_or_default()
+    }
+
+    /// A closed venue refuses every new order; cancels and replaces go on.
+    pub fn set_closed(&mut self, is_closed: bool) {
+        self.is_closed = is_closed;
+    }
+
+    /// What may still trade of a participant's working orders, by side.
+    pub fn open(&self, participant: Participant, instrument: InstrumentId) -> [Lots; 2] {
+        let all = (participant, OrderId(0))..=(participant, OrderId(u64::MAX));
+        let mut open = [Lots(0); 2];
+        for (_, order) in self.live.range(all) {
+            let order = self.order(*order);
+            if order.instrument == instrument {
+                open[order.side.index()].0 += order.leaves().0;
+            }
+        }
+        open
     }
 
     /// How many orders of a participant work.
@@ -202,6 +222,8 @@ impl Exchange {
         let is_known = usize::from(new.instrument.0) < self.markets.len();
         let refusal = if self.by_client.contains_key(&(participant, new.cl_ord_id)) {
             Some(OrderRefusal::DuplicateOrder)
+        } else if self.is_closed {
+            Some(OrderRefusal::Closed)
         } else if !is_known {
             Some(OrderRefusal::UnknownSymbol)
         } else if new.size.0 <= 0 {

@@ -156,6 +156,8 @@ impl OrdStatus {
 pub enum OrderRefusal {
     /// No such instrument.
     UnknownSymbol,
+    /// The venue takes no new orders now.
+    Closed,
     /// The ClOrdID(11) was used before.
     DuplicateOrder,
     /// The size is not above zero.
@@ -171,6 +173,7 @@ impl OrderRefusal {
     pub fn ord_rej_reason(self) -> u16 {
         match self {
             OrderRefusal::UnknownSymbol => 1,
+            OrderRefusal::Closed => 2,
             OrderRefusal::UnknownOrder => 5,
             OrderRefusal::DuplicateOrder => 6,
             OrderRefusal::IncorrectQuantity => 13,
@@ -182,6 +185,7 @@ impl OrderRefusal {
     pub fn text(self) -> &'static str {
         match self {
             OrderRefusal::UnknownSymbol => "unknown symbol",
+            OrderRefusal::Closed => "exchange closed",
             OrderRefusal::UnknownOrder => "unknown order",
             OrderRefusal::DuplicateOrder => "duplicate ClOrdID",
             OrderRefusal::IncorrectQuantity => "quantity must be above zero",

@@ -25,16 +25,31 @@ pub enum Step {
     Over,
 }
 
+/// What goes wrong at a venue, for simulations: asked around everything that happens.
+pub trait Mischief: Send {
+    /// Something is about to happen at `at`.
+    fn before(&mut self, at: Nanos, exchange: &mut Exchange);
+
+    /// What of `reports`, from place `fresh` on, is lost or comes twice.
+    fn after(&mut self, at: Nanos, reports: &mut Vec<Report>, fresh: usize);
+}
+
 /// A tape playing into a venue.
 pub struct Playback<T: Tape> {
     tape: T,
     exchange: Exchange,
+    mischief: Option<Box<dyn Mischief>>,
 }
 
 impl<T: Tape> Playback<T> {
     /// A venue at the beginning of a tape.
     pub fn new(tape: T, exchange: Exchange) -> Playback<T> {
-        Playback { tape, exchange }
+        Playback { tape, exchange, mischief: None }
+    }
+
+    /// The same with something that goes wrong.
+    pub fn with_mischief(self, mischief: Box<dyn Mischief>) -> Playback<T> {
+        Playback { mischief: Some(mischief), ..self }
     }
 
     /// The venue.
@@ -67,12 +82,21 @@ impl<T: Tape> Playback<T> {
         if next > limit {
             return Ok(Step::Idle);
         }
-        if tape == Some(next)
+        if let Some(mischief) = &mut self.mischief {
+            mischief.before(next, &mut self.exchange);
+        }
+        let fresh = reports.len();
+        let step = if tape == Some(next)
             && let Some(event) = self.tape.next()?
         {
-            return Ok(Step::Market(self.exchange.on_market(&event, reports)));
+            Step::Market(self.exchange.on_market(&event, reports))
+        } else {
+            self.exchange.on_arrival(reports);
+            Step::Arrival
+        };
+        if let Some(mischief) = &mut self.mischief {
+            mischief.after(next, reports, fresh);
         }
-        self.exchange.on_arrival(reports);
-        Ok(Step::Arrival)
+        Ok(step)
     }
 }

@@ -1,0 +1,293 @@
+//! The invariants: what must hold after every step, whatever goes wrong.
+//!
+//! Fed by the loop with every journaled input and intent, every intent on its way out, and with maker
+//! and exchange after each step; feeds the verdict. It keeps an account, a book and a memory of ids of
+//! its own, so that it does not ask the code that it judges. One thread.
+
+use crate::venue::exchange::Exchange;
+use crate::venue::order::Participant;
+use ballast_engine::event::{
+    ClOrdId, ExecId, InstrumentId, MarketEvent, MarketUpdate, OrderAction, OrderEvent, OrderIntent,
+    OrderUpdate, TimeInForce,
+};
+use ballast_engine::instrument::ContractValue;
+use ballast_engine::journal::record::Record as Entry;
+use ballast_engine::maker::Maker;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::input::Control;
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An invariant that did not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Its name.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub detail: String,
+    /// When, in nanoseconds of virtual time since the Unix epoch.
+    pub at: Nanos,
+}
+
+/// One instrument as the checker sees it.
+struct Watched {
+    opening: i64,
+    stale_after_ns: u64,
+    position_max: i64,
+    per_lot: i128,
+    fills: i64,
+    book: [BTreeMap<Ticks, Lots>; 2],
+    is_synced: bool,
+    is_rebuilding: bool,
+    heard_at: Nanos,
+}
+
+impl Watched {
+    fn hear(&mut self, now: Nanos, event: &MarketEvent) {
+        match event.update {
+            MarketUpdate::Level { side, price, size } => {
+                let book = &mut self.book[side.index()];
+                if size.0 > 0 {
+                    book.insert(price, size);
+                } else {
+                    book.remove(&price);
+                }
+            }
+            MarketUpdate::Trade { .. } => {}
+            MarketUpdate::Reset => {
+                self.book.iter_mut().for_each(BTreeMap::clear);
+                (self.is_synced, self.is_rebuilding) = (false, true);
+            }
+            MarketUpdate::Gap => (self.is_synced, self.is_rebuilding) = (false, false),
+        }
+        self.heard_at = now;
+        if self.is_rebuilding && event.last_in_message {
+            (self.is_synced, self.is_rebuilding) = (true, false);
+        }
+    }
+
+    /// Why an order should not be sent on this book.
+    fn distrust(&self, now: Nanos) -> Option<&'static str> {
+        let [bids, asks] = &self.book;
+        match (bids.last_key_value(), asks.first_key_value()) {
+            _ if !self.is_synced => Some("gapped"),
+            _ if now.since(self.heard_at) > self.stale_after_ns => Some("stale"),
+            (Some((bid, _)), Some((ask, _))) => (bid >= ask).then_some("crossed"),
+            (None, _) | (_, None) => Some("one-sided"),
+        }
+    }
+}
+
+/// All that is watched.
+pub struct Checker {
+    instruments: Vec<Watched>,
+    hard: i128,
+    exec_ids: BTreeSet<(InstrumentId, ExecId)>,
+    ids: BTreeSet<ClOrdId>,
+    killed_at: Option<Nanos>,
+    now: Nanos,
+    violation: Option<Violation>,
+    steps: u64,
+    quiet_checks: u64,
+}
+
+impl Checker {
+    /// Watches what `config` describes: one underlying, linear instruments.
+    pub fn new(config: &MakerConfig) -> Checker {
+        let watched =
+            config.instruments.iter().zip(&config.settings).map(|(i, settings)| Watched {
+                opening: settings.opening.0,
+                stale_after_ns: settings.stale_after_ns,
+                position_max: settings.limits.position_max.0,
+                per_lot: match i.value() {
+                    ContractValue::Linear { nano_underlying_per_lot, .. } => {
+                        i128::from(nano_underlying_per_lot)
+                    }
+                    ContractValue::Inverse { .. } => 0,
+                },
+                fills: 0,
+                book: Default::default(),
+                is_synced: false,
+                is_rebuilding: false,
+                heard_at: Nanos(0),
+            });
+        Checker {
+            instruments: watched.collect(),
+            hard: config.underlyings.first().map_or(0, |u| i128::from(u.limits.hard().0)),
+            exec_ids: BTreeSet::new(),
+            ids: BTreeSet::new(),
+            killed_at: None,
+            now: Nanos(0),
+            violation: None,
+            steps: 0,
+            quiet_checks: 0,
+        }
+    }
+
+    /// The first thing that was wrong.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Steps that were checked, and moments of quiet in which the accounts were compared.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.steps, self.quiet_checks)
+    }
+
+    /// Something is wrong; the first counts.
+    pub fn fail(&mut self, invariant: &'static str, detail: String) {
+        let at = self.now;
+        self.violation.get_or_insert(Violation { invariant, detail, at });
+    }
+
+    /// An input or intent of the maker, in the order in which it journaled them.
+    pub fn on_journal(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Market { now, event, .. } => {
+                self.now = *now;
+                if let Some(watched) = self.instruments.get_mut(usize::from(event.instrument.0)) {
+                    watched.hear(*now, event);
+                }
+            }
+            Entry::Order { now, event, .. } => {
+                self.now = *now;
+                self.on_order(event);
+            }
+            Entry::Control { now, control, .. } => {
+                self.now = *now;
+                if matches!(control, Control::Kill | Control::Shutdown) {
+                    self.killed_at.get_or_insert(*now);
+                }
+            }
+            Entry::Timer { now, .. } => self.now = *now,
+            Entry::Intent { intent, .. } => self.on_decision(intent),
+            _ => {}
+        }
+    }
+
+    fn on_order(&mut self, event: &OrderEvent) {
+        let OrderUpdate::Fill { exec_id, side, last_qty, .. } = event.update else { return };
+        if self.exec_ids.insert((event.instrument, exec_id))
+            && let Some(watched) = self.instruments.get_mut(usize::from(event.instrument.0))
+        {
+            watched.fills += side.sign() * last_qty.0;
+        }
+    }
+
+    fn on_decision(&mut self, intent: &OrderIntent) {
+        if intent.action == OrderAction::Cancel {
+            return;
+        }
+        if self.is_killed() {
+            let id = intent.cl_ord_id.0;
+            self.fail("no_order_after_kill", format!("{:?} {id} decided", intent.action));
+        }
+        let Some(watched) = self.instruments.get(usize::from(intent.instrument.0)) else { return };
+        if let Some(why) = watched.distrust(self.now) {
+            let kind = match intent.time_in_force {
+                TimeInForce::PostOnly => "quote",
+                TimeInForce::ImmediateOrCancel => "hedge",
+            };
+            let id = intent.cl_ord_id.0;
+            self.fail("no_quote_on_untrusted_data", format!("{kind} {id} on a {why} book"));
+        }
+    }
+
+    /// An intent on its way to order entry.
+    pub fn on_intent(&mut self, intent: &OrderIntent) {
+        if !self.ids.insert(intent.cl_ord_id) {
+            let id = intent.cl_ord_id.0;
+            self.fail("no_cl_ord_id_twice", format!("ClOrdID(11) {id} went out before"));
+        }
+        // What was decided before the kill may still stand in the ring, in front of its cancel.
+        let is_later = self.killed_at.is_some_and(|at| intent.at > at);
+        if is_later && intent.action != OrderAction::Cancel {
+            let id = intent.cl_ord_id.0;
+            self.fail("no_order_after_kill", format!("{:?} {id} sent", intent.action));
+        }
+    }
+
+    /// Everything that must hold between two steps.
+    pub fn on_step(&mut self, now: Nanos, maker: &Maker, exchange: &Exchange) {
+        self.steps += 1;
+        self.now = self.now.max(now);
+        self.check_account(maker);
+        self.check_limits(exchange, maker);
+        if let Some((causes, total)) = maker.pnl() {
+            let sum: i128 = causes.iter().map(|(_, amount)| amount.0).sum();
+            if sum != total.0 {
+                self.fail("pnl_causes_sum", format!("causes {sum}, total {}", total.0));
+            }
+        }
+    }
+
+    fn check_account(&mut self, maker: &Maker) {
+        for (id, watched) in (0..).map(InstrumentId).zip(&self.instruments) {
+            let ours = maker.ledger().position(id).unwrap_or_default().0;
+            let expected = watched.opening + watched.fills;
+            if ours != expected {
+                let detail = format!("instrument {}: maker {ours}, fills {expected}", id.0);
+                return self.fail("position_is_sum_of_fills", detail);
+            }
+        }
+    }
+
+    /// What the venue could do to us right now, by its own word.
+    fn check_limits(&mut self, exchange: &Exchange, maker: &Maker) {
+        let (mut delta, mut open) = (0i128, [0i128; 2]);
+        let mut fault = None;
+        for (id, watched) in (0..).map(InstrumentId).zip(&self.instruments) {
+            let position = watched.opening + exchange.position(Participant(0), id).0;
+            let working = exchange.open(Participant(0), id);
+            delta += i128::from(position) * watched.per_lot;
+            for side in Side::BOTH {
+                let lots = working[side.index()].0;
+                open[side.index()] += i128::from(lots) * watched.per_lot;
+                let worst = position + side.sign() * lots;
+                if worst * side.sign() > watched.position_max {
+                    fault = Some(("position_limit", format!("instrument {}: {worst}", id.0)));
+                }
+            }
+            if let Some(market) = exchange.market(id) {
+                let [bid, ask] = Side::BOTH.map(|side| market.resting(side).best());
+                if let (Some(bid), Some(ask)) = (bid, ask)
+                    && bid >= ask
+                {
+                    fault = Some(("no_self_match", format!("bid {} ask {}", bid.0, ask.0)));
+                }
+            }
+            if let Some(snapshot) = maker.snapshot(id) {
+                let ours = snapshot.position.0;
+                let worst = (ours + snapshot.open[0].0).max(snapshot.open[1].0 - ours);
+                if worst > watched.position_max {
+                    fault = Some(("position_limit", format!("by the maker's word: {worst}")));
+                }
+            }
+        }
+        let worst = (delta + open[0]).max(open[1] - delta);
+        if worst > self.hard {
+            fault = Some(("exposure_limit", format!("{worst} of {}, in 1e-9", self.hard)));
+        }
+        if let Some((invariant, detail)) = fault {
+            self.fail(invariant, detail);
+        }
+    }
+
+    /// Nothing is under way: the venue's account is ours.
+    pub fn on_quiet(&mut self, maker: &Maker, exchange: &Exchange) {
+        self.quiet_checks += 1;
+        for (id, watched) in (0..).map(InstrumentId).zip(&self.instruments) {
+            let ours = maker.ledger().position(id).unwrap_or_default().0;
+            let theirs = watched.opening + exchange.position(Participant(0), id).0;
+            if ours != theirs {
+                let detail = format!("instrument {}: maker {ours}, venue {theirs}", id.0);
+                return self.fail("position_is_the_venues", detail);
+            }
+        }
+    }
+
+    /// A kill or shutdown was consumed.
+    pub fn is_killed(&self) -> bool {
+        self.killed_at.is_some()
+    }
+}

@@ -1,0 +1,184 @@
+//! The whole system in one thread and virtual time, everything from one `u64` seed.
+//!
+//! Fed by the command line and the tests; feeds one document that wall time does not change. Maker,
+//! feed, order entry and both ends of both FIX sessions are the code that runs live; the network, the
+//! clock and the venue's market are simulated (`network.rs`, `world.rs`, `market.rs`).
+//!
+//! | file | is |
+//! | --- | --- |
+//! | `faults.rs` | what can go wrong, by name, and the plan of a seed |
+//! | `network.rs` | bytes between the sessions |
+//! | `market.rs`, `mischief.rs` | the market's and the venue's own faults |
+//! | `tap.rs` | the rings between maker and order entry; where tests plant bugs |
+//! | `check.rs` | the invariants |
+//! | `world.rs` | the loop |
+//!
+//! A day is a trading session of 6.5 hours; the synthetic market runs [`STRETCH`] times slower than its
+//! own pace, at about ten messages a second over both instruments.
+//!
+//! Deliberately absent, so far: the journal on disk and its failures, a killed process with recovery,
+//! overfills and trade busts, restarts of the venue with new sequence numbers, jumps of the wall clock,
+//! alerts, config reloads.
+
+pub mod check;
+pub mod faults;
+pub mod market;
+pub mod mischief;
+pub mod network;
+pub mod tap;
+pub mod world;
+
+use crate::config::{ConfigFault, ConfigFile};
+use ballast_engine::event::InstrumentId;
+use ballast_engine::maker::config::ConfigError;
+use ballast_engine::units::Side;
+use ballast_gateway::fix::template::TemplateError;
+use ballast_gateway::venue::symbols::SymbolsError;
+use check::Violation;
+use faults::Fault;
+use serde_json::{Value, json};
+use tap::PlantedBug;
+use thiserror::Error;
+use world::World;
+
+/// How much slower than its own pace the synthetic market plays.
+pub const STRETCH: u64 = 8;
+/// A simulated trading day.
+pub const DAY_NS: u64 = 23_400 * 1_000_000_000;
+
+/// What to simulate.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Trading days; parts of one are allowed.
+    pub days: f64,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// A bug that a test plants in the harness; `None` otherwise.
+    pub bug: Option<PlantedBug>,
+}
+
+impl Options {
+    fn length_ns(&self) -> u64 {
+        (self.days * DAY_NS as f64) as u64
+    }
+
+    /// The command that runs this again.
+    pub fn command(&self) -> String {
+        let names: Vec<_> = self.faults.iter().map(|fault| fault.name()).collect();
+        let faults = match names.len() {
+            0 => "none".to_owned(),
+            n if n == Fault::ALL.len() => "all".to_owned(),
+            _ => names.join(","),
+        };
+        format!("ballast simulate --seed {} --days {} --faults {faults}", self.seed, self.days)
+    }
+}
+
+/// Why a simulation could not begin. Each is a bug of the built-in world.
+#[derive(Debug, Error)]
+pub enum SimulationError {
+    /// Its config.
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+    /// The maker's part of it.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Maker(Vec<ConfigError>),
+    /// Symbols that FIX text cannot carry.
+    #[error(transparent)]
+    Symbols(#[from] SymbolsError),
+    /// Names that FIX text cannot carry.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// No venue.
+    #[error("the built-in world has no venue")]
+    NoVenue,
+}
+
+/// How a simulation went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What did not hold.
+    pub violation: Option<Violation>,
+    /// Everything that the seed decides.
+    pub document: Value,
+}
+
+/// The config of the simulated maker, built in.
+fn config() -> Result<ConfigFile, ConfigFault> {
+    ConfigFile::parse("simulate/world.toml", include_str!("world.toml").to_owned())
+}
+
+/// Runs one simulation.
+///
+/// # Errors
+/// The built-in world is wrong; a violation is an outcome.
+pub fn run(options: &Options) -> Result<Outcome, SimulationError> {
+    let mut world = World::new(options)?;
+    world.run();
+    Ok(Outcome {
+        violation: world.checker().violation().cloned(),
+        document: document(options, &world),
+    })
+}
+
+fn document(options: &Options, world: &World) -> Value {
+    let maker = world.maker().maker();
+    let counters = maker.counters();
+    let (steps, comparisons) = world.checker().counts();
+    let network = world.net().counters();
+    let sessions = [world.feed().session().counters(), world.entry().session().counters()];
+    let exchange = world.venue().playback().exchange();
+    let violation = world.checker().violation().map(|violation| {
+        json!({
+            "invariant": violation.invariant,
+            "detail": violation.detail,
+            "at": violation.at.0,
+            "replay": options.command(),
+        })
+    });
+    let positions = (0u16..).map(InstrumentId).zip(maker.instruments()).map(|(id, instrument)| {
+        let ours = maker.ledger().position(id).unwrap_or_default();
+        let open = exchange.open(crate::venue::order::Participant(0), id);
+        let position = json!({
+            "maker": instrument.size_text(ours),
+            "working_bid": instrument.size_text(open[Side::Buy.index()]),
+            "working_ask": instrument.size_text(open[Side::Sell.index()]),
+        });
+        (instrument.symbol().to_owned(), position)
+    });
+    json!({
+        "seed": options.seed,
+        "days": options.days,
+        "faults": options.faults.iter().map(|fault| fault.name()).collect::<Vec<_>>(),
+        "ok": violation.is_none(),
+        "violation": violation,
+        "virtual_end": world.now().0,
+        "steps": steps,
+        "accounts_compared": comparisons,
+        "market_events": counters.market_events,
+        "orders": counters.intents[0],
+        "replaces": counters.intents[1],
+        "cancels": counters.intents[2],
+        "fills": counters.fills,
+        "rejected": counters.rejected,
+        "unsent": counters.unsent,
+        "expired_requests": counters.expired_requests,
+        "duplicates": world.entry().desk_counts().duplicates,
+        "duplicate_fills": counters.duplicate_fills,
+        "connections": network.connections,
+        "dials_refused": network.refused,
+        "cuts": network.cuts,
+        "messages_lost": network.messages_lost,
+        "resends_asked": sessions.iter().map(|s| s.resend_requests_out).sum::<u64>(),
+        "snapshots": world.feed().counts().snapshots,
+        "stalled_turns": world.entry().counts().stalled_turns,
+        "episodes": world.seen().faults,
+        "states": world.seen().states,
+        "operator_resumes": world.seen().resumes,
+        "positions": positions.collect::<serde_json::Map<_, _>>(),
+        "pnl": maker.pnl().map(|(_, total)| total.to_string()),
+        "intents_sha256": world.seen().hash.value().to_string(),
+    })
+}

@@ -1,0 +1,99 @@
+//! What `ballast simulate` promises: one seed is one document, every fault leaves the invariants
+//! standing, and a planted bug is seen. Longer runs: `tests/simulate/run`.
+
+use ballast::simulate::faults::Fault;
+use ballast::simulate::tap::PlantedBug;
+use ballast::simulate::{Options, Outcome, run};
+use std::process::Command;
+
+fn simulate(seed: u64, days: f64, faults: &[Fault], bug: Option<PlantedBug>) -> Outcome {
+    run(&Options { seed, days, faults: faults.to_vec(), bug }).expect("the world is whole")
+}
+
+#[test]
+fn one_seed_is_one_document_to_the_byte_and_another_is_another() {
+    let text = |seed| simulate(seed, 0.02, &Fault::ALL, None).document.to_string();
+    let first = text(3);
+    assert_eq!(first, text(3));
+    assert_ne!(first, text(4));
+}
+
+#[test]
+fn the_invariants_hold_under_every_fault_in_a_slice_of_seeds() {
+    for seed in 1..=6 {
+        let outcome = simulate(seed, 0.04, &Fault::ALL, None);
+        assert_eq!(outcome.violation, None, "ballast simulate --seed {seed} --days 0.04");
+        let compared = outcome.document["accounts_compared"].as_u64();
+        assert!(compared > Some(0), "seed {seed} compared nothing");
+    }
+}
+
+#[test]
+fn a_run_without_faults_trades_and_ends_with_agreeing_accounts() {
+    let outcome = simulate(1, 0.05, &[], None);
+    assert_eq!(outcome.violation, None);
+    assert!(outcome.document["fills"].as_u64() > Some(10), "{}", outcome.document);
+}
+
+/// Which invariant sees the bug, without any fault but an operator's kill.
+fn caught(bug: PlantedBug, faults: &[Fault]) -> Vec<&'static str> {
+    let outcomes = (1..=3).map(|seed| simulate(seed, 0.06, faults, Some(bug)));
+    outcomes.filter_map(|outcome| outcome.violation).map(|v| v.invariant).collect()
+}
+
+#[test]
+fn a_fill_told_the_wrong_way_round_is_caught() {
+    let invariants = caught(PlantedBug::WrongWayFill, &[]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| *name == "position_is_the_venues"), "{invariants:?}");
+}
+
+#[test]
+fn a_lost_report_is_caught() {
+    let invariants = caught(PlantedBug::LostReport, &[]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| *name == "position_is_the_venues"), "{invariants:?}");
+}
+
+#[test]
+fn an_order_past_its_limit_is_caught() {
+    let invariants = caught(PlantedBug::MissedLimit, &[Fault::UnsolicitedCancels]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| name.ends_with("_limit")), "{invariants:?}");
+}
+
+#[test]
+fn an_id_used_twice_is_caught() {
+    let invariants = caught(PlantedBug::ReusedId, &[Fault::UnsolicitedCancels]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| *name == "no_cl_ord_id_twice"), "{invariants:?}");
+}
+
+#[test]
+fn an_order_after_the_end_is_caught() {
+    let invariants = caught(PlantedBug::OrderAfterKill, &[]);
+    assert_eq!(invariants, ["no_order_after_kill"; 3]);
+}
+
+#[test]
+fn an_unknown_fault_is_a_usage_error_that_lists_them() {
+    let ballast = Command::new(env!("CARGO_BIN_EXE_ballast"))
+        .args(["simulate", "--seed", "1", "--faults", "gremlins"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!(ballast.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&ballast.stderr);
+    assert!(text.contains("gremlins") && text.contains("half_open"), "{text}");
+}
+
+#[test]
+fn the_command_prints_one_document_and_its_speed_elsewhere() {
+    let ballast = Command::new(env!("CARGO_BIN_EXE_ballast"))
+        .args(["simulate", "--seed", "2", "--days", "0.005", "--faults", "none", "--json"])
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8_lossy(&ballast.stdout);
+    let document: serde_json::Value = serde_json::from_str(&text).expect("one JSON document");
+    assert_eq!(document["ok"], true, "{text}");
+    assert!(String::from_utf8_lossy(&ballast.stderr).contains("simulated hours"));
+}
