@@ -11,6 +11,7 @@ use ballast_engine::latency::Probe;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase as MakerTime;
 use ballast_engine::ring::{Consumer, Producer};
+use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::message_log::{LogError, MessageLog, Tape};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
@@ -151,7 +152,13 @@ impl<'a> Venue<'a> {
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
         let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
-        let session = Session::new(self.session_config(raw)?, FileStore::open(store)?);
+        let mut session = self.session_config(raw)?;
+        if let TimeBase::Venue { .. } = self.time {
+            // TransactTime(60) is the maker's time to the simulated venue: in milliseconds, as FIX 4.4
+            // has it, an order would reach the matching up to one too early.
+            session.sending_time = Precision::Nanos;
+        }
+        let session = Session::new(session, FileStore::open(store)?);
         let config = OrderEntryConfig {
             epoch: state.epoch(),
             orders_max: self.config.orders_max,
