@@ -15,6 +15,12 @@ const VALUE_MAX_PS: u64 = 1_000_000_000_000_000;
 #[derive(Clone)]
 pub struct Latencies(Histogram<u64>);
 
+impl Default for Latencies {
+    fn default() -> Latencies {
+        Latencies::new()
+    }
+}
+
 impl Latencies {
     /// None yet.
     pub fn new() -> Latencies {

@@ -1,23 +1,31 @@
 //! The `ballast-bench` binary: latency runs and micro-benchmarks, measured, never timed as tests.
 //!
 //! ```text
-//! ballast-bench ring|codec|wire|all [--rate N] [--duration S] [--json FILE] [--report DIR] [--check]
+//! ballast-bench ring|codec|engine|tick-to-order|wire|backtest|scale|all
+//!     [--rate N] [--duration S] [--tape DIR] [--json FILE] [--report DIR] [--check]
 //! ballast-bench compare A.json B.json [--fail-over 10%]
 //! ```
 //!
 //! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse (`compare`) or the
 //! host could not be measured on; 2 wrong usage.
 
+mod backtest;
 mod codec;
 mod compare;
 mod document;
+mod engine;
 mod hiccup;
 mod histogram;
 mod host;
 mod open_loop;
 mod page;
+mod rig;
 mod ring;
+mod scale;
 mod session;
+mod stream;
+mod tick_to_order;
+mod turns;
 mod wire;
 
 use ballast_engine::clock::{Clock, Counter};
@@ -43,8 +51,16 @@ enum Command {
     Ring(Options),
     /// A NewOrderSingle written and read.
     Codec(Options),
+    /// The maker alone: a decoded change of the market to two order messages, and every kind of step.
+    Engine(Options),
+    /// FIX market data in, two order messages out, on one thread, stage by stage.
+    TickToOrder(Options),
     /// A message over loopback TCP and back: bare, and through the codec.
     Wire(Options),
+    /// The virtual runner on recorded and synthetic markets.
+    Backtest(Options),
+    /// What a tick costs as instruments, levels, orders and sessions become more.
+    Scale(Options),
     /// Everything above, sharing the time, in one result.
     All(Options),
     /// What became slower or faster between two results written by --json.
@@ -70,6 +86,9 @@ struct Options {
     /// Seconds that the whole command should take.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     duration: u64,
+    /// Folder of recordings for the backtest; without it the synthetic market alone plays.
+    #[arg(long)]
+    tape: Option<PathBuf>,
     /// Write the result as one JSON document.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -91,10 +110,14 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ring(options) => measured("ring", &options, &[ring::measure]),
         Command::Codec(options) => measured("codec", &options, &[codec::measure]),
-        Command::Wire(options) => measured("wire", &options, &[wire::measure]),
-        Command::All(options) => {
-            measured("all", &options, &[ring::measure, codec::measure, wire::measure])
+        Command::Engine(options) => measured("engine", &options, &[engine::measure]),
+        Command::TickToOrder(options) => {
+            measured("tick-to-order", &options, &[tick_to_order::measure])
         }
+        Command::Wire(options) => measured("wire", &options, &[wire::measure]),
+        Command::Backtest(options) => measured("backtest", &options, &[backtest::measure]),
+        Command::Scale(options) => measured("scale", &options, &[scale::measure]),
+        Command::All(options) => measured("all", &options, &ALL),
         Command::Compare { a, b, fail_over } => compared(&a, &b, fail_over),
     };
     match outcome {
@@ -112,6 +135,17 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Session, &mut Document) -> Result<(), String>;
 
+/// Every benchmark, in the order of the help text.
+const ALL: [Measure; 7] = [
+    ring::measure,
+    codec::measure,
+    engine::measure,
+    tick_to_order::measure,
+    wire::measure,
+    backtest::measure,
+    scale::measure,
+];
+
 /// Runs benchmarks, each with its part of the time, and writes what they found.
 fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), Failure> {
     let arrivals_ns = options.arrivals.as_deref().map(read_arrivals).transpose()?;
@@ -121,6 +155,7 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
         duration_ns: options.duration * 1_000_000_000 / measures.len().max(1) as u64,
         rate: options.rate,
         arrivals_ns: arrivals_ns.unwrap_or_default(),
+        tape: options.tape.clone(),
     };
     let command = format!("{name} --rate {} --duration {}", options.rate, options.duration);
     let mut document = Document::new(command, &session, date(counter));

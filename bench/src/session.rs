@@ -3,7 +3,7 @@
 use ballast_engine::clock::Counter;
 use ballast_engine::pin::{self, Topology};
 use ballast_engine::units::Stamp;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One invocation of `ballast-bench`.
 pub struct Session {
@@ -15,6 +15,8 @@ pub struct Session {
     pub rate: u64,
     /// Recorded inter-arrival times in ns, in place of a constant rate; empty for none.
     pub arrivals_ns: Vec<u64>,
+    /// Folder of recordings that the backtest plays; `None` where there is none.
+    pub tape: Option<PathBuf>,
 }
 
 /// A part of a session's time, from when it was made.

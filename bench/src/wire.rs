@@ -56,7 +56,7 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
                 .map_err(|error| format!("{name}: loopback TCP: {error}"))?;
             medians.insert(name, run.at(0.5));
             typical.entry(name).or_default().push(run.at(0.5));
-            all.entry(name).or_insert_with(Latencies::new).merge(&run);
+            all.entry(name).or_default().merge(&run);
         }
         ratios.push(medians["wire.fix_reply.spinning"] / medians["wire.tcp_echo.spinning"]);
     }

@@ -4,7 +4,7 @@
 //! than a tenth in between, the host had moved the cores about, and the run is dropped.
 
 pub mod link;
-mod round_trip;
+pub mod round_trip;
 
 use crate::document::{Document, Measurement, Ratio};
 use crate::hiccup::Hiccups;

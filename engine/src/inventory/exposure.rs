@@ -24,21 +24,23 @@ pub struct ExposureMap {
     linear: Vec<(InstrumentId, i64)>,
     /// Coin balances: the settlement currencies of the inverse instruments.
     coins: Vec<Currency>,
-    /// Every instrument of the underlying, with its contract.
-    all: Vec<(InstrumentId, ContractValue)>,
+    /// Inverse instruments, with their contracts: what they expose to moves with their marks.
+    inverse: Vec<(InstrumentId, ContractValue)>,
+    underlying: Underlying,
 }
 
 impl ExposureMap {
     /// Gathers the instruments of `underlying`.
     pub fn new(instruments: &[Instrument], underlying: Underlying) -> ExposureMap {
-        let mut map = ExposureMap { linear: Vec::new(), coins: Vec::new(), all: Vec::new() };
+        let mut map =
+            ExposureMap { linear: Vec::new(), coins: Vec::new(), inverse: Vec::new(), underlying };
         for instrument in instruments.iter().filter(|i| i.spec().underlying == underlying) {
-            map.all.push((instrument.id(), instrument.value()));
             match instrument.value() {
                 ContractValue::Linear { nano_underlying_per_lot, .. } => {
                     map.linear.push((instrument.id(), nano_underlying_per_lot));
                 }
                 ContractValue::Inverse { .. } => {
+                    map.inverse.push((instrument.id(), instrument.value()));
                     let coin = instrument.spec().settlement;
                     if !map.coins.contains(&coin) {
                         map.coins.push(coin);
@@ -63,15 +65,16 @@ impl ExposureMap {
     }
 
     /// What all open orders of one side would add if they traded, ≥ 0. `mark` gives the price of an
-    /// inverse contract; one without a mark adds nothing, for the gate passes no order there.
+    /// inverse contract; one without a mark adds nothing, for the gate passes no order there. The
+    /// table keeps the sum over linear contracts, so that a thousand of them cost what one does.
     pub fn open(
         &self,
         orders: &OrderTable,
         side: Side,
         mark: impl Fn(InstrumentId) -> Option<HalfTicks>,
     ) -> Exposure {
-        let mut sum: i128 = 0;
-        for &(instrument, contract) in &self.all {
+        let mut sum = orders.open_linear(self.underlying, side);
+        for &(instrument, contract) in &self.inverse {
             let lots = orders.open(instrument).on(side).0;
             if lots != 0
                 && let Some(per_lot) = exposure_per_lot(contract, mark(instrument))

@@ -212,7 +212,7 @@ impl Maker {
     fn free_rung(&mut self, order: &Order, level: usize, slot: OrderSlot, is_refusal: bool) {
         let now = self.now;
         let Some(line) = self.line_mut(order.instrument) else { return };
-        let holdoff_ns = line.settings.quote.map_or(0, |quote| quote.reject_holdoff_ns);
+        let holdoff_ns = line.settings.quote.as_ref().map_or(0, |quote| quote.reject_holdoff_ns);
         if let Some(rung) = line.rung_mut(order.side, level)
             && rung.order == Some(slot)
         {

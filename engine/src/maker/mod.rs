@@ -69,6 +69,8 @@ struct Line {
     state: State,
     reason: Reason,
     rungs: [[Rung; LEVELS_MAX]; 2],
+    /// No rung from this level on ever had an order: a ladder of one level walks one.
+    levels_used: usize,
     rejects_in_row: u32,
     fills: u64,
     /// Largest position either way, the opening included.
@@ -96,15 +98,24 @@ impl Line {
         self.instrument.spec().kind == InstrumentKind::Spot
     }
 
+    /// The rungs of a side that ever had an order.
     fn rungs(&self, side: Side) -> &[Rung] {
         let [buys, sells] = &self.rungs;
-        match side {
+        let rungs = match side {
             Side::Buy => buys,
             Side::Sell => sells,
-        }
+        };
+        rungs.get(..self.levels_used).unwrap_or(rungs)
     }
 
+    /// A rung as it stands; one that never had an order is empty.
+    fn rung(&self, side: Side, level: usize) -> Rung {
+        self.rungs(side).get(level).copied().unwrap_or_default()
+    }
+
+    /// A rung to put an order into or to take it from; `None` beyond the last level that there is.
     fn rung_mut(&mut self, side: Side, level: usize) -> Option<&mut Rung> {
+        self.levels_used = self.levels_used.max(level.saturating_add(1)).min(LEVELS_MAX);
         let [buys, sells] = &mut self.rungs;
         match side {
             Side::Buy => buys.get_mut(level),
@@ -218,6 +229,7 @@ impl Maker {
                     state: State::Paused,
                     reason: Reason::SessionDown,
                     rungs: [[Rung::default(); LEVELS_MAX]; 2],
+                    levels_used: 0,
                     rejects_in_row: 0,
                     fills: 0,
                     position_max_abs: settings.opening.0.unsigned_abs(),
@@ -236,7 +248,7 @@ impl Maker {
             throttles: config.message_rates.iter().map(|rate| Throttle::new(*rate)).collect(),
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
-            orders: OrderTable::new(config.orders_max, config.instruments.len(), config.epoch),
+            orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
             ack_timeout_ns: config.ack_timeout_ns,
             rejects_max: config.rejects_max,

@@ -10,7 +10,7 @@ use crate::orders::diff::{self, Request};
 use crate::orders::order::Purpose;
 use crate::pnl::valuation::HalfTicks;
 use crate::quote;
-use crate::quote::ladder::{Caps, LEVELS_MAX, Ladder, Level};
+use crate::quote::ladder::{Caps, Ladder, Level};
 use crate::quote::requote::Tolerance;
 use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Side};
@@ -23,7 +23,11 @@ impl Maker {
     /// Brings an instrument's state and quotes to where they should be now.
     pub(super) fn requote(&mut self, instrument: InstrumentId, out: &mut Intents) {
         let Some(line) = self.line(instrument) else { return };
-        let Some(settings) = line.settings.quote else { return };
+        // By reference: a table model makes the settings a kilobyte and more.
+        let Some(tolerance) = line.settings.quote.as_ref().map(|quote| quote.tolerance) else {
+            return;
+        };
+        let levels_used = line.levels_used;
         let Some(pool) = self.pool_of(instrument).and_then(|pool| self.pools.get(pool)) else {
             return;
         };
@@ -48,21 +52,22 @@ impl Maker {
         // The side that retreats goes first, so that our own orders do not stand in the way.
         let sides = if bid_rises { [Side::Sell, Side::Buy] } else { Side::BOTH };
         for side in sides {
-            for level in 0..LEVELS_MAX {
-                let wanted = ladder.side(side).get(level).copied();
-                self.work_rung(instrument, side, level, wanted, settings.tolerance, out);
+            let wanted = ladder.side(side);
+            for level in 0..levels_used.max(wanted.len()) {
+                let wanted = wanted.get(level).copied();
+                self.work_rung(instrument, side, level, wanted, tolerance, out);
             }
         }
     }
 
     /// Takes every quote of an instrument out.
     pub(super) fn pull_quotes(&mut self, instrument: InstrumentId, out: &mut Intents) {
-        let Some(settings) = self.line(instrument).and_then(|line| line.settings.quote) else {
-            return;
-        };
+        let Some(line) = self.line(instrument) else { return };
+        let Some(quote) = &line.settings.quote else { return };
+        let (tolerance, levels_used) = (quote.tolerance, line.levels_used);
         for side in Side::BOTH {
-            for level in 0..LEVELS_MAX {
-                self.work_rung(instrument, side, level, None, settings.tolerance, out);
+            for level in 0..levels_used {
+                self.work_rung(instrument, side, level, None, tolerance, out);
             }
         }
     }
@@ -160,9 +165,7 @@ impl Maker {
         out: &mut Intents,
     ) {
         let now = self.now;
-        let Some(rung) = self.line(instrument).and_then(|line| line.rungs(side).get(level)) else {
-            return;
-        };
+        let Some(rung) = self.line(instrument).map(|line| line.rung(side, level)) else { return };
         let slot = rung.order;
         let is_resting = rung.rests_until > now;
         let working = slot.and_then(|slot| self.orders.get(slot));

@@ -293,6 +293,10 @@ impl MakerStage {
         let mut is_busy = false;
         for n in 0..self.links.orders.len() {
             for _ in 0..TURN_INPUTS {
+                // An empty ring asks for no room: with 64 sessions these checks were the turn.
+                if self.links.orders.get(n).is_none_or(Consumer::is_empty) {
+                    break;
+                }
                 if !self.has_room() {
                     return is_busy;
                 }
@@ -345,6 +349,10 @@ impl MakerStage {
         let mut is_busy = false;
         for n in 0..self.links.market.len() {
             for _ in 0..TURN_INPUTS {
+                // An empty ring asks for no room: with 64 sessions these checks were the turn.
+                if self.links.market.get(n).is_none_or(Consumer::is_empty) {
+                    break;
+                }
                 if !self.has_room() {
                     return is_busy;
                 }

@@ -8,6 +8,7 @@
 //! counter whose place is still taken by a live order is skipped: two live ids never share a place.
 
 use crate::event::{ClOrdId, InstrumentId, OrderEvent};
+use crate::instrument::{ContractValue, Instrument, Underlying};
 use crate::orders::order::{Order, OrderState, Outcome, Purpose};
 use crate::units::{Lots, Nanos, Side, Ticks};
 
@@ -73,12 +74,16 @@ pub struct OrderTable {
     epoch: u32,
     counter: u64,
     open: Box<[OpenSize]>,
+    /// By instrument: underlying and exposure of one lot, for those whose exposure has no price in it.
+    linear: Box<[Option<(Underlying, i64)>]>,
+    /// By underlying: exposure of all that may still trade in those, buys and sells.
+    open_linear: Box<[[i128; 2]]>,
 }
 
 impl OrderTable {
-    /// Room for `orders_max` live orders over `instruments` instruments. `epoch` is the run's number,
-    /// greater than that of every earlier run: ids are never used twice.
-    pub fn new(orders_max: usize, instruments: usize, epoch: u32) -> OrderTable {
+    /// Room for `orders_max` live orders over these instruments. `epoch` is the run's number, greater
+    /// than that of every earlier run: ids are never used twice.
+    pub fn new(orders_max: usize, instruments: &[Instrument], epoch: u32) -> OrderTable {
         let orders_max = orders_max.clamp(1, 1 << 20);
         // An order has at most three live ids; eight places an order make a skip rare.
         let places = (orders_max * 8).next_power_of_two();
@@ -89,7 +94,9 @@ impl OrderTable {
             ids: vec![IdPlace::default(); places].into(),
             epoch,
             counter: 0,
-            open: vec![OpenSize::default(); instruments].into(),
+            open: vec![OpenSize::default(); instruments.len()].into(),
+            linear: instruments.iter().map(linear).collect(),
+            open_linear: vec![[0; 2]; usize::from(u8::MAX) + 1].into(),
         }
     }
 
@@ -106,6 +113,17 @@ impl OrderTable {
     /// What may still trade in an instrument, worst case over working, pending and in-doubt orders.
     pub fn open(&self, instrument: InstrumentId) -> OpenSize {
         self.open.get(usize::from(instrument.0)).copied().unwrap_or_default()
+    }
+
+    /// The exposure, in 1e-9 of the underlying, of all that may still trade on a side in its spot and
+    /// linear instruments, ≥ 0.
+    pub fn open_linear(&self, underlying: Underlying, side: Side) -> i128 {
+        let sums = self.open_linear.get(usize::from(underlying.0)).copied().unwrap_or_default();
+        let [buys, sells] = sums;
+        match side {
+            Side::Buy => buys,
+            Side::Sell => sells,
+        }
     }
 
     /// The order at a slot.
@@ -166,8 +184,19 @@ impl OrderTable {
     }
 
     fn count(&mut self, order: &Order, sign: i64) {
-        if let Some(open) = self.open.get_mut(usize::from(order.instrument.0)) {
-            open.add(order.side, sign * order.leaves_worst().0);
+        let place = usize::from(order.instrument.0);
+        let lots = sign * order.leaves_worst().0;
+        if let Some(open) = self.open.get_mut(place) {
+            open.add(order.side, lots);
+        }
+        if let Some((underlying, per_lot)) = self.linear.get(place).copied().flatten()
+            && let Some([buys, sells]) = self.open_linear.get_mut(usize::from(underlying.0))
+        {
+            let sum = match order.side {
+                Side::Buy => buys,
+                Side::Sell => sells,
+            };
+            *sum = sum.saturating_add(i128::from(lots) * i128::from(per_lot));
         }
     }
 
@@ -349,16 +378,47 @@ impl OrderTable {
     }
 }
 
+/// Underlying and exposure of one lot, where that has no price in it.
+fn linear(instrument: &Instrument) -> Option<(Underlying, i64)> {
+    match instrument.value() {
+        ContractValue::Linear { nano_underlying_per_lot, .. } => {
+            Some((instrument.spec().underlying, nano_underlying_per_lot))
+        }
+        ContractValue::Inverse { .. } => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{OrderUpdate, VenueId};
-    use crate::units::Stamp;
+    use crate::instrument::{Currency, InstrumentKind, InstrumentSpec};
+    use crate::units::{FeeRate, Stamp};
 
     const SPOT: InstrumentId = InstrumentId(0);
 
+    /// A linear perpetual of 0.001 coin a lot, and an inverse one.
+    fn instruments() -> [Instrument; 2] {
+        let kinds = [InstrumentKind::LinearPerpetual, InstrumentKind::InversePerpetual];
+        let spec = |kind| InstrumentSpec {
+            symbol: "BTC".into(),
+            venue: VenueId(0),
+            underlying: Underlying(0),
+            kind,
+            tick: "0.1".parse().unwrap(),
+            lot: if kind == kinds[0] { "0.001" } else { "1" }.parse().unwrap(),
+            multiplier: if kind == kinds[0] { "1" } else { "100" }.parse().unwrap(),
+            base: Currency(0),
+            quote: Currency(1),
+            settlement: Currency(u8::from(kind == kinds[0])),
+            maker_fee: FeeRate(0),
+            taker_fee: FeeRate(0),
+        };
+        [0, 1].map(|n: u16| Instrument::new(InstrumentId(n), spec(kinds[usize::from(n)])).unwrap())
+    }
+
     fn table() -> OrderTable {
-        OrderTable::new(4, 2, 7)
+        OrderTable::new(4, &instruments(), 7)
     }
 
     fn insert(table: &mut OrderTable, side: Side, size: i64) -> (OrderSlot, ClOrdId) {
@@ -419,6 +479,21 @@ mod tests {
         assert_eq!(table.open(SPOT).buy, Lots(15));
         table.apply(&event(id, ClOrdId::NONE, OrderUpdate::Canceled { cum_qty: Lots(0) }));
         assert_eq!(table.open(SPOT), OpenSize { buy: Lots(0), sell: Lots(3) });
+    }
+
+    #[test]
+    fn the_open_exposure_of_linear_contracts_follows_their_open_size_and_inverse_ones_stay_out() {
+        let mut table = table();
+        let (slot, id) = insert(&mut table, Side::Buy, 10);
+        let inverse = InstrumentId(1);
+        table.insert(Nanos(0), inverse, Side::Buy, Purpose::Hedge, Ticks(1), Lots(7)).unwrap();
+        let exposure = |table: &OrderTable, side| table.open_linear(Underlying(0), side);
+        let per_lot = 1_000_000;
+        table.request_replace(Nanos(1), slot, Ticks(99), Lots(15)).unwrap();
+        assert_eq!(exposure(&table, Side::Buy), 15 * per_lot);
+        assert_eq!(exposure(&table, Side::Sell), 0);
+        table.apply(&event(id, ClOrdId::NONE, OrderUpdate::Canceled { cum_qty: Lots(0) }));
+        assert_eq!(exposure(&table, Side::Buy), 0);
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl Throttle {
         }
         // The message `allowed` places back must have left the window.
         let back = usize::try_from(allowed).unwrap_or(usize::MAX).min(self.sent.len());
-        let place = (self.next + self.sent.len() - back) % self.sent.len();
+        // `next` and `back` are at most the length: a subtraction is what a division would be.
+        let place = self.next.checked_sub(back).unwrap_or(self.next + self.sent.len() - back);
         match self.sent.get(place).copied().flatten() {
             Some(then) if now.since(then) < self.rate.window_ns => {
                 Verdict::Block(BlockReason::MessageRate)
@@ -60,7 +61,10 @@ impl Throttle {
         if let Some(slot) = self.sent.get_mut(self.next) {
             *slot = Some(now);
         }
-        self.next = (self.next + 1) % self.sent.len();
+        self.next += 1;
+        if self.next >= self.sent.len() {
+            self.next = 0;
+        }
     }
 }
 

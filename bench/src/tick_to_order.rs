@@ -1,0 +1,260 @@
+//! `ballast-bench tick-to-order`: the bytes of a FIX market-data message in, the bytes of two order
+//! messages out, on one thread.
+//!
+//! The stages are those of the live system, called one after the other: framing and splitting
+//! (BodyLength and CheckSum verified), reading the entries, the feed's own book and the market ring,
+//! the maker, and the prepared order messages. Left out are the sockets, the FIX session's own
+//! bookkeeping (sequence numbers, store) and the journal; `wire` has the sockets. Two runs alternate:
+//! the whole between two stamps, and every stage between stamps of its own, which sum to that run's
+//! whole; `stages / whole` says what the stamps in between cost.
+
+use crate::document::{Document, Ratio};
+use crate::engine::{Figures, still_floor};
+use crate::hiccup::Hiccups;
+use crate::histogram::Latencies;
+use crate::rig::{self, BATCH, HALF_SPREAD, Rig, middle};
+use crate::ring::link::Line;
+use crate::ring::round_trip::Bench;
+use crate::session::Session;
+use ballast_engine::clock::Counter;
+use ballast_engine::event::{MarketEvent, VenueId};
+use ballast_engine::pin;
+use ballast_engine::ring::{self, Consumer};
+use ballast_engine::units::{Decimal, Lots, Side, Stamp, Ticks};
+use ballast_gateway::fix::decode::Decoder;
+use ballast_gateway::fix::encode::Encoder;
+use ballast_gateway::fix::frame::{Frame, frame};
+use ballast_gateway::fix::timestamp::Precision;
+use ballast_gateway::fix::{msg_type, tag};
+use ballast_gateway::market_data::publisher::{Publisher, When};
+use ballast_gateway::market_data::refresh::{Action, EntryKind, Refresh};
+use ballast_gateway::venue::symbols::Symbols;
+use std::hint::black_box;
+use std::time::Duration;
+
+/// Ticks in a run.
+const TICKS: u64 = 4_096;
+const FLOOR_NS: u64 = 3_000_000;
+/// 400 ns over a floor of 110 ns.
+const BOUND_TO_FLOOR: f64 = 400.0 / 110.0;
+/// The longest message here.
+const LEN_MAX: usize = 512;
+/// Entries that the table holds.
+const ENTRIES_MAX: usize = 64;
+const STAGES: [&str; 5] = ["frame_and_split", "read_entries", "publish", "maker", "encode"];
+
+/// The feed's half, in front of a [`Rig`].
+struct Path {
+    counter: Counter,
+    rig: Rig,
+    tick: Decimal,
+    lot: Decimal,
+    symbol: String,
+    symbols: Symbols,
+    decoder: Decoder,
+    refresh: Refresh,
+    publisher: Publisher,
+    market: Consumer<MarketEvent>,
+    buffer: [u8; LEN_MAX],
+    number: u64,
+}
+
+/// Counter values at the boundaries: before the first stage and after each.
+type Stamps = [Stamp; STAGES.len() + 1];
+
+/// Runs the tick-to-order benchmark into `document`.
+pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
+    let [near, far] = session.two_cores()?;
+    let bench = Bench { counter: session.counter, near, far };
+    pin::pin_current_thread(near);
+    let mut path = Path::new(session)?;
+    let (mut figures, mut hiccups) = (Figures::default(), Hiccups::new());
+    let (mut to_floor, mut to_whole) = (Vec::new(), Vec::new());
+    let share = session.share(1.0);
+    while share.is_left() {
+        hiccups.watch(session.counter, &[near], Duration::from_millis(5));
+        let before = bench.round_trips::<Line>(FLOOR_NS).typical();
+        let (whole, [singles, ..]) = path.run::<false>(TICKS)?;
+        let after = bench.round_trips::<Line>(FLOOR_NS).typical();
+        let (sum, stages) = path.run::<true>(TICKS)?;
+        if let Some(floor) = still_floor(before, after) {
+            to_floor.push(whole.at(0.5) / floor);
+        }
+        to_whole.push(sum.at(0.5) / whole.at(0.5));
+        figures.add("tick_to_order", &whole, &singles);
+        figures.add("tick_to_order.stages_together", &sum, &sum);
+        for (name, batches) in STAGES.into_iter().zip(&stages[1..]) {
+            figures.add(&format!("tick_to_order.stage.{name}"), batches, batches);
+        }
+    }
+    document.add_hiccups(&hiccups);
+    figures.into_document(document);
+    let bound = Some(BOUND_TO_FLOOR);
+    document.ratios.extend(Ratio::new("tick_to_order / floor", to_floor, bound));
+    document.ratios.extend(Ratio::new("tick_to_order stages / whole", to_whole, None));
+    Ok(())
+}
+
+impl Path {
+    fn new(session: &Session) -> Result<Path, String> {
+        let rig = Rig::new(session, &rig::one_level()?, 1)?;
+        let symbols =
+            Symbols::new(VenueId(0), rig.instruments()).map_err(|error| error.to_string())?;
+        let (market_in, market) = ring::slots(1 << 10);
+        let spec = rig.instruments()[0].spec();
+        let mut path = Path {
+            counter: session.counter,
+            tick: spec.tick,
+            lot: spec.lot,
+            symbol: spec.symbol.clone(),
+            decoder: Decoder::new(ENTRIES_MAX),
+            refresh: Refresh::new(ENTRIES_MAX, &symbols),
+            publisher: Publisher::new(market_in, symbols.iter().map(|s| s.id()), 2048),
+            symbols,
+            market,
+            buffer: [0; LEN_MAX],
+            number: 0,
+            rig,
+        };
+        path.open()?;
+        Ok(path)
+    }
+
+    /// The feed's own book as the rig's maker has it.
+    fn open(&mut self) -> Result<(), String> {
+        let place = self.place()?;
+        let middle = middle(&self.rig.instruments()[0])?;
+        let when = When { at: self.rig.now(), ..When::default() };
+        self.publisher.reset(place, when, false, false);
+        for side in Side::BOTH {
+            let price = Ticks(middle.0 - side.sign() * HALF_SPREAD);
+            self.publisher.level(place, when, (side, price, Lots(50_000)), true);
+        }
+        while self.market.pop().is_some() {}
+        Ok(())
+    }
+
+    fn place(&self) -> Result<usize, String> {
+        let id = self.rig.instruments()[0].id();
+        self.symbols.place_of(id).ok_or_else(|| "instrument 0 is not at venue 0".to_owned())
+    }
+
+    /// Writes MarketDataIncrementalRefresh(X): the best bid comes or goes, the best ask changes.
+    fn write(&mut self) -> Result<usize, String> {
+        self.number += 1;
+        let (_, bid, size) = self.rig.next_update()?;
+        let ask = bid.0 + HALF_SPREAD;
+        let now = self.rig.now();
+        let mut encoder =
+            Encoder::begin(&mut self.buffer, b"FIX.4.4", msg_type::MARKET_DATA_INCREMENTAL_REFRESH);
+        encoder
+            .bytes(tag::SENDER_COMP_ID, b"VENUE")
+            .bytes(tag::TARGET_COMP_ID, b"BALLAST")
+            .uint(tag::MSG_SEQ_NUM, 100_000 + self.number)
+            .timestamp(tag::SENDING_TIME, now, Precision::Millis)
+            .uint(tag::MD_REQ_ID, 1)
+            .uint(tag::NO_MD_ENTRIES, 2)
+            .char(tag::MD_UPDATE_ACTION, if size.0 > 0 { b'0' } else { b'2' })
+            .char(tag::MD_ENTRY_TYPE, b'0')
+            .str(tag::SYMBOL, &self.symbol)
+            .decimal(tag::MD_ENTRY_PX, bid.0, self.tick);
+        if size.0 > 0 {
+            encoder.decimal(tag::MD_ENTRY_SIZE, size.0, self.lot);
+        }
+        encoder
+            .char(tag::MD_UPDATE_ACTION, b'1')
+            .char(tag::MD_ENTRY_TYPE, b'1')
+            .str(tag::SYMBOL, &self.symbol)
+            .decimal(tag::MD_ENTRY_PX, ask, self.tick)
+            .decimal(tag::MD_ENTRY_SIZE, 50_000 + (self.number % 1_000) as i64, self.lot);
+        encoder.finish().map_err(|error| error.to_string())
+    }
+
+    /// One message, stamped at the ends and, with `INNER`, at every boundary.
+    fn tick<const INNER: bool>(&mut self) -> Result<Stamps, String> {
+        self.rig.advance()?;
+        let written = self.write()?;
+        let counter = self.counter;
+        let mut stamps = [counter.stamp(); STAGES.len() + 1];
+        let mark = |stamps: &mut Stamps, place: usize| {
+            if INNER {
+                stamps[place] = counter.stamp();
+            }
+        };
+        let bytes = black_box(&self.buffer[..written]);
+        let Frame::Message { len, .. } = frame(bytes, LEN_MAX) else {
+            return Err("the encoder's bytes are no message".to_owned());
+        };
+        let message = self.decoder.decode(&bytes[..len]).map_err(|e| format!("{e:?}"))?;
+        mark(&mut stamps, 1);
+        let read = self.refresh.read_increment(&message, &self.symbols);
+        read.map_err(|breach| format!("{breach:?}"))?;
+        mark(&mut stamps, 2);
+        for entry in self.refresh.entries() {
+            let (Some(place), EntryKind::Level(side)) = (entry.place, entry.kind) else { continue };
+            let when = When { at: self.rig.now(), venue_at: entry.venue_at, stamp: stamps[0] };
+            let size = if entry.action == Action::Delete { None } else { entry.size };
+            let level = (side, entry.price.unwrap_or_default(), size.unwrap_or_default());
+            self.publisher.level(place, when, level, entry.is_last);
+        }
+        mark(&mut stamps, 3);
+        while let Some(event) = self.market.pop() {
+            self.rig.decide(&event);
+        }
+        mark(&mut stamps, 4);
+        self.rig.encode()?;
+        stamps[STAGES.len()] = counter.stamp();
+        self.rig.settle()?;
+        Ok(stamps)
+    }
+
+    /// Means of batches of the whole; single wholes, and means of batches of each stage.
+    fn run<const INNER: bool>(
+        &mut self,
+        ticks: u64,
+    ) -> Result<(Latencies, [Latencies; STAGES.len() + 1]), String> {
+        for _ in 0..ticks / 10 {
+            self.tick::<INNER>()?;
+        }
+        let mut whole = Latencies::new();
+        let mut parts = [(); STAGES.len() + 1].map(|()| Latencies::new());
+        let mut sums = [0u64; STAGES.len() + 1];
+        for number in 1..=ticks {
+            let stamps = self.tick::<INNER>()?;
+            let all = stamps[STAGES.len()].0.saturating_sub(stamps[0].0);
+            parts[0].record_ns(self.counter.nanos_of_steps(all));
+            sums[0] += all;
+            for (sum, pair) in sums[1..].iter_mut().zip(stamps.windows(2)) {
+                *sum += pair[1].0.saturating_sub(pair[0].0);
+            }
+            if number.is_multiple_of(BATCH) {
+                whole.record_batch(self.counter.nanos_of_steps(sums[0]), BATCH);
+                for (part, sum) in parts[1..].iter_mut().zip(&sums[1..]) {
+                    part.record_batch(self.counter.nanos_of_steps(*sum), BATCH);
+                }
+                sums = [0; STAGES.len() + 1];
+            }
+        }
+        Ok((whole, parts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_becomes_two_orders_and_the_stages_follow_each_other() {
+        let session = Session {
+            counter: Counter::monotonic(),
+            duration_ns: 0,
+            rate: 1,
+            arrivals_ns: Vec::new(),
+            tape: None,
+        };
+        let mut path = Path::new(&session).unwrap();
+        for _ in 0..300 {
+            assert!(path.tick::<true>().unwrap().is_sorted());
+        }
+    }
+}
