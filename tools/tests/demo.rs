@@ -26,6 +26,7 @@ fn fifteen_seconds_of_a_synthetic_market_over_real_fix() {
             ..VenueOptions::default()
         },
         progress: Box::new(Silent),
+        fix_log: None,
     };
     let tape = AnyTape::synthetic(&config.instruments, 1, None);
     let mut outcome = demo::run(&file, &state, tape, options).unwrap();
