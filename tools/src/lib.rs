@@ -1,37 +1,45 @@
 //! What joins the engine and the gateway into a product: the live runner, the simulated venue, the
 //! readers of recordings, reports and the command line.
-pub mod cli;
-/// The simulated venue.
-pub mod venue;
+//!
+//! In the order in which a run comes about: config → tape and venue → stages joined → what is kept and
+//! shown → the ways to run it → the command line.
+
 /// Config files: TOML in, validated values out.
 pub mod config;
 /// A seeded generator, the same on every host.
 pub mod random;
 /// Recorded markets as streams of market events.
 pub mod recording;
-/// What a run looked like: pictures, figures and latency files.
-pub mod report;
-/// This host against tuning.md.
-pub mod doctor;
+/// The simulated venue.
+pub mod venue;
+
 /// The one place that joins the stages.
 pub mod live;
-/// The virtual runner.
-pub mod backtest;
+/// One venue's two sessions, from the config.
+pub mod live_venue;
+/// What a process leaves behind for the next one.
+pub mod state_dir;
+/// The cold side of a run: journal, telemetry, the decision to end.
+pub mod back_office;
 /// What is seen of a run while it goes on.
 pub mod observer;
 /// The one document that says how a run went.
 pub mod summary;
-/// Published results, re-run by the quoting code.
-pub mod study;
-/// A journal run again: the same intents?
-pub mod replay;
-/// One venue's two sessions, from the config.
-pub mod live_venue;
-/// The cold side of a run: journal, telemetry, the decision to end.
-pub mod back_office;
-/// What a process leaves behind for the next one.
-pub mod state_dir;
+/// What a run looked like: pictures, figures and latency files.
+pub mod report;
+
 /// Venue and pipeline in one process, over real FIX on loopback.
 pub mod demo;
+/// The virtual runner.
+pub mod backtest;
 /// Everything at once in virtual time, out of one seed, with faults and invariants.
 pub mod simulate;
+/// A journal run again: the same intents?
+pub mod replay;
+/// Published results, re-run by the quoting code.
+pub mod study;
+/// This host against tuning.md.
+pub mod doctor;
+
+/// The command line: one file a command.
+pub mod cli;
