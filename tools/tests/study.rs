@@ -14,9 +14,12 @@ fn study(arguments: &[&str]) -> Output {
 
 #[test]
 fn json_is_one_document_of_rows() {
-    for (name, paths) in
-        [("avellaneda-stoikov-2008", "40"), ("synthetic-market", "2"), ("glft-2013", "1")]
-    {
+    for (name, paths) in [
+        ("avellaneda-stoikov-2008", "40"),
+        ("synthetic-market", "2"),
+        ("glft-2013", "1"),
+        ("internalise-or-hedge", "1"),
+    ] {
         let arguments = [name, "--paths", paths, "--seed", "5", "--json"];
         let output = study(&arguments);
         assert!(output.status.success() && output.stderr.is_empty(), "{name}: {output:?}");

@@ -11,6 +11,8 @@
 #![allow(clippy::float_arithmetic, clippy::cast_possible_truncation, clippy::indexing_slicing)]
 
 pub mod closed_form;
+pub mod dealer_intensity;
+pub mod internalise_or_hedge;
 pub mod linear;
 pub mod microprice;
 pub mod multi_asset;
@@ -65,6 +67,14 @@ pub enum CalibrationError {
         found: usize,
         /// How many there should be.
         expected: usize,
+    },
+    /// An equation solved in time that has no end in sight.
+    #[error(
+        "the hedging equation did not settle in {steps} steps; use a coarser grid or a lower gamma"
+    )]
+    NotSettled {
+        /// How many were taken.
+        steps: u32,
     },
     /// A system of equations without a unique solution.
     #[error("{key} is singular: its equations have no unique solution")]

@@ -5,7 +5,7 @@
 //! the tests; few paths miss them by chance.
 
 use super::Failure;
-use crate::study::{Row, Run, avellaneda_stoikov, glft, synthetic};
+use crate::study::{Row, Run, avellaneda_stoikov, glft, internalise_or_hedge, synthetic};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
@@ -22,6 +22,9 @@ pub enum Name {
     /// Guéant, Lehalle & Fernandez-Tapia's quotes, exact and closed form.
     #[value(name = glft::NAME)]
     Glft,
+    /// Barzykin, Bergault & Guéant's no-hedge band and hedge rate.
+    #[value(name = internalise_or_hedge::NAME)]
+    InternaliseOrHedge,
 }
 
 /// What `ballast study` is asked.
@@ -70,6 +73,7 @@ fn rows(arguments: &Arguments) -> Result<(&'static str, Vec<Row>), Failure> {
             (synthetic::NAME, synthetic::run(run, &|| bar.inc(1)))
         }
         Name::Glft => (glft::NAME, glft::run()),
+        Name::InternaliseOrHedge => (internalise_or_hedge::NAME, internalise_or_hedge::run()),
     };
     rows.map(|rows| (name, rows)).map_err(|error| Failure::Failed(format!("study: {error}")))
 }

@@ -8,6 +8,7 @@
 
 pub mod avellaneda_stoikov;
 pub mod glft;
+pub mod internalise_or_hedge;
 mod moments;
 mod quotes;
 pub mod synthetic;
