@@ -1,7 +1,7 @@
 //! What hostile bytes go through: framing, decoding and validation, a session in either role, and the
 //! dictionary's loader, each with what must hold whatever the bytes are.
 //!
-//! Fed by the seeded mutations of `mutation.rs` and by the libFuzzer targets of `gateway/fuzz`.
+//! Fed by the seeded mutations of `mutation.rs`.
 
 use ballast_engine::units::Nanos;
 use ballast_gateway::dictionary::Dictionary;
