@@ -256,6 +256,86 @@ pub enum OrderUpdate {
     },
     /// The gateway could not send it (session down, throttle): the venue never saw it.
     Unsent,
+    /// PositionReport(AP) at a moment at which nothing of ours is on its way: what the venue says
+    /// that we hold.
+    Position {
+        /// + long.
+        lots: Lots,
+    },
+    /// The session is down and order entry will not bring it back by itself: an operator must look.
+    SessionHalted {
+        /// Why.
+        fault: SessionFault,
+    },
+}
+
+/// Why order entry gave a session up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionFault {
+    /// The venue's MsgSeqNum(34) begins anew and nobody asked for it: what it still knows of our
+    /// orders and fills is unknown.
+    SequenceForgotten,
+    /// What went out over the socket is not what was intended.
+    OutboundDiffers,
+}
+
+/// What sort of word an [`OrderUpdate`] is, for those who treat many alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// About the session: up, down, given up.
+    Session,
+    /// About the account, and no order.
+    Account,
+    /// The venue took a request: the order works as asked.
+    Taken,
+    /// A trade.
+    Traded,
+    /// An earlier trade was corrected or cancelled.
+    TradeChanged,
+    /// How the order stands; no request was answered.
+    Standing,
+    /// The order is out of the book.
+    Ended,
+    /// The answer to a request is no.
+    Refused(Refusal),
+}
+
+/// What was refused, by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// A new order, by the venue.
+    Order,
+    /// A replace or a cancel, by the venue.
+    Request,
+    /// A message that the venue could not take at all.
+    Message,
+    /// A message that the gateway could not send.
+    Unsent,
+}
+
+impl OrderUpdate {
+    /// What sort of word it is.
+    pub const fn word(&self) -> Word {
+        match self {
+            OrderUpdate::SessionUp
+            | OrderUpdate::SessionDown
+            | OrderUpdate::SessionHalted { .. } => Word::Session,
+            OrderUpdate::Position { .. } => Word::Account,
+            OrderUpdate::New { .. } | OrderUpdate::Replaced { .. } => Word::Taken,
+            OrderUpdate::Fill { .. } => Word::Traded,
+            OrderUpdate::TradeCorrected { .. } | OrderUpdate::TradeCanceled { .. } => {
+                Word::TradeChanged
+            }
+            OrderUpdate::Pending | OrderUpdate::Restated { .. } | OrderUpdate::Status { .. } => {
+                Word::Standing
+            }
+            OrderUpdate::Canceled { .. } => Word::Ended,
+            OrderUpdate::Rejected { .. } => Word::Refused(Refusal::Order),
+            OrderUpdate::CancelRejected { .. } => Word::Refused(Refusal::Request),
+            OrderUpdate::MessageRejected { .. } => Word::Refused(Refusal::Message),
+            OrderUpdate::Unsent => Word::Refused(Refusal::Unsent),
+        }
+    }
 }
 
 /// Whether a fill gave or took liquidity: LastLiquidityInd(851) 1 and 2.

@@ -7,7 +7,7 @@
 
 use crate::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
-    OrderIntent, OrderUpdate, TimeInForce, VenueId,
+    OrderIntent, OrderUpdate, SessionFault, TimeInForce, VenueId,
 };
 use crate::maker::input::Control;
 use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
@@ -131,6 +131,7 @@ enums! {
     Liquidity { 1 = Maker, 2 = Taker }
     TimeInForce { 1 = PostOnly, 2 = ImmediateOrCancel }
     OrderAction { 1 = New, 2 = Replace, 3 = Cancel }
+    SessionFault { 1 = SequenceForgotten, 2 = OutboundDiffers }
     MarketUpdate {
         1 = Level { side, price, size },
         2 = Trade { aggressor, price, size },
@@ -153,5 +154,7 @@ enums! {
         13 = CancelRejected { reason, is_gone },
         14 = MessageRejected { reason },
         15 = Unsent,
+        16 = Position { lots },
+        17 = SessionHalted { fault },
     }
 }

@@ -1,7 +1,7 @@
 //! The venue's word on an order: into the table, the ledger and the exposure, then act on it.
 
 use super::{Maker, instrument_id};
-use crate::event::{InstrumentId, OrderEvent, OrderUpdate, VenueId};
+use crate::event::{InstrumentId, OrderEvent, OrderUpdate, Refusal, SessionFault, VenueId, Word};
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, Outcome, Purpose};
 use crate::orders::table::{Applied, OrderSlot};
@@ -10,22 +10,44 @@ use crate::risk::state::Reason;
 
 impl Maker {
     pub(super) fn on_order(&mut self, event: &OrderEvent, out: &mut Intents) {
-        match event.update {
-            OrderUpdate::SessionUp => self.on_session(event.venue, true, out),
-            OrderUpdate::SessionDown => self.on_session(event.venue, false, out),
-            OrderUpdate::Pending
-            | OrderUpdate::New { .. }
-            | OrderUpdate::Fill { .. }
-            | OrderUpdate::Replaced { .. }
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::TradeCorrected { .. }
-            | OrderUpdate::TradeCanceled { .. }
-            | OrderUpdate::Canceled { .. }
-            | OrderUpdate::Rejected { .. }
-            | OrderUpdate::CancelRejected { .. }
-            | OrderUpdate::MessageRejected { .. }
-            | OrderUpdate::Unsent => self.on_report(event, out),
+        match event.update.word() {
+            Word::Session => {
+                let is_up = event.update == OrderUpdate::SessionUp;
+                if let OrderUpdate::SessionHalted { fault } = event.update {
+                    self.halt_venue(event.venue, fault, out);
+                }
+                self.on_session(event.venue, is_up, out);
+            }
+            Word::Account => self.on_account(event, out),
+            Word::Taken
+            | Word::Traded
+            | Word::TradeChanged
+            | Word::Standing
+            | Word::Ended
+            | Word::Refused(_) => self.on_report(event, out),
+        }
+    }
+
+    /// Order entry gave the session up: an operator must look before anything goes on here.
+    fn halt_venue(&mut self, venue: VenueId, fault: SessionFault, out: &mut Intents) {
+        let reason = match fault {
+            SessionFault::SequenceForgotten => Reason::VenueForgot,
+            SessionFault::OutboundDiffers => Reason::OutboundDiffers,
+        };
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            if self.line(id).is_some_and(|line| line.instrument.spec().venue == venue) {
+                self.halt(id, reason, out);
+            }
+        }
+    }
+
+    /// What the venue says that we hold, told while nothing of ours is on its way: another number
+    /// than ours means that one of the two accounts is wrong, and nobody here can know which.
+    fn on_account(&mut self, event: &OrderEvent, out: &mut Intents) {
+        let OrderUpdate::Position { lots } = event.update else { return };
+        if self.ledger.position(event.instrument).is_some_and(|ours| ours != lots) {
+            self.halt(event.instrument, Reason::PositionDiffers, out);
         }
     }
 
@@ -60,52 +82,36 @@ impl Maker {
     }
 
     fn count_refusal(&mut self, update: OrderUpdate) {
+        let Word::Refused(refusal) = update.word() else { return };
         let counters = &mut self.counters;
-        let counter = match update {
-            OrderUpdate::Rejected { .. } => &mut counters.rejected,
-            OrderUpdate::CancelRejected { .. } => &mut counters.cancel_rejected,
-            OrderUpdate::MessageRejected { .. } => &mut counters.message_rejected,
-            OrderUpdate::Unsent => &mut counters.unsent,
-            OrderUpdate::SessionUp
-            | OrderUpdate::SessionDown
-            | OrderUpdate::Pending
-            | OrderUpdate::New { .. }
-            | OrderUpdate::Fill { .. }
-            | OrderUpdate::Replaced { .. }
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::TradeCorrected { .. }
-            | OrderUpdate::TradeCanceled { .. }
-            | OrderUpdate::Canceled { .. } => return,
+        let counter = match refusal {
+            Refusal::Order => &mut counters.rejected,
+            Refusal::Request => &mut counters.cancel_rejected,
+            Refusal::Message => &mut counters.message_rejected,
+            Refusal::Unsent => &mut counters.unsent,
         };
         *counter = counter.saturating_add(1);
     }
 
     /// An order that we do not know: its fills are ours all the same, and nothing else goes on.
     fn on_unknown(&mut self, event: &OrderEvent, out: &mut Intents) {
-        match event.update {
-            OrderUpdate::Fill { .. } => {
+        match event.update.word() {
+            Word::Traded => {
                 self.counters.unknown_orders = self.counters.unknown_orders.saturating_add(1);
                 self.book_fill(event, Purpose::Quote { level: 0 }, out);
                 self.halt(event.instrument, Reason::UnknownOrder, out);
             }
-            OrderUpdate::TradeCorrected { .. } | OrderUpdate::TradeCanceled { .. } => {
+            Word::TradeChanged => {
                 self.counters.unknown_orders = self.counters.unknown_orders.saturating_add(1);
                 self.halt(event.instrument, Reason::Inconsistent, out);
             }
             // A refusal of a request whose order is gone: the fill or cancel that ended it came first.
-            OrderUpdate::SessionUp
-            | OrderUpdate::SessionDown
-            | OrderUpdate::Pending
-            | OrderUpdate::New { .. }
-            | OrderUpdate::Replaced { .. }
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::Canceled { .. }
-            | OrderUpdate::Rejected { .. }
-            | OrderUpdate::CancelRejected { .. }
-            | OrderUpdate::MessageRejected { .. }
-            | OrderUpdate::Unsent => {}
+            Word::Session
+            | Word::Account
+            | Word::Taken
+            | Word::Standing
+            | Word::Ended
+            | Word::Refused(_) => {}
         }
     }
 
@@ -155,47 +161,28 @@ impl Maker {
         let Purpose::Quote { level } = order.purpose else { return };
         let now = self.now;
         let Some(line) = self.line_mut(order.instrument) else { return };
-        match event.update {
-            OrderUpdate::New { .. } | OrderUpdate::Replaced { .. } => line.rejects_in_row = 0,
-            OrderUpdate::Rejected { .. }
-            | OrderUpdate::CancelRejected { .. }
-            | OrderUpdate::MessageRejected { .. }
-            | OrderUpdate::Unsent => {
+        match event.update.word() {
+            Word::Taken => line.rejects_in_row = 0,
+            Word::Refused(_) => {
                 let holdoff_ns = line.settings.quote.map_or(0, |quote| quote.reject_holdoff_ns);
                 if let Some(rung) = line.rung_mut(order.side, usize::from(level)) {
                     rung.rests_until = now.plus(holdoff_ns);
                 }
             }
-            OrderUpdate::SessionUp
-            | OrderUpdate::SessionDown
-            | OrderUpdate::Pending
-            | OrderUpdate::Fill { .. }
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::TradeCorrected { .. }
-            | OrderUpdate::TradeCanceled { .. }
-            | OrderUpdate::Canceled { .. } => {}
+            Word::Session
+            | Word::Account
+            | Word::Traded
+            | Word::TradeChanged
+            | Word::Standing
+            | Word::Ended => {}
         }
     }
 
     /// The order left the table: its place is free, and what its end says is counted.
     fn on_gone(&mut self, event: &OrderEvent, order: &Order, slot: OrderSlot, out: &mut Intents) {
-        let is_refusal = match event.update {
-            OrderUpdate::Rejected { .. } | OrderUpdate::MessageRejected { .. } => true,
-            OrderUpdate::SessionUp
-            | OrderUpdate::SessionDown
-            | OrderUpdate::Pending
-            | OrderUpdate::New { .. }
-            | OrderUpdate::Fill { .. }
-            | OrderUpdate::Replaced { .. }
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::TradeCorrected { .. }
-            | OrderUpdate::TradeCanceled { .. }
-            | OrderUpdate::Canceled { .. }
-            | OrderUpdate::CancelRejected { .. }
-            | OrderUpdate::Unsent => false,
-        };
+        let word = event.update.word();
+        let is_refusal =
+            word == Word::Refused(Refusal::Order) || word == Word::Refused(Refusal::Message);
         match order.purpose {
             Purpose::Quote { level } => {
                 // What could not be sent now cannot be sent again at once either.

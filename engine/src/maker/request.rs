@@ -82,7 +82,9 @@ impl Maker {
             return false;
         }
         let Some(id) = self.orders.request_cancel(self.now, slot) else { return false };
-        let intent = self.request(&order, id, OrderAction::Cancel, order.price, order.size);
+        let name = self.orders.get(slot).map_or(order.cl_ord_id, |order| order.cancel_of);
+        let mut intent = self.request(&order, id, OrderAction::Cancel, order.price, order.size);
+        intent.orig_cl_ord_id = name;
         self.emit(intent, out);
         true
     }

@@ -9,7 +9,7 @@
 use super::input::{Control, Input};
 use super::intents::{Intents, Record};
 use super::{Maker, instrument_id};
-use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, OrderUpdate};
+use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, Refusal, Word};
 use crate::journal::record::Record as Entry;
 use crate::latency::{Mark, Probe};
 use crate::maker::snapshot::InstrumentSnapshot;
@@ -313,23 +313,17 @@ impl MakerStage {
     }
 
     fn count_report(&self, event: &OrderEvent) {
-        match event.update {
-            OrderUpdate::SessionUp | OrderUpdate::SessionDown => {}
-            OrderUpdate::Unsent => {
+        match event.update.word() {
+            Word::Session | Word::Account => {}
+            Word::Refused(Refusal::Unsent) => {
                 self.progress.intents.fetch_sub(1, Ordering::Release);
             }
-            OrderUpdate::Pending
-            | OrderUpdate::New { .. }
-            | OrderUpdate::Fill { .. }
-            | OrderUpdate::Replaced { .. }
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::TradeCorrected { .. }
-            | OrderUpdate::TradeCanceled { .. }
-            | OrderUpdate::Canceled { .. }
-            | OrderUpdate::Rejected { .. }
-            | OrderUpdate::CancelRejected { .. }
-            | OrderUpdate::MessageRejected { .. } => {
+            Word::Taken
+            | Word::Traded
+            | Word::TradeChanged
+            | Word::Standing
+            | Word::Ended
+            | Word::Refused(Refusal::Order | Refusal::Request | Refusal::Message) => {
                 self.progress.reports.fetch_add(1, Ordering::Release);
             }
         }

@@ -79,6 +79,7 @@ mod tests {
             replace_id: ClOrdId::NONE,
             cancel_id: ClOrdId::NONE,
             cancel_of: ClOrdId::NONE,
+            asks_new_name: false,
             instrument: InstrumentId(0),
             side: Side::Buy,
             purpose: Purpose::Quote { level: 0 },

@@ -45,6 +45,9 @@ pub struct Order {
     pub cancel_id: ClOrdId,
     /// The name that this cancel asked for: an answer to it says nothing about a later name.
     pub cancel_of: ClOrdId,
+    /// The venue answered under the old name that the order lives, and the replace is unanswered:
+    /// the next question goes by the replace's name.
+    pub asks_new_name: bool,
     /// What is traded.
     pub instrument: InstrumentId,
     /// Side(54).
@@ -129,8 +132,10 @@ impl Order {
     /// Applies the venue's word. The table maps ids and keeps sums; this decides the state.
     pub fn apply(&mut self, named: ClOrdId, update: OrderUpdate) -> Outcome {
         match update {
-            OrderUpdate::Pending | OrderUpdate::SessionUp => Outcome::Lives,
-            OrderUpdate::SessionDown => {
+            OrderUpdate::Pending | OrderUpdate::SessionUp | OrderUpdate::Position { .. } => {
+                Outcome::Lives
+            }
+            OrderUpdate::SessionDown | OrderUpdate::SessionHalted { .. } => {
                 self.state = OrderState::InDoubt;
                 Outcome::Lives
             }
@@ -147,12 +152,17 @@ impl Order {
                 self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
                 Outcome::Lives
             }
-            OrderUpdate::Status { is_gone: false, .. } => {
-                self.is_acknowledged = true;
-                if self.state == OrderState::InDoubt {
-                    self.resume();
-                }
-                Outcome::Lives
+            OrderUpdate::Status { is_gone: false, leaves_qty, .. } => {
+                self.stands(named, leaves_qty)
+            }
+            // The name that was asked about is gone, perhaps because the replace was done.
+            OrderUpdate::Status { is_gone: true, cum_qty, .. }
+                if self.replacement.is_some()
+                    && named == self.cl_ord_id
+                    && cum_qty <= self.cum_qty
+                    && cum_qty < self.size =>
+            {
+                self.go_by_the_new_name()
             }
             OrderUpdate::Status { is_gone: true, cum_qty, .. }
             | OrderUpdate::Canceled { cum_qty } => self.end(cum_qty),
@@ -185,6 +195,34 @@ impl Order {
         }
     }
 
+    /// The venue says under which name the order works. Under the name of an unanswered replace it
+    /// says that the replace was done, though its answer was lost; under the old one it says nothing
+    /// of a replace that may be on its way.
+    fn stands(&mut self, named: ClOrdId, leaves_qty: Lots) -> Outcome {
+        if let Some((price, _)) = self.replacement
+            && named != ClOrdId::NONE
+            && named == self.replace_id
+        {
+            return self.replaced(named, price, leaves_qty);
+        }
+        self.is_acknowledged = true;
+        if self.state == OrderState::InDoubt && self.replacement.is_none() {
+            self.resume();
+        }
+        Outcome::Lives
+    }
+
+    /// Only an answer under the new name proves that nothing is left.
+    fn go_by_the_new_name(&mut self) -> Outcome {
+        let Some((price, size)) = self.replacement else { return Outcome::Lives };
+        self.cl_ord_id = self.replace_id;
+        self.price = price;
+        self.size = size;
+        self.forget_replace();
+        self.state = OrderState::InDoubt;
+        Outcome::Lives
+    }
+
     fn replaced(&mut self, named: ClOrdId, price: Ticks, leaves_qty: Lots) -> Outcome {
         if named == self.cl_ord_id {
             // Said twice: fills and requests since then stand.
@@ -211,29 +249,48 @@ impl Order {
             return Outcome::Lives;
         }
         let is_latest = named == self.cancel_id;
-        let is_about_old_name = is_latest && self.cancel_of != self.cl_ord_id;
+        let is_about_new_name =
+            is_latest && self.replacement.is_some() && self.cancel_of == self.replace_id;
+        let is_about_old_name = is_latest && !is_about_new_name && self.cancel_of != self.cl_ord_id;
         if is_latest {
             self.cancel_id = ClOrdId::NONE;
         }
+        if is_about_new_name {
+            return self.refused_under_the_new_name(is_gone);
+        }
         match (is_gone && !is_about_old_name, self.replacement) {
             (true, None) => Outcome::Gone,
-            (true, Some((price, size))) => {
-                // The name that we asked for is gone, perhaps because the unanswered replace was
-                // done: only an answer under the new name proves that nothing is left.
-                self.cl_ord_id = self.replace_id;
-                self.price = price;
-                self.size = size;
-                self.forget_replace();
+            // Perhaps because the unanswered replace was done.
+            (true, Some(_)) => self.go_by_the_new_name(),
+            (false, Some(_)) if is_latest => {
+                // It lives, and not by the name that we asked for, or the replace is on its way yet.
+                self.is_acknowledged = true;
+                self.asks_new_name = true;
                 self.state = OrderState::InDoubt;
                 Outcome::Lives
             }
-            (false, _) if is_latest => {
+            (false, None) if is_latest => {
                 self.is_acknowledged = true;
                 self.resume();
                 Outcome::Lives
             }
             (false, _) => Outcome::Lives,
         }
+    }
+
+    /// A cancel under the unanswered replace's name was refused: there is an order of that name, or
+    /// there never was.
+    fn refused_under_the_new_name(&mut self, is_gone: bool) -> Outcome {
+        self.asks_new_name = false;
+        if is_gone {
+            // The replace was never done, or it is over: the old name will tell.
+            self.forget_replace();
+            self.state = OrderState::InDoubt;
+        } else if let Some((price, size)) = self.replacement {
+            let leaves = Lots(size.0.saturating_sub(self.cum_qty.0));
+            return self.replaced(self.replace_id, price, leaves);
+        }
+        Outcome::Lives
     }
 
     /// The message that `named` names was not acted on: only that request died.
@@ -256,6 +313,7 @@ impl Order {
     fn forget_replace(&mut self) {
         self.replace_id = ClOrdId::NONE;
         self.replacement = None;
+        self.asks_new_name = false;
     }
 
     /// The state that is left by what is still unanswered.
@@ -324,6 +382,7 @@ mod tests {
             replace_id: ClOrdId::NONE,
             cancel_id: ClOrdId::NONE,
             cancel_of: ClOrdId::NONE,
+            asks_new_name: false,
             instrument: InstrumentId(0),
             side: Side::Buy,
             purpose: Purpose::Quote { level: 0 },
@@ -505,6 +564,59 @@ mod tests {
         order.is_acknowledged = false;
         order.cancel_id = ClOrdId(2);
         assert_eq!(order.apply(ClOrdId(1), OrderUpdate::Unsent), Outcome::Gone);
+    }
+
+    /// An order whose replace was done and whose answer was lost.
+    fn with_lost_replaced() -> Order {
+        let mut order = order(OrderState::InDoubt);
+        order.replace_id = ClOrdId(2);
+        order.replacement = Some((Ticks(103), Lots(25)));
+        order
+    }
+
+    #[test]
+    fn a_lost_replaced_is_mended_by_a_status_under_the_new_name() {
+        let mut order = with_lost_replaced();
+        let status = OrderUpdate::Status { is_gone: false, cum_qty: Lots(0), leaves_qty: Lots(25) };
+        assert_eq!(order.apply(ClOrdId(2), status), Outcome::Lives);
+        assert_eq!((order.cl_ord_id, order.state), (ClOrdId(2), OrderState::Working));
+        assert_eq!((order.price, order.leaves_worst()), (Ticks(103), Lots(25)));
+    }
+
+    #[test]
+    fn a_lost_replaced_is_mended_by_cancels_alone() {
+        let mut order = with_lost_replaced();
+        order.cancel_id = ClOrdId(3);
+        order.cancel_of = ClOrdId(1);
+        let lives = OrderUpdate::CancelRejected { reason: 0, is_gone: false };
+        assert_eq!(order.apply(ClOrdId(3), lives), Outcome::Lives);
+        assert!(order.asks_new_name && order.state == OrderState::InDoubt);
+        order.cancel_id = ClOrdId(4);
+        order.cancel_of = ClOrdId(2);
+        let canceled = OrderUpdate::Canceled { cum_qty: Lots(0) };
+        assert_eq!(order.apply(ClOrdId(4), canceled), Outcome::Gone);
+    }
+
+    #[test]
+    fn a_replace_that_the_venue_never_knew_leaves_the_question_under_the_old_name() {
+        let mut order = with_lost_replaced();
+        order.asks_new_name = true;
+        order.cancel_id = ClOrdId(4);
+        order.cancel_of = ClOrdId(2);
+        let unknown = OrderUpdate::CancelRejected { reason: 1, is_gone: true };
+        assert_eq!(order.apply(ClOrdId(4), unknown), Outcome::Lives);
+        assert_eq!((order.state, order.leaves_worst()), (OrderState::InDoubt, Lots(10)));
+        order.cancel_id = ClOrdId(5);
+        order.cancel_of = ClOrdId(1);
+        assert_eq!(order.apply(ClOrdId(5), unknown), Outcome::Gone);
+    }
+
+    #[test]
+    fn a_status_under_the_old_name_says_nothing_of_a_replace_on_its_way() {
+        let mut order = with_lost_replaced();
+        let status = OrderUpdate::Status { is_gone: false, cum_qty: Lots(0), leaves_qty: Lots(10) };
+        assert_eq!(order.apply(ClOrdId(1), status), Outcome::Lives);
+        assert_eq!((order.state, order.leaves_worst()), (OrderState::InDoubt, Lots(25)));
     }
 
     #[test]

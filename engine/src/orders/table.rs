@@ -227,6 +227,7 @@ impl OrderTable {
             replace_id: ClOrdId::NONE,
             cancel_id: ClOrdId::NONE,
             cancel_of: ClOrdId::NONE,
+            asks_new_name: false,
             instrument,
             side,
             purpose,
@@ -284,7 +285,8 @@ impl OrderTable {
         self.unname(before.cancel_id);
         self.change(slot, |order| {
             order.cancel_id = id;
-            order.cancel_of = order.cl_ord_id;
+            let new_name = order.asks_new_name && order.replacement.is_some();
+            order.cancel_of = if new_name { order.replace_id } else { order.cl_ord_id };
             order.requested_at = now;
             if before.state != OrderState::InDoubt {
                 order.state = OrderState::PendingCancel;

@@ -49,6 +49,12 @@ pub enum Reason {
     Rejects,
     /// Money no longer fits its integer.
     Overflow,
+    /// The venue says that we hold something else than we do.
+    PositionDiffers,
+    /// The venue's session began anew unasked: it may have forgotten orders and fills.
+    VenueForgot,
+    /// What went out over the socket is not what was intended.
+    OutboundDiffers,
 }
 
 impl Reason {
@@ -72,6 +78,9 @@ impl Reason {
             Reason::HedgeFailed => "hedge_failed",
             Reason::Rejects => "rejects",
             Reason::Overflow => "overflow",
+            Reason::PositionDiffers => "position_differs",
+            Reason::VenueForgot => "venue_forgot",
+            Reason::OutboundDiffers => "outbound_differs",
         }
     }
 }

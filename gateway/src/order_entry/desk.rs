@@ -425,6 +425,8 @@ impl Desk {
             // No report becomes one of these.
             OrderUpdate::SessionUp
             | OrderUpdate::SessionDown
+            | OrderUpdate::SessionHalted { .. }
+            | OrderUpdate::Position { .. }
             | OrderUpdate::MessageRejected { .. }
             | OrderUpdate::Unsent => {}
         }

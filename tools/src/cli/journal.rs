@@ -271,6 +271,8 @@ fn order_text(names: &Names, event: &OrderEvent) -> String {
         ),
         OrderUpdate::MessageRejected { reason } => format!("message rejected, reason {reason}"),
         OrderUpdate::Unsent => "never sent".into(),
+        OrderUpdate::Position { lots } => format!("position {}", lots.0),
+        OrderUpdate::SessionHalted { fault } => format!("session given up: {fault:?}"),
     };
     format!("{text}, order {}", event.cl_ord_id.0)
 }
