@@ -5,12 +5,20 @@
 //! Deliberately absent: FIX, retries and time.
 
 mod pipe;
+mod socket;
 mod tcp;
 mod tee;
+mod tls;
+mod tls_fault;
+mod tls_files;
 
 pub use pipe::{PipeEnd, pipe};
+pub use socket::Socket;
 pub use tcp::{Connecting, Ready, TcpConnect, TcpDoor, TcpTransport, wait_for};
 pub use tee::{Tee, Teed};
+pub use tls::{Handshake, TlsTransport};
+pub use tls_fault::{TlsFault, TlsFileError, Trouble};
+pub use tls_files::{ClientFiles, TlsClient, TlsServer};
 
 /// Bytes to and from one counterparty. Both calls return at once.
 pub trait Transport {

@@ -2,7 +2,7 @@
 //!
 //! Feeds and is fed by the connection. A hot session spins over `read`; a cold one sleeps in
 //! [`wait_for`]. TCP_NODELAY is always on: a quote does not wait for company. Deliberately absent:
-//! name lookup, which blocks (resolve before), TLS, and any buffer of our own.
+//! name lookup, which blocks (resolve before), TLS (`tls.rs`), and any buffer of our own.
 
 use super::{Lost, Received, Transport, Written};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

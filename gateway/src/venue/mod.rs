@@ -12,6 +12,9 @@ pub mod symbols;
 /// One session kept up, connection after connection.
 pub mod line;
 
+/// A venue's sockets, in clear or in TLS.
+pub mod dial;
+
 /// What differs from venue to venue, as a table.
 pub mod dialect;
 
