@@ -5,6 +5,7 @@ use ballast_engine::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, TimeInForce, VenueId,
 };
+use ballast_engine::instrument::Currency;
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::hash::IntentsHash;
 use ballast_engine::journal::header::Header;
@@ -13,7 +14,9 @@ use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recorder::Recorder;
 use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::journal::writer::{JournalWriter, Sink};
+use ballast_engine::maker::control::{Act, KillCause, Knob, Scope, User};
 use ballast_engine::maker::input::Control;
+use ballast_engine::pnl::ledger::Holding;
 use ballast_engine::ring;
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
@@ -122,7 +125,10 @@ fn every_kind() -> Vec<Record> {
         Control::Resume(InstrumentId(1)),
         Control::Kill,
         Control::Shutdown,
-    ] {
+    ]
+    .into_iter()
+    .chain(acts())
+    {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
     records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
@@ -130,6 +136,45 @@ fn every_kind() -> Vec<Record> {
         records.push(intent(4, action));
     }
     records
+}
+
+/// Every act of an operator, with every knob, scope, cause and holding.
+fn acts() -> Vec<Control> {
+    let (id, amount) = (InstrumentId(1), -7);
+    let knobs = [
+        Knob::OrderSizeMax(id),
+        Knob::OrderValueMax(id),
+        Knob::PositionMax(id),
+        Knob::Collar(id),
+        Knob::Soft(2),
+        Knob::Stop(2),
+        Knob::Hard(2),
+        Knob::QuoteSize(id),
+        Knob::EdgeMin(id),
+        Knob::ToleranceAggressive(id),
+        Knob::TolerancePassive(id),
+    ];
+    let causes = [
+        KillCause::Operator,
+        KillCause::File,
+        KillCause::Signal,
+        KillCause::Watchdog,
+        KillCause::SessionLost,
+        KillCause::Journal,
+    ];
+    let holdings = [Holding::Position(id), Holding::Cash(Currency(1))];
+    let mut acts = vec![
+        Act::Pause { scope: Scope::All },
+        Act::Resume { scope: Scope::Underlying(2) },
+        Act::Flatten { scope: Scope::Instrument(id) },
+        Act::Trade { instrument: id, side: Side::Sell, price: Ticks(-4), size: Lots(9) },
+    ];
+    acts.extend(knobs.map(|knob| Act::Set { knob, value: i64::MIN }));
+    acts.extend(causes.map(|cause| Act::Kill { cause }));
+    acts.extend(holdings.map(|holding| Act::Transfer { holding, amount }));
+    acts.extend(holdings.map(|holding| Act::Adjust { holding, amount }));
+    let user = User::new(1000, "a name of more than sixteen bytes");
+    acts.into_iter().map(|act| Control::By { user, second: User::NOBODY, act }).collect()
 }
 
 /// A sink in memory that can be told to fail, also halfway through a write.

@@ -23,6 +23,8 @@ pub mod state_dir;
 pub mod back_office;
 /// What is seen of a run while it goes on.
 pub mod observer;
+/// The operator's hand on a running maker.
+pub mod operator;
 /// The one document that says how a run went.
 pub mod summary;
 /// What a run looked like: pictures, figures and latency files.

@@ -9,7 +9,10 @@ use crate::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, SessionFault, TimeInForce, VenueId,
 };
+use crate::instrument::Currency;
+use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
+use crate::pnl::ledger::Holding;
 use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
 
 /// A value that can be written into a record and read back.
@@ -99,7 +102,19 @@ macro_rules! enums {
 
 integers!(u8, u16, u32, u64, i64);
 
-wrappers!(Ticks, Lots, Nanos, Stamp, InstrumentId, VenueId, ClOrdId, ExecId);
+wrappers!(Ticks, Lots, Nanos, Stamp, InstrumentId, VenueId, ClOrdId, ExecId, Currency);
+
+impl Field for UserName {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let (name, rest) = from.split_first_chunk::<NAME_BYTES>()?;
+        *from = rest;
+        Some(UserName(*name))
+    }
+}
 
 impl Field for bool {
     fn put(&self, to: &mut Vec<u8>) {
@@ -116,6 +131,7 @@ impl Field for bool {
 }
 
 structs! {
+    User { uid, name }
     MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
     OrderIntent {
         cl_ord_id, orig_cl_ord_id, price, size, stamp, at, instrument, action, side, time_in_force,
@@ -126,7 +142,39 @@ structs! {
 }
 
 enums! {
-    Control { 1 = Pause(instrument), 2 = Resume(instrument), 3 = Kill, 4 = Shutdown }
+    Control {
+        1 = Pause(instrument),
+        2 = Resume(instrument),
+        3 = Kill,
+        4 = Shutdown,
+        5 = By { user, second, act },
+    }
+    Act {
+        1 = Pause { scope },
+        2 = Resume { scope },
+        3 = Flatten { scope },
+        4 = Kill { cause },
+        5 = Set { knob, value },
+        6 = Trade { instrument, side, price, size },
+        7 = Transfer { holding, amount },
+        8 = Adjust { holding, amount },
+    }
+    Scope { 1 = All, 2 = Underlying(place), 3 = Instrument(instrument) }
+    KillCause { 1 = Operator, 2 = File, 3 = Signal, 4 = Watchdog, 5 = SessionLost, 6 = Journal }
+    Holding { 1 = Position(instrument), 2 = Cash(currency) }
+    Knob {
+        1 = OrderSizeMax(instrument),
+        2 = OrderValueMax(instrument),
+        3 = PositionMax(instrument),
+        4 = Collar(instrument),
+        5 = Soft(underlying),
+        6 = Stop(underlying),
+        7 = Hard(underlying),
+        8 = QuoteSize(instrument),
+        9 = EdgeMin(instrument),
+        10 = ToleranceAggressive(instrument),
+        11 = TolerancePassive(instrument),
+    }
     Side { 1 = Buy, 2 = Sell }
     Liquidity { 1 = Maker, 2 = Taker }
     TimeInForce { 1 = PostOnly, 2 = ImmediateOrCancel }

@@ -2,18 +2,21 @@
 
 use super::{Line, Maker, Pool, instrument_id};
 use crate::event::TimeInForce;
-use crate::inventory::hedge::{self, Candidate, HedgeOrder};
+use crate::inventory::hedge::{self, Band, Candidate, HedgeOrder};
 use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, Purpose};
 use crate::orders::table::OrderSlot;
 use crate::risk::state::{Reason, State};
-use crate::units::{Lots, Side, Ticks};
+use crate::units::{Exposure, Lots, Side, Ticks};
 
 impl Maker {
     /// Sends a hedge if net delta is beyond the band and none is under way.
     pub(super) fn hedge(&mut self, pool: usize, out: &mut Intents) {
         if self.is_killed {
+            return;
+        }
+        if self.work_flattening(pool, out) {
             return;
         }
         let Some(order) = self.hedge_order(pool) else { return };
@@ -39,7 +42,9 @@ impl Maker {
         if pool.hedge.is_some() || !pool.is_delta_known {
             return None;
         }
-        let excess = hedge::excess(pool.delta, settings.band);
+        let home = Band { outer: Exposure(0), inner: Exposure(0) };
+        let band = if pool.is_flattening { home } else { settings.band };
+        let excess = hedge::excess(pool.delta, band);
         if excess.0 == 0 {
             return None;
         }
@@ -50,7 +55,7 @@ impl Maker {
 
     /// What one instrument can do now within the gate's limits: a hedge that the gate would block is
     /// no hedge.
-    fn candidate(&self, with: &HedgeInstrument, side: Side) -> Option<Candidate<'_>> {
+    pub(super) fn candidate(&self, with: &HedgeInstrument, side: Side) -> Option<Candidate<'_>> {
         let id = with.instrument;
         let line = self.line(id)?;
         let spec = line.instrument.spec();
@@ -133,6 +138,7 @@ impl Maker {
         if pool.hedge_failures < failures_max {
             return;
         }
+        self.give_up_flattening(place);
         for n in 0..self.lines.len() {
             let id = instrument_id(n);
             let is_quoted = self.line(id).is_some_and(|line| line.settings.quote.is_some());

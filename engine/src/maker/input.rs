@@ -1,6 +1,7 @@
 //! What the maker consumes, in the order in which it consumes it: the truth that is journaled.
 
 use crate::event::{InstrumentId, MarketEvent, OrderEvent};
+use crate::maker::control::{Act, User};
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,4 +27,13 @@ pub enum Control {
     Kill,
     /// The run ends in order: the same, without the alarm.
     Shutdown,
+    /// A named operator's act, over the socket or by the kill switch.
+    By {
+        /// Who.
+        user: User,
+        /// The second operator, where it took one; else [`User::NOBODY`].
+        second: User,
+        /// What.
+        act: Act,
+    },
 }

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `config.rs` | what it is built from |
 //! | `input.rs`, `intents.rs` | what goes in, what comes out |
+//! | `control.rs` | the operator's hand: pause, resume, flatten, kill, set, book |
 //! | `market_data.rs` | a market event: book, trust, mark, conversion |
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
@@ -19,6 +20,7 @@
 //! | `stage.rs` | the maker with its rings, on a runner |
 
 pub mod config;
+pub mod control;
 mod execution;
 mod hedging;
 pub mod input;
@@ -30,6 +32,8 @@ pub mod snapshot;
 pub mod stage;
 mod timer;
 
+#[cfg(test)]
+mod control_tests;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +51,7 @@ use crate::risk::state::{Reason, State};
 use crate::risk::throttle::Throttle;
 use crate::units::{Exposure, Nanos, Side, Stamp};
 use config::{ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings};
-use input::{Control, Input};
+use input::Input;
 use intents::{Intents, Record};
 
 /// One rung of a ladder.
@@ -79,6 +83,8 @@ struct Line {
     is_beyond_soft: bool,
     /// Likewise the stop.
     is_beyond_stop: bool,
+    /// An operator has its position traded home.
+    is_flattening: bool,
 }
 
 impl Line {
@@ -136,6 +142,8 @@ struct Pool {
     hedge_failures: u32,
     /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
     is_delta_known: bool,
+    /// An operator has its net delta traded home.
+    is_flattening: bool,
 }
 
 impl Pool {
@@ -148,6 +156,7 @@ impl Pool {
             hedge: None,
             hedge_failures: 0,
             is_delta_known: false,
+            is_flattening: false,
         }
     }
 }
@@ -235,6 +244,7 @@ impl Maker {
                     position_max_abs: settings.opening.0.unsigned_abs(),
                     is_beyond_soft: false,
                     is_beyond_stop: false,
+                    is_flattening: false,
                 }
             });
         let pools = (0u8..)
@@ -291,42 +301,6 @@ impl Maker {
                 self.on_market(event, out);
             }
         }
-    }
-
-    fn on_control(&mut self, control: Control, out: &mut Intents) {
-        match control {
-            Control::Pause(instrument) => {
-                self.halt(instrument, Reason::Operator, out);
-            }
-            Control::Resume(instrument) => {
-                if !self.is_killed {
-                    if let Some(line) = self.line_mut(instrument) {
-                        line.rejects_in_row = 0;
-                    }
-                    // Or the first hedge that fails after the operator's word would halt again.
-                    let pool = self.pool_of(instrument);
-                    if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-                        pool.hedge_failures = 0;
-                    }
-                    self.enter(instrument, State::Paused, Reason::Normal, out);
-                    self.requote(instrument, out);
-                }
-            }
-            Control::Kill => self.stop(Reason::Killed, out),
-            Control::Shutdown => {
-                self.is_shut_down = true;
-                self.stop(Reason::Shutdown, out);
-            }
-        }
-    }
-
-    /// One decision: no new order after it, everything cancelled or in doubt.
-    fn stop(&mut self, reason: Reason, out: &mut Intents) {
-        self.is_killed = true;
-        for n in 0..self.lines.len() {
-            self.halt(instrument_id(n), reason, out);
-        }
-        self.cancel_everything(out);
     }
 
     fn line(&self, instrument: InstrumentId) -> Option<&Line> {

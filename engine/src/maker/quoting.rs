@@ -83,6 +83,9 @@ impl Maker {
         if line.state == State::Halted || self.is_killed {
             return (State::Halted, line.reason, None);
         }
+        if line.is_flattening || pool.is_flattening {
+            return (State::Paused, Reason::Operator, None);
+        }
         if !self.is_session_up(line.instrument.spec().venue) {
             return (State::Paused, Reason::SessionDown, None);
         }

@@ -41,12 +41,24 @@ pub struct Progress {
     consumed: AtomicU64,
     reports: AtomicU64,
     intents: AtomicU64,
+    turns: AtomicU64,
+    controls: AtomicU64,
 }
 
 impl Progress {
     /// Time of the last whole market message that was consumed, its intents handed over.
     pub fn consumed(&self) -> Nanos {
         Nanos(self.consumed.load(Ordering::Acquire))
+    }
+
+    /// The heartbeat: how often the maker had its turn. One that stands still is a stuck maker.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// How many of the operators' orders were consumed, their intents handed over.
+    pub fn controls(&self) -> u64 {
+        self.controls.load(Ordering::Acquire)
     }
 
     /// How many reports on orders were consumed, their intents handed over.
@@ -372,12 +384,16 @@ impl Stage for MakerStage {
     }
 
     fn turn(&mut self, now: Nanos) -> Turn {
+        // The only writer: a plain store, where an atomic addition would cost a locked one.
+        let turns = self.progress.turns.load(Ordering::Relaxed).wrapping_add(1);
+        self.progress.turns.store(turns, Ordering::Relaxed);
         let mut is_busy = self.take_orders(now);
         if self.has_room()
             && let Some(control) = self.links.control.pop()
         {
             let at = self.time_of(now, self.maker.now());
             self.consume(at, &Input::Control(control));
+            self.progress.controls.fetch_add(1, Ordering::Release);
             is_busy = true;
         }
         if self.settings.time == TimeBase::Clock && self.has_room() {

@@ -33,11 +33,13 @@ pub enum Cause {
     Translation,
     /// What rounding to 1e-9 of a currency took: at most one unit of the currency a fill.
     Rounding,
+    /// What an operator booked by hand: trades made elsewhere against the mid, and corrections.
+    Adjustment,
 }
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
     /// Every cause, in the order of the reports.
     pub const ALL: [Cause; Cause::COUNT] = [
         Cause::SpreadCapture,
@@ -49,6 +51,7 @@ impl Cause {
         Cause::CapitalCost,
         Cause::Translation,
         Cause::Rounding,
+        Cause::Adjustment,
     ];
 
     /// Its key in reports: `spread_capture`.
@@ -63,6 +66,7 @@ impl Cause {
             Cause::CapitalCost => "capital_cost",
             Cause::Translation => "translation",
             Cause::Rounding => "rounding",
+            Cause::Adjustment => "adjustment",
         }
     }
 }

@@ -24,6 +24,27 @@ pub enum Purpose {
     Quote,
     /// To shed exposure: [`Cause::HedgeCost`].
     Hedge,
+    /// Not by us here: booked by an operator's hand, under [`Cause::Adjustment`].
+    External,
+}
+
+/// Something that is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holding {
+    /// An instrument's position, in lots.
+    Position(InstrumentId),
+    /// Cash of a currency, in 1e-9.
+    Cash(Currency),
+}
+
+impl Holding {
+    /// The instrument, where it is a position.
+    pub const fn instrument(self) -> Option<InstrumentId> {
+        match self {
+            Holding::Position(instrument) => Some(instrument),
+            Holding::Cash(_) => None,
+        }
+    }
 }
 
 /// A fill as it is booked.
@@ -232,6 +253,70 @@ impl Ledger {
         self.pay(currency, Cause::CapitalCost, amount)
     }
 
+    /// Holdings that came (negative: went) without gain or loss: they join the opening at the mark.
+    pub fn on_transfer(&mut self, holding: Holding, amount: i64) -> Result<(), LedgerError> {
+        self.correct(holding, amount, None)
+    }
+
+    /// Holdings that turned out otherwise than booked: the difference, positions at the mark, is
+    /// [`Cause::Adjustment`].
+    pub fn on_adjustment(&mut self, holding: Holding, amount: i64) -> Result<(), LedgerError> {
+        self.correct(holding, amount, Some(Cause::Adjustment))
+    }
+
+    fn correct(
+        &mut self,
+        holding: Holding,
+        amount: i64,
+        cause: Option<Cause>,
+    ) -> Result<(), LedgerError> {
+        match holding {
+            Holding::Position(id) => {
+                self.line(id)?;
+                self.correct_position(id, amount, cause).ok_or(LedgerError::DoesNotFit(id))
+            }
+            Holding::Cash(currency) => {
+                self.purse(currency)?;
+                self.correct_cash(currency, amount.into(), cause)
+                    .ok_or(LedgerError::BalanceDoesNotFit(currency))
+            }
+        }
+    }
+
+    fn correct_position(
+        &mut self,
+        id: InstrumentId,
+        amount: i64,
+        cause: Option<Cause>,
+    ) -> Option<()> {
+        let line = self.lines.get_mut(usize::from(id.0))?;
+        let rate = self.purses.get(usize::from(line.settlement.0))?.rate;
+        let lots = Lots(line.lots.0.checked_add(amount)?);
+        // Without a mark it has no value yet: it joins the opening at the first one.
+        if let Some(mark) = line.mark {
+            let value = position_value(line.contract, lots, mark)?;
+            let moved = value.checked_sub(line.value)?;
+            match cause {
+                Some(cause) => self.attribution.book(line.settlement, rate, &[(cause, moved)])?,
+                None => self.attribution.open(line.settlement, rate, moved)?,
+            }
+            line.value = value;
+        }
+        line.lots = lots;
+        Some(())
+    }
+
+    fn correct_cash(&mut self, of: Currency, amount: i128, cause: Option<Cause>) -> Option<()> {
+        let purse = self.purses.get_mut(usize::from(of.0))?;
+        let cash = purse.cash.checked_add(amount)?;
+        match cause {
+            Some(cause) => self.attribution.book(of, purse.rate, &[(cause, amount)])?,
+            None => self.attribution.open(of, purse.rate, amount)?,
+        }
+        purse.cash = cash;
+        Some(())
+    }
+
     /// What was earned since the start, in the reporting currency, from cash, positions and marks
     /// alone. `None` where it does not fit. Costs a pass over the instruments.
     pub fn total(&self) -> Option<Notional> {
@@ -358,6 +443,7 @@ fn flow(line: &Line, fill: &BookedFill, mid: HalfTicks) -> Option<Flow> {
     let edge_cause = match fill.purpose {
         Purpose::Quote => Cause::SpreadCapture,
         Purpose::Hedge => Cause::HedgeCost,
+        Purpose::External => Cause::Adjustment,
     };
     let fee_cause = if paid < 0 { Cause::Rebates } else { Cause::Fees };
     Some(Flow {

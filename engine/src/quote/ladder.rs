@@ -170,6 +170,18 @@ impl Ladder {
 }
 
 impl LadderShape {
+    /// Every level gets this size; one below the venue's smallest order changes nothing.
+    pub fn set_size(&mut self, size: Lots) {
+        if size >= self.size_min && size.0 > 0 {
+            self.sizes = [size; LEVELS_MAX];
+        }
+    }
+
+    /// Sets the least distance from the fair value after fees.
+    pub fn set_edge_min(&mut self, edge_min: SubTicks) {
+        self.edge_min = edge_min;
+    }
+
     /// Works out every level's size and offset.
     pub fn new(config: LadderConfig) -> Result<LadderShape, LadderError> {
         if !(1..=LEVELS_MAX).contains(&config.levels) {

@@ -6,6 +6,8 @@
 
 use super::Failure;
 use crate::config::ConfigFile;
+use crate::config::instruments::InstrumentTable;
+use crate::operator::words;
 use ballast_engine::event::{InstrumentId, MarketUpdate, OrderEvent, OrderIntent, OrderUpdate};
 use ballast_engine::instrument::Instrument;
 use ballast_engine::journal::header::Header;
@@ -32,16 +34,16 @@ pub struct JournalArgs {
 }
 
 /// Counts into numbers with names, where the journal's config can be read.
-struct Names(Vec<Instrument>);
+struct Names(InstrumentTable);
 
 impl Names {
     fn of(header: &Header) -> Names {
         let file = ConfigFile::parse("journal", header.config.clone());
-        Names(file.map(|file| file.table.instruments).unwrap_or_default())
+        Names(file.map(|file| file.table).unwrap_or_default())
     }
 
     fn find(&self, id: InstrumentId) -> Option<&Instrument> {
-        self.0.get(usize::from(id.0))
+        self.0.instruments.get(usize::from(id.0))
     }
 
     fn symbol(&self, id: InstrumentId) -> String {
@@ -180,12 +182,17 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
         }
         Record::Control { number, control, .. } => {
             let (symbol, text) = match control {
-                Control::Pause(id) => (names.symbol(id), "pause"),
-                Control::Resume(id) => (names.symbol(id), "resume"),
-                Control::Kill => (String::new(), "kill: cancel everything, no new order"),
-                Control::Shutdown => (String::new(), "shutdown: cancel everything, end in order"),
+                Control::Pause(id) => (names.symbol(id), "pause".to_string()),
+                Control::Resume(id) => (names.symbol(id), "resume".into()),
+                Control::Kill => (String::new(), "kill: cancel everything, no new order".into()),
+                Control::Shutdown => {
+                    (String::new(), "shutdown: cancel everything, end in order".into())
+                }
+                Control::By { user, second, act } => {
+                    (String::new(), words::act_by(&names.0, user, second, &act))
+                }
             };
-            (number, told("operator", symbol, text.to_string()))
+            (number, told("operator", symbol, text))
         }
         Record::Timer { number, .. } => (number, told("timer", String::new(), String::new())),
         Record::Intent { cause, intent } => {

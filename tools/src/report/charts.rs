@@ -232,6 +232,7 @@ pub fn cause_name(cause: Cause) -> &'static str {
         Cause::CapitalCost => "capital cost",
         Cause::Translation => "translation",
         Cause::Rounding => "rounding",
+        Cause::Adjustment => "booked by hand",
     }
 }
 

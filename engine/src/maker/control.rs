@@ -1,0 +1,569 @@
+//! The operator's hand on the maker: what may be ordered, and what it does.
+//!
+//! Fed by the operator's socket, the kill switch and the runner as [`Control`] inputs, journaled before
+//! they act; feeds states, limits, the ledger and, where something is to be traded home, the gate like
+//! every other intent. Maker thread; cold, but within a step: no allocation, no clock, no float.
+//!
+//! **Flatten** takes the quotes out and trades home with immediate orders, one at a time, within the
+//! collar and every limit; then the instruments halt. Of an underlying (where it has a hedger) home is
+//! its target, by the cheapest hedge; of an instrument it is no position. A kill ends it.
+//! Absent: who may order what, and the second operator's word on a raised limit (the socket's side).
+
+use super::{Maker, instrument_id};
+use crate::event::{InstrumentId, Liquidity, TimeInForce};
+use crate::inventory::exposure::exposure_per_lot;
+use crate::maker::config::HedgeInstrument;
+use crate::maker::input::Control;
+use crate::maker::intents::Intents;
+use crate::orders::order::Purpose;
+use crate::pnl::ledger::{BookedFill, Holding, LedgerError, Purpose as Booked};
+use crate::risk::limits::{ExposureLimits, ValueLimit};
+use crate::risk::state::{Reason, State};
+use crate::units::{Exposure, Lots, Notional, Side, SubTicks, Ticks};
+
+/// Bytes of a user's name that are journaled.
+pub const NAME_BYTES: usize = 16;
+
+/// Who gave an order: the system's word for it, and the name that goes with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The peer's uid on the operator's socket.
+    pub uid: u32,
+    /// Login name, cut to its first bytes, zero-padded.
+    pub name: UserName,
+}
+
+/// A login name, zero-padded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UserName(pub [u8; NAME_BYTES]);
+
+impl User {
+    /// Where nobody is meant: no second operator was needed.
+    pub const NOBODY: User = User { uid: u32::MAX, name: UserName([0; NAME_BYTES]) };
+
+    /// A user by uid and name.
+    pub fn new(uid: u32, name: &str) -> User {
+        let mut bytes = [0; NAME_BYTES];
+        for (to, from) in bytes.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        User { uid, name: UserName(bytes) }
+    }
+}
+
+impl std::fmt::Display for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.name.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        write!(f, "{} (uid {})", String::from_utf8_lossy(name), self.uid)
+    }
+}
+
+/// What an act is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// One underlying, by its place in the config.
+    Underlying(u8),
+    /// One instrument.
+    Instrument(InstrumentId),
+}
+
+/// Why everything was stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KillCause {
+    /// An operator's command.
+    Operator,
+    /// The kill file appeared.
+    File,
+    /// SIGUSR1.
+    Signal,
+    /// The maker's heartbeat stopped.
+    Watchdog,
+    /// An order session was lost, and the config says that this kills.
+    SessionLost,
+    /// The journal can no longer be written.
+    Journal,
+}
+
+impl KillCause {
+    /// Its name in records and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            KillCause::Operator => "operator",
+            KillCause::File => "file",
+            KillCause::Signal => "signal",
+            KillCause::Watchdog => "watchdog",
+            KillCause::SessionLost => "session_lost",
+            KillCause::Journal => "journal",
+        }
+    }
+}
+
+/// What can be set while the maker runs. Values are counts, in the unit that each names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Knob {
+    /// Limit: largest size of one order, lots.
+    OrderSizeMax(InstrumentId),
+    /// Limit: largest value of one order, 1e-9 of the quote currency.
+    OrderValueMax(InstrumentId),
+    /// Limit: largest position either way, lots.
+    PositionMax(InstrumentId),
+    /// Limit: distance from the mid, ticks.
+    Collar(InstrumentId),
+    /// Limit on an underlying's net exposure, 1e-9.
+    Soft(u8),
+    /// Limit on an underlying's net exposure, 1e-9.
+    Stop(u8),
+    /// Limit on an underlying's net exposure, 1e-9.
+    Hard(u8),
+    /// Quoting: size of every level, lots.
+    QuoteSize(InstrumentId),
+    /// Quoting: least distance from fair value after fees, in ticks' binary fractions.
+    EdgeMin(InstrumentId),
+    /// Quoting: how much closer to the market than wanted a quote may stand, ticks.
+    ToleranceAggressive(InstrumentId),
+    /// Quoting: how much further from the market than wanted a quote may stand, ticks.
+    TolerancePassive(InstrumentId),
+}
+
+impl Knob {
+    /// Is it a limit: does raising it take two operators?
+    pub const fn is_limit(self) -> bool {
+        match self {
+            Knob::OrderSizeMax(_)
+            | Knob::OrderValueMax(_)
+            | Knob::PositionMax(_)
+            | Knob::Collar(_)
+            | Knob::Soft(_)
+            | Knob::Stop(_)
+            | Knob::Hard(_) => true,
+            Knob::QuoteSize(_)
+            | Knob::EdgeMin(_)
+            | Knob::ToleranceAggressive(_)
+            | Knob::TolerancePassive(_) => false,
+        }
+    }
+
+    /// Its key in the config and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Knob::OrderSizeMax(_) => "order_size_max",
+            Knob::OrderValueMax(_) => "order_value_max",
+            Knob::PositionMax(_) => "position_max",
+            Knob::Collar(_) => "collar",
+            Knob::Soft(_) => "soft",
+            Knob::Stop(_) => "stop",
+            Knob::Hard(_) => "hard",
+            Knob::QuoteSize(_) => "size",
+            Knob::EdgeMin(_) => "edge_min",
+            Knob::ToleranceAggressive(_) => "tolerance_aggressive",
+            Knob::TolerancePassive(_) => "tolerance_passive",
+        }
+    }
+}
+
+/// What an operator orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Stop quoting until resumed.
+    Pause {
+        /// What.
+        scope: Scope,
+    },
+    /// Quote again, also after a halt; not after a kill.
+    Resume {
+        /// What.
+        scope: Scope,
+    },
+    /// Take the quotes out, trade home, then pause.
+    Flatten {
+        /// What.
+        scope: Scope,
+    },
+    /// Cancel everything and send no new order, ever again in this run.
+    Kill {
+        /// Why.
+        cause: KillCause,
+    },
+    /// Change a limit or a quoting parameter.
+    Set {
+        /// Which.
+        knob: Knob,
+        /// To what, in the knob's unit.
+        value: i64,
+    },
+    /// A trade of ours that was made elsewhere; the taker's fee is charged.
+    Trade {
+        /// What.
+        instrument: InstrumentId,
+        /// Our side.
+        side: Side,
+        /// At what.
+        price: Ticks,
+        /// How much.
+        size: Lots,
+    },
+    /// Holdings that came (or, negative, went) without gain or loss: a deposit, a move.
+    Transfer {
+        /// Of what.
+        holding: Holding,
+        /// Lots, or 1e-9 of the currency.
+        amount: i64,
+    },
+    /// Holdings that turned out otherwise than booked: the difference is gain or loss.
+    Adjust {
+        /// Of what.
+        holding: Holding,
+        /// Lots, or 1e-9 of the currency.
+        amount: i64,
+    },
+}
+
+impl Maker {
+    pub(super) fn on_control(&mut self, control: Control, out: &mut Intents) {
+        match control {
+            Control::Pause(instrument) => self.pause(Scope::Instrument(instrument), out),
+            Control::Resume(instrument) => self.resume(instrument, out),
+            Control::Kill => self.stop(Reason::Killed, out),
+            Control::Shutdown => {
+                self.is_shut_down = true;
+                self.stop(Reason::Shutdown, out);
+            }
+            Control::By { act, .. } => self.on_act(act, out),
+        }
+    }
+
+    fn on_act(&mut self, act: Act, out: &mut Intents) {
+        match act {
+            Act::Pause { scope } => self.pause(scope, out),
+            Act::Resume { scope } => {
+                for n in 0..self.lines.len() {
+                    if self.covers(scope, instrument_id(n)) {
+                        self.resume(instrument_id(n), out);
+                    }
+                }
+            }
+            Act::Flatten { scope } => self.flatten(scope, out),
+            Act::Kill { .. } => self.stop(Reason::Killed, out),
+            Act::Set { knob, value } => {
+                self.set(knob, value);
+                self.requote_all(out);
+            }
+            Act::Trade { instrument, side, price, size } => {
+                let fill = BookedFill {
+                    instrument,
+                    side,
+                    price,
+                    size,
+                    liquidity: Liquidity::Taker,
+                    purpose: Booked::External,
+                    mid: None,
+                };
+                let booked = self.ledger.on_fill(&fill);
+                self.after_booking(booked, Some(instrument), out);
+            }
+            Act::Transfer { holding, amount } => {
+                let booked = self.ledger.on_transfer(holding, amount);
+                self.after_booking(booked, holding.instrument(), out);
+            }
+            Act::Adjust { holding, amount } => {
+                let booked = self.ledger.on_adjustment(holding, amount);
+                self.after_booking(booked, holding.instrument(), out);
+            }
+        }
+    }
+
+    fn covers(&self, scope: Scope, instrument: InstrumentId) -> bool {
+        match scope {
+            Scope::All => true,
+            Scope::Underlying(place) => self.pool_of(instrument) == Some(usize::from(place)),
+            Scope::Instrument(id) => id == instrument,
+        }
+    }
+
+    fn pause(&mut self, scope: Scope, out: &mut Intents) {
+        self.end_flattening(scope);
+        for n in 0..self.lines.len() {
+            if self.covers(scope, instrument_id(n)) {
+                self.halt(instrument_id(n), Reason::Operator, out);
+            }
+        }
+    }
+
+    fn resume(&mut self, instrument: InstrumentId, out: &mut Intents) {
+        if self.is_killed {
+            return;
+        }
+        if let Some(line) = self.line_mut(instrument) {
+            line.rejects_in_row = 0;
+            line.is_flattening = false;
+        }
+        // Or the first hedge that fails after the operator's word would halt again.
+        let pool = self.pool_of(instrument);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.hedge_failures = 0;
+            pool.is_flattening = false;
+        }
+        self.enter(instrument, State::Paused, Reason::Normal, out);
+        self.requote(instrument, out);
+    }
+
+    /// One decision: no new order after it, everything cancelled or in doubt.
+    fn stop(&mut self, reason: Reason, out: &mut Intents) {
+        self.is_killed = true;
+        self.end_flattening(Scope::All);
+        for n in 0..self.lines.len() {
+            self.halt(instrument_id(n), reason, out);
+        }
+        self.cancel_everything(out);
+    }
+
+    fn requote_all(&mut self, out: &mut Intents) {
+        if self.is_killed {
+            return;
+        }
+        for n in 0..self.lines.len() {
+            self.requote(instrument_id(n), out);
+        }
+    }
+
+    /// Sets a limit or a parameter; what makes no sense changes nothing (the socket refused it).
+    fn set(&mut self, knob: Knob, value: i64) {
+        match knob {
+            Knob::OrderSizeMax(id)
+            | Knob::OrderValueMax(id)
+            | Knob::PositionMax(id)
+            | Knob::Collar(id) => {
+                if value > 0 {
+                    self.set_limit(knob, id, value);
+                }
+            }
+            Knob::Soft(place) | Knob::Stop(place) | Knob::Hard(place) => {
+                self.set_exposure(knob, place, value);
+            }
+            Knob::QuoteSize(id)
+            | Knob::EdgeMin(id)
+            | Knob::ToleranceAggressive(id)
+            | Knob::TolerancePassive(id) => self.set_quote(knob, id, value),
+        }
+    }
+
+    fn set_limit(&mut self, knob: Knob, id: InstrumentId, value: i64) {
+        let Some(line) = self.line_mut(id) else { return };
+        let limits = &mut line.settings.limits;
+        match knob {
+            Knob::OrderSizeMax(_) => limits.order_size_max = Lots(value),
+            Knob::OrderValueMax(_) => {
+                limits.order_value_max =
+                    ValueLimit::new(&line.instrument, Notional(i128::from(value)));
+            }
+            Knob::PositionMax(_) => limits.position_max = Lots(value),
+            Knob::Collar(_) => limits.collar.width = Ticks(value),
+            Knob::Soft(_)
+            | Knob::Stop(_)
+            | Knob::Hard(_)
+            | Knob::QuoteSize(_)
+            | Knob::EdgeMin(_)
+            | Knob::ToleranceAggressive(_)
+            | Knob::TolerancePassive(_) => {}
+        }
+    }
+
+    /// Keeps `0 < soft < stop < hard` and the hedge's band within the soft limit.
+    fn set_exposure(&mut self, knob: Knob, place: u8, value: i64) {
+        let Some(pool) = self.pools.get_mut(usize::from(place)) else { return };
+        let limits = pool.settings.limits;
+        let (mut soft, mut stop, mut hard) = (limits.soft(), limits.stop(), limits.hard());
+        match knob {
+            Knob::Soft(_) => soft = Exposure(value),
+            Knob::Stop(_) => stop = Exposure(value),
+            Knob::Hard(_) => hard = Exposure(value),
+            Knob::OrderSizeMax(_)
+            | Knob::OrderValueMax(_)
+            | Knob::PositionMax(_)
+            | Knob::Collar(_)
+            | Knob::QuoteSize(_)
+            | Knob::EdgeMin(_)
+            | Knob::ToleranceAggressive(_)
+            | Knob::TolerancePassive(_) => {}
+        }
+        let is_band_inside =
+            pool.settings.hedge.as_ref().is_none_or(|hedge| hedge.band.outer <= soft);
+        if let (Ok(limits), true) = (ExposureLimits::new(soft, stop, hard), is_band_inside) {
+            pool.settings.limits = limits;
+        }
+    }
+
+    fn set_quote(&mut self, knob: Knob, id: InstrumentId, value: i64) {
+        let Some(line) = self.line_mut(id) else { return };
+        let Some(quote) = &mut line.settings.quote else { return };
+        let ticks = u64::try_from(value).ok();
+        match (knob, ticks) {
+            (Knob::QuoteSize(_), _) => quote.ladder.set_size(Lots(value)),
+            (Knob::EdgeMin(_), _) => quote.ladder.set_edge_min(SubTicks(value)),
+            (Knob::ToleranceAggressive(_), Some(ticks)) => quote.tolerance.aggressive_ticks = ticks,
+            (Knob::TolerancePassive(_), Some(ticks)) => quote.tolerance.passive_ticks = ticks,
+            (
+                Knob::ToleranceAggressive(_)
+                | Knob::TolerancePassive(_)
+                | Knob::OrderSizeMax(_)
+                | Knob::OrderValueMax(_)
+                | Knob::PositionMax(_)
+                | Knob::Collar(_)
+                | Knob::Soft(_)
+                | Knob::Stop(_)
+                | Knob::Hard(_),
+                _,
+            ) => {}
+        }
+    }
+
+    /// The account has changed without an order of ours: exposure, quotes and hedges follow it.
+    fn after_booking(
+        &mut self,
+        booked: Result<(), LedgerError>,
+        instrument: Option<InstrumentId>,
+        out: &mut Intents,
+    ) {
+        let Some(instrument) = instrument else { return };
+        if booked.is_err() {
+            // Our books and the world differ, and the difference does not fit: nothing goes on.
+            self.halt(instrument, Reason::Overflow, out);
+            return;
+        }
+        let position = self.ledger.position(instrument).unwrap_or(Lots(0));
+        if let Some(line) = self.line_mut(instrument) {
+            line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
+        }
+        let Some(pool) = self.pool_of(instrument) else { return };
+        self.refresh_delta(pool);
+        self.requote_all(out);
+        self.hedge(pool, out);
+    }
+
+    fn flatten(&mut self, scope: Scope, out: &mut Intents) {
+        if self.is_killed {
+            return;
+        }
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            if !self.covers(scope, id) {
+                continue;
+            }
+            let place = self.pool_of(id);
+            let Some(pool) = place.and_then(|place| self.pools.get_mut(place)) else { continue };
+            pool.hedge_failures = 0;
+            let is_by_hedger =
+                !matches!(scope, Scope::Instrument(_)) && pool.settings.hedge.is_some();
+            pool.is_flattening |= is_by_hedger;
+            if let Some(line) = self.line_mut(id) {
+                line.is_flattening = !is_by_hedger;
+            }
+            self.enter(id, State::Paused, Reason::Operator, out);
+            self.pull_quotes(id, out);
+        }
+        for pool in 0..self.pools.len() {
+            self.hedge(pool, out);
+        }
+    }
+
+    fn end_flattening(&mut self, scope: Scope) {
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            if !self.covers(scope, id) {
+                continue;
+            }
+            let pool = self.pool_of(id);
+            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+                pool.is_flattening = false;
+            }
+            if let Some(line) = self.line_mut(id) {
+                line.is_flattening = false;
+            }
+        }
+    }
+
+    /// Hedges failed too often in a row: what was being traded home stays where it is, halted.
+    pub(super) fn give_up_flattening(&mut self, pool: usize) {
+        if let Ok(pool) = u8::try_from(pool) {
+            self.end_flattening(Scope::Underlying(pool));
+        }
+    }
+
+    /// Halts what has come home, and sends the next order of what has not. Says whether the
+    /// underlying's one immediate order is spoken for.
+    pub(super) fn work_flattening(&mut self, pool: usize, out: &mut Intents) -> bool {
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            let is_ours = self.pool_of(id) == Some(pool);
+            if !is_ours || !self.line(id).is_some_and(|line| line.is_flattening) {
+                continue;
+            }
+            let position = self.ledger.position(id).unwrap_or(Lots(0));
+            let open = self.orders.open(id);
+            let is_quiet = open.buy.0 == 0 && open.sell.0 == 0;
+            if is_quiet && position.0 == 0 {
+                if let Some(line) = self.line_mut(id) {
+                    line.is_flattening = false;
+                }
+                self.halt(id, Reason::Operator, out);
+            } else if is_quiet && self.pools.get(pool).is_some_and(|pool| pool.hedge.is_none()) {
+                self.send_home(pool, id, position, out);
+            }
+        }
+        self.end_flat_pool(pool, out);
+        self.pools.get(pool).is_some_and(|pool| pool.hedge.is_some())
+    }
+
+    /// One immediate order that takes an instrument's position toward nothing.
+    fn send_home(&mut self, pool: usize, id: InstrumentId, position: Lots, out: &mut Intents) {
+        let side = if position.0 > 0 { Side::Sell } else { Side::Buy };
+        let Some(line) = self.line(id) else { return };
+        let with = HedgeInstrument { instrument: id, collar: line.settings.limits.collar.width };
+        let Some(candidate) = self.candidate(&with, side) else { return };
+        let (taken, touch) = match side {
+            Side::Buy => (Side::Sell, candidate.touch.ask.price),
+            Side::Sell => (Side::Buy, candidate.touch.bid.price),
+        };
+        let price = Ticks(touch.0.saturating_add(candidate.collar.0.saturating_mul(side.sign())));
+        let visible = candidate.book.size_within(taken, price, crate::quote::ladder::LEVELS_MAX);
+        let size = position.0.saturating_abs().min(visible.0).min(candidate.order_size_max.0);
+        if size <= 0 {
+            return;
+        }
+        let immediate = TimeInForce::ImmediateOrCancel;
+        let slot = self.send_new(id, side, Purpose::Hedge, price, Lots(size), immediate, out);
+        if let Some(pool) = self.pools.get_mut(pool) {
+            pool.hedge = slot;
+        }
+    }
+
+    /// An underlying is home when what is left is less than the smallest lot that hedges it.
+    fn end_flat_pool(&mut self, place: usize, out: &mut Intents) {
+        let Some(pool) = self.pools.get(place).filter(|pool| pool.is_flattening) else { return };
+        let Some(hedge) = &pool.settings.hedge else { return };
+        let mut lines = self
+            .lines
+            .iter()
+            .filter(|line| usize::from(line.instrument.spec().underlying.0) == place);
+        let is_quiet = lines.all(|line| {
+            let open = self.orders.open(line.instrument.id());
+            open.buy.0 == 0 && open.sell.0 == 0
+        });
+        let per_lot = hedge.instruments.iter().filter_map(|with| {
+            let line = self.line(with.instrument)?;
+            exposure_per_lot(line.contract(), self.ledger.mark(with.instrument))
+        });
+        let Some(smallest) = per_lot.map(|exposure| exposure.0.saturating_abs()).min() else {
+            return;
+        };
+        let is_home = pool.is_delta_known && pool.delta.0.saturating_abs() < smallest;
+        if is_quiet && pool.hedge.is_none() && is_home {
+            self.give_up_flattening(place);
+            if let Ok(place) = u8::try_from(place) {
+                self.pause(Scope::Underlying(place), out);
+            }
+        }
+    }
+}
