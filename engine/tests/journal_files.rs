@@ -276,7 +276,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (24, 3));
+    assert_eq!((end.inputs, end.intents), (49, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -387,7 +387,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (24, 3));
+    assert_eq!((survey.inputs, survey.intents), (49, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.msg_seq_num_max.get(&VenueId(1)), Some(&118));
     assert_eq!(survey.tail, Tail::Unfinished);
