@@ -213,6 +213,7 @@ impl<S: Store> Core<S> {
             if number == self.store.next_target() {
                 self.count_as_received();
             }
+            self.take_heart_bt(message);
             self.send_logon(is_reset_asked);
             let next_target = self.store.next_target();
             self.pending.push(Pending::SequenceReset { next_target });
@@ -225,7 +226,15 @@ impl<S: Store> Core<S> {
         let is_next = number == self.store.next_target();
         self.on_sequenced(message, number);
         if is_next && is_acceptor && !message.is_poss_dup() && self.state == State::Active {
+            self.take_heart_bt(message);
             self.send_logon(false);
+        }
+    }
+
+    /// An acceptor keeps the counterparty's HeartBtInt(108), the last that it said.
+    fn take_heart_bt(&mut self, message: &Message<'_>) {
+        if let (Role::Acceptor, Ok(seconds)) = (self.config.role, message.uint(tag::HEART_BT_INT)) {
+            self.heart_bt_ns = heart_bt_ns(seconds);
         }
     }
 }
