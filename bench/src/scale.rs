@@ -183,7 +183,9 @@ fn config_text(shape: Shape) -> String {
     let mut text = format!(
         "reporting = \"USDT\"\n[run]\nstate_dir = \"unused\"\nrunner = \"fused\"\ntimer_ms = 10\n\
          sample_ms = 100\nack_timeout_ms = 5000\nrejects_max = 200\norders_max = {orders_max}\n\
-         book_levels_max = 64\n"
+         book_levels_max = 64\n[limits]\ngross_notional_max = \"9000000000\"\n\
+         daily_loss_max = \"9000000000\"\ndrawdown_max = \"9000000000\"\n\
+         drawdown_cooldown_s = 1\nday_end = \"00:00\"\ntime_zone = \"UTC\"\n"
     );
     for venue in 0..shape.venues {
         let session = |kind: &str| {
@@ -195,7 +197,7 @@ fn config_text(shape: Shape) -> String {
         let _ = write!(
             text,
             "[[venues]]\nname = \"v{venue}\"\n{}{}message_rate = {{ max = 4000, window_ms = 1000, \
-             cancel_reserve = 100 }}\n",
+             cancel_reserve = 100 }}\norder_to_trade = {{ max = 1000, grace = 4000000000 }}\n",
             session("market_data"),
             session("order_entry"),
         );
@@ -210,7 +212,8 @@ fn config_text(shape: Shape) -> String {
              base = \"U{underlying}\"\nquote = \"USDT\"\nmaker_fee_bps = \"0\"\n\
              taker_fee_bps = \"5\"\n[instrument.P{place}]\nstale_after_ms = 1000000000\n\
              limits = {{ order_size_max = \"0.1\", order_value_max = \"10000\", position_max = \"100\", \
-             collar = \"200.00\" }}\nvolatility = {{ interval_ms = 1000, weight_shift = 5, \
+             collar = \"200.00\", executions = {{ max = 1000, window_ms = 1 }}, \
+             duplicates = {{ max = 64, window_ms = 1 }} }}\nvolatility = {{ interval_ms = 1000, weight_shift = 5, \
              floor = \"1.00\" }}\n[instrument.P{place}.quote]\nmodel = \"glft\"\n\
              fair_value = \"weighted_mid\"\ngamma = \"0.5\"\nintensity = \"1.0\"\ndecay = \"0.3\"\n\
              levels = {levels}\nsize = \"0.01\"\nspacing = \"2.00\"\nedge_min = \"0.01\"\n\
@@ -222,7 +225,8 @@ fn config_text(shape: Shape) -> String {
         let _ = write!(
             text,
             "[underlying.U{underlying}]\ntarget = \"0\"\nsoft = \"100\"\nstop = \"200\"\n\
-             hard = \"500\"\n"
+             hard = \"500\"\nprotection = {{ fills_max = 1000, delta_max = \"500\", \
+             window_ms = 1, cooldown_ms = 1 }}\n"
         );
     }
     text

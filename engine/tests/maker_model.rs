@@ -20,10 +20,15 @@ use ballast_engine::maker::intents::Intents;
 use ballast_engine::quote::Model;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use ballast_engine::quote::requote::Tolerance;
+use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
-use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
+use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
+use ballast_engine::risk::loss::LossLimits;
+use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
+use ballast_engine::risk::protection::ProtectionLimits;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::risk::throttle::MessageRate;
+use ballast_engine::risk::window::WindowLimit;
 use ballast_engine::units::*;
 use honest_venue::{Chance, HonestVenue};
 use std::collections::{BTreeSet, VecDeque};
@@ -38,6 +43,8 @@ const OPENING: [i64; 2] = [60, -60];
 const POSITION_MAX: i64 = 130;
 const PER_LOT: i64 = 1_000_000;
 const HARD: i64 = 90 * PER_LOT;
+/// In 1e-9: a lot is worth about 60, and both positions may not be at their limits at once.
+const GROSS_MAX: i128 = 220 * 60 * 1_000_000_000;
 
 fn instrument(id: InstrumentId, kind: InstrumentKind) -> Instrument {
     let spec = InstrumentSpec {
@@ -74,6 +81,8 @@ fn settings(opening: i64) -> InstrumentSettings {
             order_value_max: ValueLimit::TickLots(40 * 700_000),
             position_max: Lots(POSITION_MAX),
             collar: Collar { width: Ticks(2_000) },
+            executions: WindowLimit { max: 40, window_ns: 20_000_000 },
+            duplicates: WindowLimit { max: 4, window_ns: 200_000 },
         },
         stale_after_ns: 100_000_000,
         volatility: VolatilitySettings {
@@ -106,14 +115,32 @@ fn config() -> MakerConfig {
         settings: OPENING.map(settings).into(),
         underlyings: vec![UnderlyingSettings {
             target: Exposure(0),
+            protection: ProtectionLimits {
+                fills_max: 12,
+                delta_max: Exposure(60 * PER_LOT),
+                window_ns: 10_000_000,
+                cooldown_ns: 3_000_000,
+            },
             limits: limits.unwrap(),
             hedge: Some(HedgeSettings {
                 band: Band { outer: Exposure(8 * PER_LOT), inner: Exposure(2 * PER_LOT) },
                 instruments: vec![hedge(PERP), hedge(SPOT)],
                 failures_max: 3,
+                retry_holdoff_ns: 300_000,
             }),
         }],
         message_rates: vec![rate, rate],
+        order_to_trade: vec![OrderToTradeLimit { max: 100, grace: 1_000 }; 2],
+        portfolio: PortfolioLimits {
+            gross_max: Notional(GROSS_MAX),
+            loss: LossLimits {
+                daily_max: Notional(500_000_000_000),
+                drawdown_max: Notional(300_000_000_000),
+                cooldown_ns: 5_000_000,
+                day_ends: vec![],
+            },
+        },
+        carried: CarriedRisk::default(),
         reporting: Currency(1),
         conversions: vec![],
         opening_cash: vec![],

@@ -11,7 +11,10 @@ use crate::inventory::hedge::Band;
 use crate::pnl::ledger::LedgerError;
 use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
-use crate::risk::limits::{ExposureLimits, InstrumentLimits};
+use crate::risk::carried::CarriedRisk;
+use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits};
+use crate::risk::order_to_trade::OrderToTradeLimit;
+use crate::risk::protection::ProtectionLimits;
 use crate::risk::throttle::MessageRate;
 use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
 use thiserror::Error;
@@ -68,6 +71,8 @@ pub struct HedgeSettings {
     pub instruments: Vec<HedgeInstrument>,
     /// After this many hedges in a row that traded nothing, everything of the underlying halts.
     pub failures_max: u32,
+    /// How long no hedge is tried after one that traded nothing.
+    pub retry_holdoff_ns: u64,
 }
 
 /// One instrument to hedge with.
@@ -86,6 +91,8 @@ pub struct UnderlyingSettings {
     pub target: Exposure,
     /// Limits around the target.
     pub limits: ExposureLimits,
+    /// Fills in a window that pull every quote of it.
+    pub protection: ProtectionLimits,
     /// How to hedge; `None` for a maker that only quotes.
     pub hedge: Option<HedgeSettings>,
 }
@@ -101,6 +108,12 @@ pub struct MakerConfig {
     pub underlyings: Vec<UnderlyingSettings>,
     /// Message budget, one a venue.
     pub message_rates: Vec<MessageRate>,
+    /// Messages a trade, one a venue.
+    pub order_to_trade: Vec<OrderToTradeLimit>,
+    /// Limits on everything together.
+    pub portfolio: PortfolioLimits,
+    /// Where the controls stood when the last run ended.
+    pub carried: CarriedRisk,
     /// What PnL is reported in.
     pub reporting: Currency,
     /// For every other settlement currency: the instrument whose mid converts it.
@@ -237,6 +250,7 @@ impl MakerConfig {
         rows("underlyings", self.underlyings.len(), underlyings, "underlyings");
         let venues = specs().map(|s| usize::from(s.venue.0) + 1).max().unwrap_or(0);
         rows("message_rates", self.message_rates.len(), venues, "venues");
+        rows("order_to_trade", self.order_to_trade.len(), venues, "venues");
     }
 
     fn reference_faults(&self, faults: &mut Vec<ConfigError>) {

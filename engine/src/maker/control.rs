@@ -295,14 +295,12 @@ impl Maker {
         if self.is_killed {
             return;
         }
+        self.reset_controls(instrument);
         if let Some(line) = self.line_mut(instrument) {
-            line.rejects_in_row = 0;
             line.is_flattening = false;
         }
-        // Or the first hedge that fails after the operator's word would halt again.
         let pool = self.pool_of(instrument);
         if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-            pool.hedge_failures = 0;
             pool.is_flattening = false;
         }
         self.enter(instrument, State::Paused, Reason::Normal, out);
@@ -432,6 +430,7 @@ impl Maker {
             self.halt(instrument, Reason::Overflow, out);
             return;
         }
+        self.refresh_gross(instrument);
         let position = self.ledger.position(instrument).unwrap_or(Lots(0));
         if let Some(line) = self.line_mut(instrument) {
             line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
@@ -508,7 +507,8 @@ impl Maker {
                     line.is_flattening = false;
                 }
                 self.halt(id, Reason::Operator, out);
-            } else if is_quiet && self.pools.get(pool).is_some_and(|pool| pool.hedge.is_none()) {
+            } else if is_quiet && self.pools.get(pool).is_some_and(|pool| pool.may_trade(self.now))
+            {
                 self.send_home(pool, id, position, out);
             }
         }

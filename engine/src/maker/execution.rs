@@ -149,6 +149,7 @@ impl Maker {
             }
             Outcome::MissesFill => self.halt(instrument, Reason::Inconsistent, out),
         }
+        self.refresh_gross(instrument);
         self.requote(instrument, out);
         if let Some(pool) = self.pool_of(instrument) {
             self.hedge(pool, out);
@@ -263,5 +264,6 @@ impl Maker {
         if let Some(pool) = self.pool_of(event.instrument) {
             self.refresh_delta(pool);
         }
+        self.count_fill(event.instrument, side, last_qty, purpose, out);
     }
 }

@@ -39,7 +39,7 @@ impl Maker {
         let settings = pool.settings.hedge.as_ref()?;
         // One at a time: until the venue has said what became of the last one, exposure is unknown.
         // Exposure that does not fit is no reason to trade either: nobody knows which way.
-        if pool.hedge.is_some() || !pool.is_delta_known {
+        if !pool.may_trade(self.now) || !pool.is_delta_known {
             return None;
         }
         let home = Band { outer: Exposure(0), inner: Exposure(0) };
@@ -124,17 +124,23 @@ impl Maker {
     /// The venue has said what became of a hedge. One that traded nothing is a failure; too many in a
     /// row, and quoting stops: never an unhedged maker that goes on.
     pub(super) fn on_hedge_done(&mut self, order: &Order, slot: OrderSlot, out: &mut Intents) {
+        let now = self.now;
         let Some(place) = self.pool_of(order.instrument) else { return };
         let Some(pool) = self.pools.get_mut(place) else { return };
         if pool.hedge == Some(slot) {
             pool.hedge = None;
         }
-        let failures_max = pool.settings.hedge.as_ref().map_or(0, |hedge| hedge.failures_max);
+        let settings = pool.settings.hedge.as_ref();
+        let (failures_max, holdoff_ns) =
+            settings.map_or((0, 0), |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));
         if order.cum_qty.0 > 0 {
             pool.hedge_failures = 0;
             return;
         }
         pool.hedge_failures = pool.hedge_failures.saturating_add(1);
+        // What did not trade now does not trade at once either: the same order would go round and
+        // round, and be counted as failed before the market has moved.
+        pool.hedge_rests_until = now.plus(holdoff_ns);
         if pool.hedge_failures < failures_max {
             return;
         }

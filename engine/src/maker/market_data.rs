@@ -53,12 +53,14 @@ impl Maker {
             return;
         }
         let mut is_booked = self.ledger.on_mark(instrument, mid).is_ok();
+        self.revalue_gross(instrument, Some(mid));
         for n in 0..self.conversions.len() {
             let Some(&(currency, source)) = self.conversions.get(n) else { continue };
             if source == instrument
                 && let Some(rate) = self.rate_of(instrument, mid)
             {
                 is_booked &= self.ledger.on_conversion(currency, rate).is_ok();
+                self.revalue_currency(currency);
             }
         }
         if !is_booked {

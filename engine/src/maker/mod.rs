@@ -14,6 +14,7 @@
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `hedging.rs` | the band hedger of one underlying |
+//! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `snapshot.rs` | how it stands, for reports |
@@ -28,12 +29,15 @@ pub mod intents;
 mod market_data;
 mod quoting;
 mod request;
+mod risk_watch;
 pub mod snapshot;
 pub mod stage;
 mod timer;
 
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod risk_tests;
 #[cfg(test)]
 mod tests;
 
@@ -46,11 +50,19 @@ use crate::market::trust::{Distrust, Trust};
 use crate::orders::table::{OrderSlot, OrderTable};
 use crate::pnl::ledger::Ledger;
 use crate::quote::ladder::LEVELS_MAX;
+use crate::risk::duplicate::DuplicateGuard;
+use crate::risk::executions::Executions;
 use crate::risk::gate::BlockReason;
+use crate::risk::gross::GrossNotional;
+use crate::risk::loss::LossStop;
+use crate::risk::order_to_trade::OrderToTrade;
+use crate::risk::protection::Protection;
 use crate::risk::state::{Reason, State};
 use crate::risk::throttle::Throttle;
 use crate::units::{Exposure, Nanos, Side, Stamp};
-use config::{ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings};
+use config::{
+    ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings, VolatilitySettings,
+};
 use input::Input;
 use intents::{Intents, Record};
 
@@ -85,9 +97,40 @@ struct Line {
     is_beyond_stop: bool,
     /// An operator has its position traded home.
     is_flattening: bool,
+    executions: Executions,
+    duplicates: DuplicateGuard,
 }
 
 impl Line {
+    fn new(config: &MakerConfig, instrument: &Instrument, settings: &InstrumentSettings) -> Line {
+        let VolatilitySettings { interval_ns, weight_shift, floor } = settings.volatility;
+        let is_off = config.carried.switched_off.contains(&instrument.id());
+        let (state, reason) = if is_off {
+            (State::Halted, Reason::RepeatedExecutions)
+        } else {
+            (State::Paused, Reason::SessionDown)
+        };
+        Line {
+            instrument: instrument.clone(),
+            settings: *settings,
+            book: Book::new(config.book_levels_max),
+            trust: Trust::new(settings.stale_after_ns),
+            volatility: Volatility::new(interval_ns, weight_shift, floor),
+            state,
+            reason,
+            rungs: [[Rung::default(); LEVELS_MAX]; 2],
+            levels_used: 0,
+            rejects_in_row: 0,
+            fills: 0,
+            position_max_abs: settings.opening.0.unsigned_abs(),
+            is_beyond_soft: false,
+            is_beyond_stop: false,
+            is_flattening: false,
+            executions: Executions::new(settings.limits.executions),
+            duplicates: DuplicateGuard::new(settings.limits.duplicates),
+        }
+    }
+
     fn touch(&self, now: Nanos) -> Result<Touch, Distrust> {
         self.trust.check(now, &self.book)
     }
@@ -140,10 +183,13 @@ struct Pool {
     delta_max_abs: u64,
     hedge: Option<OrderSlot>,
     hedge_failures: u32,
+    /// No hedge before this time: the last one traded nothing.
+    hedge_rests_until: Nanos,
     /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
     is_delta_known: bool,
     /// An operator has its net delta traded home.
     is_flattening: bool,
+    protection: Protection,
 }
 
 impl Pool {
@@ -155,9 +201,16 @@ impl Pool {
             delta_max_abs: 0,
             hedge: None,
             hedge_failures: 0,
+            hedge_rests_until: Nanos(0),
             is_delta_known: false,
             is_flattening: false,
+            protection: Protection::new(settings.protection),
         }
+    }
+
+    /// No immediate order of ours is under way, and the last one did not fail just now.
+    fn may_trade(&self, now: Nanos) -> bool {
+        self.hedge.is_none() && self.hedge_rests_until <= now
     }
 }
 
@@ -186,6 +239,10 @@ pub struct Counters {
     pub expired_requests: u64,
     /// Reports for orders that we do not know.
     pub unknown_orders: u64,
+    /// Times that market-maker protection pulled an underlying's quotes.
+    pub protections: u64,
+    /// Times that a loss stop took everything out.
+    pub loss_stops: u64,
     /// Proposals that the gate blocked, in the order of [`BlockReason::ALL`].
     pub blocked: [u64; BlockReason::COUNT],
 }
@@ -199,6 +256,9 @@ pub struct Maker {
     lines: Vec<Line>,
     pools: Vec<Pool>,
     throttles: Vec<Throttle>,
+    order_to_trade: Vec<OrderToTrade>,
+    gross: GrossNotional,
+    loss: LossStop,
     sessions_up: Vec<bool>,
     conversions: Vec<(Currency, InstrumentId)>,
     orders: OrderTable,
@@ -222,31 +282,8 @@ impl Maker {
         let ledger =
             Ledger::new(&config.instruments, &opening, &config.opening_cash, config.reporting)
                 .map_err(|fault| vec![fault.into()])?;
-        let lines =
-            config.instruments.iter().zip(&config.settings).map(|(instrument, settings)| {
-                let volatility = &settings.volatility;
-                Line {
-                    instrument: instrument.clone(),
-                    settings: *settings,
-                    book: Book::new(config.book_levels_max),
-                    trust: Trust::new(settings.stale_after_ns),
-                    volatility: Volatility::new(
-                        volatility.interval_ns,
-                        volatility.weight_shift,
-                        volatility.floor,
-                    ),
-                    state: State::Paused,
-                    reason: Reason::SessionDown,
-                    rungs: [[Rung::default(); LEVELS_MAX]; 2],
-                    levels_used: 0,
-                    rejects_in_row: 0,
-                    fills: 0,
-                    position_max_abs: settings.opening.0.unsigned_abs(),
-                    is_beyond_soft: false,
-                    is_beyond_stop: false,
-                    is_flattening: false,
-                }
-            });
+        let lines = config.instruments.iter().zip(&config.settings);
+        let lines = lines.map(|(instrument, settings)| Line::new(config, instrument, settings));
         let pools = (0u8..)
             .zip(&config.underlyings)
             .map(|(n, settings)| Pool::new(&config.instruments, n, settings));
@@ -256,6 +293,9 @@ impl Maker {
             lines: lines.collect(),
             pools: pools.collect(),
             throttles: config.message_rates.iter().map(|rate| Throttle::new(*rate)).collect(),
+            order_to_trade: config.order_to_trade.iter().map(|l| OrderToTrade::new(*l)).collect(),
+            gross: GrossNotional::new(config.portfolio.gross_max, config.instruments.len()),
+            loss: LossStop::new(config.portfolio.loss.clone(), config.carried.day),
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
@@ -268,6 +308,9 @@ impl Maker {
         };
         for pool in 0..maker.pools.len() {
             maker.refresh_delta(pool);
+        }
+        for n in 0..maker.lines.len() {
+            maker.refresh_gross(instrument_id(n));
         }
         Ok(maker)
     }

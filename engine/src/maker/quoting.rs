@@ -93,6 +93,12 @@ impl Maker {
             Ok(touch) => touch,
             Err(distrust) => return (State::Paused, Reason::Distrusted(distrust), None),
         };
+        if let Some(reason) = self.loss.stopped() {
+            return (State::Paused, reason, None);
+        }
+        if pool.protection.is_cooling(self.now) {
+            return (State::Paused, Reason::Protection, None);
+        }
         if is_beyond_stop {
             return (State::Paused, Reason::Concentration, None);
         }

@@ -1,11 +1,12 @@
 //! The one way out: gate, order table, intent. Nothing else in the maker makes an intent.
 
-use super::Maker;
+use super::{Line, Maker};
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
 use crate::inventory::exposure::exposure_per_lot;
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::orders::table::OrderSlot;
+use crate::risk::duplicate::Likeness;
 use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
 use crate::units::{Exposure, Lots, Side, Ticks};
 
@@ -26,7 +27,8 @@ impl Maker {
         out: &mut Intents,
     ) -> Option<OrderSlot> {
         let proposal = Proposal { instrument, side, price, size, added: size };
-        if !self.passes(&proposal, out) {
+        let likeness = Likeness { side, price, size };
+        if !self.passes(&proposal, Some(likeness), out) {
             return None;
         }
         if !self.orders.has_room() {
@@ -35,6 +37,10 @@ impl Maker {
         }
         let (slot, cl_ord_id) =
             self.orders.insert(self.now, instrument, side, purpose, price, size)?;
+        let now = self.now;
+        if let Some(line) = self.line_mut(instrument) {
+            line.duplicates.on_sent(now, likeness);
+        }
         let intent = OrderIntent {
             cl_ord_id,
             orig_cl_ord_id: ClOrdId::NONE,
@@ -64,7 +70,7 @@ impl Maker {
         let added = Lots(leaves.saturating_sub(order.leaves_worst().0).max(0));
         let (instrument, side) = (order.instrument, order.side);
         let proposal = Proposal { instrument, side, price, size: Lots(leaves), added };
-        if !self.passes(&proposal, out) {
+        if !self.passes(&proposal, None, out) {
             return false;
         }
         let Some(id) = self.orders.request_replace(self.now, slot, price, size) else {
@@ -141,6 +147,12 @@ impl Maker {
         {
             throttle.on_sent(self.now);
         }
+        if let Some(venue) = venue
+            && let Some(ratio) = self.order_to_trade.get_mut(usize::from(venue.0))
+        {
+            ratio.on_sent();
+        }
+        self.refresh_gross(intent.instrument);
         out.push(intent);
     }
 
@@ -151,15 +163,17 @@ impl Maker {
             .is_some_and(|throttle| throttle.check(self.now, is_cancel) == Verdict::Pass)
     }
 
-    fn passes(&mut self, proposal: &Proposal, out: &mut Intents) -> bool {
+    /// A new order comes with its `likeness`.
+    fn passes(
+        &mut self,
+        proposal: &Proposal,
+        likeness: Option<Likeness>,
+        out: &mut Intents,
+    ) -> bool {
         if self.is_killed || !out.has_room() {
             return false;
         }
-        if !self.has_budget(proposal.instrument, false) {
-            self.block(proposal.instrument, BlockReason::MessageRate, out);
-            return false;
-        }
-        match self.judge(proposal) {
+        match self.judge(proposal, likeness) {
             Some(Verdict::Pass) => true,
             Some(Verdict::Block(reason)) => {
                 self.block(proposal.instrument, reason, out);
@@ -169,9 +183,25 @@ impl Maker {
         }
     }
 
-    /// `None` for an instrument that is not in the config.
-    fn judge(&self, proposal: &Proposal) -> Option<Verdict> {
+    /// What counts messages, then what weighs the order. `None` for an instrument that is not in the
+    /// config.
+    fn judge(&self, proposal: &Proposal, likeness: Option<Likeness>) -> Option<Verdict> {
         let line = self.line(proposal.instrument)?;
+        if !self.has_budget(proposal.instrument, false) {
+            return Some(Verdict::Block(BlockReason::MessageRate));
+        }
+        let venue = usize::from(line.instrument.spec().venue.0);
+        let ratio = self.order_to_trade.get(venue)?.check();
+        let likeness = likeness.map(|order| line.duplicates.check(self.now, order));
+        for verdict in [ratio, likeness.unwrap_or(Verdict::Pass)] {
+            if verdict != Verdict::Pass {
+                return Some(verdict);
+            }
+        }
+        self.weigh(line, proposal)
+    }
+
+    fn weigh(&self, line: &Line, proposal: &Proposal) -> Option<Verdict> {
         let pool = self.pools.get(self.pool_of(proposal.instrument)?)?;
         let side = proposal.side;
         let reference =
@@ -194,6 +224,7 @@ impl Maker {
             exposure_worst: Exposure(worst),
             exposure_limits: &pool.settings.limits,
             own_opposite: self.own_best(proposal.instrument, side.opposite()),
+            gross: &self.gross,
         };
         Some(gate::check(proposal, &facts))
     }

@@ -88,6 +88,12 @@ impl Maker {
         Some((self.ledger.causes(), self.ledger.total()?))
     }
 
+    /// Gross notional of the portfolio in the worst case, in 1e-9 of the reporting currency; `None`
+    /// where a position's worth is not known.
+    pub fn gross_notional(&self) -> Option<Notional> {
+        self.gross.total()
+    }
+
     /// Was a kill consumed?
     pub fn is_killed(&self) -> bool {
         self.is_killed

@@ -13,13 +13,18 @@ use crate::inventory::hedge::Band;
 use crate::quote::Model;
 use crate::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use crate::quote::requote::Tolerance;
+use crate::risk::carried::CarriedRisk;
 use crate::risk::collar::Collar;
-use crate::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
+use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
+use crate::risk::loss::LossLimits;
+use crate::risk::order_to_trade::OrderToTradeLimit;
+use crate::risk::protection::ProtectionLimits;
 use crate::risk::throttle::MessageRate;
+use crate::risk::window::WindowLimit;
 use crate::units::*;
 
-const SPOT: InstrumentId = InstrumentId(0);
-const PERP: InstrumentId = InstrumentId(1);
+pub(super) const SPOT: InstrumentId = InstrumentId(0);
+pub(super) const PERP: InstrumentId = InstrumentId(1);
 const VENUE: VenueId = VenueId(0);
 
 fn instrument(id: u16, kind: InstrumentKind) -> Instrument {
@@ -68,6 +73,8 @@ fn settings(quote: Option<QuoteSettings>, opening: i64) -> InstrumentSettings {
             order_value_max: ValueLimit::TickLots(100 * 700_000),
             position_max: Lots(2_000),
             collar: Collar { width: Ticks(2_000) },
+            executions: WindowLimit { max: 20, window_ns: 1_000_000 },
+            duplicates: WindowLimit { max: 8, window_ns: 1_000 },
         },
         stale_after_ns: 1_000_000_000,
         volatility: VolatilitySettings {
@@ -89,6 +96,12 @@ pub(super) fn config() -> MakerConfig {
         settings: vec![settings(Some(quote_settings()), 1_000), settings(None, -1_000)],
         underlyings: vec![UnderlyingSettings {
             target: Exposure(0),
+            protection: ProtectionLimits {
+                fills_max: 20,
+                delta_max: Exposure(150_000_000),
+                window_ns: 1_000_000,
+                cooldown_ns: 50_000,
+            },
             limits: ExposureLimits::new(
                 Exposure(50_000_000),
                 Exposure(80_000_000),
@@ -99,9 +112,21 @@ pub(super) fn config() -> MakerConfig {
                 band: Band { outer: Exposure(25_000_000), inner: Exposure(5_000_000) },
                 instruments: vec![HedgeInstrument { instrument: PERP, collar: Ticks(50) }],
                 failures_max: 3,
+                retry_holdoff_ns: 10_000,
             }),
         }],
         message_rates: vec![MessageRate { max: 100, window_ns: 1_000, cancel_reserve: 20 }],
+        order_to_trade: vec![OrderToTradeLimit { max: 100, grace: 1_000 }],
+        portfolio: PortfolioLimits {
+            gross_max: Notional(200_000_000_000_000),
+            loss: LossLimits {
+                daily_max: Notional(1_000_000_000_000),
+                drawdown_max: Notional(1_000_000_000_000),
+                cooldown_ns: 1_000_000,
+                day_ends: vec![],
+            },
+        },
+        carried: CarriedRisk::default(),
         reporting: Currency(1),
         conversions: vec![],
         opening_cash: vec![],
@@ -125,9 +150,12 @@ pub(super) struct Desk {
 
 impl Desk {
     pub fn new() -> Desk {
-        let config = config();
-        let out = Intents::new(Maker::intents_max(&config), 64);
-        let maker = Maker::new(&config).unwrap();
+        Desk::with(&config())
+    }
+
+    pub fn with(config: &MakerConfig) -> Desk {
+        let out = Intents::new(Maker::intents_max(config), 64);
+        let maker = Maker::new(config).unwrap();
         Desk { maker, out, now: 1_000, seq: 0, exec: 0 }
     }
 
@@ -220,18 +248,24 @@ impl Desk {
     /// Logged on, both markets there, all quotes accepted.
     pub fn quoting() -> (Desk, Vec<OrderIntent>) {
         let mut desk = Desk::new();
-        desk.session(OrderUpdate::SessionUp);
-        desk.image(PERP, 600_000);
-        let quotes = desk.image(SPOT, 600_000);
+        let quotes = desk.begin();
+        (desk, quotes)
+    }
+
+    /// The same of a desk that is new.
+    pub fn begin(&mut self) -> Vec<OrderIntent> {
+        self.session(OrderUpdate::SessionUp);
+        self.image(PERP, 600_000);
+        let quotes = self.image(SPOT, 600_000);
         for quote in &quotes {
             assert_eq!(quote.action, OrderAction::New);
-            assert!(desk.accept(quote).is_empty());
+            assert!(self.accept(quote).is_empty());
         }
-        (desk, quotes)
+        quotes
     }
 }
 
-fn news(intents: &[OrderIntent]) -> usize {
+pub(super) fn news(intents: &[OrderIntent]) -> usize {
     intents.iter().filter(|intent| intent.action == OrderAction::New).count()
 }
 
@@ -313,16 +347,17 @@ fn hedges_that_fail_in_a_row_halt_quoting() {
     let mut desk = Desk::new();
     desk.maker = Maker::new(&config).unwrap();
     desk.session(OrderUpdate::SessionUp);
-    let sent = desk.image(PERP, 600_000);
-    let mut hedge = *sent.iter().find(|i| i.instrument == PERP).expect("30 is beyond the band");
     desk.image(SPOT, 600_000);
+    let mut sent = desk.image(PERP, 600_000);
     for failures in 1..=3 {
         assert_ne!(desk.maker.snapshot(SPOT).unwrap().state, State::Halted, "{failures}");
+        let hedge = *hedges(&sent).first().expect("30 is beyond the band");
         let expired = OrderUpdate::Canceled { cum_qty: Lots(0) };
-        let sent = desk.report(hedge.cl_ord_id, ClOrdId::NONE, PERP, expired);
-        if let Some(next) = sent.iter().find(|i| i.instrument == PERP) {
-            hedge = *next;
-        }
+        let at_once = desk.report(hedge.cl_ord_id, ClOrdId::NONE, PERP, expired);
+        assert!(hedges(&at_once).is_empty(), "what failed is not tried again at once");
+        assert!(hedges(&desk.timer()).is_empty());
+        desk.now += 10_000;
+        sent = desk.timer();
     }
     let snapshot = desk.maker.snapshot(SPOT).unwrap();
     assert_eq!((snapshot.state, snapshot.reason), (State::Halted, Reason::HedgeFailed));
@@ -437,7 +472,7 @@ fn a_config_with_a_band_beyond_the_soft_limit_is_refused_with_every_other_fault(
     assert_eq!(faults.len(), 3, "{faults:?}");
 }
 
-fn hedges(intents: &[OrderIntent]) -> Vec<OrderIntent> {
+pub(super) fn hedges(intents: &[OrderIntent]) -> Vec<OrderIntent> {
     intents.iter().filter(|i| i.time_in_force == TimeInForce::ImmediateOrCancel).copied().collect()
 }
 
@@ -465,6 +500,7 @@ fn a_hedge_keeps_within_the_room_that_the_position_limit_leaves() {
     let mut desk = Desk::new();
     desk.maker = Maker::new(&config).unwrap();
     desk.session(OrderUpdate::SessionUp);
+    desk.image(SPOT, 600_000);
     let sent = hedges(&desk.image(PERP, 600_000));
     assert_eq!(sent.first().map(|h| h.size), Some(Lots(7)));
 }
@@ -479,6 +515,7 @@ fn a_spot_hedge_may_buy_what_is_not_held() {
     let mut desk = Desk::new();
     desk.maker = Maker::new(&config).unwrap();
     desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
     let sent = hedges(&desk.image(SPOT, 600_000));
     assert_eq!(sent.first().map(|h| (h.side, h.size)), Some((Side::Buy, Lots(25))));
 }

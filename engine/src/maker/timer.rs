@@ -18,6 +18,7 @@ impl Maker {
                 line.volatility.on_clock(now, fair_value::mid(&touch));
             }
         }
+        self.sample_losses();
         self.ask_about_doubts(out);
         if self.is_killed {
             self.cancel_everything(out);

@@ -7,6 +7,7 @@
 use crate::event::InstrumentId;
 use crate::market::trust::Distrust;
 use crate::orders::table::OpenSize;
+use crate::risk::gross::{self, GrossNotional};
 use crate::risk::limits::{ExposureLimits, InstrumentLimits};
 use crate::units::{Exposure, Lots, Side, Ticks};
 
@@ -44,11 +45,17 @@ pub enum BlockReason {
     TooManyOrders,
     /// It would trade against an order of our own.
     SelfTrade,
+    /// The portfolio's worst-case gross notional would pass its limit.
+    GrossNotional,
+    /// Too many orders like it were sent in the window.
+    Duplicate,
+    /// Too many messages for the day's trades.
+    OrderToTrade,
 }
 
 impl BlockReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 14;
     /// All of them, in the order of their counters.
     pub const ALL: [BlockReason; Self::COUNT] = [
         BlockReason::AboveCollar,
@@ -62,6 +69,9 @@ impl BlockReason {
         BlockReason::Untrusted,
         BlockReason::TooManyOrders,
         BlockReason::SelfTrade,
+        BlockReason::GrossNotional,
+        BlockReason::Duplicate,
+        BlockReason::OrderToTrade,
     ];
 
     /// Its name in records and reports.
@@ -78,6 +88,9 @@ impl BlockReason {
             BlockReason::Untrusted => "untrusted",
             BlockReason::TooManyOrders => "too_many_orders",
             BlockReason::SelfTrade => "self_trade",
+            BlockReason::GrossNotional => "gross_notional",
+            BlockReason::Duplicate => "duplicate",
+            BlockReason::OrderToTrade => "order_to_trade",
         }
     }
 }
@@ -120,9 +133,11 @@ pub struct Facts<'a> {
     pub exposure_limits: &'a ExposureLimits,
     /// The best price of our own on the other side of this instrument, if any.
     pub own_opposite: Option<Ticks>,
+    /// The portfolio's gross notional.
+    pub gross: &'a GrossNotional,
 }
 
-/// Judges a new order or a replace by everything but the message rate.
+/// Judges a new order or a replace by everything but what counts messages.
 pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     let reference = match facts.reference {
         Ok(reference) => reference,
@@ -168,7 +183,8 @@ fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     if sign * exposure > i128::from(facts.exposure_limits.hard().0) {
         return Verdict::Block(BlockReason::Exposure);
     }
-    Verdict::Pass
+    let lots = gross::lots_worst(facts.position, facts.open, proposal.side, proposal.added);
+    facts.gross.check(usize::from(proposal.instrument.0), lots)
 }
 
 #[cfg(test)]
@@ -176,13 +192,27 @@ mod tests {
     use super::*;
     use crate::risk::collar::Collar;
     use crate::risk::limits::ValueLimit;
+    use crate::risk::window::WindowLimit;
+    use crate::units::Notional;
 
     const LIMITS: InstrumentLimits = InstrumentLimits {
         order_size_max: Lots(10),
         order_value_max: ValueLimit::TickLots(900),
         position_max: Lots(20),
         collar: Collar { width: Ticks(50) },
+        executions: WindowLimit { max: 1, window_ns: 1 },
+        duplicates: WindowLimit { max: 1, window_ns: 1 },
     };
+
+    /// A lot counts for one unit of at most 25.
+    fn gross_limit() -> &'static GrossNotional {
+        static GROSS: std::sync::LazyLock<GrossNotional> = std::sync::LazyLock::new(|| {
+            let mut gross = GrossNotional::new(Notional(25), 1);
+            gross.set_value(0, Some(i128::from(gross::LOTS_VALUED.0) - 1));
+            gross
+        });
+        &GROSS
+    }
 
     fn exposure_limits() -> ExposureLimits {
         ExposureLimits::new(Exposure(100), Exposure(200), Exposure(300)).unwrap()
@@ -209,6 +239,7 @@ mod tests {
             exposure_worst: Exposure(0),
             exposure_limits: limits,
             own_opposite: None,
+            gross: gross_limit(),
         }
     }
 
@@ -250,6 +281,9 @@ mod tests {
         let limits = exposure_limits();
         let mut facts = facts(&limits);
         facts.position = Lots(-30);
+        let mut gross = gross_limit().clone();
+        gross.set_lots(0, 30);
+        facts.gross = &gross;
         assert_eq!(reason(check(&buy(90, 10), &facts)), None);
     }
 
@@ -272,6 +306,20 @@ mod tests {
         facts.exposure_worst = Exposure(250);
         assert_eq!(reason(check(&buy(90, 5), &facts)), None);
         assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Exposure));
+    }
+
+    #[test]
+    fn gross_notional_binds_where_position_and_exposure_do_not() {
+        let limits = exposure_limits();
+        let roomy = InstrumentLimits { position_max: Lots(100), ..LIMITS };
+        let wide = ExposureLimits::new(Exposure(1), Exposure(2), Exposure(10_000)).unwrap();
+        let mut facts =
+            Facts { limits: &roomy, exposure_limits: &wide, position: Lots(20), ..facts(&limits) };
+        assert_eq!(reason(check(&buy(90, 5), &facts)), None);
+        assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::GrossNotional));
+        facts.position = Lots(-26);
+        facts.open.buy = Lots(0);
+        assert_eq!(reason(check(&buy(90, 10), &facts)), Some(BlockReason::GrossNotional));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 use crate::instrument::{ContractValue, Instrument};
 use crate::risk::collar::Collar;
+use crate::risk::loss::LossLimits;
+use crate::risk::window::WindowLimit;
 use crate::units::{Exposure, Lots, Notional, Ticks};
 use thiserror::Error;
 
@@ -18,6 +20,19 @@ pub struct InstrumentLimits {
     pub position_max: Lots,
     /// How far from the mid an order may be priced.
     pub collar: Collar,
+    /// Most fills in a window, before the instrument is switched off until a person resumes it.
+    pub executions: WindowLimit,
+    /// Most new orders alike in a window.
+    pub duplicates: WindowLimit,
+}
+
+/// Limits on everything together. All are mandatory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortfolioLimits {
+    /// Most gross notional, counting everything that may still trade, in the reporting currency.
+    pub gross_max: Notional,
+    /// What may be lost.
+    pub loss: LossLimits,
 }
 
 /// A money limit, converted beforehand so that the hot check is one widening multiply.

@@ -3,9 +3,17 @@
 //! A missing limit refuses to start; there is no "unlimited" and no bypass. Each control has a file,
 //! a reason and a counter of its own.
 
+pub mod carried;
 pub mod collar;
+pub mod duplicate;
+pub mod executions;
 pub mod gate;
 pub mod greek_limits;
+pub mod gross;
 pub mod limits;
+pub mod loss;
+pub mod order_to_trade;
+pub mod protection;
 pub mod state;
 pub mod throttle;
+pub mod window;

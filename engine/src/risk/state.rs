@@ -55,6 +55,14 @@ pub enum Reason {
     VenueForgot,
     /// What went out over the socket is not what was intended.
     OutboundDiffers,
+    /// The trading day has lost as much as it may.
+    DailyLoss,
+    /// The account fell as far from the day's best as it may: it cools down.
+    Drawdown,
+    /// Too many fills, or too much delta, in a window: it cools down.
+    Protection,
+    /// More fills in a window than the instrument may have, until a person has looked.
+    RepeatedExecutions,
 }
 
 impl Reason {
@@ -81,6 +89,10 @@ impl Reason {
             Reason::PositionDiffers => "position_differs",
             Reason::VenueForgot => "venue_forgot",
             Reason::OutboundDiffers => "outbound_differs",
+            Reason::DailyLoss => "daily_loss",
+            Reason::Drawdown => "drawdown",
+            Reason::Protection => "protection",
+            Reason::RepeatedExecutions => "repeated_executions",
         }
     }
 }

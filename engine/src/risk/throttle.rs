@@ -1,10 +1,10 @@
 //! How many messages may go out in any window of time, with a part that only cancels may use.
 //!
 //! Fed by the gate, on the maker's time; feeds its verdict. Maker thread. Exact for every sliding
-//! window, not for fixed ones: message `n` may go only when message `n − max` is a window old. The
-//! times of the last `max` messages stand in a ring of fixed size; a check reads one of them.
+//! window, not for fixed ones: message `n` may go only when message `n − max` is a window old.
 
 use crate::risk::gate::{BlockReason, Verdict};
+use crate::risk::window::Recent;
 use crate::units::Nanos;
 
 /// Message budget of one venue's order session.
@@ -22,16 +22,14 @@ pub struct MessageRate {
 #[derive(Clone, Debug)]
 pub struct Throttle {
     rate: MessageRate,
-    /// When each of the last `max` messages went; `None` while fewer were sent.
-    sent: Box<[Option<Nanos>]>,
-    next: usize,
+    /// The last `max` messages.
+    sent: Recent,
 }
 
 impl Throttle {
     /// Allocates the ring of times.
     pub fn new(rate: MessageRate) -> Throttle {
-        let slots = usize::try_from(rate.max.max(1)).unwrap_or(1);
-        Throttle { rate, sent: vec![None; slots].into(), next: 0 }
+        Throttle { rate, sent: Recent::new(rate.max) }
     }
 
     /// May a message go at `now`?
@@ -41,30 +39,16 @@ impl Throttle {
         } else {
             self.rate.max.saturating_sub(self.rate.cancel_reserve)
         };
-        if allowed == 0 {
+        // The message `allowed` places back must have left the window.
+        if allowed == 0 || self.sent.is_within(allowed, now, self.rate.window_ns) {
             return Verdict::Block(BlockReason::MessageRate);
         }
-        // The message `allowed` places back must have left the window.
-        let back = usize::try_from(allowed).unwrap_or(usize::MAX).min(self.sent.len());
-        // `next` and `back` are at most the length: a subtraction is what a division would be.
-        let place = self.next.checked_sub(back).unwrap_or(self.next + self.sent.len() - back);
-        match self.sent.get(place).copied().flatten() {
-            Some(then) if now.since(then) < self.rate.window_ns => {
-                Verdict::Block(BlockReason::MessageRate)
-            }
-            Some(_) | None => Verdict::Pass,
-        }
+        Verdict::Pass
     }
 
     /// A message goes at `now`.
     pub fn on_sent(&mut self, now: Nanos) {
-        if let Some(slot) = self.sent.get_mut(self.next) {
-            *slot = Some(now);
-        }
-        self.next += 1;
-        if self.next >= self.sent.len() {
-            self.next = 0;
-        }
+        self.sent.push(now);
     }
 }
 

@@ -15,9 +15,14 @@ use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::quote::Model;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use ballast_engine::quote::requote::Tolerance;
+use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
-use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
+use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
+use ballast_engine::risk::loss::LossLimits;
+use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
+use ballast_engine::risk::protection::ProtectionLimits;
 use ballast_engine::risk::throttle::MessageRate;
+use ballast_engine::risk::window::WindowLimit;
 use ballast_engine::units::*;
 use std::collections::VecDeque;
 
@@ -85,6 +90,8 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
             order_value_max: value,
             position_max: Lots(2_000),
             collar: Collar { width: Ticks(400) },
+            executions: WindowLimit { max: 6, window_ns: 40_000 },
+            duplicates: WindowLimit { max: 2, window_ns: 5_000 },
         },
         stale_after_ns: 200_000,
         volatility: VolatilitySettings {
@@ -116,14 +123,32 @@ pub fn config(model: Model) -> MakerConfig {
         ],
         underlyings: vec![UnderlyingSettings {
             target: Exposure(0),
+            protection: ProtectionLimits {
+                fills_max: 4,
+                delta_max: Exposure(150_000_000),
+                window_ns: 20_000,
+                cooldown_ns: 10_000,
+            },
             limits: limits.unwrap(),
             hedge: Some(HedgeSettings {
                 band: Band { outer: Exposure(10_000_000), inner: Exposure(2_000_000) },
                 instruments: vec![hedge(PERP), hedge(INVERSE)],
                 failures_max: 3,
+                retry_holdoff_ns: 2_000,
             }),
         }],
         message_rates: vec![MessageRate { max: 16, window_ns: 10_000, cancel_reserve: 10 }],
+        order_to_trade: vec![OrderToTradeLimit { max: 8, grace: 2_000 }],
+        portfolio: PortfolioLimits {
+            gross_max: Notional(170_000_000_000_000),
+            loss: LossLimits {
+                daily_max: Notional(60_000_000_000),
+                drawdown_max: Notional(20_000_000_000),
+                cooldown_ns: 100_000,
+                day_ends: (1..100).map(|day| Nanos(day * 2_000_000)).collect(),
+            },
+        },
+        carried: CarriedRisk::default(),
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],
         opening_cash: vec![],

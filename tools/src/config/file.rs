@@ -16,6 +16,8 @@ pub struct RawConfig {
     pub reporting: String,
     /// How the process runs.
     pub run: RawRun,
+    /// Limits on everything together.
+    pub limits: RawPortfolio,
     /// Where it trades.
     pub venues: Vec<RawVenue>,
     /// What is traded.
@@ -96,6 +98,8 @@ pub struct RawVenue {
     pub order_entry: RawSession,
     /// Budget of the order session.
     pub message_rate: RawMessageRate,
+    /// Messages for the trades of a day.
+    pub order_to_trade: RawOrderToTrade,
 }
 
 /// A FIX session.
@@ -131,6 +135,58 @@ pub struct RawMessageRate {
     pub cancel_reserve: u32,
 }
 
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPortfolio {
+    /// Worst case over all instruments, longs and shorts added up, in the reporting currency.
+    pub gross_notional_max: String,
+    /// Most that a trading day may lose, in the reporting currency.
+    pub daily_loss_max: String,
+    /// Furthest fall from the day's best, in the reporting currency.
+    pub drawdown_max: String,
+    /// How long nothing is quoted after a drawdown.
+    pub drawdown_cooldown_s: u64,
+    /// When the trading day ends: `HH:MM`.
+    pub day_end: String,
+    /// Where that is said: an IANA time zone.
+    pub time_zone: String,
+}
+
+/// A count in a sliding window.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWindow {
+    /// Most in any window.
+    pub max: u32,
+    /// The window.
+    pub window_ms: u64,
+}
+
+/// `order_to_trade`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOrderToTrade {
+    /// Most messages for each fill of the day.
+    pub max: u32,
+    /// Messages of the day that need no fill.
+    pub grace: u32,
+}
+
+/// `protection`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawProtection {
+    /// Most fills of quotes in the window.
+    pub fills_max: u32,
+    /// Most net exposure by them, in units of the underlying.
+    pub delta_max: String,
+    /// The window.
+    pub window_ms: u64,
+    /// How long nothing is quoted afterwards.
+    pub cooldown_ms: u64,
+}
+
 /// `[instrument.SYMBOL]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +216,10 @@ pub struct RawLimits {
     pub position_max: String,
     /// Distance from the mid, in quote currency.
     pub collar: String,
+    /// Fills in a window, before a person must look.
+    pub executions: RawWindow,
+    /// New orders alike in a window.
+    pub duplicates: RawWindow,
 }
 
 /// `[instrument.SYMBOL.volatility]`
@@ -222,6 +282,8 @@ pub struct RawUnderlying {
     pub stop: String,
     /// The worst case never passes it.
     pub hard: String,
+    /// Fills in a window that pull every quote.
+    pub protection: RawProtection,
     /// Left out for a maker that only quotes.
     pub hedge: Option<RawHedge>,
 }
@@ -236,6 +298,8 @@ pub struct RawHedge {
     pub return_to: String,
     /// Hedges in a row that trade nothing before quoting halts.
     pub failures_max: u32,
+    /// How long no hedge is tried after one that traded nothing.
+    pub retry_holdoff_ms: u64,
     /// Symbol → how far beyond the touch an order may pay, in quote currency.
     pub instruments: BTreeMap<String, String>,
 }

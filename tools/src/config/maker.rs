@@ -3,6 +3,7 @@
 //! Fed by [`RawConfig`]; feeds the live runner, the backtest and the replay, which must all build the
 //! same maker from the same text.
 
+use super::controls;
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
 use super::instruments::InstrumentTable;
@@ -18,8 +19,10 @@ use ballast_engine::maker::config::{
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use ballast_engine::quote::requote::Tolerance;
 use ballast_engine::quote::{Model, Quoter};
+use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
 use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
+use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
 use ballast_engine::risk::throttle::MessageRate;
 use ballast_engine::units::{Decimal, Exposure, Lots, Notional, SubTicks, Ticks};
 
@@ -40,6 +43,9 @@ pub fn maker_config(
     }
     let underlyings: Vec<_> =
         table.underlyings.iter().map(|name| underlying(raw, table, name, faults)).collect();
+    let portfolio = controls::portfolio(&raw.limits, faults);
+    let order_to_trade = table.venues.iter().map(|name| order_to_trade(raw, name, faults));
+    let order_to_trade = order_to_trade.collect();
     let message_rates = table.venues.iter().map(|name| message_rate(raw, name, faults)).collect();
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
@@ -52,6 +58,9 @@ pub fn maker_config(
         settings: settings.into_iter().collect::<Option<_>>()?,
         underlyings: underlyings.into_iter().collect::<Option<_>>()?,
         message_rates,
+        order_to_trade,
+        portfolio: portfolio?,
+        carried: CarriedRisk::default(),
         reporting: reporting?,
         conversions,
         opening_cash,
@@ -139,6 +148,15 @@ fn message_rate(raw: &RawConfig, name: &str, faults: &mut Faults) -> MessageRate
     }
 }
 
+/// A venue that is missing is told by its message rate.
+fn order_to_trade(raw: &RawConfig, name: &str, faults: &mut Faults) -> OrderToTradeLimit {
+    let key = format!("venues.{name}.order_to_trade");
+    let venue = raw.venues.iter().find(|venue| venue.name == name);
+    venue.map_or(OrderToTradeLimit { max: 0, grace: 0 }, |venue| {
+        controls::order_to_trade(&key, venue.order_to_trade, faults)
+    })
+}
+
 fn settings(
     raw: &RawConfig,
     instrument: &Instrument,
@@ -186,11 +204,15 @@ fn limits(
     let value = faults.count(&key("order_value_max"), &raw.order_value_max, NANO, 1);
     let position = faults.count(&key("position_max"), &raw.position_max, lot, 1);
     let collar = faults.count(&key("collar"), &raw.collar, tick, 1);
+    let executions = controls::window(&key("executions"), raw.executions, faults);
+    let duplicates = controls::duplicates(&key("duplicates"), raw.duplicates, faults);
     Some(InstrumentLimits {
         order_size_max: Lots(size?),
         order_value_max: ValueLimit::new(instrument, Notional(i128::from(value?))),
         position_max: Lots(position?),
         collar: Collar { width: Ticks(collar?) },
+        executions,
+        duplicates,
     })
 }
 
@@ -340,11 +362,14 @@ fn underlying(
         return None;
     };
     let limits = exposure_limits(&key, underlying, faults);
+    let protection =
+        controls::protection(&format!("{key}.protection"), &underlying.protection, faults);
     let target = faults.count(&format!("{key}.target"), &underlying.target, NANO, i64::MIN);
     let hedge = underlying.hedge.as_ref().map(|h| hedge(&format!("{key}.hedge"), h, table, faults));
     Some(UnderlyingSettings {
         target: Exposure(target?),
         limits: limits?,
+        protection: protection?,
         hedge: match hedge {
             Some(hedge) => Some(hedge?),
             None => None,
@@ -391,9 +416,13 @@ fn hedge(
     if raw.failures_max == 0 {
         faults.add(format!("{key}.failures_max"), 0, "must be greater than zero");
     }
+    if raw.retry_holdoff_ms == 0 {
+        faults.add(format!("{key}.retry_holdoff_ms"), 0, "must be greater than zero");
+    }
     Some(HedgeSettings {
         band: Band { outer: Exposure(outer?), inner: Exposure(inner?) },
         instruments,
         failures_max: raw.failures_max,
+        retry_holdoff_ns: raw.retry_holdoff_ms.saturating_mul(MS),
     })
 }

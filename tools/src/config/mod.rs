@@ -1,5 +1,6 @@
 //! Config files: TOML in, validated values out, every fault told at once.
 
+mod controls;
 pub mod faults;
 pub mod file;
 pub mod instruments;

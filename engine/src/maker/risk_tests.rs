@@ -1,0 +1,164 @@
+//! What the counting controls and the loss stops do to a maker that quotes.
+
+use super::config::MakerConfig;
+use super::input::Control;
+use super::tests::{Desk, PERP, SPOT, config, hedges, news};
+use super::*;
+use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
+use crate::risk::carried::CarriedRisk;
+use crate::risk::window::WindowLimit;
+use crate::units::{Exposure, Lots, Notional};
+
+fn quoting(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
+    let mut desk = Desk::with(config);
+    let quotes = desk.begin();
+    (desk, quotes)
+}
+
+fn state(desk: &Desk, id: InstrumentId) -> (State, Reason) {
+    let snapshot = desk.maker.snapshot(id).unwrap();
+    (snapshot.state, snapshot.reason)
+}
+
+fn blocked(desk: &Desk, reason: BlockReason) -> u64 {
+    let place = BlockReason::ALL.iter().position(|r| *r == reason).unwrap();
+    desk.maker.counters().blocked[place]
+}
+
+#[test]
+fn gross_notional_counts_positions_and_quotes_and_leaves_no_lot_beyond() {
+    let mut config = config();
+    // A lot is worth 60: two positions of 1,000 lots and 15 more, of the 20 that the bids want.
+    config.portfolio.gross_max = Notional(2_015 * 60_000_000_000 + 1_000_000_000);
+    let (desk, quotes) = quoting(&config);
+    let lots = |side| quotes.iter().filter(|q| q.side == side).map(|q| q.size.0).sum::<i64>();
+    assert_eq!((lots(Side::Buy), lots(Side::Sell)), (10, 20), "asks do not raise the worst case");
+    assert!(blocked(&desk, BlockReason::GrossNotional) > 0);
+    let rounding = desk.maker.gross_notional().unwrap().0 - 2_010 * 60_000_000_000;
+    assert!((0..=2).contains(&rounding), "{rounding}");
+}
+
+#[test]
+fn a_position_of_unknown_worth_keeps_back_what_would_add() {
+    let mut desk = Desk::with(&config());
+    desk.session(OrderUpdate::SessionUp);
+    let asks = desk.image(SPOT, 600_000);
+    assert!(
+        asks.iter().all(|ask| ask.side == Side::Sell),
+        "the perpetual's worth is not known yet"
+    );
+    assert!(blocked(&desk, BlockReason::GrossNotional) > 0);
+    let begun = desk.image(PERP, 600_000).len() + desk.timer().len();
+    assert_eq!(asks.len() + begun, 4);
+}
+
+#[test]
+fn too_many_fills_pull_every_quote_until_the_cool_down_is_over() {
+    let mut config = config();
+    config.underlyings[0].protection.fills_max = 2;
+    let tolerance = &mut config.settings[0].quote.as_mut().unwrap().tolerance;
+    (tolerance.lots, tolerance.aggressive_ticks, tolerance.passive_ticks) = (5, 50, 50);
+    let (mut desk, quotes) = quoting(&config);
+    for cum in 1..=2 {
+        desk.fill(&quotes[0], 1, cum);
+        assert_eq!(state(&desk, SPOT).0, State::Quoting);
+    }
+    let pulled = desk.fill(&quotes[0], 1, 3);
+    assert_eq!(state(&desk, SPOT), (State::Paused, Reason::Protection));
+    assert_eq!(pulled.len(), 4, "every level of both sides");
+    assert!(pulled.iter().all(|intent| intent.action == OrderAction::Cancel));
+    pulled.iter().for_each(|cancel| assert_eq!(news(&desk.accept(cancel)), 0));
+    assert_eq!(desk.maker.counters().protections, 1);
+    desk.now += 50_000;
+    assert_eq!(news(&desk.timer()), 4);
+}
+
+#[test]
+fn hedges_go_on_while_protection_cools_down() {
+    let mut config = config();
+    config.underlyings[0].protection.delta_max = Exposure(9_000_000);
+    config.underlyings[0].hedge.as_mut().unwrap().band.outer = Exposure(8_000_000);
+    let (mut desk, quotes) = quoting(&config);
+    let sent = desk.fill(&quotes[0], 10, 10);
+    assert_eq!(state(&desk, SPOT), (State::Paused, Reason::Protection));
+    assert_eq!(hedges(&sent).len(), 1);
+    assert_eq!(news(&sent), 1, "nothing but the hedge");
+}
+
+#[test]
+fn repeated_executions_halt_until_a_person_resumes_and_a_restart_remembers() {
+    let mut config = config();
+    config.settings[0].limits.executions = WindowLimit { max: 2, window_ns: 1_000_000 };
+    let (mut desk, quotes) = quoting(&config);
+    for cum in 1..=3 {
+        assert_eq!(state(&desk, SPOT).0, State::Quoting);
+        desk.fill(&quotes[0], 1, cum);
+    }
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
+    let carried = desk.maker.carried();
+    assert_eq!(carried.switched_off, [SPOT]);
+    config.carried = carried;
+    let mut desk = Desk::with(&config);
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
+    assert!(desk.image(SPOT, 600_000).is_empty());
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
+    assert_eq!(news(&desk.control(Control::Resume(SPOT))), 4);
+    assert_eq!(desk.maker.carried(), CarriedRisk::default());
+}
+
+#[test]
+fn a_day_s_loss_takes_everything_out_until_the_day_ends() {
+    let mut config = config();
+    config.portfolio.loss.daily_max = Notional(999_000_000);
+    config.portfolio.loss.day_ends = vec![Nanos(10_000_000)];
+    let (mut desk, quotes) = quoting(&config);
+    let bid = *quotes.iter().find(|q| q.side == Side::Buy).unwrap();
+    desk.fill(&bid, 10, 10);
+    // Ten lots at 0.1 × 0.001 a tick: 1.1 is lost as the market falls by 1,100 ticks.
+    desk.image(PERP, 600_000);
+    desk.image(SPOT, bid.price.0 - 1_100);
+    let before = desk.maker.live_orders();
+    assert!(before > 0);
+    desk.timer();
+    assert_eq!(state(&desk, SPOT), (State::Paused, Reason::DailyLoss));
+    assert_eq!(desk.maker.counters().loss_stops, 1);
+    let day = desk.maker.carried().day.unwrap();
+    assert_eq!(day.ends, Nanos(10_000_000));
+    assert!(day.pnl < Notional(-999_000_000));
+    desk.now = 10_000_000;
+    desk.timer();
+    assert_ne!(state(&desk, SPOT).1, Reason::DailyLoss);
+}
+
+#[test]
+fn the_same_order_over_and_over_is_blocked() {
+    let mut config = config();
+    config.settings[0].limits.duplicates = WindowLimit { max: 2, window_ns: 1_000_000 };
+    config.settings[0].quote.as_mut().unwrap().reject_holdoff_ns = 0;
+    config.rejects_max = 100;
+    let (mut desk, quotes) = quoting(&config);
+    let mut bid = quotes[0];
+    let unsent = |desk: &mut Desk, bid: &OrderIntent| {
+        let cancelled = OrderUpdate::Canceled { cum_qty: Lots(0) };
+        desk.report(bid.cl_ord_id, ClOrdId::NONE, SPOT, cancelled)
+    };
+    let again = unsent(&mut desk, &bid);
+    assert_eq!(news(&again), 1);
+    bid = again[0];
+    assert_eq!(news(&unsent(&mut desk, &bid)), 0, "a third one alike");
+    assert_eq!(blocked(&desk, BlockReason::Duplicate), 1);
+    desk.now += 1_000_000;
+    assert_eq!(news(&desk.timer()), 1);
+}
+
+#[test]
+fn too_many_messages_for_the_day_s_trades_leave_only_cancels() {
+    let mut config = config();
+    config.order_to_trade[0].grace = 4;
+    let (mut desk, _) = quoting(&config);
+    let moved = desk.image(SPOT, 599_000);
+    assert!(!moved.is_empty() && moved.iter().all(|i| i.action == OrderAction::Cancel));
+    assert!(blocked(&desk, BlockReason::OrderToTrade) > 0);
+    moved.iter().for_each(|cancel| assert_eq!(news(&desk.accept(cancel)), 0));
+}

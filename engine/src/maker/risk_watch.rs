@@ -1,0 +1,127 @@
+//! What the portfolio's and the counting controls are told, and what follows at once.
+//!
+//! Fed by fills, marks, requests and the timer; feeds the gate and the states. Maker thread.
+
+use super::{Maker, instrument_id};
+use crate::event::InstrumentId;
+use crate::instrument::Currency;
+use crate::inventory::exposure::exposure_per_lot;
+use crate::maker::intents::Intents;
+use crate::orders::order::Purpose;
+use crate::orders::table::OpenSize;
+use crate::pnl::valuation::{HalfTicks, position_value};
+use crate::risk::carried::CarriedRisk;
+use crate::risk::gross::{self, LOTS_VALUED};
+use crate::risk::state::{Reason, State};
+use crate::units::{Exposure, Lots, Side};
+
+impl Maker {
+    /// Where the controls stand that must not forget over a restart. Allocates: not for the hot path.
+    pub fn carried(&self) -> CarriedRisk {
+        let is_off = |line: &&super::Line| {
+            (line.state, line.reason) == (State::Halted, Reason::RepeatedExecutions)
+        };
+        let switched_off = self.lines.iter().filter(is_off).map(|line| line.instrument.id());
+        CarriedRisk { day: self.loss.carried(), switched_off: switched_off.collect() }
+    }
+
+    /// An instrument's position or what is open in it has changed.
+    pub(super) fn refresh_gross(&mut self, instrument: InstrumentId) {
+        let open: OpenSize = self.orders.open(instrument);
+        let position = self.ledger.position(instrument).unwrap_or_default();
+        let lots = gross::lots_worst(position, open, Side::Buy, Lots(0));
+        self.gross.set_lots(usize::from(instrument.0), lots);
+    }
+
+    /// An instrument's mark has changed, or the rate of what it settles in.
+    pub(super) fn revalue_gross(&mut self, instrument: InstrumentId, mark: Option<HalfTicks>) {
+        let Some(line) = self.line(instrument) else { return };
+        let rate = self.ledger.rate(line.instrument.spec().settlement);
+        let value = mark.and_then(|mark| position_value(line.contract(), LOTS_VALUED, mark));
+        let value = value.zip(rate).and_then(|(value, rate)| rate.convert(value));
+        self.gross.set_value(usize::from(instrument.0), value);
+    }
+
+    /// A currency's rate has changed: so has what everything settled in it is worth.
+    pub(super) fn revalue_currency(&mut self, currency: Currency) {
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            if self.line(id).is_some_and(|l| l.instrument.spec().settlement == currency) {
+                self.revalue_gross(id, self.ledger.mark(id));
+            }
+        }
+    }
+
+    /// A fill was booked: the controls that count fills judge it.
+    pub(super) fn count_fill(
+        &mut self,
+        instrument: InstrumentId,
+        side: Side,
+        size: Lots,
+        purpose: Purpose,
+        out: &mut Intents,
+    ) {
+        let now = self.now;
+        self.refresh_gross(instrument);
+        let mark = self.ledger.mark(instrument);
+        let Some(line) = self.line_mut(instrument) else { return };
+        let venue = usize::from(line.instrument.spec().venue.0);
+        let pool = usize::from(line.instrument.spec().underlying.0);
+        let per_lot = exposure_per_lot(line.contract(), mark).unwrap_or(Exposure(i64::MAX));
+        let is_repeated = line.executions.on_fill(now);
+        if let Some(ratio) = self.order_to_trade.get_mut(venue) {
+            ratio.on_fill();
+        }
+        let is_quote = match purpose {
+            Purpose::Quote { .. } => true,
+            Purpose::Hedge => false,
+        };
+        let delta = per_lot.0.saturating_mul(size.0).saturating_mul(side.sign());
+        if is_quote
+            && let Some(pool) = self.pools.get_mut(pool)
+            && pool.protection.on_fill(now, Exposure(delta))
+        {
+            self.counters.protections = self.counters.protections.saturating_add(1);
+            self.requote_pool(instrument, out);
+        }
+        if is_repeated {
+            self.halt(instrument, Reason::RepeatedExecutions, out);
+        }
+    }
+
+    /// Every instrument of the underlying takes its new state at once.
+    fn requote_pool(&mut self, of: InstrumentId, out: &mut Intents) {
+        let pool = self.pool_of(of);
+        for n in 0..self.lines.len() {
+            if self.pool_of(instrument_id(n)) == pool {
+                self.requote(instrument_id(n), out);
+            }
+        }
+    }
+
+    /// Looks at what was lost, and begins a new day where one has ended.
+    pub(super) fn sample_losses(&mut self) {
+        let was = self.loss.stopped();
+        if self.loss.on_total(self.now, self.ledger.total()) {
+            for ratio in &mut self.order_to_trade {
+                ratio.on_day();
+            }
+        }
+        let is_new = self.loss.stopped().is_some() && self.loss.stopped() != was;
+        self.counters.loss_stops = self.counters.loss_stops.saturating_add(u64::from(is_new));
+    }
+
+    /// An operator resumes an instrument: what was counted against it counts no more.
+    pub(super) fn reset_controls(&mut self, instrument: InstrumentId) {
+        if let Some(line) = self.line_mut(instrument) {
+            line.rejects_in_row = 0;
+            line.executions.reset();
+        }
+        // Or the first hedge that fails after the operator's word would halt again.
+        let pool = self.pool_of(instrument);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.hedge_failures = 0;
+            pool.protection.reset();
+        }
+    }
+}

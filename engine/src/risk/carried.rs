@@ -1,0 +1,16 @@
+//! What the risk controls must not forget over a restart.
+//!
+//! Fed by the maker ([`Maker::carried`](crate::maker::Maker::carried)), kept by whoever starts it, and
+//! fed back with the next start's config. Plain values. Deliberately absent: the file.
+
+use crate::event::InstrumentId;
+use crate::risk::loss::CarriedDay;
+
+/// Where the controls stand.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CarriedRisk {
+    /// The trading day so far.
+    pub day: Option<CarriedDay>,
+    /// Instruments that the repeated-execution throttle has switched off and nobody on again.
+    pub switched_off: Vec<InstrumentId>,
+}

@@ -1,0 +1,197 @@
+//! What the whole portfolio is worth at most, long and short added up, if everything open trades.
+//!
+//! Fed by the maker with every change of a position, an open order, a mark or a rate; feeds the gate
+//! and the share that one underlying may have. Maker thread: a change is one multiply, a check two.
+//! Deliberately absent: netting. A hedged pair counts twice here; net delta has limits of its own.
+//!
+//! `gross = Σ max(|position + buys|, |position − sells|) × value of a lot`, in 1e-9 of the reporting
+//! currency, each value of a lot rounded up. A position whose worth is not known yet (no mark, no
+//! rate) counts as beyond every limit.
+
+use crate::orders::table::OpenSize;
+use crate::risk::gate::{BlockReason, Verdict};
+use crate::units::{Lots, Notional, Side};
+
+/// A lot's value is kept as a count of 2^-10 of 1e-9, so that rounding it up costs a cheap lot little.
+pub const LOTS_VALUED: Lots = Lots(1 << 10);
+const VALUE_BITS: u32 = 10;
+
+/// One instrument's part.
+#[derive(Clone, Copy, Debug, Default)]
+struct Holding {
+    /// 2^-10 of 1e-9 of the reporting currency a lot.
+    per_lot: Option<i128>,
+    lots: i128,
+    /// `lots × per_lot`; 0 where there are no lots.
+    value: Option<i128>,
+}
+
+/// The portfolio's gross notional, kept up to date, and its limit.
+#[derive(Clone, Debug)]
+pub struct GrossNotional {
+    max: Notional,
+    holdings: Box<[Holding]>,
+    /// Over all that are known.
+    sum: i128,
+    /// How many hold something of unknown worth.
+    unknown: usize,
+}
+
+/// The largest position, either way, that what is open could make.
+pub fn lots_worst(position: Lots, open: OpenSize, side: Side, added: Lots) -> i128 {
+    let more = |of: Side| if of == side { i128::from(added.0) } else { 0 };
+    let long = i128::from(position.0) + i128::from(open.buy.0) + more(Side::Buy);
+    let short = i128::from(open.sell.0) + more(Side::Sell) - i128::from(position.0);
+    long.max(short).max(0)
+}
+
+impl GrossNotional {
+    /// Nothing held of `instruments` many. `max`: most gross notional.
+    pub fn new(max: Notional, instruments: usize) -> GrossNotional {
+        let empty = Holding { value: Some(0), ..Holding::default() };
+        GrossNotional { max, holdings: vec![empty; instruments].into(), sum: 0, unknown: 0 }
+    }
+
+    /// The worst case of an instrument is this many lots now.
+    pub fn set_lots(&mut self, place: usize, lots: i128) {
+        if let Some(before) = self.holdings.get(place)
+            && before.lots != lots
+        {
+            self.put(place, Holding { lots, ..*before });
+        }
+    }
+
+    /// [`LOTS_VALUED`] lots of an instrument are worth so much now, either way, in 1e-9 of the
+    /// reporting currency; `None` where that is not known.
+    pub fn set_value(&mut self, place: usize, of_many: Option<i128>) {
+        if let Some(before) = self.holdings.get(place) {
+            // Rounded up by what the valuation may have rounded away.
+            let per_lot = of_many.map(|value| value.saturating_abs().saturating_add(1));
+            if before.per_lot != per_lot {
+                self.put(place, Holding { per_lot, ..*before });
+            }
+        }
+    }
+
+    fn put(&mut self, place: usize, mut after: Holding) {
+        let Some(holding) = self.holdings.get_mut(place) else { return };
+        after.value = value(after.per_lot, after.lots);
+        let was = holding.value;
+        self.sum = self.sum.saturating_add(after.value.unwrap_or(0) - was.unwrap_or(0));
+        self.unknown =
+            self.unknown + usize::from(after.value.is_none()) - usize::from(was.is_none());
+        *holding = after;
+    }
+
+    /// Gross notional in 1e-9 of the reporting currency; `None` where something is of unknown worth.
+    pub fn total(&self) -> Option<Notional> {
+        (self.unknown == 0).then_some(Notional(self.sum >> VALUE_BITS))
+    }
+
+    /// What one instrument counts for, likewise.
+    pub fn of(&self, place: usize) -> Option<Notional> {
+        self.holdings.get(place)?.value.map(|value| Notional(value >> VALUE_BITS))
+    }
+
+    /// May an instrument's worst case become `lots`? What does not raise it passes: a limit must not
+    /// keep the book from coming home.
+    pub fn check(&self, place: usize, lots: i128) -> Verdict {
+        let Some(holding) = self.holdings.get(place) else {
+            return Verdict::Block(BlockReason::GrossNotional);
+        };
+        if lots <= holding.lots {
+            return Verdict::Pass;
+        }
+        let others = self.sum.saturating_sub(holding.value.unwrap_or(0));
+        let unknown = self.unknown - usize::from(holding.value.is_none());
+        let after = value(holding.per_lot, lots).map(|value| others.saturating_add(value));
+        // Compared in 2^-10 of 1e-9, rounded up: the limit's last unit is not given away.
+        let max = self.max.0.saturating_mul(1 << VALUE_BITS);
+        match after {
+            Some(after) if unknown == 0 && after <= max => Verdict::Pass,
+            Some(_) | None => Verdict::Block(BlockReason::GrossNotional),
+        }
+    }
+}
+
+fn value(per_lot: Option<i128>, lots: i128) -> Option<i128> {
+    if lots == 0 {
+        return Some(0);
+    }
+    // Far from the integer's edge, so that sums over instruments have room: what is more is unknown.
+    per_lot?.checked_mul(lots).filter(|value| *value < 1 << 110)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCKED: Verdict = Verdict::Block(BlockReason::GrossNotional);
+    /// A lot is worth almost 100 units, so that its rounded-up value is exactly that.
+    const HUNDRED: Option<i128> = Some((100 << VALUE_BITS) - 1);
+
+    fn open(buy: i64, sell: i64) -> OpenSize {
+        OpenSize { buy: Lots(buy), sell: Lots(sell) }
+    }
+
+    #[test]
+    fn longs_and_shorts_add_up_to_the_limit_and_not_a_lot_beyond() {
+        let mut gross = GrossNotional::new(Notional(1_000), 2);
+        gross.set_value(0, HUNDRED);
+        gross.set_value(1, HUNDRED.map(|value| -value));
+        gross.set_lots(0, 4);
+        gross.set_lots(1, 5);
+        assert_eq!(gross.total(), Some(Notional(900)));
+        assert_eq!(gross.check(0, 5), Verdict::Pass);
+        assert_eq!(gross.check(0, 6), BLOCKED);
+        assert_eq!(gross.check(1, 6), Verdict::Pass);
+        assert_eq!(gross.check(2, 1), BLOCKED, "an instrument that there is not");
+    }
+
+    #[test]
+    fn what_does_not_raise_the_worst_case_passes_also_beyond_the_limit() {
+        let mut gross = GrossNotional::new(Notional(1_000), 1);
+        gross.set_value(0, HUNDRED);
+        gross.set_lots(0, 40);
+        assert_eq!(gross.check(0, 40), Verdict::Pass);
+        assert_eq!(gross.check(0, 41), BLOCKED);
+    }
+
+    #[test]
+    fn the_worst_case_is_the_larger_of_both_sides_and_counts_what_is_added() {
+        assert_eq!(lots_worst(Lots(5), open(3, 20), Side::Buy, Lots(4)), 15);
+        assert_eq!(lots_worst(Lots(5), open(3, 4), Side::Buy, Lots(4)), 12);
+        assert_eq!(lots_worst(Lots(-5), open(0, 0), Side::Sell, Lots(1)), 6);
+        assert_eq!(lots_worst(Lots(0), open(0, 0), Side::Sell, Lots(0)), 0);
+        let most = lots_worst(Lots(i64::MIN), open(0, i64::MAX), Side::Sell, Lots(i64::MAX));
+        assert_eq!(most, 2 * i128::from(i64::MAX) - i128::from(i64::MIN));
+    }
+
+    #[test]
+    fn a_position_of_unknown_worth_is_beyond_every_limit_until_it_is_known() {
+        let mut gross = GrossNotional::new(Notional(1_000), 2);
+        gross.set_value(0, HUNDRED);
+        gross.set_lots(1, 1);
+        assert_eq!(gross.total(), None);
+        assert_eq!(gross.check(0, 1), BLOCKED);
+        assert_eq!(gross.check(1, 2), BLOCKED);
+        gross.set_value(1, HUNDRED);
+        assert_eq!(gross.check(0, 1), Verdict::Pass);
+        gross.set_value(1, None);
+        assert_eq!(gross.total(), None);
+        gross.set_lots(1, 0);
+        assert_eq!(gross.total(), Some(Notional(0)));
+    }
+
+    #[test]
+    fn at_the_integers_extremes_it_blocks_and_never_wraps() {
+        let mut gross = GrossNotional::new(Notional(i128::MAX), 2);
+        gross.set_value(0, Some(i128::MIN));
+        assert_eq!(gross.check(0, 1), BLOCKED);
+        gross.set_value(0, Some(i64::MAX.into()));
+        gross.set_lots(0, i64::MAX.into());
+        assert_eq!(gross.total(), None, "more than money has room for is not known");
+        gross.set_lots(0, 0);
+        assert_eq!(gross.total(), Some(Notional(0)));
+    }
+}

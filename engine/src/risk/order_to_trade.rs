@@ -1,0 +1,95 @@
+//! How many messages may go out for each trade that comes back: venues charge or bar those who send
+//! much and trade little (RTS 9).
+//!
+//! Fed by the maker with every message and fill of a venue; feeds the gate. Maker thread; one multiply
+//! a check. Counted over a trading day, as the venues do; cancels count and always pass.
+
+use crate::risk::gate::{BlockReason, Verdict};
+
+/// A day's limit at one venue: `messages ≤ grace + max × trades`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderToTradeLimit {
+    /// Most messages a trade.
+    pub max: u32,
+    /// Messages that are free: a day begins without trades.
+    pub grace: u32,
+}
+
+/// One venue's messages and trades of the day.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderToTrade {
+    limit: OrderToTradeLimit,
+    messages: u64,
+    trades: u64,
+}
+
+impl OrderToTrade {
+    /// Nothing sent yet.
+    pub fn new(limit: OrderToTradeLimit) -> OrderToTrade {
+        OrderToTrade { limit, messages: 0, trades: 0 }
+    }
+
+    /// May another new order or replace go?
+    pub fn check(&self) -> Verdict {
+        let earned = u64::from(self.limit.max).saturating_mul(self.trades);
+        let allowed = u64::from(self.limit.grace).saturating_add(earned);
+        if self.messages >= allowed {
+            return Verdict::Block(BlockReason::OrderToTrade);
+        }
+        Verdict::Pass
+    }
+
+    /// A message went, cancels included.
+    pub fn on_sent(&mut self) {
+        self.messages = self.messages.saturating_add(1);
+    }
+
+    /// A fill came.
+    pub fn on_fill(&mut self) {
+        self.trades = self.trades.saturating_add(1);
+    }
+
+    /// A new trading day.
+    pub fn on_day(&mut self) {
+        *self = OrderToTrade::new(self.limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCKED: Verdict = Verdict::Block(BlockReason::OrderToTrade);
+
+    #[test]
+    fn the_grace_and_each_trade_allow_so_many_messages_and_not_one_more() {
+        let mut ratio = OrderToTrade::new(OrderToTradeLimit { max: 3, grace: 2 });
+        let mut sent = 0;
+        let mut send_all = |ratio: &mut OrderToTrade| {
+            while ratio.check() == Verdict::Pass {
+                ratio.on_sent();
+                sent += 1;
+            }
+            sent
+        };
+        assert_eq!(send_all(&mut ratio), 2);
+        ratio.on_fill();
+        assert_eq!(send_all(&mut ratio), 5);
+        ratio.on_sent();
+        ratio.on_fill();
+        assert_eq!(send_all(&mut ratio), 7, "a cancel counts");
+        ratio.on_day();
+        assert_eq!(send_all(&mut ratio), 9);
+    }
+
+    #[test]
+    fn at_the_integers_extremes_nothing_wraps() {
+        let limit = OrderToTradeLimit { max: u32::MAX, grace: u32::MAX };
+        let mut ratio = OrderToTrade { limit, messages: u64::MAX - 1, trades: u64::MAX };
+        assert_eq!(ratio.check(), Verdict::Pass);
+        ratio.on_sent();
+        ratio.on_sent();
+        ratio.on_fill();
+        assert_eq!(ratio.check(), BLOCKED);
+    }
+}
