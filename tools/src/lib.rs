@@ -40,6 +40,8 @@ pub mod simulate;
 pub mod replay;
 /// Published results, re-run by the quoting code.
 pub mod study;
+/// A broker's certification script, done by the session that trades.
+pub mod certify;
 /// This host against tuning.md.
 pub mod doctor;
 

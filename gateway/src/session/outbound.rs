@@ -171,6 +171,42 @@ impl<S: Store> Session<S> {
     }
 }
 
+/// What a certification asks of a session beside its own doings: cold.
+impl<S: Store> Session<S> {
+    /// Sends an administrative message that the session would not send by itself: a TestRequest(1),
+    /// a ResendRequest(2) or a Reject(3) of a script. Its number counts; its text is not kept.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_admin(
+        &mut self,
+        now: Nanos,
+        msg_type: &[u8],
+        body: impl FnOnce(&mut Encoder<'_>),
+    ) -> Result<u64, SendError> {
+        self.core.now = now;
+        self.core.may_send()?;
+        self.core.write(Kept::NumberOnly, msg_type, &[], body)
+    }
+
+    /// Leaves out the next `count` numbers, as if their messages were lost on the way: the
+    /// counterparty will ask for them, and is answered with a gap fill.
+    ///
+    /// # Errors
+    /// The store refused; fewer may have been left out.
+    pub fn skip_numbers(&mut self, count: u64) -> Result<(), SendError> {
+        for _ in 0..count {
+            self.core.store.put_outbound_admin()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next Logon of an initiator begins at 1 again, with ResetSeqNumFlag(141).
+    pub fn set_reset_on_logon(&mut self, is_reset: bool) {
+        self.core.config.reset_on_logon = is_reset;
+    }
+}
+
 /// What the store keeps of an outbound message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kept {

@@ -26,7 +26,7 @@ const FIELDS_MAX: usize = 1 << 16;
 const SEPARATORS: [&[u8]; 4] = [b"\x01", b"|", b"^A", "␁".as_bytes()];
 
 /// What to print.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct DecodeArgs {
     /// The log; standard input where absent or `-`.
     file: Option<PathBuf>,
@@ -86,6 +86,15 @@ pub fn run(args: &DecodeArgs) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::Failed(error.to_string())),
     }
+}
+
+/// Prints all of a log.
+pub(super) fn print_log(
+    input: impl Read,
+    out: impl Write,
+    dictionary: &Dictionary,
+) -> std::io::Result<u64> {
+    print_all(input, out, dictionary, &DecodeArgs::default())
 }
 
 /// Prints; the answer is how many messages there were, printed or not.
@@ -362,14 +371,7 @@ mod tests {
     use super::*;
 
     fn args() -> DecodeArgs {
-        DecodeArgs {
-            file: None,
-            dictionary: None,
-            transport: None,
-            types: Vec::new(),
-            tags: Vec::new(),
-            cl_ord_id: None,
-        }
+        DecodeArgs::default()
     }
 
     fn decoded(text: &[u8], args: &DecodeArgs) -> (u64, String) {

@@ -1,5 +1,6 @@
 //! The command line: one file a command. `main.rs` calls [`run`] and exits with what it says.
 
+mod certify;
 mod conformance;
 mod fix;
 mod fix_decode;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// An echoing FIX 4.4 acceptor for certification suites.
     Conformance(conformance::Arguments),
+    /// Our initiator through a broker's certification script, with evidence.
+    Certify(certify::Arguments),
     /// A FIX log for people; dictionary tools.
     #[command(subcommand)]
     Fix(fix::FixCommand),
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Certify(arguments) => certify::run(&arguments),
         Command::Fix(command) => fix::run(command),
         Command::Backtest(args) => backtest::run(&args),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
