@@ -2,8 +2,10 @@
 //!
 //! Fed by the command line; feeds the backtest, the demo and the venue with one [`Tape`].
 
+use crate::recording::found::Folder;
 use crate::recording::merge::{CLOCK_OFFSET_20240808_NS, Recording, RecordingOptions};
-use crate::recording::{Tape, TapeCounters, TapeError, hftbacktest_files};
+use crate::recording::merged::Merged;
+use crate::recording::{OrderGone, Tape, TapeCounters, TapeError, hftbacktest_files};
 use crate::venue::synthetic::{Synthetic, SyntheticOptions};
 use ballast_engine::event::MarketEvent;
 use ballast_engine::instrument::Instrument;
@@ -39,24 +41,63 @@ impl<T: Tape> Tape for Limited<T> {
     fn counters(&self) -> TapeCounters {
         self.tape.counters()
     }
+
+    fn order_gone(&self) -> Option<OrderGone> {
+        self.tape.order_gone()
+    }
+
+    fn received_at(&self) -> Option<Nanos> {
+        self.tape.received_at()
+    }
 }
 
 /// A market to play.
 pub enum AnyTape {
-    /// Recorded files.
+    /// Recorded files of the hftbacktest collector.
     Recording(Box<Recording>),
+    /// Recorded files of any other format.
+    Merged(Box<Merged>),
     /// Made from a seed.
     Synthetic(Box<Synthetic>),
 }
 
 impl AnyTape {
-    /// The recordings of `folder` for these instruments, from its `spot`, `usdm` and `cm`.
+    /// The recordings of `folder` for these instruments, whatever its format.
+    ///
+    /// # Errors
+    /// There are none, they are broken, or they are of other instruments.
     pub fn recorded(folder: &Path, instruments: &[Instrument]) -> Result<AnyTape, TapeError> {
+        AnyTape::of_venues(folder, instruments, &|_| None, None).map(|(tape, _)| tape)
+    }
+
+    /// [`AnyTape::recorded`] where instruments' venues are known by name; also says what plays.
+    /// Without a clock offset the hftbacktest files get that of 2024-08-08, others none.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_venues(
+        folder: &Path,
+        instruments: &[Instrument],
+        venue_of: &dyn Fn(&Instrument) -> Option<String>,
+        clock_offset_ns: Option<i64>,
+    ) -> Result<(AnyTape, String), TapeError> {
+        if !["spot", "usdm", "cm"].iter().any(|part| folder.join(part).is_dir()) {
+            let found = Folder::look(folder)?;
+            let opened = found.open(instruments, venue_of, clock_offset_ns.unwrap_or(0))?;
+            return Ok((AnyTape::Merged(Box::new(opened.tape)), opened.note));
+        }
+        let clock_offset_ns = clock_offset_ns.unwrap_or(CLOCK_OFFSET_20240808_NS);
+        let tape = AnyTape::hftbacktest(folder, instruments, clock_offset_ns)?;
+        Ok((tape, "hftbacktest collector, spot, usdm and cm".into()))
+    }
+
+    fn hftbacktest(
+        folder: &Path,
+        instruments: &[Instrument],
+        clock_offset_ns: i64,
+    ) -> Result<AnyTape, TapeError> {
         let files = hftbacktest_files(folder, instruments)?;
-        let options = RecordingOptions {
-            clock_offset_ns: CLOCK_OFFSET_20240808_NS,
-            without_best_prices: false,
-        };
+        let options = RecordingOptions { clock_offset_ns, without_best_prices: false };
         Recording::open(instruments, &files, options)
             .map(|recording| AnyTape::Recording(Box::new(recording)))
     }
@@ -72,6 +113,7 @@ impl Tape for AnyTape {
     fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
         match self {
             AnyTape::Recording(tape) => tape.next(),
+            AnyTape::Merged(tape) => tape.next(),
             AnyTape::Synthetic(tape) => tape.next(),
         }
     }
@@ -79,6 +121,7 @@ impl Tape for AnyTape {
     fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError> {
         match self {
             AnyTape::Recording(tape) => tape.peek_at(),
+            AnyTape::Merged(tape) => tape.peek_at(),
             AnyTape::Synthetic(tape) => tape.peek_at(),
         }
     }
@@ -86,7 +129,15 @@ impl Tape for AnyTape {
     fn counters(&self) -> TapeCounters {
         match self {
             AnyTape::Recording(tape) => tape.counters(),
+            AnyTape::Merged(tape) => tape.counters(),
             AnyTape::Synthetic(tape) => tape.counters(),
+        }
+    }
+
+    fn order_gone(&self) -> Option<OrderGone> {
+        match self {
+            AnyTape::Merged(tape) => tape.order_gone(),
+            AnyTape::Recording(_) | AnyTape::Synthetic(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! without a row (only changes are stored; the reader of a moment takes the last row before it).
 
 pub mod archive;
+pub mod bars;
 pub mod chain;
 
 use archive::{Archive, ArchiveError};

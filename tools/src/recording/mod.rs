@@ -1,19 +1,35 @@
 //! Recorded markets: files of venues' own messages, merged by the time at which they were received
 //! and turned into the engine's market events.
 //!
-//! Fed by files (`lines.rs` reads them, `binance.rs` decodes them, `depth.rs` keeps each book whole,
-//! `merge.rs` puts the files in order); feeds the simulated venue and the backtest through [`Tape`].
-//! Any one thread. Deliberately absent: matching, and any price that was rounded.
+//! Fed by files; feeds the simulated venue and the backtest through [`Tape`]. Any one thread.
+//! Deliberately absent: matching, and any price that was rounded.
+//!
+//! Files of the hftbacktest collector: `lines.rs` reads them, `binance.rs` decodes them, `depth.rs`
+//! keeps each book whole, `merge.rs` puts them in order. All others: `found.rs` tells what a folder
+//! holds, one file a format is a [`source::Source`] (`databento.rs`, `tardis.rs`, `lean/bars.rs`, and
+//! `capture.rs` with a file a venue), and `merged.rs` puts them in order.
 
 pub mod binance;
+pub mod bybit;
+pub mod capture;
+pub mod databento;
 pub mod depth;
+pub mod deribit;
+pub mod found;
+pub mod kraken;
 pub mod lean;
 pub mod lines;
 pub mod merge;
+pub mod merged;
+pub mod okx;
+pub mod source;
+mod stanza;
+pub mod tardis;
+pub mod text_lines;
 
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::instrument::{Instrument, InstrumentKind};
-use ballast_engine::units::Nanos;
+use ballast_engine::units::{Lots, Nanos};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -25,6 +41,25 @@ pub trait Tape {
     fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError>;
     /// What was read and what was left out so far.
     fn counters(&self) -> TapeCounters;
+    /// Where the tape knows single orders: which of them left with the event that [`Tape::next`]
+    /// gave last.
+    fn order_gone(&self) -> Option<OrderGone> {
+        None
+    }
+    /// Where feed latency is the recording's own: when the event that [`Tape::next`] gave last
+    /// reached the recorder, its `at` being when it happened.
+    fn received_at(&self) -> Option<Nanos> {
+        None
+    }
+}
+
+/// One displayed order that was canceled or lost its place, wholly or in part, and not by a trade.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderGone {
+    /// Since when it had its place in the queue, in the tape's time.
+    pub arrived_at: Nanos,
+    /// What left.
+    pub size: Lots,
 }
 
 impl<T: Tape + ?Sized> Tape for Box<T> {
@@ -38,6 +73,14 @@ impl<T: Tape + ?Sized> Tape for Box<T> {
 
     fn counters(&self) -> TapeCounters {
         (**self).counters()
+    }
+
+    fn order_gone(&self) -> Option<OrderGone> {
+        (**self).order_gone()
+    }
+
+    fn received_at(&self) -> Option<Nanos> {
+        (**self).received_at()
     }
 }
 
@@ -68,6 +111,35 @@ pub struct TapeCounters {
     pub off_grid: u64,
     /// Lines received before the line in front of them; they count as received with it.
     pub time_went_back: u64,
+    /// Messages of instruments that the config does not name.
+    pub other_instruments: u64,
+    /// Changes of orders that the recording never showed.
+    pub unknown_orders: u64,
+    /// Events whose venue time is after their receive time: their recorded latency counts as 0.
+    pub latency_negative: u64,
+}
+
+impl TapeCounters {
+    /// Every counter with its name, for documents and people.
+    pub fn named(&self) -> [(&'static str, u64); 15] {
+        [
+            ("rows", self.rows),
+            ("events", self.events),
+            ("gaps", self.gaps),
+            ("snapshots", self.snapshots),
+            ("snapshots_old", self.snapshots_old),
+            ("depth_old", self.depth_old),
+            ("before_snapshot", self.before_snapshot),
+            ("book_tickers_skipped", self.book_tickers_skipped),
+            ("trades_skipped", self.trades_skipped),
+            ("other_streams", self.other_streams),
+            ("off_grid", self.off_grid),
+            ("time_went_back", self.time_went_back),
+            ("other_instruments", self.other_instruments),
+            ("unknown_orders", self.unknown_orders),
+            ("latency_negative", self.latency_negative),
+        ]
+    }
 }
 
 /// One recorded file of one instrument.
@@ -190,6 +262,43 @@ pub enum TapeError {
         tick: String,
         /// The lot that was configured.
         lot: String,
+    },
+    /// A record of another format than hftbacktest's that cannot be believed.
+    #[error("{file}: {unit} {number}: {why}")]
+    Record {
+        /// Which file.
+        file: PathBuf,
+        /// What is counted: "line" or "record".
+        unit: &'static str,
+        /// Which, from 1; 0 is the file's head.
+        number: u64,
+        /// What is wrong with it and what was expected.
+        why: String,
+    },
+    /// Nothing in the folder is a recording.
+    #[error(
+        "{folder}: no recording found ({seen}); known are hftbacktest's folders spot, usdm and cm, \
+         Databento .dbn and .dbn.zst, Tardis .csv, Lean minute .zip, and cryptofeed captures of \
+         Deribit, OKX, Kraken Futures and Bybit"
+    )]
+    NothingKnown {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// What was there.
+        seen: String,
+    },
+    /// The recording is of other instruments than the config.
+    #[error(
+        "{folder}: none of the config's instruments is in this recording, which has {found}. \
+         To trade one of them, put it into the config (fees and lot are yours to check):\n\n{stanza}"
+    )]
+    NoInstrument {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// What the recording has.
+        found: String,
+        /// An `[[instruments]]` table to paste.
+        stanza: String,
     },
     /// Increments without the book that they change.
     #[error(

@@ -1,8 +1,9 @@
 //! Zip archives as Lean writes them: many small members, stored or deflated.
 //!
 //! Fed by a file read whole (the largest recording is 1.1 MB); feeds the bar readers one member at
-//! a time. Any one thread. Deliberately absent: writing, encryption, Zip64 and split archives, each
-//! an error. Layout: PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
+//! a time. Any one thread. Deliberately absent: writing, encryption and split archives, each an
+//! error. Layout: PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12 to 4.3.16 and 4.5.3 (Zip64: some of Lean's
+//! files use it although they are small).
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
@@ -10,7 +11,7 @@ use std::io::Read;
 use thiserror::Error;
 
 /// No member of a Lean archive comes near this; a larger one is a bomb or a broken header.
-const MEMBER_BYTES_MAX: u32 = 256 << 20;
+const MEMBER_BYTES_MAX: u64 = 256 << 20;
 const END_BYTES: usize = 22;
 const ENTRY_BYTES: usize = 46;
 const LOCAL_BYTES: usize = 30;
@@ -24,7 +25,7 @@ pub enum ArchiveError {
     /// A member's bytes are not what its header says.
     #[error("member {0} does not match its checksum or length")]
     Damaged(String),
-    /// Encryption, Zip64, or a compression other than deflate.
+    /// Encryption, or a compression other than deflate.
     #[error("member {0} is encrypted, too large, or compressed in a way that Lean does not use")]
     Unsupported(String),
 }
@@ -36,9 +37,9 @@ struct Entry {
     method: u16,
     flags: u16,
     crc: u32,
-    packed: u32,
-    unpacked: u32,
-    offset: u32,
+    packed: u64,
+    unpacked: u64,
+    offset: u64,
 }
 
 /// An archive in memory.
@@ -76,12 +77,12 @@ impl Archive {
         }
         let damaged = || ArchiveError::Damaged(entry.name.clone());
         let packed = self.packed(entry).ok_or_else(damaged)?;
-        let mut unpacked = Vec::with_capacity(entry.unpacked as usize);
+        let mut unpacked = Vec::new();
         match entry.method {
             0 => unpacked.extend_from_slice(packed),
             8 => {
                 DeflateDecoder::new(packed)
-                    .take(u64::from(entry.unpacked) + 1)
+                    .take(entry.unpacked + 1)
                     .read_to_end(&mut unpacked)
                     .map_err(|_| damaged())?;
             }
@@ -89,14 +90,14 @@ impl Archive {
         }
         let mut crc = Crc::new();
         crc.update(&unpacked);
-        if unpacked.len() != entry.unpacked as usize || crc.sum() != entry.crc {
+        if unpacked.len() as u64 != entry.unpacked || crc.sum() != entry.crc {
             return Err(damaged());
         }
         Ok(Some(unpacked))
     }
 
     fn packed(&self, entry: &Entry) -> Option<&[u8]> {
-        let start = entry.offset as usize;
+        let start = usize::try_from(entry.offset).ok()?;
         let header = self.bytes.get(start..start.checked_add(LOCAL_BYTES)?)?;
         if !header.starts_with(b"PK\x03\x04") {
             return None;
@@ -104,7 +105,7 @@ impl Archive {
         // The local name and extra field may be longer than the directory's.
         let skip = LOCAL_BYTES + usize::from(half(header, 26)?) + usize::from(half(header, 28)?);
         let from = start.checked_add(skip)?;
-        self.bytes.get(from..from.checked_add(entry.packed as usize)?)
+        self.bytes.get(from..from.checked_add(usize::try_from(entry.packed).ok()?)?)
     }
 }
 
@@ -114,9 +115,19 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let first = last.saturating_sub(usize::from(u16::MAX));
     let end = (first..=last).rev().find(|at| bytes[*at..].starts_with(b"PK\x05\x06"))?;
     let record = &bytes[end..];
-    let count = half(record, 10)?;
-    let mut at = word(record, 16)? as usize;
-    let mut entries = Vec::with_capacity(usize::from(count));
+    let (mut count, mut at) = (u64::from(half(record, 10)?), u64::from(word(record, 16)?));
+    // Numbers of all ones stand in the Zip64 record, whose locator is in front of this one.
+    if count == u64::from(u16::MAX) || at == u64::from(u32::MAX) {
+        let locator = bytes.get(end.checked_sub(20)?..end)?;
+        let from = usize::try_from(long(locator, 8)?).ok()?;
+        let large = bytes.get(from..from.checked_add(56)?)?;
+        if !locator.starts_with(b"PK\x06\x07") || !large.starts_with(b"PK\x06\x06") {
+            return None;
+        }
+        (count, at) = (long(large, 32)?, long(large, 48)?);
+    }
+    let mut at = usize::try_from(at).ok()?;
+    let mut entries = Vec::new();
     for _ in 0..count {
         let head = bytes.get(at..at.checked_add(ENTRY_BYTES)?)?;
         if !head.starts_with(b"PK\x01\x02") {
@@ -124,19 +135,43 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
         }
         let name_bytes = usize::from(half(head, 28)?);
         let name = bytes.get(at + ENTRY_BYTES..at + ENTRY_BYTES + name_bytes)?;
+        let extra_from = at + ENTRY_BYTES + name_bytes;
+        let extra = bytes.get(extra_from..extra_from + usize::from(half(head, 30)?))?;
+        let short = [word(head, 24)?, word(head, 20)?, word(head, 42)?];
+        let [unpacked, packed, offset] = sizes(short, extra)?;
         entries.push(Entry {
             name: String::from_utf8(name.to_vec()).ok()?,
             flags: half(head, 8)?,
             method: half(head, 10)?,
             crc: word(head, 16)?,
-            packed: word(head, 20)?,
-            unpacked: word(head, 24)?,
-            offset: word(head, 42)?,
+            packed,
+            unpacked,
+            offset,
         });
         at +=
             ENTRY_BYTES + name_bytes + usize::from(half(head, 30)?) + usize::from(half(head, 32)?);
     }
     Some(entries)
+}
+
+/// Unpacked size, packed size and offset: those of all ones stand in the extra field 1, in order.
+fn sizes(short: [u32; 3], mut extra: &[u8]) -> Option<[u64; 3]> {
+    let mut sizes = short.map(u64::from);
+    if short.iter().all(|size| *size != u32::MAX) {
+        return Some(sizes);
+    }
+    while half(extra, 0)? != 1 {
+        extra = extra.get(4 + usize::from(half(extra, 2)?)..)?;
+    }
+    let large = sizes.iter_mut().filter(|size| **size == u64::from(u32::MAX));
+    for (place, size) in large.enumerate() {
+        *size = long(extra, 4 + 8 * place)?;
+    }
+    Some(sizes)
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {
