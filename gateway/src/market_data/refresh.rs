@@ -101,6 +101,8 @@ pub struct Refresh {
     entries_max: usize,
     md_req_id: Option<u64>,
     symbol: Option<usize>,
+    /// Symbol(55), or SecurityID(48).
+    symbol_tag: u32,
     /// By place: where the instrument's last entry stands.
     last_of: Box<[usize]>,
 }
@@ -108,6 +110,7 @@ pub struct Refresh {
 /// What is being read.
 struct Reader<'a, 's> {
     symbols: &'s Symbols,
+    symbol_tag: u32,
     entries: &'s mut Vec<Entry>,
     entries_max: usize,
     /// Begins an entry: 279 in X, 269 in W.
@@ -129,8 +132,14 @@ impl Refresh {
             entries_max,
             md_req_id: None,
             symbol: None,
+            symbol_tag: tag::SYMBOL,
             last_of: vec![0; symbols.count()].into_boxed_slice(),
         }
+    }
+
+    /// The same, for a venue that names what is traded by another field.
+    pub fn named_by(self, symbol_tag: u32) -> Refresh {
+        Refresh { symbol_tag, ..self }
     }
 
     /// The entries of the message that was read last.
@@ -176,6 +185,7 @@ impl Refresh {
         self.md_req_id = None;
         let mut reader = Reader {
             symbols,
+            symbol_tag: self.symbol_tag,
             entries: &mut self.entries,
             entries_max: self.entries_max,
             delimiter,
@@ -240,7 +250,7 @@ impl<'a> Reader<'a, '_> {
         match field.tag {
             tag::MD_REQ_ID => self.md_req_id = value::parse_uint(text),
             tag::NO_MD_ENTRIES => self.count = Some(value::parse_uint(text).ok_or(malformed)?),
-            tag::SYMBOL => {
+            named if named == self.symbol_tag => {
                 self.symbol = self.symbols.find_near(text, self.symbol);
                 if let Some(draft) = &mut self.draft {
                     draft.entry.place = self.symbol;

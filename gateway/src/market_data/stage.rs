@@ -17,6 +17,7 @@ use super::refresh::{Action, Entry, EntryKind, Refresh};
 use super::subscription::{Half, Question, Standing, Subscription, place_of};
 use crate::fix::message::Message;
 use crate::fix::{msg_type, tag};
+use crate::order_entry::throttle::Throttle;
 use crate::session::{Event, Session};
 use crate::store::Store;
 use crate::venue::dialect::Rules;
@@ -92,6 +93,7 @@ pub struct Feed<D: Dial, S: Store> {
     ear: Ear,
     rules: Rules,
     market_depth: u64,
+    throttle: Throttle,
     probe: Option<Probe>,
 }
 
@@ -108,7 +110,8 @@ impl<D: Dial, S: Store> Feed<D, S> {
         Feed {
             line: Line::new(dial, session, config.redial),
             ear: Ear {
-                refresh: Refresh::new(config.entries_max, &symbols),
+                refresh: Refresh::new(config.entries_max, &symbols)
+                    .named_by(rules.report_tags.symbol),
                 publisher: Publisher::new(ring, ids, config.levels_max),
                 subscriptions: vec![Subscription::new(); symbols.count()],
                 symbols,
@@ -117,6 +120,7 @@ impl<D: Dial, S: Store> Feed<D, S> {
                 latest: Nanos(0),
                 counts: FeedCounts::default(),
             },
+            throttle: Throttle::new(rules.market_data_limit),
             rules,
             market_depth: config.market_depth,
             probe,
@@ -166,9 +170,14 @@ impl<D: Dial, S: Store> Feed<D, S> {
         has_asked
     }
 
+    /// Asks, or leaves the question wanted where the venue's limit has no room for all of it.
     fn ask_for(&mut self, now: Nanos, place: usize, before: Subscription) -> bool {
         let halves: &[Half] =
             if self.rules.splits_trades { &[Half::Book, Half::Trades] } else { &[Half::Book] };
+        let messages = halves.len() * if before.is_open { 2 } else { 1 };
+        if self.throttle.room(now) < messages {
+            return false;
+        }
         if before.is_open {
             for half in halves {
                 if !self.send(now, place, before.md_req_id(place, *half), *half, false) {
@@ -204,6 +213,8 @@ impl<D: Dial, S: Store> Feed<D, S> {
         let sent = line.session_mut().send(now, msg_type::MARKET_DATA_REQUEST, |encoder| {
             question.write(encoder, rules);
         });
+        // There is room: it was looked for before the first half.
+        let _ = sent.is_ok() && self.throttle.pass(now, true);
         self.ear.counts.requests += u64::from(sent.is_ok());
         sent.is_ok()
     }

@@ -116,7 +116,10 @@ impl Question<'_> {
         for kind in types {
             encoder.bytes(tag::MD_ENTRY_TYPE, kind);
         }
-        encoder.uint(tag::NO_RELATED_SYM, 1).bytes(tag::SYMBOL, self.symbol);
+        encoder.uint(tag::NO_RELATED_SYM, 1).bytes(rules.report_tags.symbol, self.symbol);
+        if let Some(source) = rules.security_id_source {
+            encoder.bytes(tag::SECURITY_ID_SOURCE, source);
+        }
     }
 }
 

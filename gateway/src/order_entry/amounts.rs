@@ -62,7 +62,7 @@ impl Desk {
         let size = match report.last_qty {
             Some(text) => self.lots(place, text),
             None => {
-                self.counts.inexact += 1;
+                self.counts.inexact += u64::from(!report.is_status_led);
                 let before = order.map_or(0, |o| o.cum_qty.0);
                 Lots(cum_qty.0.saturating_sub(before).max(0))
             }

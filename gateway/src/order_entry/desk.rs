@@ -13,6 +13,7 @@ use super::live_orders::{Handle, LiveOrder, LiveOrders, Refusal};
 use super::report::Report;
 use super::sent::{Sent, SentMessages};
 use super::status::{ExecType, Meaning, OrdStatus, is_foreseen};
+use super::status_led::name_request;
 use crate::venue::symbols::{Symbol, Symbols};
 use crate::venue::time_base::TimeBase;
 use ballast_engine::event::{
@@ -170,6 +171,7 @@ impl Desk {
             self.counts.foreign += 1;
             return None;
         };
+        let exec_type = self.read_status(report, place, exec_type, shown, order.as_ref());
         if self.was_told_before(report, exec_type, shown, order.as_ref()) {
             self.counts.duplicates += 1;
             return None;
@@ -198,6 +200,7 @@ impl Desk {
         self.counts.cancel_rejects += 1;
         let handle = self.order_of(report);
         let order = handle.and_then(|h| self.live.get(h)).copied();
+        let report = &name_request(report, order.as_ref());
         let status = report.ord_status.and_then(OrdStatus::parse);
         let is_gone = status.is_some_and(OrdStatus::is_gone);
         let sent = self.sent_with(report.cl_ord_id);

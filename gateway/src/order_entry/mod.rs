@@ -16,6 +16,7 @@ pub mod sent;
 pub mod report;
 
 mod amounts;
+mod status_led;
 
 /// The venue's answers, told to the maker.
 pub mod desk;

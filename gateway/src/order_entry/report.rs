@@ -17,13 +17,27 @@ const EXEC_TRANS_TYPE: u32 = 20;
 pub struct ReportTags {
     /// Ours: ClOrdID(11).
     pub cl_ord_id: u32,
-    /// The order before it: OrigClOrdID(41).
+    /// The order before it: OrigClOrdID(41); 0 where the venue has none.
     pub orig_cl_ord_id: u32,
+    /// What is traded: Symbol(55), or SecurityID(48).
+    pub symbol: u32,
+    /// What makes a report unique: ExecID(17).
+    pub exec_id: u32,
+    /// The price of a fill: LastPx(31). The last one in the message counts.
+    pub last_px: u32,
+    /// Reports are statuses; what happened is read off OrdStatus(39) and CumQty(14).
+    pub is_status_led: bool,
 }
 
 /// The fields of FIX 4.4.
-pub const FIX_44: ReportTags =
-    ReportTags { cl_ord_id: tag::CL_ORD_ID, orig_cl_ord_id: tag::ORIG_CL_ORD_ID };
+pub const FIX_44: ReportTags = ReportTags {
+    cl_ord_id: tag::CL_ORD_ID,
+    orig_cl_ord_id: tag::ORIG_CL_ORD_ID,
+    symbol: tag::SYMBOL,
+    exec_id: tag::EXEC_ID,
+    last_px: tag::LAST_PX,
+    is_status_led: false,
+};
 
 /// The fields of an answer to our orders. Absent fields are `None`; texts borrow the message.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +85,8 @@ pub struct Report<'a> {
     pub business_reject_ref_id: ClOrdId,
     /// PossDupFlag(43) or PossResend(97): we may have seen it.
     pub is_poss_dup: bool,
+    /// [`ReportTags::is_status_led`].
+    pub is_status_led: bool,
 }
 
 impl<'a> Report<'a> {
@@ -98,6 +114,7 @@ impl<'a> Report<'a> {
             ref_seq_num: None,
             business_reject_ref_id: ClOrdId::NONE,
             is_poss_dup: false,
+            is_status_led: tags.is_status_led,
         };
         for field in message.fields() {
             report.take(&field, tags);
@@ -114,16 +131,22 @@ impl<'a> Report<'a> {
         if field.tag == tags.orig_cl_ord_id {
             self.orig_cl_ord_id = cl_ord_id(text);
         }
+        if field.tag == tags.symbol {
+            self.symbol = Some(text);
+        }
+        if field.tag == tags.exec_id {
+            self.exec_id = Some(text);
+        }
+        if field.tag == tags.last_px {
+            self.last_px = Some(text);
+        }
         match field.tag {
             tag::EXEC_TYPE => self.exec_type = Some(text),
             EXEC_TRANS_TYPE => self.exec_trans_type = Some(text),
             tag::ORD_STATUS => self.ord_status = Some(text),
-            tag::EXEC_ID => self.exec_id = Some(text),
             tag::EXEC_REF_ID => self.exec_ref_id = Some(text),
-            tag::SYMBOL => self.symbol = Some(text),
             tag::SIDE => self.side = side(text),
             tag::PRICE => self.price = Some(text),
-            tag::LAST_PX => self.last_px = Some(text),
             tag::LAST_QTY => self.last_qty = Some(text),
             tag::CUM_QTY => self.cum_qty = Some(text),
             tag::LEAVES_QTY => self.leaves_qty = Some(text),

@@ -71,6 +71,7 @@ pub struct Requests {
     instruments: Vec<Instrument>,
     transact_time: TimestampText,
     has_replace: bool,
+    cancel_names_order: bool,
 }
 
 impl Requests {
@@ -98,7 +99,12 @@ impl Requests {
         }
         // TransactTime(60) has the digits that SendingTime(52) has.
         let transact_time = TimestampText::new(session.sending_time);
-        Ok(Requests { instruments, transact_time, has_replace: rules.has_replace })
+        Ok(Requests {
+            instruments,
+            transact_time,
+            has_replace: rules.has_replace,
+            cancel_names_order: rules.cancel_names_order,
+        })
     }
 
     /// The whole message for an intent on the symbol at `place`.
@@ -123,7 +129,9 @@ impl Requests {
         let template = &mut prepared.template;
         template.uint(prepared.msg_seq_num, envelope.msg_seq_num);
         template.bytes(prepared.sending_time, envelope.sending_time);
-        template.uint(prepared.cl_ord_id, intent.cl_ord_id.0);
+        let names_order = self.cancel_names_order && intent.action == OrderAction::Cancel;
+        let named = if names_order { intent.orig_cl_ord_id } else { intent.cl_ord_id };
+        template.uint(prepared.cl_ord_id, named.0);
         if let Some(slot) = prepared.orig_cl_ord_id {
             template.uint(slot, intent.orig_cl_ord_id.0);
         }
@@ -160,14 +168,17 @@ fn prepare(
         Part::Slot(tag::SENDING_TIME),
         Part::Slot(tag::CL_ORD_ID),
     ];
-    parts.extend((!is_new).then_some(Part::Slot(tag::ORIG_CL_ORD_ID)));
+    let names_order = is_cancel && rules.cancel_names_order;
+    parts.extend((!is_new && !names_order).then_some(Part::Slot(tag::ORIG_CL_ORD_ID)));
     parts.extend(account.map(|account| Part::Fixed(tag::ACCOUNT, account.as_bytes())));
     if rules.has_handl_inst && !is_cancel {
         parts.push(Part::Fixed(tag::HANDL_INST, b"1"));
     }
-    parts.push(Part::Fixed(tag::SYMBOL, symbol.text()));
+    parts.push(Part::Fixed(rules.report_tags.symbol, symbol.text()));
+    parts.extend(rules.security_id_source.map(|s| Part::Fixed(tag::SECURITY_ID_SOURCE, s)));
     if !is_cancel {
-        parts.extend((kind != Kind::Taking).then_some(Part::Fixed(tag::EXEC_INST, b"6")));
+        let post_only = Part::Fixed(tag::EXEC_INST, rules.post_only);
+        parts.extend((kind != Kind::Taking).then_some(post_only));
         parts.push(Part::Fixed(tag::ORD_TYPE, b"2"));
         let time_in_force =
             if kind == Kind::Taking { Some(&b"3"[..]) } else { rules.resting_time_in_force };

@@ -424,7 +424,12 @@ impl Ear {
 
     fn read<'a>(&self, now: Nanos, stamp: Stamp, message: &Message<'a>) -> (Arrival, Report<'a>) {
         let msg_seq_num = message.msg_seq_num().unwrap_or(0);
-        (Arrival { now, stamp, msg_seq_num }, Report::read(message, self.rules.report_tags))
+        // A refusal of a cancel names what the cancel named.
+        let tags = match message.msg_type() {
+            msg_type::ORDER_CANCEL_REJECT => self.rules.refusal_tags,
+            _ => self.rules.report_tags,
+        };
+        (Arrival { now, stamp, msg_seq_num }, Report::read(message, tags))
     }
 
     fn session_up(&mut self, now: Nanos, stamp: Stamp) {

@@ -1,9 +1,10 @@
 //! The venue's limit on messages, kept before the socket: so many in any window, a share of them for
 //! cancels alone.
 //!
-//! Asked by the stage before each order message. Order-entry thread; a ring of the times of the newest
-//! messages, taken at start. What does not pass is refused, not queued: a late quote is a wrong quote.
-//! Deliberately absent: clocks.
+//! Asked by each stage before a message: order entry, with a share for cancels, and the feed, without.
+//! That stage's thread; a ring of the times of the newest messages, taken at start. An order that does
+//! not pass is refused, not queued: a late quote is a wrong quote. A question for market data and the
+//! stage's own cancels wait. Deliberately absent: clocks.
 
 use ballast_engine::units::Nanos;
 
@@ -33,17 +34,16 @@ impl Throttle {
         Throttle { limit, times, next: 0, used: 0 }
     }
 
-    /// Whether one more may go out now; if so it counts. What left the window is forgotten.
+    /// How many more may go out now, the reserve included.
+    pub fn room(&mut self, now: Nanos) -> usize {
+        self.forget(now);
+        self.times.len() - self.used
+    }
+
+    /// Whether one more may go out now; if so it counts.
     pub fn pass(&mut self, now: Nanos, is_cancel: bool) -> bool {
+        self.forget(now);
         let capacity = self.times.len();
-        while self.used > 0 {
-            let oldest = (self.next + capacity - self.used) % capacity;
-            let at = self.times.get(oldest).copied().unwrap_or_default();
-            if now.since(at) < self.limit.window_ns {
-                break;
-            }
-            self.used -= 1;
-        }
         let reserve = if is_cancel { 0 } else { self.limit.cancel_reserve };
         if self.used + reserve >= capacity {
             return false;
@@ -54,6 +54,19 @@ impl Throttle {
         self.next = (self.next + 1) % capacity;
         self.used += 1;
         true
+    }
+
+    /// What left the window does not count any more.
+    fn forget(&mut self, now: Nanos) {
+        let capacity = self.times.len();
+        while self.used > 0 {
+            let oldest = (self.next + capacity - self.used) % capacity;
+            let at = self.times.get(oldest).copied().unwrap_or_default();
+            if now.since(at) < self.limit.window_ns {
+                break;
+            }
+            self.used -= 1;
+        }
     }
 }
 

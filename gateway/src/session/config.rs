@@ -8,6 +8,7 @@ use crate::dictionary::validate::Validator;
 use crate::fix::message::Message;
 use crate::fix::tag;
 use crate::fix::timestamp::Precision;
+use crate::venue::secret::{Secret, SecretError};
 use ballast_engine::units::Nanos;
 
 /// Who begins.
@@ -180,6 +181,16 @@ impl Credentials {
     /// Neither is sent nor asked for.
     pub fn none() -> Self {
         Credentials { username: None, password: None }
+    }
+
+    /// As [`Self::new`], the password out of a file.
+    ///
+    /// # Errors
+    /// It is not text.
+    pub fn with_secret(username: &str, password: &Secret) -> Result<Self, SecretError> {
+        let what = "not text; Password(554) is";
+        let wrong = |_| SecretError::NotAKey { venue: "password_file", what };
+        Ok(Credentials::new(username, std::str::from_utf8(password.expose()).map_err(wrong)?))
     }
 
     /// Both are sent by an initiator and must be met by an acceptor's counterparty.

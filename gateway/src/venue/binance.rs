@@ -2,8 +2,9 @@
 //!
 //! Fed by the session with its Logon's header; feeds it with the fields to add. Cold: once a
 //! connection. Source: binance-spot-api-docs, `fix-api.md` (how to sign Logon; limits), whose example
-//! the test below reproduces byte for byte. Deliberately absent: XCN, XAK and drop copy; a replace
-//! intent comes back `Unsent`, and the maker cancels and sends anew.
+//! the test below reproduces byte for byte. Deliberately absent: XCN, XAK and drop copy. A replace
+//! intent comes back `Unsent`, and the maker cancels and sends anew: XCN's new order is a whole order,
+//! so that a fill on its way while XCN is would be bought twice, and XAK can only shrink an order.
 
 use super::dialect::Rules;
 use super::secret::{Secret, SecretError};
@@ -21,19 +22,34 @@ const MESSAGE_HANDLING: u32 = 25035;
 /// ResponseMode: 1 is everything, 2 acknowledgements only.
 const RESPONSE_MODE: u32 = 25036;
 
+/// The venue counts Logon, heartbeats and TestRequests too; the stages' throttles do not see those.
+const ADMIN_MESSAGES: usize = 10;
+
 /// Quotes are LIMIT_MAKER (40=2, 18=6, no TimeInForce); no HandlInst(21), no TransactTime(60), no terms
-/// in a cancel, no OrderCancelReplaceRequest(G); trades apart from the book. 10,000 messages in 10 s, a tenth kept for cancels; orders outlive the session.
+/// in a cancel, no OrderCancelReplaceRequest(G); trades apart from the book. 10,000 messages in 10 s, a
+/// tenth kept for cancels; orders outlive the session. Market data: 10,000 messages in 60 s.
 pub const RULES: Rules = Rules {
     report_tags: FIX_44,
+    refusal_tags: FIX_44,
+    security_id_source: None,
+    post_only: b"6",
+    cancel_names_order: false,
     resting_time_in_force: None,
     has_transact_time: false,
     cancel_has_terms: false,
     has_handl_inst: false,
     has_replace: false,
     order_limit: MessageLimit {
-        messages: 10_000,
+        messages: 10_000 - ADMIN_MESSAGES,
         window_ns: 10_000_000_000,
         cancel_reserve: 1_000,
+    },
+    // 2 to 5000 levels; 1 is the touch alone. fix-api.md, MarketDataRequest(V).
+    market_depth: 5_000,
+    market_data_limit: MessageLimit {
+        messages: 10_000 - ADMIN_MESSAGES,
+        window_ns: 60_000_000_000,
+        cancel_reserve: 0,
     },
     splits_trades: true,
     has_update_type: false,

@@ -3,14 +3,19 @@
 //! Fed by the session with its Logon's header; feeds it with the fields to add. Cold: once a
 //! connection. Source: docs.deribit.com, FIX API, Logon(A): `RawData = timestamp.nonce`, `Password =
 //! base64(sha256(RawData ++ access_secret))`, the timestamp in ms and strictly increasing, the nonce
-//! at least 32 random bytes as base64; CancelOnDisconnect(9001). Deliberately absent: orders and
-//! market data. Deribit keeps an order's first ClOrdID through its life, tells it as OrigClOrdID(41), and
-//! cancels by it in ClOrdID(11); until that is built there are no `Rules` for it to be misused with.
+//! at least 32 random bytes as base64; CancelOnDisconnect(9001). Sizes are contracts: an instrument's
+//! lot is a count of them and its multiplier a contract's worth. Deliberately absent: amending
+//! (OrderCancelReplaceRequest(G)): an amended order keeps its first ClOrdID(11), so that the answer to
+//! an amendment cannot be told from the one before; a replace intent comes back `Unsent`, and the maker
+//! cancels and sends anew.
 
+use super::dialect::Rules;
 use super::secret::Secret;
 use crate::fix::message::Message;
 use crate::fix::tag;
-use crate::session::{Dialect, LogonFields, LogonParts, LogonVerdict};
+use crate::order_entry::report::{FIX_44, ReportTags};
+use crate::order_entry::throttle::MessageLimit;
+use crate::session::{Dialect, LogonFields, LogonParts, LogonVerdict, SessionConfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
@@ -20,6 +25,42 @@ use ring::rand::{SecureRandom, SystemRandom};
 const CANCEL_ON_DISCONNECT: u32 = 9001;
 /// Bytes of randomness in a nonce.
 const NONCE_LEN: usize = 32;
+
+/// SecondaryExecID: the id of a change of an order.
+const SECONDARY_EXEC_ID: u32 = 527;
+/// FillPx in the group NoFills(1362).
+const FILL_PX: u32 = 1364;
+
+/// Reports are statuses (150 = I): our ClOrdID stands in OrigClOrdID(41), the venue's own in
+/// ClOrdID(11), and fills in a group. Where several fills come in one report, the last one's price
+/// stands for all: a taker's fills go from the best price to the worst. A cancel names the order in
+/// ClOrdID(11), and so does its refusal. Post-only is `6A`: a lone 6 lets the venue move the price.
+/// 5 messages a second sustained with bursts of 20 is the lowest tier of the venue's matching engine.
+pub const RULES: Rules = Rules {
+    report_tags: ReportTags {
+        cl_ord_id: tag::ORIG_CL_ORD_ID,
+        orig_cl_ord_id: 0,
+        symbol: tag::SYMBOL,
+        exec_id: SECONDARY_EXEC_ID,
+        last_px: FILL_PX,
+        is_status_led: true,
+    },
+    refusal_tags: ReportTags { is_status_led: true, ..FIX_44 },
+    security_id_source: None,
+    post_only: b"6A",
+    cancel_names_order: true,
+    resting_time_in_force: Some(b"1"),
+    has_transact_time: false,
+    cancel_has_terms: false,
+    has_handl_inst: false,
+    has_replace: false,
+    order_limit: MessageLimit { messages: 20, window_ns: 4_000_000_000, cancel_reserve: 5 },
+    market_depth: 0,
+    market_data_limit: MessageLimit { messages: 20, window_ns: 4_000_000_000, cancel_reserve: 0 },
+    splits_trades: false,
+    has_update_type: true,
+    cancels_on_disconnect: true,
+};
 
 /// Fills a nonce with randomness; whether it could.
 pub type FillNonce = Box<dyn FnMut(&mut [u8]) -> bool + Send>;
@@ -38,6 +79,11 @@ impl Deribit {
     pub fn new(client_id: &str, secret: Secret) -> Deribit {
         let random = SystemRandom::new();
         Deribit::with_nonces(client_id, secret, Box::new(move |room| random.fill(room).is_ok()))
+    }
+
+    /// What the venue demands of a session: its numbers begin at 1 in every connection.
+    pub fn demand(config: &mut SessionConfig) {
+        config.reset_on_logon = true;
     }
 
     /// Nonces come from `fill_nonce`: a simulation's.

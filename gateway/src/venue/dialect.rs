@@ -11,7 +11,15 @@ use crate::order_entry::throttle::MessageLimit;
 pub struct Rules {
     /// Which fields of a report carry our ClOrdIDs.
     pub report_tags: ReportTags,
-    /// TimeInForce(59) of a resting order, where it has one beside ExecInst(18) = 6.
+    /// The same for OrderCancelReject(9).
+    pub refusal_tags: ReportTags,
+    /// SecurityIDSource(22), where what is traded is named by SecurityID(48).
+    pub security_id_source: Option<&'static [u8]>,
+    /// ExecInst(18) of an order that must not take.
+    pub post_only: &'static [u8],
+    /// A cancel bears the order's ClOrdID(11), and no OrigClOrdID(41).
+    pub cancel_names_order: bool,
+    /// TimeInForce(59) of a resting order, where it has one beside ExecInst(18).
     pub resting_time_in_force: Option<&'static [u8]>,
     /// TransactTime(60) goes out with each order message.
     pub has_transact_time: bool,
@@ -23,6 +31,10 @@ pub struct Rules {
     pub has_replace: bool,
     /// Messages to the order-entry session.
     pub order_limit: MessageLimit,
+    /// MarketDepth(264): 0 is the whole book where the venue has such a thing.
+    pub market_depth: u64,
+    /// Messages to the market-data session; a question beyond it waits.
+    pub market_data_limit: MessageLimit,
     /// Trades are subscribed to by a MarketDataRequest(V) of their own.
     pub splits_trades: bool,
     /// MDUpdateType(265) = 1 goes out with each request.

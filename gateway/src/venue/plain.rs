@@ -11,6 +11,10 @@ use crate::order_entry::throttle::MessageLimit;
 /// no venue states one: 100,000 messages a second, a tenth kept for cancels.
 pub const RULES: Rules = Rules {
     report_tags: FIX_44,
+    refusal_tags: FIX_44,
+    security_id_source: None,
+    post_only: b"6",
+    cancel_names_order: false,
     resting_time_in_force: Some(b"0"),
     has_transact_time: true,
     cancel_has_terms: true,
@@ -20,6 +24,12 @@ pub const RULES: Rules = Rules {
         messages: 100_000,
         window_ns: 1_000_000_000,
         cancel_reserve: 10_000,
+    },
+    market_depth: 0,
+    market_data_limit: MessageLimit {
+        messages: 100_000,
+        window_ns: 1_000_000_000,
+        cancel_reserve: 0,
     },
     splits_trades: false,
     has_update_type: true,

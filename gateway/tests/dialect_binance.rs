@@ -1,0 +1,323 @@
+//! Our stages against a peer that keeps Binance's rules (fix-api.md) over TLS: Logon signatures
+//! verified with the public key alone, tags, sequence, limits; what it refuses fails the test.
+
+mod certificates;
+mod venue_peer;
+mod wire;
+
+use ballast_engine::event::{ClOrdId, MarketUpdate, OrderAction, OrderUpdate};
+use ballast_engine::units::{Lots, Ticks};
+use ballast_gateway::order_entry::OWN_IDS;
+use ballast_gateway::session::{Role, SessionConfig};
+use ballast_gateway::venue::binance::{Binance, BinanceSession, RULES};
+use ballast_gateway::venue::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use venue_peer::{Fields, Peer, Venue, World, desk, feed, tls};
+
+const API_KEY: &str = "an-api-key";
+const HEADER: [u32; 6] = [35, 34, 49, 52, 56, 25000];
+
+/// The venue as its documents have it.
+struct Exchange {
+    public_key: Vec<u8>,
+    session: BinanceSession,
+    messages: usize,
+    is_logged_on: bool,
+    signatures: Vec<String>,
+}
+
+impl Exchange {
+    fn logon(&mut self, peer: &mut Peer, logon: &Fields) {
+        peer.names.1 = logon.need(49).to_owned();
+        let mut known = vec![98, 108, 95, 96, 141, 553, 25035, 9406];
+        known.extend((self.session == BinanceSession::OrderEntry).then_some(25036));
+        peer.know_only(logon, &known);
+        peer.demand(logon, &[98, 108, 95, 96, 141, 553, 25035]);
+        let is_name = |text: &str| {
+            (1..=8).contains(&text.len())
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        };
+        let heartbeat: u32 = logon.need(108).parse().unwrap();
+        for (is_so, rule) in [
+            (is_name(logon.need(49)), "SenderCompID(49)"),
+            (logon.need(56) == "SPOT", "TargetCompID(56) is SPOT"),
+            (logon.need(34) == "1", "MsgSeqNum(34) is 1"),
+            (logon.need(98) == "0", "EncryptMethod(98) is 0"),
+            ((5..=60).contains(&heartbeat), "HeartBtInt(108) is 5 to 60"),
+            (logon.need(141) == "Y", "ResetSeqNumFlag(141) is Y"),
+            (["1", "2"].contains(&logon.need(25035)), "MessageHandling(25035)"),
+            (logon.need(553) == API_KEY, "Username(553)"),
+            (logon.need(95) == logon.need(96).len().to_string(), "RawDataLength(95)"),
+        ] {
+            if !is_so {
+                peer.refuse(rule);
+            }
+        }
+        let signed = [35, 49, 56, 34, 52].map(|tag| logon.need(tag)).join("\x01");
+        let signature = STANDARD.decode(logon.need(96)).unwrap();
+        let key = UnparsedPublicKey::new(&ED25519, &self.public_key);
+        if key.verify(signed.as_bytes(), &signature).is_err() {
+            peer.refuse("Signature for this request is not valid");
+        }
+        if self.signatures.iter().any(|known| known == logon.need(96)) {
+            peer.refuse("this signature was seen before");
+        }
+        self.signatures.push(logon.need(96).to_owned());
+        self.is_logged_on = true;
+        self.messages = 1;
+        peer.say("A|98=0|108=30|25037=4392a152-3481-4499-921a-6d42c50702e2");
+    }
+
+    fn order(&mut self, peer: &mut Peer, order: &Fields) {
+        peer.know_only(order, &[11, 38, 40, 18, 44, 54, 55, 59, 25001]);
+        peer.demand(order, &[11, 40, 54, 55, 38, 44]);
+        // LIMIT_MAKER is 40=2 with 18=6 and no TimeInForce(59).
+        if order.get(18).is_some() == order.get(59).is_some() {
+            peer.refuse("either post-only or a TimeInForce(59)");
+        }
+        for tag in [38, 44] {
+            // At most the digits of the symbol's grid.
+            if order.need(tag).parse::<f64>().is_err() {
+                peer.refuse("not a fixed-point number");
+            }
+        }
+        if self.messages < 100 {
+            peer.say(&report(order, "0", "0", ("0", order.need(38)), "151=1|"));
+        }
+    }
+
+    fn cancel(&mut self, peer: &mut Peer, cancel: &Fields) {
+        peer.know_only(cancel, &[11, 41, 37, 55, 25002]);
+        peer.demand(cancel, &[11, 41, 55]);
+        let (id, order) = (cancel.need(11), cancel.need(41));
+        if order == "999" {
+            peer.say(&format!(
+                "9|11={id}|41={order}|55=BTC|434=1|25016=-2011|58=Unknown order sent."
+            ));
+        } else {
+            peer.say(&format!(
+                "8|11={id}|14=0.000|17=C{id}|32=0.000|37=7|38=1.000|39=4|40=2|41={order}|44=10.00|\
+                 54=1|55=BTC|150=4|151=0.000"
+            ));
+        }
+    }
+
+    fn question(&mut self, peer: &mut Peer, question: &Fields) {
+        if self.session != BinanceSession::MarketData {
+            peer.refuse("market data on the order-entry session");
+        }
+        peer.know_only(question, &[262, 263, 264, 266, 146, 55, 267, 269]);
+        peer.demand(question, &[262, 263, 264, 146, 55, 267, 269]);
+        let depth: u32 = question.need(264).parse().unwrap();
+        let types: Vec<_> = question.0.iter().filter(|(tag, _)| *tag == 269).collect();
+        let is_trades = types.iter().any(|(_, kind)| kind == "2");
+        if is_trades && types.len() > 1 {
+            peer.refuse("trades are a stream of their own");
+        }
+        if !(2..=5000).contains(&depth) {
+            peer.refuse("MarketDepth(264) is 2 to 5000");
+        }
+        if question.need(263) == "1" && !is_trades {
+            let id = question.need(262);
+            peer.say(&format!(
+                "W|262={id}|55=BTC|25044=1|268=2|269=0|270=10.01|271=1.5|269=1|270=10.03|271=2"
+            ));
+        }
+    }
+}
+
+/// An ExecutionReport(8) as the venue's samples have it.
+fn report(
+    order: &Fields,
+    exec_type: &str,
+    status: &str,
+    (cum, leaves): (&str, &str),
+    more: &str,
+) -> String {
+    format!(
+        "8|11={}|14={cum}|17=E{}{exec_type}{cum}|32=0|37=7|38={}|39={status}|40=2|44={}|54=1|55={}|\
+         60=20240808-23:59:59.000000|150={exec_type}|{}151={leaves}",
+        order.need(11),
+        order.need(11),
+        order.need(38),
+        order.need(44),
+        order.need(55),
+        more.replace("151=1|", "636=Y|")
+    )
+}
+
+impl Venue for Exchange {
+    fn hear(&mut self, peer: &mut Peer, message: &Fields) {
+        if message.0.iter().any(|(tag, value)| value.is_empty() || !value.is_ascii() || *tag == 0) {
+            peer.refuse("only printable ASCII");
+        }
+        if message.0.iter().take(5).any(|(tag, _)| !HEADER.contains(tag)) {
+            peer.refuse("the header comes first");
+        }
+        self.messages += 1;
+        if self.messages > 10_000 {
+            peer.refuse("more than 10,000 messages in 10 s");
+        }
+        match message.msg_type() {
+            "A" => self.logon(peer, message),
+            _ if !self.is_logged_on => peer.refuse("Logon first"),
+            "D" => self.order(peer, message),
+            "F" => self.cancel(peer, message),
+            "V" => self.question(peer, message),
+            "0" | "5" => {}
+            other => peer.refuse(&format!("MsgType(35) {other} is not taken")),
+        }
+    }
+}
+
+/// A key as the venue's guide makes it: PKCS#8, PEM.
+fn key() -> (Secret, Vec<u8>) {
+    let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
+    let body = STANDARD.encode(der.as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    (Secret::from_bytes(pem.as_bytes()), pair.public_key().as_ref().to_vec())
+}
+
+fn session(secret: &Secret, session: BinanceSession) -> SessionConfig {
+    let mut config = SessionConfig::new(Role::Initiator, "DESK-1", "SPOT");
+    Binance::demand(&mut config);
+    config.dialect = Box::new(Binance::new(API_KEY, secret, session).unwrap());
+    config
+}
+
+fn world(kind: BinanceSession) -> (World<Exchange>, venue_peer::Desk) {
+    let (peer, client, folder) = tls("SPOT");
+    let (secret, public_key) = key();
+    let instrument = wire::instrument(0, "BTC");
+    let mut desk = desk(&peer, client, session(&secret, kind), (&instrument, RULES));
+    let venue = Exchange {
+        public_key,
+        session: kind,
+        messages: 0,
+        is_logged_on: false,
+        signatures: Vec::new(),
+    };
+    let mut world = World::new(peer, venue, folder);
+    world.settle(&mut desk.stage);
+    world.peer.check();
+    assert_eq!(desk.names(), ["SessionUp"]);
+    (world, desk)
+}
+
+#[test]
+fn an_order_lives_and_dies_by_the_venues_rules() {
+    let (mut world, mut desk) = world(BinanceSession::OrderEntry);
+    desk.order(OrderAction::New, 11, 0, (1000, 1000));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New"]);
+    let order = world.take_seen().pop().unwrap();
+    world.peer.say(&report(&order, "F", "1", ("0.400", "0.600"), "31=9.99|32=0.4|1057=N|"));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    let OrderUpdate::Fill { last_px, last_qty, cum_qty, .. } = events[0].update else {
+        panic!("{events:?}")
+    };
+    assert_eq!((last_px, last_qty, cum_qty), (Ticks(999), Lots(400), Lots(400)));
+    desk.order(OrderAction::Replace, 12, 11, (999, 1000));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["Unsent"], "no G at this venue: the maker cancels and sends anew");
+    desk.order(OrderAction::Cancel, 13, 11, (1000, 1000));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["Canceled"]);
+    desk.order(OrderAction::Cancel, 14, 999, (1000, 1000));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["CancelRejected"]);
+    assert_eq!(desk.stage.desk().live().live_count(), 0);
+    world.peer.check();
+}
+
+#[test]
+fn a_gap_ends_the_session_and_the_next_logon_cancels_what_is_out() {
+    let (mut world, mut desk) = world(BinanceSession::OrderEntry);
+    desk.order(OrderAction::New, 11, 0, (1000, 1000));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New"]);
+    world.take_seen();
+    world.peer.lose_one();
+    world.peer.say("0");
+    world.settle(&mut desk.stage);
+    // Down, up again with numbers from 1 and another signature, and the order is cancelled by us,
+    // because the venue lets orders outlive the session. No ResendRequest(2): the venue has none.
+    assert_eq!(desk.names(), ["SessionDown", "SessionUp", "Canceled"]);
+    let seen = world.take_seen();
+    let types: Vec<_> = seen.iter().map(Fields::msg_type).filter(|kind| *kind != "5").collect();
+    assert_eq!(types, ["A", "F"]);
+    let own = ClOrdId::new(1, OWN_IDS | 1).0.to_string();
+    assert_eq!(seen.last().unwrap().need(11), own);
+    assert_eq!((world.peer.connections, world.venue.signatures.len()), (2, 2));
+    world.peer.check();
+}
+
+#[test]
+fn the_venues_limit_is_kept_before_the_socket_and_cancels_have_their_reserve() {
+    let (mut world, mut desk) = world(BinanceSession::OrderEntry);
+    for id in 1..=9_500 {
+        desk.order(OrderAction::New, id, 0, (1000, 1000));
+    }
+    world.settle(&mut desk.stage);
+    let names = desk.names();
+    assert_eq!(names.iter().filter(|name| *name == "Unsent").count(), 510);
+    assert_eq!(desk.stage.counts().throttled, 510);
+    for id in 1..=1000 {
+        desk.order(OrderAction::Cancel, 20_000 + id, id, (1000, 1000));
+    }
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.stage.counts().throttled, 510, "cancels have a reserve");
+    // The Logon counts as well; what is left is for heartbeats.
+    assert_eq!(world.venue.messages, 1 + 8_990 + 1_000);
+    world.peer.check();
+}
+
+#[test]
+fn book_and_trades_are_asked_for_apart_and_believed_once_the_snapshot_is_there() {
+    let (peer, client, folder) = tls("SPOT");
+    let (secret, public_key) = key();
+    let instrument = wire::instrument(0, "BTC");
+    let config = session(&secret, BinanceSession::MarketData);
+    let (mut stage, mut events) = feed(&peer, client, config, (&instrument, RULES));
+    let venue = Exchange {
+        public_key,
+        session: BinanceSession::MarketData,
+        messages: 0,
+        is_logged_on: false,
+        signatures: Vec::new(),
+    };
+    let mut world = World::new(peer, venue, folder);
+    world.settle(&mut stage);
+    world.peer.check();
+    let questions = world.take_seen();
+    let questions: Vec<_> = questions.iter().filter(|m| m.msg_type() == "V").collect();
+    assert_eq!(questions.len(), 2, "book, trades");
+    assert_eq!(stage.counts().snapshots, 1);
+    let (book, trades) = (questions[0].need(262), questions[1].need(262));
+    // Symbol(55) stands in the first entry alone.
+    world.peer.say(&format!(
+        "X|262={book}|268=2|279=1|269=0|270=10.01|271=3|55=BTC|25043=2|25044=2|279=0|269=1|\
+         270=10.02|271=1"
+    ));
+    world.peer.say(&format!(
+        "X|262={trades}|268=1|279=0|269=2|270=10.02|271=0.5|55=BTC|60={}|1003=9|2446=1",
+        venue_peer::SENDING_TIME
+    ));
+    world.settle(&mut stage);
+    assert_eq!((stage.counts().increments, stage.counts().breaches), (2, 0));
+    let events: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
+    let is_trade = |update: &MarketUpdate| matches!(update, MarketUpdate::Trade { .. });
+    assert_eq!(events.iter().filter(|event| is_trade(&event.update)).count(), 1, "{events:?}");
+    assert_eq!(stage.counts().aggressors_inferred, 0);
+    world.peer.lose_one();
+    world.peer.say("0");
+    world.settle(&mut stage);
+    assert_eq!(world.peer.connections, 2, "a gap means a new connection and a new snapshot");
+    assert_eq!(stage.counts().snapshots, 2);
+    world.peer.check();
+}

@@ -1,0 +1,233 @@
+//! Our stages against a peer that keeps Deribit's rules over TLS: passwords checked with another
+//! SHA-256, timestamps that must grow, nonces that must not repeat, sizes in whole contracts, reports
+//! that are statuses under the venue's own ids. What it refuses fails the test.
+
+mod certificates;
+mod venue_peer;
+mod wire;
+
+use ballast_engine::event::{OrderAction, OrderUpdate, VenueId};
+use ballast_engine::instrument::{
+    Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
+};
+use ballast_engine::units::{FeeRate, Lots, Ticks};
+use ballast_gateway::session::{Role, SessionConfig};
+use ballast_gateway::venue::deribit::{Deribit, RULES};
+use ballast_gateway::venue::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use venue_peer::{Desk, Fields, Peer, Venue, World, desk, feed, tls};
+
+const SECRET: &str = "access-secret";
+const SYMBOL: &str = "BTC-PERPETUAL";
+
+/// BTC-PERPETUAL: a contract is 10 USD, the tick half a dollar.
+fn instrument() -> Instrument {
+    let spec = InstrumentSpec {
+        symbol: SYMBOL.into(),
+        venue: VenueId(0),
+        underlying: Underlying(0),
+        kind: InstrumentKind::InversePerpetual,
+        tick: "0.5".parse().unwrap(),
+        lot: "1".parse().unwrap(),
+        multiplier: "10".parse().unwrap(),
+        base: Currency(0),
+        quote: Currency(1),
+        settlement: Currency(0),
+        maker_fee: FeeRate(0),
+        taker_fee: FeeRate(0),
+    };
+    Instrument::new(ballast_engine::event::InstrumentId(0), spec).unwrap()
+}
+
+#[derive(Default)]
+struct Exchange {
+    last_ms: u64,
+    nonces: Vec<String>,
+    is_logged_on: bool,
+}
+
+impl Exchange {
+    fn logon(&mut self, peer: &mut Peer, logon: &Fields) {
+        peer.names.1 = logon.need(49).to_owned();
+        peer.know_only(logon, &[98, 108, 95, 96, 141, 553, 554, 9001]);
+        peer.demand(logon, &[108, 96, 553, 554, 9001]);
+        let (ms, nonce) = logon.need(96).split_once('.').unwrap();
+        let ms: u64 = ms.parse().unwrap();
+        let expected = Sha256::digest(format!("{}{SECRET}", logon.need(96)));
+        for (is_so, rule) in [
+            (logon.need(56) == "DERIBITSERVER", "TargetCompID(56)"),
+            (logon.need(34) == "1", "MsgSeqNum(34) starts with 1"),
+            (logon.need(553) == "client-id", "Username(553)"),
+            (logon.need(554) == STANDARD.encode(expected), "Password(554)"),
+            (ms > self.last_ms, "the timestamp is strictly increasing"),
+            (STANDARD.decode(nonce).is_ok_and(|n| n.len() >= 32), "a nonce of 32 bytes"),
+            (!self.nonces.iter().any(|known| known == nonce), "a nonce that was seen"),
+            (logon.need(9001) == "Y", "we want CancelOnDisconnect(9001)"),
+        ] {
+            if !is_so {
+                peer.refuse(rule);
+            }
+        }
+        self.last_ms = ms;
+        self.nonces.push(nonce.to_owned());
+        self.is_logged_on = true;
+        // It echoes the Logon.
+        peer.say(&format!("A|98=0|108={}|141=Y|553=client-id|9001=Y", logon.need(108)));
+    }
+
+    fn order(&mut self, peer: &mut Peer, order: &Fields) {
+        peer.know_only(order, &[11, 54, 38, 44, 55, 18, 40, 59]);
+        peer.demand(order, &[11, 54, 38, 44, 55]);
+        if order.need(38).parse::<u64>().is_err() {
+            peer.refuse("OrderQty(38) is a count of contracts");
+        }
+        if order.get(18) == Some("6") {
+            peer.refuse("a lone 6 lets the venue move the price");
+        }
+        if order.need(55) != SYMBOL {
+            peer.refuse("unknown instrument");
+        }
+        peer.say(&status(order.need(11), "0", ("0", order.need(38)), ""));
+    }
+
+    fn cancel(&mut self, peer: &mut Peer, cancel: &Fields) {
+        peer.know_only(cancel, &[11, 55]);
+        // By ClOrdID(11) the order is named, and then Symbol(55) is required.
+        peer.demand(cancel, &[11, 55]);
+        match cancel.need(11) {
+            "12" => peer.say("9|11=12|39=2|58=order not found"),
+            id => peer.say(&status(id, "4", ("0", "0"), "58=success|")),
+        }
+    }
+}
+
+/// A report about our order `id`: the venue's own id in 11, ours in 41, everything a status.
+fn status(id: &str, status: &str, (cum, leaves): (&str, &str), more: &str) -> String {
+    format!(
+        "8|527={id}{status}{cum}|37=777|11=777|41={id}|39={status}|54=1|60={}|12=0|151={leaves}|14={cum}|\
+         38=50|40=2|44=60000.0|150=I|103=0|55={SYMBOL}|{more}6=0",
+        venue_peer::SENDING_TIME
+    )
+}
+
+impl Venue for Exchange {
+    fn hear(&mut self, peer: &mut Peer, message: &Fields) {
+        match message.msg_type() {
+            "A" => self.logon(peer, message),
+            _ if !self.is_logged_on => peer.refuse("Logon first"),
+            "D" => self.order(peer, message),
+            "F" => self.cancel(peer, message),
+            "V" => {
+                peer.know_only(message, &[262, 263, 264, 265, 267, 269, 146, 55]);
+                peer.demand(message, &[262, 263, 267, 269, 55]);
+                if message.need(263) == "1" {
+                    if (message.need(264), message.need(265)) != ("0", "1") {
+                        peer.refuse("an incremental subscription is the whole book");
+                    }
+                    peer.say(&format!(
+                        "W|55={SYMBOL}|262={}|268=2|269=0|270=59999.5|271=100|269=1|270=60000.0|271=50",
+                        message.need(262)
+                    ));
+                }
+            }
+            "0" | "2" | "5" => {}
+            other => peer.refuse(&format!("MsgType(35) {other} is not taken")),
+        }
+    }
+}
+
+fn session() -> SessionConfig {
+    let mut config = SessionConfig::new(Role::Initiator, "DESK", "DERIBITSERVER");
+    Deribit::demand(&mut config);
+    let secret = Secret::from_bytes(SECRET.as_bytes());
+    config.dialect = Box::new(Deribit::new("client-id", secret));
+    config
+}
+
+fn world() -> (World<Exchange>, Desk) {
+    let (peer, client, folder) = tls("DERIBITSERVER");
+    let mut desk = desk(&peer, client, session(), (&instrument(), RULES));
+    let mut world = World::new(peer, Exchange::default(), folder);
+    world.settle(&mut desk.stage);
+    world.peer.check();
+    assert_eq!(desk.names(), ["SessionUp"]);
+    (world, desk)
+}
+
+#[test]
+fn statuses_under_the_venues_ids_become_our_orders_events() {
+    let (mut world, mut desk) = world();
+    desk.order(OrderAction::New, 11, 0, (120_000, 50));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    assert_eq!(events[0].update, OrderUpdate::New { leaves_qty: Lots(50) });
+    assert_eq!(events[0].cl_ord_id.0, 11);
+    let order = world.take_seen().pop().unwrap();
+    assert_eq!((order.need(38), order.need(44), order.need(18)), ("50", "60000.0", "6A"));
+    // A fill: no LastQty(32), its price in the group of fills.
+    let fill = "1362=1|1363=F1|1364=59999.5|1365=20|";
+    world.peer.say(&status("11", "1", ("20", "30"), fill));
+    // The same status told again is no second fill.
+    world.peer.say(&status("11", "1", ("20", "30"), "").replace("527=", "527=again"));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    let OrderUpdate::Fill { last_px, last_qty, cum_qty, leaves_qty, .. } = events[0].update else {
+        panic!("{events:?}")
+    };
+    assert_eq!((last_px, last_qty), (Ticks(119_999), Lots(20)));
+    assert_eq!((cum_qty, leaves_qty), (Lots(20), Lots(30)));
+    let again = events[1].update;
+    assert!(matches!(again, OrderUpdate::Status { is_gone: false, cum_qty: Lots(20), .. }));
+    assert_eq!(desk.stage.desk_counts().inexact, 0);
+    world.peer.check();
+}
+
+#[test]
+fn a_cancel_names_the_order_and_so_does_its_refusal() {
+    let (mut world, mut desk) = world();
+    desk.order(OrderAction::New, 11, 0, (120_000, 50));
+    desk.order(OrderAction::New, 12, 0, (120_000, 50));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New", "New"]);
+    desk.order(OrderAction::Cancel, 13, 11, (120_000, 50));
+    desk.order(OrderAction::Cancel, 14, 12, (120_000, 50));
+    desk.order(OrderAction::Replace, 15, 12, (119_999, 50));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    assert_eq!(events[0].update, OrderUpdate::Unsent, "an amendment is not for this venue");
+    assert_eq!(events[1].update, OrderUpdate::Canceled { cum_qty: Lots(0) });
+    assert_eq!(events[1].cl_ord_id.0, 11);
+    // Filled meanwhile: the refusal says 12, and is told as the answer to request 14.
+    let refused = OrderUpdate::CancelRejected { reason: 99, is_gone: true };
+    assert_eq!(events[2].update, refused);
+    assert_eq!((events[2].cl_ord_id.0, events[2].orig_cl_ord_id.0), (14, 12));
+    world.peer.check();
+}
+
+#[test]
+fn a_second_logon_has_a_later_timestamp_and_another_nonce_and_trusts_cancel_on_disconnect() {
+    let (mut world, mut desk) = world();
+    desk.order(OrderAction::New, 11, 0, (120_000, 50));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New"]);
+    world.take_seen();
+    world.peer.say("5|58=maintenance");
+    world.settle(&mut desk.stage);
+    let names = desk.names();
+    assert!(names.starts_with(&["SessionDown".to_owned(), "SessionUp".to_owned()]), "{names:?}");
+    assert_eq!(world.venue.nonces.len(), 2);
+    assert!(world.take_seen().iter().all(|m| m.msg_type() != "F"), "the venue cancels");
+    world.peer.check();
+}
+
+#[test]
+fn the_whole_book_is_asked_for_with_its_increments() {
+    let (peer, client, folder) = tls("DERIBITSERVER");
+    let (mut stage, _events) = feed(&peer, client, session(), (&instrument(), RULES));
+    let mut world = World::new(peer, Exchange::default(), folder);
+    world.settle(&mut stage);
+    assert_eq!((stage.counts().snapshots, stage.counts().breaches), (1, 0));
+    world.peer.check();
+}
