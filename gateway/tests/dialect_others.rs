@@ -123,6 +123,21 @@ fn by_security_id() -> Rules {
     }
 }
 
+fn order(id: u64) -> OrderIntent {
+    OrderIntent {
+        cl_ord_id: ClOrdId(id),
+        orig_cl_ord_id: ClOrdId::NONE,
+        price: Ticks(100),
+        size: Lots(1000),
+        stamp: Stamp(0),
+        at: NOW,
+        instrument: InstrumentId(0),
+        action: OrderAction::New,
+        side: Side::Buy,
+        time_in_force: TimeInForce::PostOnly,
+    }
+}
+
 #[test]
 fn an_instrument_named_by_security_id_is_a_row_of_the_table() {
     let door = Door::open();
@@ -162,19 +177,7 @@ fn an_instrument_named_by_security_id_is_a_row_of_the_table() {
     };
     settle(&mut stage, &mut venue);
     for id in 1..=90 {
-        let intent = OrderIntent {
-            cl_ord_id: ClOrdId(id),
-            orig_cl_ord_id: ClOrdId::NONE,
-            price: Ticks(100),
-            size: Lots(1000),
-            stamp: Stamp(0),
-            at: NOW,
-            instrument: InstrumentId(0),
-            action: OrderAction::New,
-            side: Side::Buy,
-            time_in_force: TimeInForce::PostOnly,
-        };
-        intents.push(intent).unwrap();
+        intents.push(order(id)).unwrap();
     }
     let now = settle(&mut stage, &mut venue);
     let sent = venue.take_inbox();

@@ -31,6 +31,8 @@ use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
 use ballast_gateway::store::StoreError;
+use ballast_gateway::transport::{TlsFileError, Trouble};
+use ballast_gateway::venue::secret::SecretError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -149,15 +151,21 @@ pub enum LiveError {
         /// What is wrong.
         why: String,
     },
-    /// A file with a password cannot be read.
-    #[error("venues.{venue}: password_file {path}: {why}")]
+    /// A file with a password or a key cannot be used.
+    #[error("venues.{venue}: {source}")]
     Secret {
         /// Which venue.
         venue: String,
-        /// The file.
-        path: String,
-        /// What the system said.
-        why: String,
+        /// What is wrong with it.
+        source: SecretError,
+    },
+    /// A file of a TLS end cannot be used.
+    #[error("venues.{venue}: {source}")]
+    Tls {
+        /// Which venue.
+        venue: String,
+        /// What is wrong with it.
+        source: TlsFileError,
     },
     /// The journal cannot be made.
     #[error(transparent)]
@@ -211,11 +219,17 @@ pub struct SessionWatch {
     /// Which, for people: venue, purpose, address and comp ids.
     pub name: String,
     is_up: Arc<AtomicBool>,
+    trouble: Trouble,
 }
 
 impl SessionWatch {
     fn new(name: String) -> SessionWatch {
-        SessionWatch { name, is_up: Arc::default() }
+        SessionWatch { name, is_up: Arc::default(), trouble: Trouble::default() }
+    }
+
+    /// Why its connection could not be made or was lost; the same trouble is told once.
+    pub fn take_trouble(&self) -> Option<String> {
+        self.trouble.take_new()
     }
 
     /// Is it logged on?
@@ -296,12 +310,13 @@ pub fn pipeline(
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);
+        let troubles = [feed_watch.trouble.clone(), entry_watch.trouble.clone()];
         sessions.extend([feed_watch.clone(), entry_watch.clone()]);
-        let [feed_tape, entry_tape] = venue.tapes(&mut fix_log)?;
-        feeds.push(boxed_feed(venue.feed(market, probe, feed_tape)?, feed_watch, &remains));
+        let [feed_ears, entry_ears] = venue.ears(&mut fix_log, troubles)?;
+        feeds.push(boxed_feed(venue.feed(market, probe, feed_ears)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
-        let entry = venue.order_entry(state, (intents, orders), probe, entry_tape)?;
+        let entry = venue.order_entry(state, (intents, orders), probe, entry_ears)?;
         entries.push(boxed_order_entry(entry, entry_watch, &remains));
     }
     let header = Header {

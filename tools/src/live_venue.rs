@@ -3,7 +3,8 @@
 //! Fed by the config; feeds `live.rs` with the two stages. Deliberately absent: rings and threads.
 
 use crate::config::ConfigFile;
-use crate::config::file::{RawSession, RawVenue};
+use crate::config::file::{DialectKind, RawSession, RawVenue};
+use crate::config::sessions::host_of;
 use crate::live::LiveError;
 use crate::state_dir::StateDir;
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
@@ -18,17 +19,27 @@ use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{Credentials, Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore};
-use ballast_gateway::transport::Tee;
+use ballast_gateway::transport::{ClientFiles, Tee, TlsClient, Trouble};
+use ballast_gateway::venue::binance::{self, Binance, BinanceSession};
+use ballast_gateway::venue::deribit::{self, Deribit};
+use ballast_gateway::venue::dial::SocketDial;
+use ballast_gateway::venue::dialect::Rules;
 use ballast_gateway::venue::line::{Redial, TcpDial};
 use ballast_gateway::venue::plain;
+use ballast_gateway::venue::secret::{Secret, SecretError};
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// A feed over TCP. Its session keeps nothing: a lost book is asked for anew.
-pub type VenueFeed = Feed<Tee<TcpDial>, MemoryStore>;
-/// Order entry over TCP, with its messages on disk.
-pub type VenueOrderEntry = OrderEntry<Tee<TcpDial>, FileStore>;
+/// Dials a venue in clear or in TLS, and logs what passes.
+pub type VenueDial = Tee<SocketDial<TcpDial>>;
+/// A feed. Its session keeps nothing: a lost book is asked for anew.
+pub type VenueFeed = Feed<VenueDial, MemoryStore>;
+/// Order entry, with its messages on disk.
+pub type VenueOrderEntry = OrderEntry<VenueDial, FileStore>;
+
+/// Who listens to a session beside its stage: the message log, and whoever tells people of troubles.
+pub type Ears = (Option<Tape>, Trouble);
 
 /// ExecID(17)s of a session that are remembered.
 const EXEC_IDS: usize = 1 << 16;
@@ -92,29 +103,78 @@ impl<'a> Venue<'a> {
         if addresses.is_empty() { Err(wrong("names no host".into())) } else { Ok(addresses) }
     }
 
-    fn session_config(&self, raw: &RawSession) -> Result<SessionConfig, LiveError> {
+    /// The dial of one session, and where its troubles and its bytes go.
+    fn dial(&self, raw: &RawSession, (tape, trouble): Ears) -> Result<VenueDial, LiveError> {
+        let tls = raw.tls.as_ref().map(|tls| {
+            let name = tls.server_name.as_deref().unwrap_or_else(|| host_of(&raw.address));
+            let files = ClientFiles {
+                ca: tls.ca.as_deref(),
+                certificate: tls.client_cert.as_deref(),
+                key: tls.client_key.as_deref(),
+            };
+            TlsClient::new(name, files)
+        });
+        let tls = tls
+            .transpose()
+            .map_err(|source| LiveError::Tls { venue: self.raw.name.clone(), source })?;
+        let tcp = TcpDial::new(self.addresses(raw)?);
+        Ok(Tee::new(SocketDial::new(tcp, tls, trouble), tape))
+    }
+
+    /// What differs at this venue beside the Logon.
+    fn rules(&self) -> Rules {
+        match self.raw.dialect {
+            DialectKind::Plain => plain::RULES,
+            DialectKind::Binance => binance::RULES,
+            DialectKind::Deribit => deribit::RULES,
+        }
+    }
+
+    fn session_config(
+        &self,
+        raw: &RawSession,
+        purpose: BinanceSession,
+    ) -> Result<SessionConfig, LiveError> {
         let mut config =
             SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
         config.heart_bt_int_s = raw.heartbeat_s;
         config.reset_on_logon = raw.reset_on_logon;
-        if let (Some(username), Some(path)) = (&raw.username, &raw.password_file) {
-            let password = std::fs::read_to_string(path).map_err(|error| LiveError::Secret {
-                venue: self.raw.name.clone(),
-                path: path.display().to_string(),
-                why: error.to_string(),
-            })?;
-            config.dialect = Box::new(Credentials::new(username, password.trim()));
-        }
+        let wrong =
+            |source: SecretError| LiveError::Secret { venue: self.raw.name.clone(), source };
+        // The config is checked: a dialect has what it needs.
+        let username = raw.username.as_deref().unwrap_or_default();
+        let file = raw.password_file.as_ref().or(raw.secret_file.as_ref());
+        let Some(secret) = file.map(|path| Secret::from_file(path)).transpose().map_err(wrong)?
+        else {
+            return Ok(config);
+        };
+        config.dialect = match self.raw.dialect {
+            DialectKind::Plain => {
+                Box::new(Credentials::with_secret(username, &secret).map_err(wrong)?)
+            }
+            DialectKind::Binance => {
+                Binance::demand(&mut config);
+                Box::new(Binance::new(username, &secret, purpose).map_err(wrong)?)
+            }
+            DialectKind::Deribit => {
+                Deribit::demand(&mut config);
+                Box::new(Deribit::new(username, secret))
+            }
+        };
         Ok(config)
     }
 
     /// The ends of its sessions' message logs, where one is asked for: market data, order entry.
-    pub fn tapes(&self, log: &mut Option<MessageLog>) -> Result<[Option<Tape>; 2], LogError> {
+    pub fn ears(
+        &self,
+        log: &mut Option<MessageLog>,
+        [feed, entry]: [Trouble; 2],
+    ) -> Result<[Ears; 2], LogError> {
         let mut tape = |purpose: &str| {
             let name = format!("{}-{purpose}", self.raw.name);
             log.as_mut().map(|log| log.session(&name)).transpose()
         };
-        Ok([tape("market-data")?, tape("order-entry")?])
+        Ok([(tape("market-data")?, feed), (tape("order-entry")?, entry)])
     }
 
     /// The market data stage.
@@ -122,23 +182,23 @@ impl<'a> Venue<'a> {
         &self,
         ring: Producer<MarketEvent>,
         probe: Probe,
-        tape: Option<Tape>,
+        ears: Ears,
     ) -> Result<VenueFeed, LiveError> {
         let raw = &self.raw.market_data;
-        let mut session = self.session_config(raw)?;
+        let mut session = self.session_config(raw, BinanceSession::MarketData)?;
         // What was missed of a market is not asked for again: a new snapshot says more.
         session.reset_on_logon = true;
         let config = FeedConfig {
-            market_depth: 0,
+            market_depth: self.rules().market_depth,
             levels_max: self.config.book_levels_max,
             entries_max: ENTRIES_MAX,
             time_base: self.time,
             ask_again_ns: ASK_AGAIN_NS,
             redial: Redial::default(),
         };
-        let dial = Tee::new(TcpDial::new(self.addresses(raw)?), tape);
+        let dial = self.dial(raw, ears)?;
         let session = Session::new(session, MemoryStore::new());
-        let (symbols, rules) = (self.symbols.clone(), plain::RULES);
+        let (symbols, rules) = (self.symbols.clone(), self.rules());
         Ok(Feed::new(config, (dial, session), (symbols, rules), ring, Some(probe)))
     }
 
@@ -148,11 +208,11 @@ impl<'a> Venue<'a> {
         state: &StateDir,
         rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
         probe: Probe,
-        tape: Option<Tape>,
+        ears: Ears,
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
         let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
-        let mut session = self.session_config(raw)?;
+        let mut session = self.session_config(raw, BinanceSession::OrderEntry)?;
         if let TimeBase::Venue { .. } = self.time {
             // TransactTime(60) is the maker's time to the simulated venue: in milliseconds, as FIX 4.4
             // has it, an order would reach the matching up to one too early.
@@ -167,8 +227,8 @@ impl<'a> Venue<'a> {
             redial: Redial::default(),
             wind_down_ns: WIND_DOWN_NS,
         };
-        let dial = Tee::new(TcpDial::new(self.addresses(raw)?), tape);
-        let (symbols, rules) = (self.symbols.clone(), plain::RULES);
+        let dial = self.dial(raw, ears)?;
+        let (symbols, rules) = (self.symbols.clone(), self.rules());
         OrderEntry::new(
             config,
             (dial, session),

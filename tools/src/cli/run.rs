@@ -47,11 +47,16 @@ impl EndWhen for RunEnd {
         if self.interrupted.load(Ordering::Acquire) {
             return true;
         }
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        for session in sessions.iter() {
+            if let Some(trouble) = session.take_trouble() {
+                eprintln!("{}: {trouble}", session.name);
+            }
+        }
         let started = *self.started.get_or_insert(now);
         if self.is_up {
             return false;
         }
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_up = !sessions.is_empty() && sessions.iter().all(SessionWatch::is_up);
         if self.is_up || now.since(started) < self.logon_within_ns {
             return false;

@@ -15,7 +15,9 @@ use crate::venue::playback::Playback;
 use crate::venue::synthetic::{Synthetic, SyntheticOptions};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
-use ballast_gateway::transport::{Ready, TcpDoor, TcpTransport, wait_for};
+use ballast_gateway::transport::{
+    Ready, Socket, TcpDoor, TcpTransport, TlsServer, Trouble, wait_for,
+};
 use clap::Args;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -34,7 +36,23 @@ pub struct Arguments {
     speed: Option<String>,
 }
 
-type Venue = FixVenue<Box<dyn Tape + Send>, TcpTransport, Unpaced>;
+type Venue = FixVenue<Box<dyn Tape + Send>, Socket, Unpaced>;
+
+/// Where clients knock, and how they are let in.
+struct Entrance {
+    doors: Vec<TcpDoor>,
+    tls: Option<TlsServer>,
+    trouble: Trouble,
+}
+
+impl Entrance {
+    fn let_in(&self, tcp: TcpTransport) -> Option<Socket> {
+        match &self.tls {
+            None => Some(Socket::Plain(tcp)),
+            Some(tls) => tls.begin(tcp, self.trouble.clone()).map(Box::new).map(Socket::Tls),
+        }
+    }
+}
 
 /// Runs the venue.
 ///
@@ -58,6 +76,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map_err(|error| Failure::Failed(format!("{path}: listen = {address}: {error}")))?;
         doors.push(door);
     }
+    let tls = config.tls.as_ref().map(|tls| {
+        TlsServer::new(&tls.cert, &tls.key, tls.client_ca.as_deref())
+            .map_err(|error| Failure::Usage(format!("{path}: {error}")))
+    });
+    let tls = tls.transpose()?;
     let tape = open_tape(&config)?;
     for address in &config.listen {
         eprintln!("ballast venue: listening on {address}");
@@ -65,7 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let exchange = Exchange::new(&config.table.instruments, config.venue);
     let playback = Playback::new(tape, exchange);
     let mut venue = FixVenue::new(playback, &config.seats, config.face, Unpaced);
-    serve(&mut venue, &doors)
+    serve(&mut venue, &Entrance { doors, tls, trouble: Trouble::default() })
 }
 
 fn open_tape(config: &VenueConfig) -> Result<Box<dyn Tape + Send>, Failure> {
@@ -88,17 +111,20 @@ fn open_tape(config: &VenueConfig) -> Result<Box<dyn Tape + Send>, Failure> {
     }
 }
 
-fn serve(venue: &mut Venue, doors: &[TcpDoor]) -> Result<(), Failure> {
+fn serve(venue: &mut Venue, entrance: &Entrance) -> Result<(), Failure> {
     let mut is_leaving = false;
     loop {
-        for door in doors {
-            while let Some(transport) = door.accept() {
-                venue.accept(now(), transport);
+        for tcp in entrance.doors.iter().filter_map(TcpDoor::accept) {
+            if let Some(socket) = entrance.let_in(tcp) {
+                venue.accept(now(), socket);
             }
+        }
+        if let Some(trouble) = entrance.trouble.take_new() {
+            eprintln!("ballast venue: a client was turned away: {trouble}");
         }
         match venue.turn(now()) {
             Turn::Busy => {}
-            Turn::Idle => rest(venue, doors),
+            Turn::Idle => rest(venue, &entrance.doors),
             Turn::Done => break,
         }
         if !is_leaving && (venue.is_over() || venue.failure().is_some()) {
@@ -123,7 +149,7 @@ fn rest(venue: &Venue, doors: &[TcpDoor]) {
         .seats()
         .iter()
         .filter_map(|seat| seat.transport())
-        .map(|transport| Ready { socket: transport.as_fd(), is_writing: false });
+        .map(|socket| Ready { socket: socket.as_fd(), is_writing: socket.is_writing() });
     let sockets: Vec<Ready<'_>> = listening.chain(talking).collect();
     wait_for(&sockets, SLEEP_MAX_NS);
 }

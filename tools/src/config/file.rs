@@ -92,6 +92,9 @@ pub enum TimeKind {
 pub struct RawVenue {
     /// Name that instruments refer to.
     pub name: String,
+    /// How the venue differs from FIX as it is written.
+    #[serde(default)]
+    pub dialect: DialectKind,
     /// Session that market data comes over.
     pub market_data: RawSession,
     /// Session that orders go over.
@@ -100,6 +103,33 @@ pub struct RawVenue {
     pub message_rate: RawMessageRate,
     /// Messages for the trades of a day.
     pub order_to_trade: RawOrderToTrade,
+}
+
+/// A venue's dialect of FIX; `gateway/src/venue` has a file for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DialectKind {
+    /// FIX 4.4 as it is written.
+    #[default]
+    Plain,
+    /// Binance spot.
+    Binance,
+    /// Deribit.
+    Deribit,
+}
+
+/// `tls = { … }`; `tls = {}` trusts the compiled-in roots and checks the address's host.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    /// PEM file with the certificates that are trusted instead of the compiled-in roots.
+    pub ca: Option<PathBuf>,
+    /// The name that the counterparty's certificate must have, where it is not the address's host.
+    pub server_name: Option<String>,
+    /// PEM file with our certificate, where the counterparty demands one.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with its private key, mode 0600.
+    pub client_key: Option<PathBuf>,
 }
 
 /// A FIX session.
@@ -117,10 +147,14 @@ pub struct RawSession {
     /// Both sequence numbers begin at 1 at every Logon: for venues that keep none.
     #[serde(default)]
     pub reset_on_logon: bool,
-    /// Username(553).
+    /// Username(553): a name, an API key or a client id.
     pub username: Option<String>,
-    /// File with Password(554); never the password itself.
+    /// File with Password(554), mode 0600; never the password itself.
     pub password_file: Option<PathBuf>,
+    /// File with what a dialect signs with, mode 0600; never the secret itself.
+    pub secret_file: Option<PathBuf>,
+    /// In TLS where it is given, in clear where not.
+    pub tls: Option<RawTls>,
 }
 
 /// `message_rate`

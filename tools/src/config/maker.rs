@@ -7,6 +7,7 @@ use super::controls;
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
 use super::instruments::InstrumentTable;
+use super::sessions;
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::fair_value::FairValue;
 use ballast_engine::estimate::volatility::Sigma;
@@ -47,6 +48,7 @@ pub fn maker_config(
     let order_to_trade = table.venues.iter().map(|name| order_to_trade(raw, name, faults));
     let order_to_trade = order_to_trade.collect();
     let message_rates = table.venues.iter().map(|name| message_rate(raw, name, faults)).collect();
+    sessions::check(raw, faults);
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);

@@ -6,6 +6,7 @@ pub mod file;
 pub mod instruments;
 pub mod maker;
 pub mod overrides;
+pub mod sessions;
 
 use faults::Faults;
 use file::RawConfig;

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 struct RawVenueFile {
     listen: Vec<String>,
+    tls: Option<RawTls>,
     speed: String,
     order_time: String,
     order_latency_us: u64,
@@ -30,6 +31,18 @@ struct RawVenueFile {
     tape: RawTape,
     sessions: Vec<RawSeat>,
     instruments: Vec<RawInstrument>,
+}
+
+/// `tls = { … }`: all that listens speaks TLS.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    /// PEM file with the venue's certificate.
+    pub cert: PathBuf,
+    /// PEM file with its private key, mode 0600.
+    pub key: PathBuf,
+    /// PEM file of the CA whose certificates clients must show; left out, none is demanded.
+    pub client_ca: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -77,6 +90,8 @@ pub enum TapeConfig {
 pub struct VenueConfig {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// In TLS where it is given.
+    pub tls: Option<RawTls>,
     /// How its sessions run.
     pub face: FaceOptions,
     /// How it matches.
@@ -122,7 +137,8 @@ impl VenueConfig {
         };
         let tape = tape(&raw.tape, &mut faults);
         let seats = seats(&raw.sessions, &mut faults);
-        let config = tape.map(|tape| VenueConfig { listen, face, venue, tape, seats, table });
+        let tls = raw.tls;
+        let config = tape.map(|tape| VenueConfig { listen, tls, face, venue, tape, seats, table });
         faults.or(config).map_err(|faults| faults.to_string())
     }
 }

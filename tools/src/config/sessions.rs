@@ -1,0 +1,174 @@
+//! What a session to a venue needs, by its dialect: who logs on with what, and in TLS or in clear.
+//!
+//! Fed by `maker.rs` with the file's `[[venues]]`; feeds its faults. `live_venue.rs` makes the
+//! sessions and reads the files that are named here. Cold. Deliberately absent: the secrets; a config
+//! holds none, only the names of their files.
+
+use super::faults::Faults;
+use super::file::{DialectKind, RawConfig, RawSession, RawVenue};
+use std::net::IpAddr;
+
+/// Tells every fault of every session.
+pub fn check(raw: &RawConfig, faults: &mut Faults) {
+    for venue in &raw.venues {
+        let sessions = [("market_data", &venue.market_data), ("order_entry", &venue.order_entry)];
+        for (purpose, session) in sessions {
+            let key = format!("venues.{}.{purpose}", venue.name);
+            credentials(venue, session, &key, faults);
+            tls(venue, session, &key, faults);
+            if venue.dialect == DialectKind::Binance {
+                binance(session, &key, faults);
+            }
+        }
+    }
+}
+
+/// Host and port of `host:port`; the host of `[::1]:9878` is `::1`.
+pub fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn credentials(venue: &RawVenue, session: &RawSession, key: &str, faults: &mut Faults) {
+    let has = |value: bool| if value { "given" } else { "missing" };
+    let (username, password, secret) = (
+        session.username.is_some(),
+        session.password_file.is_some(),
+        session.secret_file.is_some(),
+    );
+    match venue.dialect {
+        DialectKind::Plain => {
+            if username != password {
+                let allowed = "username and password_file go together, or leave both out";
+                let (name, value) =
+                    if username { ("password_file", password) } else { ("username", username) };
+                faults.add(format!("{key}.{name}"), has(value), allowed);
+            }
+            if secret {
+                let allowed = "belongs to dialects that sign; plain FIX takes password_file";
+                faults.add(format!("{key}.secret_file"), has(secret), allowed);
+            }
+        }
+        DialectKind::Binance | DialectKind::Deribit => {
+            let (who, what) = if venue.dialect == DialectKind::Binance {
+                ("the API key", "a file with its Ed25519 private key (PEM)")
+            } else {
+                ("the client id", "a file with its access secret")
+            };
+            if !username {
+                faults.add(format!("{key}.username"), has(username), who);
+            }
+            if !secret {
+                faults.add(format!("{key}.secret_file"), has(secret), what);
+            }
+            if password {
+                let allowed = "belongs to plain FIX; this dialect takes secret_file";
+                faults.add(format!("{key}.password_file"), has(password), allowed);
+            }
+        }
+    }
+}
+
+fn tls(venue: &RawVenue, session: &RawSession, key: &str, faults: &mut Faults) {
+    match &session.tls {
+        Some(tls) if tls.client_cert.is_some() != tls.client_key.is_some() => {
+            let allowed = "client_cert and client_key go together";
+            faults.add(format!("{key}.tls"), "one of the two", allowed);
+        }
+        // A proxy on this host (stunnel) may do the TLS of a venue that wants it.
+        None if venue.dialect == DialectKind::Binance && !is_loopback(&session.address) => {
+            let allowed =
+                "the venue takes nothing in clear; write tls = {}, or name a proxy on this host";
+            faults.add(format!("{key}.tls"), "missing", allowed);
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn is_loopback(address: &str) -> bool {
+    let host = host_of(address);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
+}
+
+/// What the venue demands of comp ids and heartbeats (fix-api.md, header and Logon).
+fn binance(session: &RawSession, key: &str, faults: &mut Faults) {
+    let is_name = |text: &str| {
+        (1..=8).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if !is_name(&session.sender_comp_id) {
+        let allowed = "1 to 8 letters, digits, - or _, another one for each session";
+        faults.add(format!("{key}.sender_comp_id"), &session.sender_comp_id, allowed);
+    }
+    if session.target_comp_id != "SPOT" {
+        faults.add(format!("{key}.target_comp_id"), &session.target_comp_id, "SPOT");
+    }
+    if !(5..=60).contains(&session.heartbeat_s) {
+        faults.add(format!("{key}.heartbeat_s"), session.heartbeat_s, "5 to 60");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+
+    const DEMO: &str = include_str!("../../../config/demo.toml");
+
+    fn faults_of(text: &str) -> String {
+        let raw: RawConfig = toml::from_str(text).unwrap();
+        let mut faults = Faults::default();
+        check(&raw, &mut faults);
+        faults.to_string()
+    }
+
+    fn demo(venue: &str, session: &str) -> String {
+        DEMO.replacen("name = \"sim\"", &format!("name = \"sim\"\n{venue}"), 1)
+            .replace("reset_on_logon = true }", &format!("reset_on_logon = true{session} }}"))
+    }
+
+    #[test]
+    fn a_dialect_is_told_what_it_lacks() {
+        let text = demo("dialect = \"binance\"", "");
+        let text = faults_of(&text.replace("127.0.0.1", "192.0.2.1"));
+        for part in [
+            "venues.sim.order_entry.username = missing: the API key",
+            "venues.sim.order_entry.secret_file = missing",
+            "venues.sim.order_entry.tls = missing",
+            "venues.sim.order_entry.target_comp_id = SIM-OE: SPOT",
+            "venues.sim.market_data.target_comp_id = SIM-MD: SPOT",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let text = faults_of(&demo("dialect = \"deribit\"", ", password_file = \"x\""));
+        assert!(text.contains("this dialect takes secret_file"), "{text}");
+    }
+
+    #[test]
+    fn half_of_a_pair_is_refused() {
+        let text = faults_of(&demo("", ", username = \"me\", tls = { client_cert = \"c.pem\" }"));
+        assert!(text.contains("order_entry.password_file = missing"), "{text}");
+        assert!(text.contains("client_cert and client_key go together"), "{text}");
+    }
+
+    #[test]
+    fn what_is_whole_is_taken() {
+        let session = ", username = \"me\", password_file = \"p\", tls = { ca = \"ca.pem\" }";
+        assert!(faults_of(&demo("dialect = \"plain\"", session)).starts_with("0 faults"));
+        assert!(ConfigFile::parse("t", demo("", session)).unwrap().maker(1).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_dialect_names_those_that_there_are() {
+        let error = ConfigFile::parse("t", demo("dialect = \"kraken\"", "")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("plain") && text.contains("binance"), "{text}");
+    }
+
+    #[test]
+    fn the_host_of_an_address_is_what_tls_checks() {
+        assert_eq!(host_of("fix-oe.binance.com:9000"), "fix-oe.binance.com");
+        assert_eq!(host_of("[::1]:9878"), "::1");
+        assert!(is_loopback("[::1]:9878") && is_loopback("localhost:1") && !is_loopback("a.b:1"));
+    }
+}
