@@ -222,10 +222,16 @@ fn an_order_lives_and_dies_by_the_venues_rules() {
         panic!("{events:?}")
     };
     assert_eq!((last_px, last_qty, cum_qty), (Ticks(999), Lots(400), Lots(400)));
+    // No G at this venue: the order goes, and the maker, told so, sends another.
     desk.order(OrderAction::Replace, 12, 11, (999, 1000));
     world.settle(&mut desk.stage);
-    assert_eq!(desk.names(), ["Unsent"], "no G at this venue: the maker cancels and sends anew");
-    desk.order(OrderAction::Cancel, 13, 11, (1000, 1000));
+    let events = desk.events();
+    assert!(matches!(events[0].update, OrderUpdate::Canceled { .. }), "{events:?}");
+    assert_eq!((events[0].cl_ord_id.0, events[0].orig_cl_ord_id.0), (12, 11));
+    desk.order(OrderAction::New, 13, 0, (999, 600));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New"]);
+    desk.order(OrderAction::Cancel, 15, 13, (1000, 1000));
     world.settle(&mut desk.stage);
     assert_eq!(desk.names(), ["Canceled"]);
     desk.order(OrderAction::Cancel, 14, 999, (1000, 1000));

@@ -156,10 +156,15 @@ fn a_venue_gets_the_fields_that_it_takes_and_no_others() {
     world.order(OrderAction::New, 11, 0);
     world.order(OrderAction::Replace, 12, 11);
     world.order(OrderAction::Cancel, 13, 11);
-    assert_eq!(world.names(), ["SessionUp", "Unsent"], "the venue has no replace");
+    assert_eq!(world.names(), ["SessionUp"]);
     assert_eq!(
         world.venue.take_inbox(),
-        ["35=D|11=11|55=BTC|18=6|40=2|54=2|38=1.500|44=61685.99", "35=F|11=13|41=11|55=BTC"]
+        [
+            "35=D|11=11|55=BTC|18=6|40=2|54=2|38=1.500|44=61685.99",
+            "35=F|11=12|41=11|55=BTC",
+            "35=F|11=13|41=11|55=BTC"
+        ],
+        "the venue has no replace: it is a cancel"
     );
 }
 

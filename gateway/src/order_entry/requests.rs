@@ -29,9 +29,6 @@ pub enum RequestError {
     /// The instrument is not this venue's.
     #[error("the instrument is not traded at this venue")]
     UnknownInstrument,
-    /// The venue has no such message.
-    #[error("the venue takes no OrderCancelReplaceRequest; cancel and send anew")]
-    NoReplace,
 }
 
 /// Which prepared message.
@@ -122,14 +119,21 @@ impl Requests {
         let prepared = match (intent.action, intent.time_in_force) {
             (OrderAction::New, TimeInForce::PostOnly) => &mut instrument.resting,
             (OrderAction::New, TimeInForce::ImmediateOrCancel) => &mut instrument.taking,
-            (OrderAction::Replace, _) if !self.has_replace => return Err(RequestError::NoReplace),
-            (OrderAction::Replace, _) => &mut instrument.replace,
-            (OrderAction::Cancel, _) => &mut instrument.cancel,
+            (OrderAction::Replace, _) if self.has_replace => &mut instrument.replace,
+            // The venue has no such message: the order goes, and once the venue says so the maker
+            // sends another. Were the intent handed back, the maker would only ask again, and the
+            // quote would stand where it is for ever.
+            (OrderAction::Replace | OrderAction::Cancel, _) => &mut instrument.cancel,
         };
         let template = &mut prepared.template;
         template.uint(prepared.msg_seq_num, envelope.msg_seq_num);
         template.bytes(prepared.sending_time, envelope.sending_time);
-        let names_order = self.cancel_names_order && intent.action == OrderAction::Cancel;
+        let is_cancel = match intent.action {
+            OrderAction::New => false,
+            OrderAction::Replace => !self.has_replace,
+            OrderAction::Cancel => true,
+        };
+        let names_order = self.cancel_names_order && is_cancel;
         let named = if names_order { intent.orig_cl_ord_id } else { intent.cl_ord_id };
         template.uint(prepared.cl_ord_id, named.0);
         if let Some(slot) = prepared.orig_cl_ord_id {

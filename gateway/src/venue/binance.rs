@@ -3,8 +3,8 @@
 //! Fed by the session with its Logon's header; feeds it with the fields to add. Cold: once a
 //! connection. Source: binance-spot-api-docs, `fix-api.md` (how to sign Logon; limits), whose example
 //! the test below reproduces byte for byte. Deliberately absent: XCN, XAK and drop copy. A replace
-//! intent comes back `Unsent`, and the maker cancels and sends anew: XCN's new order is a whole order,
-//! so that a fill on its way while XCN is would be bought twice, and XAK can only shrink an order.
+//! goes out as a cancel, and the maker sends a new order once that is answered: XCN's new order is a
+//! whole order, so that a fill on its way while XCN is would be bought twice, and XAK can only shrink.
 
 use super::dialect::Rules;
 use super::secret::{Secret, SecretError};

@@ -6,8 +6,8 @@
 //! at least 32 random bytes as base64; CancelOnDisconnect(9001). Sizes are contracts: an instrument's
 //! lot is a count of them and its multiplier a contract's worth. Deliberately absent: amending
 //! (OrderCancelReplaceRequest(G)): an amended order keeps its first ClOrdID(11), so that the answer to
-//! an amendment cannot be told from the one before; a replace intent comes back `Unsent`, and the maker
-//! cancels and sends anew.
+//! an amendment cannot be told from the one before; a replace goes out as a cancel, and the maker sends
+//! a new order once that is answered.
 
 use super::dialect::Rules;
 use super::secret::Secret;

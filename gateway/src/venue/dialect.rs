@@ -27,7 +27,8 @@ pub struct Rules {
     pub cancel_has_terms: bool,
     /// HandlInst(21) = 1 goes out with each order.
     pub has_handl_inst: bool,
-    /// OrderCancelReplaceRequest(G) is taken.
+    /// OrderCancelReplaceRequest(G) is taken; else a replace goes out as a cancel under its own
+    /// ClOrdID(11), and the maker sends a new order once the venue has cancelled.
     pub has_replace: bool,
     /// Messages to the order-entry session.
     pub order_limit: MessageLimit,
