@@ -155,7 +155,7 @@ fn a_venue_gets_the_fields_that_it_takes_and_no_others() {
     world.settle();
     world.order(OrderAction::New, 11, 0);
     world.order(OrderAction::Replace, 12, 11);
-    world.order(OrderAction::Cancel, 13, 11);
+    world.order(OrderAction::Cancel, 13, 12);
     assert_eq!(world.names(), ["SessionUp"]);
     assert_eq!(
         world.venue.take_inbox(),
@@ -164,7 +164,7 @@ fn a_venue_gets_the_fields_that_it_takes_and_no_others() {
             "35=F|11=12|41=11|55=BTC",
             "35=F|11=13|41=11|55=BTC"
         ],
-        "the venue has no replace: it is a cancel"
+        "the venue has no replace: it is a cancel, and 12 never was an order"
     );
 }
 

@@ -241,7 +241,19 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         is_sent
     }
 
+    /// The intent with the name under which the venue knows the order. Where a replace goes out as a
+    /// cancel, its ClOrdID never becomes an order's, and the maker may ask after it all the same.
+    fn named_as_venue_does(&self, intent: &OrderIntent) -> OrderIntent {
+        let live = self.ear.desk.live();
+        let order = live.find(intent.orig_cl_ord_id).and_then(|handle| live.get(handle));
+        match order.filter(|_| !self.ear.rules.has_replace) {
+            Some(order) => OrderIntent { orig_cl_ord_id: order.cl_ord_id, ..*intent },
+            None => *intent,
+        }
+    }
+
     fn transmit(&mut self, now: Nanos, place: usize, intent: &OrderIntent) -> bool {
+        let intent = &self.named_as_venue_does(intent);
         let requests = &mut self.requests;
         let sent = self
             .line
