@@ -16,9 +16,16 @@ pub fn check(raw: &RawConfig, faults: &mut Faults) {
             let key = format!("venues.{}.{purpose}", venue.name);
             credentials(venue, session, &key, faults);
             tls(venue, session, &key, faults);
-            if venue.dialect == DialectKind::Binance {
-                binance(session, &key, faults);
+            match venue.dialect {
+                DialectKind::Plain => {}
+                DialectKind::Binance => binance(session, &key, faults),
+                DialectKind::Deribit => target(session, "DERIBITSERVER", &key, faults),
             }
+        }
+        let names = [&venue.market_data, &venue.order_entry].map(|s| &s.sender_comp_id);
+        if venue.dialect == DialectKind::Binance && names[0] == names[1] {
+            let key = format!("venues.{}.order_entry.sender_comp_id", venue.name);
+            faults.add(key, names[1], "another one than market_data's: one session a name");
         }
     }
 }
@@ -90,6 +97,12 @@ fn is_loopback(address: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
 }
 
+fn target(session: &RawSession, name: &str, key: &str, faults: &mut Faults) {
+    if session.target_comp_id != name {
+        faults.add(format!("{key}.target_comp_id"), &session.target_comp_id, name);
+    }
+}
+
 /// What the venue demands of comp ids and heartbeats (fix-api.md, header and Logon).
 fn binance(session: &RawSession, key: &str, faults: &mut Faults) {
     let is_name = |text: &str| {
@@ -100,9 +113,7 @@ fn binance(session: &RawSession, key: &str, faults: &mut Faults) {
         let allowed = "1 to 8 letters, digits, - or _, another one for each session";
         faults.add(format!("{key}.sender_comp_id"), &session.sender_comp_id, allowed);
     }
-    if session.target_comp_id != "SPOT" {
-        faults.add(format!("{key}.target_comp_id"), &session.target_comp_id, "SPOT");
-    }
+    target(session, "SPOT", key, faults);
     if !(5..=60).contains(&session.heartbeat_s) {
         faults.add(format!("{key}.heartbeat_s"), session.heartbeat_s, "5 to 60");
     }
@@ -137,11 +148,13 @@ mod tests {
             "venues.sim.order_entry.tls = missing",
             "venues.sim.order_entry.target_comp_id = SIM-OE: SPOT",
             "venues.sim.market_data.target_comp_id = SIM-MD: SPOT",
+            "venues.sim.order_entry.sender_comp_id = BALLAST: another one than market_data's",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         let text = faults_of(&demo("dialect = \"deribit\"", ", password_file = \"x\""));
         assert!(text.contains("this dialect takes secret_file"), "{text}");
+        assert!(text.contains("target_comp_id = SIM-OE: DERIBITSERVER"), "{text}");
     }
 
     #[test]
