@@ -23,11 +23,11 @@ use ballast_gateway::order_entry::report::{FIX_44, ReportTags};
 use ballast_gateway::order_entry::throttle::MessageLimit;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{
-    Dialect, LogonFields, LogonParts, LogonVerdict, Output, Role, Session, SessionConfig,
+    Dialect, LogonFields, LogonParts, LogonVerdict, Output, ReconnectConfig, Role, Session,
+    SessionConfig,
 };
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::venue::dialect::Rules;
-use ballast_gateway::venue::line::Redial;
 use ballast_gateway::venue::plain;
 use ballast_gateway::venue::secret::Secret;
 use ballast_gateway::venue::symbols::Symbols;
@@ -149,7 +149,7 @@ fn an_instrument_named_by_security_id_is_a_row_of_the_table() {
         orders_max: 256,
         time_base: TimeBase::Arrival,
         account: None,
-        redial: Redial::default(),
+        redial: ReconnectConfig::default(),
         wind_down_ns: 1,
     };
     let symbols = Symbols::new(VenueId(0), &[wire::instrument(0, "4001")]).unwrap();

@@ -9,10 +9,9 @@ use ballast_engine::ring::{Consumer, slots};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::market_data::{Feed, FeedConfig};
-use ballast_gateway::session::Session;
+use ballast_gateway::session::{ReconnectConfig, Session};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::venue::dialect::Rules;
-use ballast_gateway::venue::line::Redial;
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -40,7 +39,7 @@ impl World {
             entries_max: 64,
             time_base,
             ask_again_ns: 1_000_000,
-            redial: Redial { pause_ns: 1000, pause_max_ns: 8000 },
+            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
         };
         let session = Session::new(peer::client_config(), MemoryStore::new());
         let dial = PipeDial(door.clone());

@@ -15,10 +15,9 @@ use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::throttle::MessageLimit;
 use ballast_gateway::order_entry::{OWN_IDS, OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::Session;
+use ballast_gateway::session::{ReconnectConfig, Session};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::venue::dialect::Rules;
-use ballast_gateway::venue::line::Redial;
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -46,7 +45,7 @@ impl World {
             orders_max: 64,
             time_base: TimeBase::Arrival,
             account: None,
-            redial: Redial { pause_ns: 1000, pause_max_ns: 8000 },
+            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
             wind_down_ns: 1_000_000,
         };
         let session = Session::new(peer::client_config(), MemoryStore::new());

@@ -15,9 +15,8 @@ use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::Session;
+use ballast_gateway::session::{ReconnectConfig, Session};
 use ballast_gateway::store::MemoryStore;
-use ballast_gateway::venue::line::Redial;
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -57,7 +56,7 @@ fn allocations_of(work: impl FnOnce()) -> u64 {
 }
 
 const START: Nanos = Nanos(1_723_161_599_000_000_000);
-const REDIAL: Redial = Redial { pause_ns: 1000, pause_max_ns: 8000 };
+const REDIAL: ReconnectConfig = ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 };
 
 fn symbols() -> Symbols {
     Symbols::new(VenueId(0), &[wire::instrument(0, "BTC")]).unwrap()

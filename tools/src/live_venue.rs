@@ -17,14 +17,14 @@ use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::message_log::{LogError, MessageLog, Tape};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{Credentials, Role, Session, SessionConfig};
+use ballast_gateway::session::{Credentials, ReconnectConfig, Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore};
 use ballast_gateway::transport::{ClientFiles, Tee, TlsClient, Trouble};
 use ballast_gateway::venue::binance::{self, Binance, BinanceSession};
 use ballast_gateway::venue::deribit::{self, Deribit};
 use ballast_gateway::venue::dial::SocketDial;
 use ballast_gateway::venue::dialect::Rules;
-use ballast_gateway::venue::line::{Redial, TcpDial};
+use ballast_gateway::venue::line::TcpDial;
 use ballast_gateway::venue::plain;
 use ballast_gateway::venue::secret::{Secret, SecretError};
 use ballast_gateway::venue::symbols::Symbols;
@@ -93,14 +93,20 @@ impl<'a> Venue<'a> {
     }
 
     fn addresses(&self, session: &RawSession) -> Result<Vec<SocketAddr>, LiveError> {
-        let wrong = |why: String| LiveError::Address {
-            venue: self.raw.name.clone(),
-            address: session.address.clone(),
-            why,
-        };
-        let addresses: Vec<_> =
-            session.address.to_socket_addrs().map_err(|error| wrong(error.to_string()))?.collect();
-        if addresses.is_empty() { Err(wrong("names no host".into())) } else { Ok(addresses) }
+        let mut addresses = Vec::new();
+        for host in session.hosts() {
+            let wrong = |why: String| LiveError::Address {
+                venue: self.raw.name.clone(),
+                address: host.to_owned(),
+                why,
+            };
+            let before = addresses.len();
+            addresses.extend(host.to_socket_addrs().map_err(|error| wrong(error.to_string()))?);
+            if addresses.len() == before {
+                return Err(wrong("names no host".into()));
+            }
+        }
+        Ok(addresses)
     }
 
     /// The dial of one session, and where its troubles and its bytes go.
@@ -139,6 +145,8 @@ impl<'a> Venue<'a> {
             SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
         config.heart_bt_int_s = raw.heartbeat_s;
         config.reset_on_logon = raw.reset_on_logon;
+        // The config is checked: a schedule that is there can be read.
+        config.schedule = raw.times().ok().flatten();
         let wrong =
             |source: SecretError| LiveError::Secret { venue: self.raw.name.clone(), source };
         // The config is checked: a dialect has what it needs.
@@ -194,7 +202,7 @@ impl<'a> Venue<'a> {
             entries_max: ENTRIES_MAX,
             time_base: self.time,
             ask_again_ns: ASK_AGAIN_NS,
-            redial: Redial::default(),
+            redial: ReconnectConfig::default(),
         };
         let dial = self.dial(raw, ears)?;
         let session = Session::new(session, MemoryStore::new());
@@ -224,7 +232,7 @@ impl<'a> Venue<'a> {
             orders_max: self.config.orders_max,
             time_base: self.time,
             account: None,
-            redial: Redial::default(),
+            redial: ReconnectConfig::default(),
             wind_down_ns: WIND_DOWN_NS,
         };
         let dial = self.dial(raw, ears)?;

@@ -54,3 +54,26 @@ fn a_file_that_is_not_there_says_so() {
     let fault = ConfigFile::read(Path::new("/nonexistent.toml")).unwrap_err();
     assert!(matches!(fault, ConfigFault::Unreadable { .. }));
 }
+
+#[test]
+fn a_schedule_and_backup_hosts_are_read_and_a_wrong_one_is_told_by_key() {
+    let with = |schedule: &str| {
+        let more = format!(
+            "backups = [\"127.0.0.1:1\"], schedule = {schedule}, sender_comp_id = \"BALLAST\", \
+             target_comp_id = \"SIM-OE\""
+        );
+        let text = shipped();
+        let plain = "sender_comp_id = \"BALLAST\", target_comp_id = \"SIM-OE\"";
+        assert!(text.contains(plain));
+        text.replacen(plain, &more, 1)
+    };
+    let right =
+        "{ zone = \"America/New_York\", open = \"sun 17:05:00\", close = \"fri 17:00:00\" }";
+    let file = ConfigFile::parse("test.toml", with(right)).unwrap();
+    let session = &file.raw.venues[0].order_entry;
+    assert_eq!(session.hosts().collect::<Vec<_>>(), ["127.0.0.1:9879", "127.0.0.1:1"]);
+    assert!(session.times().unwrap().is_some());
+    let wrong = "{ zone = \"Mars\", open = \"17:05:00\", close = \"17:00:00\" }";
+    let fault = fault_of(with(wrong));
+    assert!(fault.contains("venues.sim.order_entry.schedule = Mars"), "{fault}");
+}

@@ -18,10 +18,10 @@ use super::subscription::{Half, Question, Standing, Subscription, place_of};
 use crate::fix::message::Message;
 use crate::fix::{msg_type, tag};
 use crate::order_entry::throttle::Throttle;
-use crate::session::{Event, Session};
+use crate::session::{Event, ReconnectConfig, Session};
 use crate::store::Store;
 use crate::venue::dialect::Rules;
-use crate::venue::line::{Dial, Line, LineTurn, Redial};
+use crate::venue::line::{Dial, Line, LineTurn};
 use crate::venue::symbols::Symbols;
 use crate::venue::time_base::TimeBase;
 use ballast_engine::event::MarketEvent;
@@ -44,8 +44,8 @@ pub struct FeedConfig {
     pub time_base: TimeBase,
     /// How long to wait for a snapshot, and before asking again after a refusal, in ns.
     pub ask_again_ns: u64,
-    /// The pause between connections.
-    pub redial: Redial,
+    /// Which host is dialled when.
+    pub redial: ReconnectConfig,
 }
 
 /// What the feed saw. Each only grows.

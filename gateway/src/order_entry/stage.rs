@@ -19,10 +19,10 @@ use super::throttle::Throttle;
 use crate::fix::message::Message;
 use crate::fix::msg_type;
 use crate::fix::template::TemplateError;
-use crate::session::{Event, Session};
+use crate::session::{Event, ReconnectConfig, Session};
 use crate::store::Store;
 use crate::venue::dialect::Rules;
-use crate::venue::line::{Dial, Line, LineTurn, Redial};
+use crate::venue::line::{Dial, Line, LineTurn};
 use crate::venue::symbols::Symbols;
 use crate::venue::time_base::TimeBase;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, TimeInForce};
@@ -55,8 +55,8 @@ pub struct OrderEntryConfig {
     pub time_base: TimeBase,
     /// Account(1), where the venue wants it.
     pub account: Option<String>,
-    /// The pause between connections.
-    pub redial: Redial,
+    /// Which host is dialled when.
+    pub redial: ReconnectConfig,
     /// How long a stage that winds down waits for its cancels, in ns.
     pub wind_down_ns: u64,
 }

@@ -49,6 +49,7 @@ impl<S: Store> Core<S> {
             Ok(next) if next > expected => {
                 self.held.clear();
                 self.gap = None;
+                self.filled_to = 0;
                 self.expect(next);
                 self.pending.push(Pending::SequenceReset { next_target: next });
             }
@@ -67,7 +68,13 @@ impl<S: Store> Core<S> {
     /// SequenceReset-GapFill under the expected number.
     pub(super) fn on_gap_fill(&mut self, message: &Message<'_>, number: u64) {
         match message.uint(tag::NEW_SEQ_NO) {
-            Ok(next) if next > number => self.expect(next),
+            Ok(next) if next > number => {
+                // What came above the gap was sent, whatever the counterparty does not resend: a
+                // report that we hold is not lost to a fill that passes over it.
+                let held = self.held.first_from(number).filter(|held| *held < next);
+                self.filled_to = if held.is_some() { next } else { 0 };
+                self.expect(held.unwrap_or(next));
+            }
             Ok(_) => {
                 let fault = fault_of(RejectReason::ValueIncorrect, tag::NEW_SEQ_NO);
                 self.reject(message, number, fault);

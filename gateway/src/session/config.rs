@@ -4,6 +4,7 @@
 //! Made by the composition from a validated config; read by every file of the session. Deliberately
 //! absent: addresses and TOML.
 
+use super::schedule::Schedule;
 use crate::dictionary::validate::Validator;
 use crate::fix::message::Message;
 use crate::fix::tag;
@@ -82,6 +83,8 @@ pub struct SessionConfig {
     pub sending_time: Precision,
     /// TestReqID(112) of our TestRequests.
     pub test_req_id: String,
+    /// When an initiator is logged on; `None` for always. The line to the venue keeps it.
+    pub schedule: Option<Schedule>,
     /// The dictionary that inbound messages must obey; `None` checks the header alone.
     pub validation: Option<Validator>,
     /// What the venue wants in Logon.
@@ -119,6 +122,7 @@ impl SessionConfig {
             has_last_processed: false,
             sending_time: Precision::Millis,
             test_req_id: "TEST".into(),
+            schedule: None,
             validation: None,
             dialect: Box::new(Credentials::none()),
         }

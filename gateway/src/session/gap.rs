@@ -67,6 +67,11 @@ impl Held {
         self.waiting.contains_key(&expected)
     }
 
+    /// The lowest number from `number` on under which something waits.
+    pub(super) fn first_from(&self, number: u64) -> Option<u64> {
+        self.waiting.range(number..).next().map(|(held, _)| *held)
+    }
+
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.bytes = 0;

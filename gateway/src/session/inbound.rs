@@ -270,7 +270,8 @@ impl<S: Store> Core<S> {
             return;
         }
         self.gap = Some(Gap { since: self.now, ..gap });
-        if expected > gap.asked_to && !self.held.has(expected) {
+        let is_filled = expected < self.filled_to;
+        if expected > gap.asked_to && !is_filled && !self.held.has(expected) {
             self.ask_for_gap();
         }
     }

@@ -19,6 +19,7 @@ impl<S: Store> Core<S> {
     pub(super) fn reset_numbers(&mut self) -> Result<(), CloseReason> {
         self.held.clear();
         self.gap = None;
+        self.filled_to = 0;
         self.resend = None;
         self.is_reset_owed = self.store.reset(self.now).is_err();
         if self.is_reset_owed {

@@ -125,6 +125,8 @@ pub(super) struct Core<S> {
     pub(super) close: Option<CloseReason>,
     pub(super) held: Held,
     pub(super) gap: Option<Gap>,
+    /// A gap fill said that nothing below this is to come; what is held below it comes first.
+    pub(super) filled_to: u64,
     pub(super) resend: Option<Resend>,
     /// HeartBtInt(108) in force, ns; 0 for none.
     pub(super) heart_bt_ns: u64,
@@ -155,6 +157,7 @@ impl<S: Store> Session<S> {
                 close: None,
                 held,
                 gap: None,
+                filled_to: 0,
                 resend: None,
                 last_received: Nanos(0),
                 last_sent: Nanos(0),
@@ -214,6 +217,17 @@ impl<S: Store> Session<S> {
     pub fn on_deadline(&mut self, now: Nanos) {
         self.core.now = now;
         self.core.on_deadline();
+    }
+
+    /// A period of the schedule that opened at `opened` is on: where the numbers are older, both begin
+    /// at 1. Asked before a connection; within one it does nothing.
+    pub fn begin_period(&mut self, now: Nanos, opened: Nanos) {
+        let core = &mut self.core;
+        core.now = now;
+        if core.state == State::Disconnected && core.store.created_at() < opened {
+            // Failing now, it is made up for before the next Logon.
+            core.is_reset_owed = core.store.reset(now).is_err();
+        }
     }
 
     /// The connection is gone, whoever ended it. What was not handed out is dropped; it is in the
@@ -334,6 +348,7 @@ impl<S: Store> Core<S> {
         self.close = None;
         self.held.clear();
         self.gap = None;
+        self.filled_to = 0;
         self.resend = None;
         self.is_test_request_out = false;
     }
@@ -377,6 +392,7 @@ impl<S: Store> Core<S> {
             self.close = Some(reason);
             self.held.clear();
             self.gap = None;
+            self.filled_to = 0;
             self.resend = None;
         }
     }
@@ -386,6 +402,14 @@ impl<S: Store> Core<S> {
     }
 
     fn take_next_held(&mut self) -> Option<Waiting> {
+        let expected = self.store.next_target();
+        if expected < self.filled_to {
+            let held = self.held.first_from(expected).filter(|held| *held < self.filled_to);
+            let next = held.unwrap_or(self.filled_to);
+            if next > expected {
+                self.expect(next);
+            }
+        }
         self.held.take(self.store.next_target())
     }
 

@@ -9,7 +9,7 @@
 //! `machine` (states, deadlines, outputs), `logon`, `inbound` (header and sequence), `gap` (what is
 //! held until a gap closes), `admin` (the seven administrative messages), `reject`, `outbound`,
 //! `resend`, `connection` (the machine joined to a transport); `reconnect` says when and where to try
-//! again.
+//! again, `schedule` when a session is to be logged on at all.
 
 mod admin;
 mod config;
@@ -23,6 +23,7 @@ mod reception;
 mod reconnect;
 mod reject;
 mod resend;
+mod schedule;
 
 pub use config::{
     Credentials, Dialect, GapPolicy, LogonFields, LogonParts, LogonVerdict, Role, SessionConfig,
@@ -32,6 +33,7 @@ pub use machine::{Counters, Session, State};
 pub use outbound::Envelope;
 pub use reception::{Knock, Visitor, knock};
 pub use reconnect::{Reconnect, ReconnectConfig};
+pub use schedule::{Period, Schedule, ScheduleError};
 
 use crate::fix::encode::EncodeError;
 use crate::fix::message::Message;

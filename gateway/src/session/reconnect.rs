@@ -1,28 +1,32 @@
 //! When and where an initiator tries again: a list of hosts, and a pause that grows.
 //!
-//! Asked by whoever makes connections, on his thread; told what came of them. A connection that was
-//! made is no success: only a Logon is, because a host that accepts and does not log on would be
+//! Asked by the [`Line`](crate::venue::line::Line), on its thread, and told what came of it. A
+//! connection that was made is no success: only a Logon is, because a host that accepts and does not log on would be
 //! tried for ever. Deliberately absent: sockets and the clock.
 
 use ballast_engine::units::Nanos;
 
-/// How often and where to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How often to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconnectConfig {
-    /// How many hosts there are; at least 1. They are tried in turn, from the one that last worked.
-    pub hosts: usize,
     /// The pause after the first failure.
     pub pause_min_ns: u64,
     /// The longest pause; each failure doubles it up to here.
     pub pause_max_ns: u64,
-    /// Spreads the pauses, so that many sessions do not come back at once.
-    pub seed: u64,
+}
+
+impl Default for ReconnectConfig {
+    /// 250 ms, up to 30 s.
+    fn default() -> Self {
+        ReconnectConfig { pause_min_ns: 250_000_000, pause_max_ns: 30_000_000_000 }
+    }
 }
 
 /// The next try of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     config: ReconnectConfig,
+    hosts: usize,
     host: usize,
     pause_ns: u64,
     due: Nanos,
@@ -30,13 +34,15 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// The first try is due at once, at the first host.
-    pub fn new(config: ReconnectConfig) -> Self {
+    /// The first try of `hosts` is due at once, at the first; after it they are tried in turn, from the
+    /// one that last worked. `seed` spreads the pauses, so that many sessions do not come back at once.
+    pub fn new(config: ReconnectConfig, hosts: usize, seed: u64) -> Self {
         Reconnect {
+            hosts,
             host: 0,
             pause_ns: config.pause_min_ns,
             due: Nanos(0),
-            random: config.seed | 1,
+            random: seed | 1,
             config,
         }
     }
@@ -60,7 +66,7 @@ impl Reconnect {
     /// first; otherwise the next host has its turn.
     pub fn on_ended(&mut self, now: Nanos, had_logged_on: bool) {
         if !had_logged_on {
-            self.host = self.host.saturating_add(1) % self.config.hosts.max(1);
+            self.host = self.host.saturating_add(1) % self.hosts.max(1);
         }
         // Between half of the pause and all of it.
         let half = self.pause_ns / 2;
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
 
     fn reconnect() -> Reconnect {
-        Reconnect::new(ReconnectConfig { hosts: 3, pause_min_ns: 100, pause_max_ns: 350, seed: 7 })
+        Reconnect::new(ReconnectConfig { pause_min_ns: 100, pause_max_ns: 350 }, 3, 7)
     }
 
     fn pause_after_failure(reconnect: &mut Reconnect) -> u64 {
@@ -130,9 +136,8 @@ mod tests {
     fn seeds_spread_the_pauses() {
         let pauses: std::collections::BTreeSet<u64> = (0..20)
             .map(|seed| {
-                let config = ReconnectConfig { seed: seed * 7_919, ..reconnect().config };
-                let config = ReconnectConfig { pause_min_ns: 1_000_000, ..config };
-                let mut reconnect = Reconnect::new(config);
+                let config = ReconnectConfig { pause_min_ns: 1_000_000, ..reconnect().config };
+                let mut reconnect = Reconnect::new(config, 1, seed * 7_919);
                 for _ in 0..3 {
                     reconnect.next_random();
                 }

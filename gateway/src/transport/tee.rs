@@ -45,6 +45,14 @@ fn lock(shelf: &Shelf) -> std::sync::MutexGuard<'_, Option<Tape>> {
 impl<D: Dial> Dial for Tee<D> {
     type Link = Teed<D::Link>;
 
+    fn hosts(&self) -> usize {
+        self.dial.hosts()
+    }
+
+    fn choose(&mut self, host: usize) {
+        self.dial.choose(host);
+    }
+
     fn dial(&mut self, now: Nanos) -> Dialled<Teed<D::Link>> {
         match self.dial.dial(now) {
             Dialled::Connected(link) => Dialled::Connected(self.wrap(link)),

@@ -54,6 +54,14 @@ impl<D> SocketDial<D> {
 impl<D: Dial<Link = TcpTransport>> Dial for SocketDial<D> {
     type Link = Socket;
 
+    fn hosts(&self) -> usize {
+        self.tcp.hosts()
+    }
+
+    fn choose(&mut self, host: usize) {
+        self.tcp.choose(host);
+    }
+
     fn dial(&mut self, now: Nanos) -> Dialled<Socket> {
         if let Some((tls, since)) = self.shaking.take() {
             return self.shake(now, tls, since);

@@ -1,11 +1,14 @@
 //! The line to a venue: one session kept up, connection after connection.
 //!
 //! Fed by a stage with time and by the transport with bytes; feeds the stage with the session's
-//! events. The stage's thread. When a connection ends, the next is dialled after a pause that
-//! doubles up to a bound; only a logon, not a TCP connect, sets the pause back. Deliberately absent:
-//! what the events mean, and clocks.
+//! events. The stage's thread. When a connection ends, [`Reconnect`] says when and which host is dialled
+//! next. Where the session has a [`Schedule`](crate::session::Schedule), the line logs out at the end of
+//! a period, does not dial outside, and lets both numbers begin at 1 in a new one; between boundaries
+//! that costs a comparison a turn. Deliberately absent: what the events mean, and clocks.
 
-use crate::session::{Connection, Ended, Event, Session, State, Turn};
+use crate::session::{
+    Connection, Ended, Event, Period, Reconnect, ReconnectConfig, Session, State, Turn,
+};
 use crate::store::Store;
 use crate::transport::{Connecting, TcpConnect, TcpTransport, Transport};
 use ballast_engine::units::Nanos;
@@ -16,6 +19,12 @@ use std::ops::ControlFlow;
 pub trait Dial: Send {
     /// What it makes.
     type Link: Transport + Send;
+    /// How many hosts there are to choose from; at least 1.
+    fn hosts(&self) -> usize {
+        1
+    }
+    /// The next connection goes to this one of them.
+    fn choose(&mut self, _host: usize) {}
     /// Begins to connect, or looks how far it is.
     fn dial(&mut self, now: Nanos) -> Dialled<Self::Link>;
 }
@@ -31,31 +40,37 @@ pub enum Dialled<T> {
     Failed,
 }
 
-/// Dials the addresses of one venue in turn.
+/// Dials the addresses of one venue.
 #[derive(Debug)]
 pub struct TcpDial {
     addresses: Vec<SocketAddr>,
-    next: usize,
+    host: usize,
     pending: Option<TcpConnect>,
 }
 
 impl TcpDial {
-    /// The first address is dialled first; each dial goes on to the next.
+    /// The first address is dialled until another is chosen.
     pub fn new(addresses: Vec<SocketAddr>) -> TcpDial {
-        TcpDial { addresses, next: 0, pending: None }
+        TcpDial { addresses, host: 0, pending: None }
     }
 }
 
 impl Dial for TcpDial {
     type Link = TcpTransport;
 
+    fn hosts(&self) -> usize {
+        self.addresses.len().max(1)
+    }
+
+    fn choose(&mut self, host: usize) {
+        self.host = host;
+    }
+
     fn dial(&mut self, _now: Nanos) -> Dialled<TcpTransport> {
         let connect = match self.pending.take() {
             Some(connect) => connect,
             None => {
-                let address = self.addresses.get(self.next % self.addresses.len().max(1));
-                self.next = self.next.wrapping_add(1);
-                match address.map(|address| TcpConnect::start(*address)) {
+                match self.addresses.get(self.host).map(|address| TcpConnect::start(*address)) {
                     Some(Ok(connect)) => connect,
                     Some(Err(_)) | None => return Dialled::Failed,
                 }
@@ -69,22 +84,6 @@ impl Dial for TcpDial {
             }
             Connecting::Failed(_) => Dialled::Failed,
         }
-    }
-}
-
-/// The pause before the next dial.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Redial {
-    /// After the first failure, in ns.
-    pub pause_ns: u64,
-    /// It doubles up to this, in ns.
-    pub pause_max_ns: u64,
-}
-
-impl Default for Redial {
-    /// 250 ms, up to 30 s.
-    fn default() -> Redial {
-        Redial { pause_ns: 250_000_000, pause_max_ns: 30_000_000_000 }
     }
 }
 
@@ -104,23 +103,38 @@ pub struct Line<D: Dial, S: Store> {
     dial: D,
     session: Session<S>,
     connection: Option<Connection<D::Link>>,
-    redial: Redial,
-    pause_ns: u64,
-    dial_at: Nanos,
+    reconnect: Reconnect,
+    /// The connection in hand, or the last one, logged on.
+    had_logged_on: bool,
+    /// The period of the schedule that is on or comes next, and when to ask for another; `None` without
+    /// a schedule.
+    period: Option<Period>,
+    ask_schedule_at: Nanos,
+    /// The connection in hand belongs to a period that is over.
+    is_overdue: bool,
     is_leaving: bool,
     drops: u64,
 }
 
 impl<D: Dial, S: Store> Line<D, S> {
     /// A line that is down and dials in its first turn.
-    pub fn new(dial: D, session: Session<S>, redial: Redial) -> Line<D, S> {
+    pub fn new(dial: D, session: Session<S>, reconnect: ReconnectConfig) -> Line<D, S> {
+        let config = session.config();
+        let never = Nanos(u64::MAX);
+        let names = config.sender_comp_id.bytes().chain(config.target_comp_id.bytes());
+        // FNV-1a: every session has pauses of its own, the same in each simulation.
+        let seed = names.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Line {
+            reconnect: Reconnect::new(reconnect, dial.hosts(), seed),
+            had_logged_on: false,
+            period: None,
+            ask_schedule_at: config.schedule.as_ref().map_or(never, |_| Nanos(0)),
+            is_overdue: false,
             dial,
             session,
             connection: None,
-            redial,
-            pause_ns: redial.pause_ns,
-            dial_at: Nanos(0),
             is_leaving: false,
             drops: 0,
         }
@@ -165,11 +179,15 @@ impl<D: Dial, S: Store> Line<D, S> {
         now: Nanos,
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> LineTurn {
+        if now >= self.ask_schedule_at {
+            self.keep_schedule(now);
+        }
         let Some(connection) = &mut self.connection else { return self.dial(now) };
-        let (redial, pause_ns) = (self.redial, &mut self.pause_ns);
+        let (reconnect, had_logged_on) = (&mut self.reconnect, &mut self.had_logged_on);
         let turn = connection.turn(&mut self.session, now, |event| {
             if matches!(event, Event::LoggedOn { .. }) {
-                *pause_ns = redial.pause_ns;
+                reconnect.on_logged_on();
+                *had_logged_on = true;
             }
             on_event(event)
         });
@@ -178,8 +196,9 @@ impl<D: Dial, S: Store> Line<D, S> {
                 let may_log_out =
                     matches!(self.session.state(), State::Active | State::LogoutSent { .. });
                 // Nobody is logged on and nobody will be: there is no Logout to wait for.
-                if self.is_leaving && !may_log_out {
+                if (self.is_leaving || self.is_overdue) && !may_log_out {
                     self.connection = None;
+                    self.is_overdue = false;
                     self.session.on_disconnected(now);
                 }
                 LineTurn::Idle
@@ -188,32 +207,47 @@ impl<D: Dial, S: Store> Line<D, S> {
             Turn::Ended(ended) => {
                 self.connection = None;
                 self.drops += 1;
-                self.hang_up(now);
+                // The venue need not be spared after an end that was agreed on.
+                if !std::mem::take(&mut self.is_overdue) {
+                    self.reconnect.on_ended(now, self.had_logged_on);
+                }
                 LineTurn::Down(ended)
             }
         }
     }
 
     fn dial(&mut self, now: Nanos) -> LineTurn {
-        if self.is_leaving || now < self.dial_at {
+        let is_open = self.period.is_none_or(|period| period.holds(now));
+        if self.is_leaving || !is_open || now < self.reconnect.due() {
             return LineTurn::Idle;
         }
+        self.dial.choose(self.reconnect.host());
         match self.dial.dial(now) {
             Dialled::Connected(link) => {
+                if let Some(period) = self.period {
+                    self.session.begin_period(now, period.opens);
+                }
+                self.had_logged_on = false;
                 self.session.on_connected(now);
                 self.connection = Some(Connection::new(link, self.session.config()));
                 LineTurn::Busy
             }
             Dialled::Pending => LineTurn::Idle,
             Dialled::Failed => {
-                self.hang_up(now);
+                self.reconnect.on_ended(now, false);
                 LineTurn::Idle
             }
         }
     }
 
-    fn hang_up(&mut self, now: Nanos) {
-        self.dial_at = now.plus(self.pause_ns);
-        self.pause_ns = self.pause_ns.saturating_mul(2).min(self.redial.pause_max_ns);
+    /// A boundary of the schedule: a period that is over ends its connection, and the next boundary is
+    /// looked up. Cold: once a boundary.
+    fn keep_schedule(&mut self, now: Nanos) {
+        if self.period.is_some_and(|period| period.closes <= now) && self.connection.is_some() {
+            self.is_overdue = true;
+            self.session.logout(now, Some("end of session"));
+        }
+        self.period = self.session.config().schedule.as_ref().and_then(|times| times.period(now));
+        self.ask_schedule_at = self.period.map_or(Nanos(u64::MAX), |period| period.closes);
     }
 }

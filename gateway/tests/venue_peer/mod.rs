@@ -14,7 +14,7 @@ use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{Session, SessionConfig};
+use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::transport::{
     ClientFiles, Ready, Received, Socket, TcpDoor, TlsClient, TlsServer, Transport, Trouble,
@@ -22,7 +22,7 @@ use ballast_gateway::transport::{
 };
 use ballast_gateway::venue::dial::SocketDial;
 use ballast_gateway::venue::dialect::Rules;
-use ballast_gateway::venue::line::{Redial, TcpDial};
+use ballast_gateway::venue::line::TcpDial;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 use std::os::fd::AsFd;
@@ -277,7 +277,8 @@ pub struct Desk {
     pub events: Consumer<OrderEvent>,
 }
 
-const REDIAL: Redial = Redial { pause_ns: 1_000_000, pause_max_ns: 2_000_000 };
+const REDIAL: ReconnectConfig =
+    ReconnectConfig { pause_min_ns: 1_000_000, pause_max_ns: 2_000_000 };
 
 fn dial(peer: &Peer, tls: TlsClient) -> SocketDial<TcpDial> {
     let tcp = TcpDial::new(vec![peer.door.address().unwrap()]);

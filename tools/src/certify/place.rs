@@ -1,6 +1,7 @@
 //! Where a session of the config connects, and as whom.
 //!
-//! Asked by `ballast certify`. Cold. Deliberately absent: TLS and venues' own Logons.
+//! Asked by `ballast certify`. Cold. Deliberately absent: TLS and venues' own Logons, which the command
+//! refuses, and schedules: a certification is done when the broker says.
 
 use crate::config::file::RawSession;
 use ballast_gateway::session::{Credentials, Role, SessionConfig};
@@ -11,9 +12,16 @@ use std::net::{SocketAddr, ToSocketAddrs};
 /// # Errors
 /// One that names no host.
 pub fn addresses(raw: &RawSession) -> Result<Vec<SocketAddr>, String> {
-    let wrong = |why: String| format!("address {}: {why}; write host:port", raw.address);
-    let found: Vec<_> = raw.address.to_socket_addrs().map_err(|e| wrong(e.to_string()))?.collect();
-    if found.is_empty() { Err(wrong("names no host".into())) } else { Ok(found) }
+    let mut found = Vec::new();
+    for host in raw.hosts() {
+        let wrong = |why: String| format!("address {host}: {why}; write host:port");
+        let before = found.len();
+        found.extend(host.to_socket_addrs().map_err(|error| wrong(error.to_string()))?);
+        if found.len() == before {
+            return Err(wrong("names no host".into()));
+        }
+    }
+    Ok(found)
 }
 
 /// The session as the config describes it.

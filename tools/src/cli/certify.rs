@@ -8,7 +8,7 @@ use super::{Failure, fix_decode};
 use crate::certify::script::Script;
 use crate::certify::{Leg, Run, place};
 use crate::config::ConfigFile;
-use crate::config::file::{RawSession, RawVenue};
+use crate::config::file::{DialectKind, RawSession, RawVenue};
 use ballast_engine::units::Nanos;
 use ballast_gateway::dictionary::Dictionary;
 use ballast_gateway::fix::secret::mask_message;
@@ -111,6 +111,13 @@ fn legs(venue: &RawVenue, script: &Script) -> Result<Vec<Leg>, String> {
     let leg = |name: &String| {
         let raw: &RawSession =
             if name == "market_data" { &venue.market_data } else { &venue.order_entry };
+        // Neither a password in clear nor a Logon that is not the venue's: refused, not tried.
+        if raw.tls.is_some() || venue.dialect != DialectKind::Plain {
+            return Err(format!(
+                "venues.{}.{name}: certify speaks plain FIX over TCP; tls and other dialects are for run",
+                venue.name
+            ));
+        }
         let told = |why: String| format!("venues.{}.{name}: {why}", venue.name);
         let addresses = place::addresses(raw).map_err(told)?;
         Ok(Leg::new(name, addresses, place::session_config(raw).map_err(told)?))

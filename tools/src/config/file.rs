@@ -4,6 +4,7 @@
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
 use super::instruments::RawInstrument;
+use super::times::RawSchedule;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -138,6 +139,11 @@ pub struct RawTls {
 pub struct RawSession {
     /// `host:port`.
     pub address: String,
+    /// Further hosts, tried in turn where one does not log us on.
+    #[serde(default)]
+    pub backups: Vec<String>,
+    /// When the session is logged on; left out for always.
+    pub schedule: Option<RawSchedule>,
     /// SenderCompID(49).
     pub sender_comp_id: String,
     /// TargetCompID(56).

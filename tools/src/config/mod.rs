@@ -7,6 +7,7 @@ pub mod instruments;
 pub mod maker;
 pub mod overrides;
 pub mod sessions;
+pub mod times;
 
 use faults::Faults;
 use file::RawConfig;
@@ -74,6 +75,7 @@ impl ConfigFile {
         })?;
         let mut faults = Faults::default();
         let table = InstrumentTable::new(&raw.instruments, &mut faults);
+        times::check(&raw, &mut faults);
         let path = path.to_owned();
         if !faults.is_empty() {
             // The rest cannot be judged without its instruments, but what can be is told as well.

@@ -35,9 +35,8 @@ use ballast_engine::units::Nanos;
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{Role, Session, SessionConfig};
+use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
-use ballast_gateway::venue::line::Redial;
 use ballast_gateway::venue::plain;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -188,7 +187,7 @@ fn feed(
         entries_max: 4096,
         time_base: TimeBase::Arrival,
         ask_again_ns: 2 * SECOND_NS,
-        redial: Redial::default(),
+        redial: ReconnectConfig::default(),
     };
     let line = (WireDial::new(net.clone(), Link::Feed), session(raw));
     Feed::new(settings, line, (symbols.clone(), plain::RULES), ring, None)
@@ -207,7 +206,7 @@ fn entry(
         orders_max: config.orders_max,
         time_base: TimeBase::Arrival,
         account: None,
-        redial: Redial::default(),
+        redial: ReconnectConfig::default(),
         wind_down_ns: 2 * SECOND_NS,
     };
     let line = (WireDial::new(net.clone(), Link::Orders), session(raw));

@@ -1,0 +1,199 @@
+//! The line to a venue over its life: which host it dials after what, and what a schedule does to it.
+//! Virtual time, pipes, and a venue that is a session itself.
+
+use ballast_engine::units::Nanos;
+use ballast_gateway::session::{
+    Connection, Event, ReconnectConfig, Role, Schedule, Session, SessionConfig,
+};
+use ballast_gateway::store::{MemoryStore, Store};
+use ballast_gateway::transport::{PipeEnd, Transport, pipe};
+use ballast_gateway::venue::line::{Dial, Dialled, Line};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Connections that were made, with the host of each.
+type Knocks = Arc<Mutex<Vec<(usize, PipeEnd)>>>;
+
+struct Hosts {
+    count: usize,
+    chosen: usize,
+    knocks: Knocks,
+}
+
+impl Dial for Hosts {
+    type Link = PipeEnd;
+
+    fn hosts(&self) -> usize {
+        self.count
+    }
+
+    fn choose(&mut self, host: usize) {
+        self.chosen = host;
+    }
+
+    fn dial(&mut self, _now: Nanos) -> Dialled<PipeEnd> {
+        let (ours, theirs) = pipe(1 << 16);
+        self.knocks.lock().unwrap().push((self.chosen, theirs));
+        Dialled::Connected(ours)
+    }
+}
+
+/// The line, the venue behind it, and virtual time in steps of a tenth of a second.
+struct World {
+    line: Line<Hosts, MemoryStore>,
+    knocks: Knocks,
+    venue: Session<MemoryStore>,
+    at_venue: Option<Connection<PipeEnd>>,
+    now: Nanos,
+    /// Hosts in the order in which they were dialled.
+    dialled: Vec<usize>,
+    /// The host that answers; others close at once.
+    alive: usize,
+    /// When the line logged on, and the Logouts that the venue heard.
+    logged_on: Vec<Nanos>,
+    logouts: Vec<(Nanos, String)>,
+}
+
+impl World {
+    fn new(hosts: usize, alive: usize, now: Nanos, schedule: Option<Schedule>) -> World {
+        let knocks = Knocks::default();
+        let mut config = SessionConfig::new(Role::Initiator, "US", "THEM");
+        config.schedule = schedule;
+        config.heart_bt_int_s = 0;
+        let dial = Hosts { count: hosts, chosen: 0, knocks: knocks.clone() };
+        let session = Session::new(config, MemoryStore::new());
+        let venue = SessionConfig::new(Role::Acceptor, "THEM", "US");
+        World {
+            line: Line::new(dial, session, ReconnectConfig::default()),
+            knocks,
+            venue: Session::new(venue, MemoryStore::new()),
+            at_venue: None,
+            now,
+            dialled: Vec::new(),
+            alive,
+            logged_on: Vec::new(),
+            logouts: Vec::new(),
+        }
+    }
+
+    fn run_until(&mut self, end: Nanos) {
+        while self.now < end {
+            for _ in 0..4 {
+                self.turn();
+            }
+            self.now = self.now.plus(SECOND_NS / 10);
+        }
+    }
+
+    fn turn(&mut self) {
+        let (now, logged_on) = (self.now, &mut self.logged_on);
+        let _ = self.line.turn(now, |event| {
+            if let Event::LoggedOn { .. } = event {
+                logged_on.push(now);
+            }
+            ControlFlow::Continue(())
+        });
+        for (host, mut link) in self.knocks.lock().unwrap().drain(..) {
+            self.dialled.push(host);
+            if host == self.alive {
+                if self.at_venue.take().is_some() {
+                    self.venue.on_disconnected(now);
+                }
+                self.venue.on_connected(now);
+                self.at_venue = Some(Connection::new(link, self.venue.config()));
+            } else {
+                // It takes the connection and hangs up: that is no success.
+                link.close();
+            }
+        }
+        let logouts = &mut self.logouts;
+        if let Some(connection) = &mut self.at_venue {
+            let turn = connection.turn(&mut self.venue, now, |event| {
+                if let Event::LogoutReceived(message) = event {
+                    let text = message.get(58).unwrap_or_default();
+                    logouts.push((now, String::from_utf8_lossy(text).into_owned()));
+                }
+                ControlFlow::Continue(())
+            });
+            if matches!(turn, ballast_gateway::session::Turn::Ended(_)) {
+                self.at_venue = None;
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        self.at_venue.take().unwrap().transport_mut().close();
+        self.venue.on_disconnected(self.now);
+    }
+}
+
+#[test]
+fn a_host_that_connects_and_does_not_log_on_gives_way_and_the_one_that_worked_is_tried_again() {
+    let mut world = World::new(3, 2, Nanos(SECOND_NS), None);
+    world.run_until(Nanos(10 * SECOND_NS));
+    assert_eq!(world.dialled, [0, 1, 2]);
+    assert_eq!(world.logged_on.len(), 1);
+    world.cut();
+    world.run_until(Nanos(20 * SECOND_NS));
+    assert_eq!(world.dialled, [0, 1, 2, 2]);
+    assert_eq!(world.logged_on.len(), 2);
+    // It dies for good: the next in the list has its turn.
+    world.alive = 0;
+    world.cut();
+    world.run_until(Nanos(30 * SECOND_NS));
+    assert_eq!(world.dialled, [0, 1, 2, 2, 2, 0]);
+    assert_eq!(world.logged_on.len(), 3);
+}
+
+/// 2024-08-08 00:00:00 UTC and so many seconds.
+fn at(seconds: u64) -> Nanos {
+    Nanos((1_723_075_200 + seconds) * SECOND_NS)
+}
+
+fn near(times: &[Nanos], wanted: &[Nanos]) {
+    assert_eq!(times.len(), wanted.len(), "{times:?}");
+    for (time, wanted) in times.iter().zip(wanted) {
+        assert!(time.since(*wanted) <= 2 * SECOND_NS && wanted <= time, "{time:?} for {wanted:?}");
+    }
+}
+
+#[test]
+fn nobody_dials_outside_the_schedule_and_its_end_is_a_logout() {
+    let schedule = Schedule::parse("UTC", "00:01:00", "00:02:00", None).unwrap();
+    let mut world = World::new(1, 0, at(0), Some(schedule));
+    world.run_until(at(59));
+    assert_eq!(world.dialled, [] as [usize; 0]);
+    world.run_until(at(119));
+    near(&world.logged_on, &[at(60)]);
+    world.run_until(at(300));
+    let [(when, text)] = &world.logouts[..] else { panic!("{:?}", world.logouts) };
+    near(&[*when], &[at(120)]);
+    assert_eq!(text, "end of session");
+    assert_eq!(world.dialled.len(), 1);
+    assert_eq!(world.line.session().store().next_sender(), 3);
+}
+
+#[test]
+fn numbers_begin_at_one_in_a_new_period_and_go_on_within_one() {
+    // Whole days: a new period begins the moment the old one ends.
+    let schedule = Schedule::parse("UTC", "00:01:00", "00:01:00", None).unwrap();
+    let mut world = World::new(1, 0, at(0), Some(schedule));
+    world.run_until(at(30));
+    near(&world.logged_on, &[at(0)]);
+    world.cut();
+    world.run_until(at(59));
+    assert_eq!(world.logged_on.len(), 2);
+    assert_eq!(world.line.session().store().next_sender(), 3, "a second Logon under 2");
+    // The venue keeps the same schedule.
+    world.run_until(at(60));
+    world.venue.on_disconnected(world.now);
+    world.at_venue = None;
+    world.venue.begin_period(world.now, at(60));
+    world.run_until(at(80));
+    assert_eq!(world.logged_on.len(), 3);
+    assert_eq!(world.line.session().store().next_sender(), 2, "a Logon under 1");
+    // The venue had gone without an answer to the Logout: that took its timeout.
+    near(&[world.line.session().store().created_at()], &[at(60)]);
+}
