@@ -6,14 +6,18 @@
 //! not traded.
 
 use crate::observer::Observer;
+use crate::operator::desk::Desk;
+use crate::operator::standing::Latency;
 use ballast_engine::clock::Counter;
 use ballast_engine::journal::recorder::Recorder;
+use ballast_engine::journal::segments::Segments;
 use ballast_engine::latency::{Mark, Samples};
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::stage::Telemetry;
-use ballast_engine::ring::{Producer, RecordConsumer};
+use ballast_engine::ring::RecordConsumer;
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
+use std::sync::Arc;
 
 /// Telemetry and samples taken in one turn.
 const TELEMETRY_MAX: usize = 4096;
@@ -40,13 +44,13 @@ impl Progress for Silent {
 /// What the back office is made of.
 pub struct BackOffice {
     /// The journal's stage.
-    pub recorder: Recorder,
+    pub recorder: Recorder<Segments>,
     /// From the maker.
     pub telemetry: RecordConsumer<Telemetry>,
     /// From every stage that marks latency.
     pub samples: Vec<Samples>,
-    /// To the maker.
-    pub control: Producer<Control>,
+    /// To the maker, and what operators are shown.
+    pub desk: Arc<Desk>,
     /// The series.
     pub observer: Observer,
     /// Turns counter steps into nanoseconds.
@@ -57,15 +61,21 @@ pub struct BackOffice {
     pub progress: Box<dyn Progress>,
     /// The shutdown went to the maker.
     pub is_ending: bool,
+    /// When latency was last told.
+    pub told_at: Nanos,
 }
 
 impl BackOffice {
     fn look(&mut self) -> bool {
         let mut is_busy = false;
-        for _ in 0..TELEMETRY_MAX {
-            let Some(telemetry) = self.telemetry.pop() else { break };
-            self.observer.see(&telemetry);
-            is_busy = true;
+        if !self.telemetry.is_empty() {
+            let mut standing = self.desk.standing();
+            for _ in 0..TELEMETRY_MAX {
+                let Some(telemetry) = self.telemetry.pop() else { break };
+                self.observer.see(&telemetry);
+                standing.see(&telemetry);
+                is_busy = true;
+            }
         }
         for samples in &mut self.samples {
             for _ in 0..TELEMETRY_MAX {
@@ -83,10 +93,29 @@ impl BackOffice {
         is_busy
     }
 
+    /// Once a second: the percentiles that operators and metrics are shown.
+    fn tell_latency(&mut self, now: Nanos) {
+        if now.since(self.told_at) < 1_000_000_000 {
+            return;
+        }
+        self.told_at = now;
+        let recorder = self.observer.recorder_mut();
+        let names = Mark::ALL.into_iter().filter(|mark| *mark != Mark::Written).map(Mark::name);
+        let latency = std::iter::once("tick_to_order").chain(names).filter_map(|name| {
+            recorder.histogram(name).map(|histogram| Latency::of(name, histogram))
+        });
+        let latency = latency.collect();
+        self.desk.standing().latency = latency;
+    }
+
     fn end(&mut self, now: Nanos) {
-        let should_end = self.recorder.health().is_failed() || self.end.is_over(now);
+        let is_journal_lost = self.recorder.health().is_failed();
+        if is_journal_lost {
+            self.desk.standing().lose_journal();
+        }
+        let should_end = is_journal_lost || self.end.is_over(now);
         if should_end && !self.is_ending {
-            self.is_ending = self.control.push(Control::Shutdown).is_ok();
+            self.is_ending = self.desk.push(Control::Shutdown).is_some();
         }
     }
 }
@@ -101,6 +130,7 @@ impl Stage for BackOffice {
         let is_last = self.telemetry.is_disconnected();
         let journal = self.recorder.turn(now);
         let is_busy = journal == Turn::Busy || self.look();
+        self.tell_latency(now);
         self.end(now);
         self.progress.show(now, &self.observer);
         match (is_busy, is_last && journal == Turn::Done) {

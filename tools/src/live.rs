@@ -9,6 +9,8 @@ use crate::config::ConfigFile;
 use crate::config::file::{RawRun, RunnerKind};
 use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
+use crate::operator::archivist;
+use crate::operator::desk::{Desk, OrderLine};
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
 use ballast_engine::clock::Counter;
@@ -17,6 +19,7 @@ use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::journal::recorder::Recorder;
+use ballast_engine::journal::segments::Segments;
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::latency::{self, Samples};
 use ballast_engine::maker::Maker;
@@ -31,9 +34,9 @@ use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
 use ballast_gateway::store::StoreError;
-use ballast_gateway::transport::{TlsFileError, Trouble};
+use ballast_gateway::transport::{Cut, TlsFileError, Trouble};
 use ballast_gateway::venue::secret::SecretError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 
@@ -211,6 +214,8 @@ pub struct Pipeline {
     pub sessions: Vec<SessionWatch>,
     /// How far the maker has come.
     pub progress: Arc<MakerProgress>,
+    /// The operator's way to the maker and to order entry.
+    pub desk: Arc<Desk>,
 }
 
 /// One session, watched from outside its thread.
@@ -220,16 +225,30 @@ pub struct SessionWatch {
     pub name: String,
     is_up: Arc<AtomicBool>,
     trouble: Trouble,
+    turns: Arc<AtomicU64>,
 }
 
 impl SessionWatch {
-    fn new(name: String) -> SessionWatch {
-        SessionWatch { name, is_up: Arc::default(), trouble: Trouble::default() }
+    /// A session that is down.
+    pub fn new(name: String) -> SessionWatch {
+        let (is_up, turns) = (Arc::default(), Arc::default());
+        SessionWatch { name, is_up, trouble: Trouble::default(), turns }
     }
 
     /// Why its connection could not be made or was lost; the same trouble is told once.
     pub fn take_trouble(&self) -> Option<String> {
         self.trouble.take_new()
+    }
+
+    /// The heartbeat of its stage: one that stands still is stuck.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Its stage has had another turn, after which the session is up or not. One thread alone.
+    pub fn beat(&self, is_up: bool) {
+        self.is_up.store(is_up, Ordering::Relaxed);
+        self.turns.store(self.turns().wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Is it logged on?
@@ -253,7 +272,7 @@ impl<S: Stage> Stage for Watched<S> {
     #[inline]
     fn turn(&mut self, now: Nanos) -> Turn {
         let turn = self.stage.turn(now);
-        self.watch.is_up.store((self.is_up)(&self.stage), Ordering::Relaxed);
+        self.watch.beat((self.is_up)(&self.stage));
         turn
     }
 }
@@ -289,6 +308,18 @@ impl<S: Stage, F: FnOnce(S) + Send> Stage for Kept<S, F> {
     }
 }
 
+/// This run's journal: its segments, the header written.
+fn journal(file: &ConfigFile, state: &StateDir) -> Result<JournalWriter<Segments>, JournalFault> {
+    let header = Header {
+        epoch: state.epoch(),
+        started: Nanos(0),
+        binary: archivist::binary_identity(),
+        config: file.text.clone(),
+    };
+    let segments = archivist::segments(state, &file.raw.journal)?;
+    JournalWriter::over(segments, &state.journal(), &header)
+}
+
 /// Joins everything that `file` describes. Nothing is connected before the first turn.
 pub fn pipeline(
     file: &ConfigFile,
@@ -304,6 +335,7 @@ pub fn pipeline(
     let mut fix_log = options.fix_log;
     let mut samples = vec![ends.samples];
     let (mut feeds, mut entries, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lines = Vec::new();
     let links = ends.market.into_iter().zip(ends.intents).zip(ends.orders);
     for (n, ((market, intents), orders)) in links.enumerate() {
         let venue = Venue::new(file, config, n, options.time, options.answer_delay_ns)?;
@@ -316,36 +348,34 @@ pub fn pipeline(
         feeds.push(boxed_feed(venue.feed(market, probe, feed_ears)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
-        let entry = venue.order_entry(state, (intents, orders), probe, entry_ears)?;
+        let cut = Cut::default();
+        let entry = venue.order_entry(state, (intents, orders), probe, entry_ears, &cut)?;
+        let (switch, watch) = (entry.cancel_switch(), entry_watch.clone());
+        lines.push(OrderLine { watch, switch, cut });
         entries.push(boxed_order_entry(entry, entry_watch, &remains));
     }
-    let header = Header {
-        epoch: state.epoch(),
-        started: Nanos(0),
-        binary: env!("CARGO_PKG_VERSION").into(),
-        config: file.text.clone(),
+    let desk = {
+        let progress = ends.progress.clone();
+        Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config))
     };
     let office = BackOffice {
-        recorder: Recorder::new(
-            ends.journal,
-            JournalWriter::create(&state.journal(), &header)?,
-            SYNC_INTERVAL_NS,
-        ),
+        recorder: Recorder::new(ends.journal, journal(file, state)?, SYNC_INTERVAL_NS),
         telemetry: ends.telemetry,
         samples,
-        control: ends.control,
+        desk: desk.clone(),
         observer: Observer::new(file, config),
         counter,
         end: options.end,
         progress: options.progress,
         is_ending: false,
+        told_at: Nanos(0),
     };
     let keep = remains.clone();
     let office = Kept::new(office, move |office| lock(&keep).office = Some(office));
-    let maker = boxed_maker(maker, &remains);
+    let maker = boxed_maker(maker, &remains, &desk);
     let mut seats = seats(&file.raw.run, feeds, maker, entries, Box::new(office));
     seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));
-    Ok(Pipeline { seats, remains, sessions, progress: ends.progress })
+    Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
 
 /// How stages that nobody waits for wait.
@@ -358,9 +388,10 @@ fn lock(remains: &Mutex<Remains>) -> std::sync::MutexGuard<'_, Remains> {
     remains.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
-    let keep = remains.clone();
+fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>, desk: &Arc<Desk>) -> BoxedStage {
+    let (keep, desk) = (remains.clone(), desk.clone());
     Box::new(Kept::new(maker, move |stage: MakerStage| {
+        desk.end();
         let mut remains = lock(&keep);
         remains.telemetry_dropped = stage.telemetry_dropped();
         remains.maker = Some(stage.into_maker());

@@ -19,7 +19,7 @@ use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{Credentials, ReconnectConfig, Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore};
-use ballast_gateway::transport::{ClientFiles, Tee, TlsClient, Trouble};
+use ballast_gateway::transport::{ClientFiles, Cut, Tee, TlsClient, Trouble};
 use ballast_gateway::venue::binance::{self, Binance, BinanceSession};
 use ballast_gateway::venue::deribit::{self, Deribit};
 use ballast_gateway::venue::dial::SocketDial;
@@ -110,7 +110,12 @@ impl<'a> Venue<'a> {
     }
 
     /// The dial of one session, and where its troubles and its bytes go.
-    fn dial(&self, raw: &RawSession, (tape, trouble): Ears) -> Result<VenueDial, LiveError> {
+    fn dial(
+        &self,
+        raw: &RawSession,
+        (tape, trouble): Ears,
+        cut: &Cut,
+    ) -> Result<VenueDial, LiveError> {
         let tls = raw.tls.as_ref().map(|tls| {
             let name = tls.server_name.as_deref().unwrap_or_else(|| host_of(&raw.address));
             let files = ClientFiles {
@@ -123,7 +128,7 @@ impl<'a> Venue<'a> {
         let tls = tls
             .transpose()
             .map_err(|source| LiveError::Tls { venue: self.raw.name.clone(), source })?;
-        let tcp = TcpDial::new(self.addresses(raw)?);
+        let tcp = TcpDial::new(self.addresses(raw)?).with_cut(cut);
         Ok(Tee::new(SocketDial::new(tcp, tls, trouble), tape))
     }
 
@@ -204,7 +209,7 @@ impl<'a> Venue<'a> {
             ask_again_ns: ASK_AGAIN_NS,
             redial: ReconnectConfig::default(),
         };
-        let dial = self.dial(raw, ears)?;
+        let dial = self.dial(raw, ears, &Cut::default())?;
         let session = Session::new(session, MemoryStore::new());
         let (symbols, rules) = (self.symbols.clone(), self.rules());
         Ok(Feed::new(config, (dial, session), (symbols, rules), ring, Some(probe)))
@@ -217,6 +222,7 @@ impl<'a> Venue<'a> {
         rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
         probe: Probe,
         ears: Ears,
+        cut: &Cut,
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
         let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
@@ -235,7 +241,7 @@ impl<'a> Venue<'a> {
             redial: ReconnectConfig::default(),
             wind_down_ns: WIND_DOWN_NS,
         };
-        let dial = self.dial(raw, ears)?;
+        let dial = self.dial(raw, ears, cut)?;
         let (symbols, rules) = (self.symbols.clone(), self.rules());
         OrderEntry::new(
             config,

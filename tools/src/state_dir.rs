@@ -71,6 +71,11 @@ impl StateDir {
         self.epoch
     }
 
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// This run's journal.
     pub fn journal(&self) -> PathBuf {
         self.folder.join(format!("journal-{:06}.blj", self.epoch))

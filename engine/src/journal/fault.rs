@@ -95,11 +95,23 @@ pub enum JournalFault {
         /// What is wrong.
         what: &'static str,
     },
+    /// A segment of a run's chain is not what belongs there. All records before it are good.
+    #[error("{path}: segment: {what}; all records before it are good", path = path.display())]
+    Segment {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
 }
 
 impl JournalFault {
     /// The operating system's refusal to `action`.
     pub fn from_io(path: &Path, action: &'static str, error: &io::Error) -> JournalFault {
+        if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<JournalFault>())
+        {
+            return fault.clone();
+        }
         let path = path.to_path_buf();
         if error.kind() == io::ErrorKind::AlreadyExists {
             return JournalFault::Exists { path };

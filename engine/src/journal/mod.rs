@@ -4,10 +4,13 @@
 //! thread, except that the maker makes the `Copy` records. Absent: text logs and telemetry, which may
 //! be dropped; nothing here may.
 //!
-//! A file is a header (which run, which binary, the whole config) and then records, each with its
+//! A run is a chain of files (`segments`), read as one stream (`chain`), compressed and deleted by
+//! policy (`archive`). The stream is a header (which run, which binary, the whole config) and then records, each with its
 //! length, kind and a CRC-32C that also covers the record's number and the header's checksum: a
 //! record that is missing, doubled, out of place or from another run does not pass.
 
+pub mod archive;
+pub mod chain;
 pub mod codec;
 pub mod fault;
 pub mod hash;
@@ -16,4 +19,5 @@ pub mod reader;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
+pub mod segments;
 pub mod writer;

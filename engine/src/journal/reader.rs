@@ -4,10 +4,10 @@
 //! the file. The first fault ends the reading; everything handed out before it is good. Absent:
 //! repair.
 
+use super::chain::{Chain, Starts};
 use super::fault::JournalFault;
 use super::header::{self, Header, HeaderFault, PREFIX_BYTES};
 use super::record::{End, HEAD_BYTES, Head, Record};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A journal being read: an iterator over its records, the end record included.
 #[derive(Debug)]
-pub struct JournalReader<R = File> {
+pub struct JournalReader<R = Chain> {
     source: R,
     path: PathBuf,
     header: Header,
@@ -28,13 +28,19 @@ pub struct JournalReader<R = File> {
     records: u64,
     end: Option<End>,
     is_over: bool,
+    /// Of a chain: which file a place in the stream is in.
+    starts: Option<Starts>,
 }
 
-impl JournalReader<File> {
-    /// Opens a journal and reads its header.
+impl JournalReader {
+    /// Opens a run's journal (any of its segments, compressed or not, or a folder: its newest run)
+    /// and reads its header.
     pub fn open(path: &Path) -> Result<JournalReader, JournalFault> {
-        let file = File::open(path).map_err(|e| JournalFault::from_io(path, "open", &e))?;
-        JournalReader::over(file, path)
+        let chain = Chain::open(path)?;
+        let (first, starts) = (chain.first().to_path_buf(), chain.starts());
+        let mut reader = JournalReader::over(chain, &first)?;
+        reader.starts = Some(starts);
+        Ok(reader)
     }
 }
 
@@ -90,6 +96,7 @@ impl<R: Read> JournalReader<R> {
             records: 0,
             end: None,
             is_over: false,
+            starts: None,
         })
     }
 
@@ -171,8 +178,8 @@ impl<R: Read> JournalReader<R> {
             let count = read_up_to(&mut self.source, &mut block)
                 .map_err(|e| JournalFault::from_io(&self.path, "read", &e))?;
             if count == 0 {
-                let (path, record) = (self.path.clone(), self.records);
-                return Err(JournalFault::Torn { path, record, offset: self.offset, bytes });
+                let ((path, offset), record) = (self.place(), self.records);
+                return Err(JournalFault::Torn { path, record, offset, bytes });
             }
             bytes += count as u64;
             is_zero = block.iter().take(count).all(|&byte| byte == 0);
@@ -182,13 +189,19 @@ impl<R: Read> JournalReader<R> {
 
     fn torn(&mut self) -> Result<Option<Record>, JournalFault> {
         let bytes = self.buffer.len().saturating_sub(self.used) as u64;
-        let (path, record) = (self.path.clone(), self.records);
-        Err(JournalFault::Torn { path, record, offset: self.offset, bytes })
+        let ((path, offset), record) = (self.place(), self.records);
+        Err(JournalFault::Torn { path, record, offset, bytes })
     }
 
     fn corrupt(&self, what: &'static str) -> JournalFault {
-        let path = self.path.clone();
-        JournalFault::Corrupt { path, record: self.records, offset: self.offset, what }
+        let (path, offset) = self.place();
+        JournalFault::Corrupt { path, record: self.records, offset, what }
+    }
+
+    /// The file that the next record starts in, and at which of its bytes.
+    fn place(&self) -> (PathBuf, u64) {
+        let place = self.starts.as_ref().and_then(|starts| starts.place(self.offset));
+        place.unwrap_or_else(|| (self.path.clone(), self.offset))
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Recorder<S: Sink = File> {
     health: Arc<JournalHealth>,
     fault: Option<JournalFault>,
     unwritten: u64,
+    /// The latest time that it was told.
+    told_at: Nanos,
 }
 
 impl<S: Sink> Recorder<S> {
@@ -63,6 +65,7 @@ impl<S: Sink> Recorder<S> {
             health: Arc::default(),
             fault: None,
             unwritten: 0,
+            told_at: Nanos(0),
         }
     }
 
@@ -83,7 +86,7 @@ impl<S: Sink> Recorder<S> {
 
     /// Empties the ring and ends the journal in order, or says what went wrong during the run.
     pub fn finish(mut self) -> Result<End, JournalFault> {
-        while self.take(Nanos(0)) > 0 {}
+        while self.take(self.told_at) > 0 {}
         match self.fault {
             Some(fault) => Err(fault),
             None => self.writer.finish(),
@@ -92,12 +95,14 @@ impl<S: Sink> Recorder<S> {
 
     /// Writes what waits, up to a turn's bound; answers how much it took.
     fn take(&mut self, now: Nanos) -> usize {
+        self.told_at = now;
         let count = self.ring.pop_slice(&mut self.batch);
         let records = self.batch.get(..count).unwrap_or_default();
         if self.fault.is_some() {
             self.unwritten = self.unwritten.saturating_add(count as u64);
             return count;
         }
+        self.writer.tell_time(now);
         let mut outcome = records.iter().try_for_each(|record| self.writer.append(record));
         if count > 0 {
             outcome = outcome.and_then(|()| self.writer.flush());

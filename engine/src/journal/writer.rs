@@ -12,6 +12,7 @@ use super::fault::JournalFault;
 use super::hash::IntentsHash;
 use super::header::Header;
 use super::record::{End, Record};
+use crate::units::Nanos;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,6 +25,9 @@ const BATCH_BYTES: usize = 64 * 1024;
 pub trait Sink: Write {
     /// Makes what was written outlive the power's loss.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// The recorder's time, for sinks that begin a new file at midnight.
+    fn tell_time(&mut self, _now: Nanos) {}
 }
 
 impl Sink for File {
@@ -94,6 +98,11 @@ impl<S: Sink> JournalWriter<S> {
         record.encode(self.seed, self.records, &mut self.batch);
         self.records += 1;
         if self.batch.len() >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Tells the sink the time.
+    pub fn tell_time(&mut self, now: Nanos) {
+        self.sink.tell_time(now);
     }
 
     /// Hands everything appended to the operating system.

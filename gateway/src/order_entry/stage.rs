@@ -80,14 +80,31 @@ pub struct OrderEntryCounts {
     pub stalled_turns: u64,
 }
 
-/// Makes the stage cancel everything, from any thread: the operator's hand.
+/// Makes the stage cancel everything, or send no new order, from any thread: the operator's hand.
 #[derive(Clone, Debug, Default)]
-pub struct CancelSwitch(Arc<AtomicBool>);
+pub struct CancelSwitch(Arc<Levers>);
+
+#[derive(Debug, Default)]
+struct Levers {
+    cancel: AtomicBool,
+    is_shut: AtomicBool,
+}
 
 impl CancelSwitch {
     /// Cancel all orders, now or as soon as the session is up.
     pub fn pull(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.cancel.store(true, Ordering::Release);
+    }
+
+    /// From now on no New and no Replace goes out; each comes back as `Unsent`. Cancels do. Nothing
+    /// in this process opens it again.
+    pub fn shut(&self) {
+        self.0.is_shut.store(true, Ordering::Release);
+    }
+
+    /// Was it shut?
+    pub fn is_shut(&self) -> bool {
+        self.0.is_shut.load(Ordering::Acquire)
     }
 }
 
@@ -216,7 +233,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let place = self.ear.desk.symbols().place_of(intent.instrument);
         let is_ready = self.line.session().is_logged_on()
             // The counterparty does not read: a quote that waits in a buffer is a wrong quote.
-            && (is_cancel || !self.line.is_writing());
+            && (is_cancel || !(self.line.is_writing() || self.switch.is_shut()));
         let (Some(place), true) = (place, is_ready) else {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
@@ -274,8 +291,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
 
     /// Cancels what is live, a few orders a turn, and goes on where the venue's limit stopped it.
     fn sweep(&mut self, now: Nanos) -> bool {
-        if self.switch.0.load(Ordering::Relaxed) {
-            self.switch.0.store(false, Ordering::Release);
+        if self.switch.0.cancel.load(Ordering::Relaxed) {
+            self.switch.0.cancel.store(false, Ordering::Release);
             self.ear.sweep = Some(0);
         }
         let Some(mut place) = self.ear.sweep.filter(|_| self.line.session().is_logged_on()) else {

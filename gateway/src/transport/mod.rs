@@ -4,6 +4,7 @@
 //! that runs the session. Every call answers at once; "no room" and "nothing there" are answers.
 //! Deliberately absent: FIX, retries and time.
 
+mod cut;
 mod pipe;
 mod socket;
 mod tcp;
@@ -12,6 +13,7 @@ mod tls;
 mod tls_fault;
 mod tls_files;
 
+pub use cut::Cut;
 pub use pipe::{PipeEnd, pipe};
 pub use socket::Socket;
 pub use tcp::{Connecting, Ready, TcpConnect, TcpDoor, TcpTransport, wait_for};

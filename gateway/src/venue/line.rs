@@ -10,7 +10,7 @@ use crate::session::{
     Connection, Ended, Event, Period, Reconnect, ReconnectConfig, Session, State, Turn,
 };
 use crate::store::Store;
-use crate::transport::{Connecting, TcpConnect, TcpTransport, Transport};
+use crate::transport::{Connecting, Cut, TcpConnect, TcpTransport, Transport};
 use ballast_engine::units::Nanos;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -46,12 +46,18 @@ pub struct TcpDial {
     addresses: Vec<SocketAddr>,
     host: usize,
     pending: Option<TcpConnect>,
+    cut: Cut,
 }
 
 impl TcpDial {
     /// The first address is dialled until another is chosen.
     pub fn new(addresses: Vec<SocketAddr>) -> TcpDial {
-        TcpDial { addresses, host: 0, pending: None }
+        TcpDial { addresses, host: 0, pending: None, cut: Cut::default() }
+    }
+
+    /// Every connection can be ended through `cut`, from any thread.
+    pub fn with_cut(self, cut: &Cut) -> TcpDial {
+        TcpDial { cut: cut.clone(), ..self }
     }
 }
 
@@ -77,7 +83,10 @@ impl Dial for TcpDial {
             }
         };
         match connect.poll() {
-            Connecting::Connected(link) => Dialled::Connected(link),
+            Connecting::Connected(link) => {
+                self.cut.hold(&link);
+                Dialled::Connected(link)
+            }
             Connecting::Pending(connect) => {
                 self.pending = Some(connect);
                 Dialled::Pending

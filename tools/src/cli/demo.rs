@@ -8,6 +8,7 @@ use crate::backtest::tape::AnyTape;
 use crate::config::ConfigFile;
 use crate::config::overrides::Overrides;
 use crate::demo::{self, DemoOptions, DemoOutcome};
+use crate::operator;
 use crate::state_dir::StateDir;
 use crate::venue::exchange::VenueOptions;
 use crate::venue::fix_face::Speed;
@@ -80,6 +81,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         Some(_) => duration_ns,
         None => Some(duration_ns.unwrap_or(SYNTHETIC_NS)),
     };
+    operator::start_log();
+    operator::may_start(&file, &args.state_dir).map_err(|error| failed(&error))?;
     let state = StateDir::open(&args.state_dir).map_err(|error| failed(&error))?;
     let options = DemoOptions {
         speed,

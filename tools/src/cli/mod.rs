@@ -13,6 +13,7 @@ mod run;
 mod greeks;
 mod json_lines;
 mod journal;
+mod operate;
 mod model;
 mod surface;
 mod venue;
@@ -64,6 +65,23 @@ enum Command {
     Simulate(simulate::Arguments),
     /// A simulated FIX 4.4 venue with market data and matching.
     Venue(venue::Arguments),
+    /// How a running maker stands.
+    Status(operate::Where),
+    /// Stops quoting, until resumed.
+    Pause(operate::What),
+    /// Quotes again, also after a halt; with --after-kill, lets the next run start.
+    Resume(operate::ResumeArgs),
+    /// Takes the quotes out, trades home within the limits, then stops.
+    Flatten(operate::What),
+    /// Cancels everything; no new order, also after a restart.
+    Kill(operate::KillArgs),
+    /// Limits and parameters as they are now.
+    Limits(operate::LimitsArgs),
+    /// Changes a limit or a parameter; raising a limit takes a second operator.
+    Set(operate::SetArgs),
+    /// Books what happened elsewhere.
+    #[command(subcommand)]
+    Book(operate::BookCommand),
     /// Says what this build is.
     Version,
 }
@@ -96,6 +114,14 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Venue(arguments) => venue::run(&arguments),
+        Command::Status(at) => operate::status(&at),
+        Command::Pause(scope) => operate::pause(&scope),
+        Command::Resume(args) => operate::resume(&args),
+        Command::Flatten(scope) => operate::flatten(&scope),
+        Command::Kill(args) => operate::kill(&args),
+        Command::Limits(args) => operate::limits(&args),
+        Command::Set(args) => operate::set(&args),
+        Command::Book(command) => operate::book(command),
         Command::Version => {
             println!("ballast {}", env!("CARGO_PKG_VERSION"));
             Ok(())

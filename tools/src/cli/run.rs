@@ -7,6 +7,7 @@ use crate::back_office::{EndWhen, Silent};
 use crate::config::ConfigFile;
 use crate::config::file::TimeKind;
 use crate::live::{self, LiveOptions, SessionWatch};
+use crate::operator::{self, Operator};
 use crate::state_dir::StateDir;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::stage::TimeBase;
@@ -68,18 +69,43 @@ impl EndWhen for RunEnd {
     }
 }
 
+/// What a stage left, also where another one panicked.
+fn taken<T: Default>(left: &Mutex<T>) -> T {
+    std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// An error where sessions did not log on in time.
+fn all_came(missing: &[String], within_s: u64) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "no Logon within {within_s} s from {}: is it listening there, and does it know these comp ids?",
+        missing.join(", ")
+    )))
+}
+
+/// Set from now on by SIGINT and SIGTERM.
+fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, interrupted.clone())?;
+    }
+    Ok(interrupted)
+}
+
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let file = ConfigFile::read(&args.config).map_err(|error| usage(&error))?;
     // Before the state folder is touched: a config that is refused leaves nothing behind.
     file.maker(1).map_err(|error| usage(&error))?;
-    let state = StateDir::open(&file.raw.run.state_dir).map_err(|error| failed(&error))?;
+    operator::start_log();
+    let folder = &file.raw.run.state_dir;
+    operator::may_start(&file, folder).map_err(|error| failed(&error))?;
+    let state = StateDir::open(folder).map_err(|error| failed(&error))?;
     let config = file.maker(state.epoch()).map_err(|error| usage(&error))?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, interrupted.clone()).map_err(|error| failed(&error))?;
-    }
+    let interrupted = interrupts().map_err(|error| failed(&error))?;
     let sessions = Arc::new(Mutex::new(Vec::new()));
     let missing = Arc::new(Mutex::new(Vec::new()));
     let end = RunEnd {
@@ -91,8 +117,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         is_up: false,
     };
     let clock = Clock::start();
-    let fix_log = args.outcome.fix_log.clone().map(LogConfig::new);
-    let fix_log = fix_log.map(|config| MessageLog::new(config, clock)).transpose();
+    let fix_log = args.outcome.fix_log.clone();
+    let fix_log = fix_log.map(|dir| MessageLog::new(LogConfig::new(dir), clock)).transpose();
     let options = LiveOptions {
         time: match file.raw.run.time {
             TimeKind::Clock => TimeBase::Clock,
@@ -106,23 +132,17 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let pipeline = live::pipeline(&file, &config, &state, clock.counter(), options)
         .map_err(|error| failed(&error))?;
     *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
+    let hand = Operator::start(&file, &config, &state, &pipeline.desk).map_err(|e| failed(&e))?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
-    let missing = std::mem::take(&mut *missing.lock().unwrap_or_else(PoisonError::into_inner));
-    if !missing.is_empty() {
-        return Err(Failure::Failed(format!(
-            "no Logon within {} s from {}: is it listening there, and does it know these comp ids?",
-            args.logon_within,
-            missing.join(", ")
-        )));
-    }
-    let remains =
-        std::mem::take(&mut *pipeline.remains.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(hand);
+    all_came(&taken(&missing), args.logon_within)?;
+    let remains = taken(&pipeline.remains);
     let ended = Ended {
         file: &file,
         remains,
         journal: &state.journal(),
         title: "ballast run",
-        facts: vec![("config".to_owned(), args.config.display().to_string())],
+        facts: vec![("config".into(), args.config.display().to_string())],
         tape_events: 0,
         extra: Vec::new(),
     };

@@ -4,6 +4,7 @@
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
 use super::instruments::RawInstrument;
+use super::operator::{RawJournal, RawOperator};
 use super::times::RawSchedule;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -33,6 +34,12 @@ pub struct RawConfig {
     /// What `ballast doctor` checks this host against; the maker does not read it.
     #[serde(default)]
     pub host: Option<toml::Table>,
+    /// Who may order, what watches.
+    #[serde(default)]
+    pub operator: RawOperator,
+    /// Size and keeping of the journal.
+    #[serde(default)]
+    pub journal: RawJournal,
     /// Cash at the start, by currency.
     #[serde(default)]
     pub opening_cash: BTreeMap<String, String>,

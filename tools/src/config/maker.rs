@@ -52,6 +52,8 @@ pub fn maker_config(
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);
+    raw.operator.check(faults);
+    raw.journal.check(faults);
     if !faults.is_empty() {
         return None;
     }
@@ -219,7 +221,12 @@ fn limits(
 }
 
 /// `text` quote currency as sub-ticks, rounded down.
-fn sub_ticks(key: &str, text: &str, tick: Decimal, faults: &mut Faults) -> Option<SubTicks> {
+pub(crate) fn sub_ticks(
+    key: &str,
+    text: &str,
+    tick: Decimal,
+    faults: &mut Faults,
+) -> Option<SubTicks> {
     let nano = faults.count(key, text, NANO, i64::MIN)?;
     let unit = i128::from(tick.mantissa) * 10i128.pow(u32::from(9u8.saturating_sub(tick.scale)));
     let count = (i128::from(nano) << SubTicks::FRACTION_BITS).div_euclid(unit.max(1));

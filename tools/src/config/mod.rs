@@ -5,6 +5,7 @@ pub mod faults;
 pub mod file;
 pub mod instruments;
 pub mod maker;
+pub mod operator;
 pub mod overrides;
 pub mod sessions;
 pub mod times;

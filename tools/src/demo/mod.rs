@@ -13,6 +13,7 @@ use crate::backtest::tape::{AnyTape, Limited};
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFault, ConfigFile};
 use crate::live::{self, LiveError, LiveOptions, Remains};
+use crate::operator::{Operator, OperatorError};
 use crate::recording::TapeError;
 use crate::state_dir::{StateDir, StateError};
 use crate::venue::exchange::{Exchange, VenueOptions};
@@ -59,6 +60,9 @@ pub enum DemoError {
     /// The state folder.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The operator's socket.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// The pipeline did not start.
     #[error(transparent)]
     Live(#[from] LiveError),
@@ -144,7 +148,9 @@ pub fn run(
     let stage = VenueStage::new(venue, doors, over, ending, venue_remains.clone());
     pipeline.seats.push(Seat::new(stage, None, Wait::Yield { spins: 256 }));
     let stop = Stop::new();
+    let hand = Operator::start(&file, &config, state, &pipeline.desk)?;
     pipeline::run(pipeline.seats, clock, &stop)?;
+    drop(hand);
     let remains =
         std::mem::take(&mut *pipeline.remains.lock().unwrap_or_else(PoisonError::into_inner));
     let venue = venue_remains.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,6 +1,166 @@
-//! The operator's hand on a running maker, from this side of the maker's control ring.
+//! The operator's hand on a running maker: socket, kill switch, watchdog, alerts, metrics.
 //!
-//! In the order in which an act travels: words (what people write and read) → the maker's `Control`.
+//! In the order in which an act travels: a request on the socket → who may and what it means (hand,
+//! rules, words) → the desk → the maker's control ring, order entry's switches. Beside it the guard
+//! kills by itself, and standing, status and metrics show how it is. All of it on cold threads of its
+//! own; the maker's thread sees a ring and a heartbeat.
 
+/// What goes over the socket.
+pub mod request;
+/// The Unix domain socket, both ends.
+pub mod socket;
+/// Who may, and what is answered.
+pub mod hand;
+/// Limits as they are, and what a change must satisfy.
+pub mod rules;
 /// Symbols, sizes and users for people; the text of an act.
 pub mod words;
+/// The way to the maker, and the kill.
+pub mod desk;
+/// The kill that survives a restart.
+pub mod kill_note;
+/// Kills by itself: heartbeat, signal, file, session.
+pub mod guard;
+/// Log lines and the command.
+pub mod alerts;
+/// How the maker stands.
+pub mod standing;
+/// The same as a document.
+pub mod status;
+/// Compresses and clears the journal's segments.
+pub mod archivist;
+/// The same for Prometheus.
+pub mod metrics;
+
+use crate::config::ConfigFile;
+use crate::state_dir::StateDir;
+use ballast_engine::maker::config::MakerConfig;
+use desk::Desk;
+use guard::Guard;
+use hand::Hand;
+use kill_note::KillNote;
+use metrics::Metrics;
+use socket::Socket;
+use status::Names;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use thiserror::Error;
+
+/// Why a run may not start, or cannot be operated.
+#[derive(Debug, Error)]
+pub enum OperatorError {
+    /// A kill is in force.
+    #[error(
+        "{note}; nothing is traded from {folder} until an operator lifts it: ballast resume --all \
+         --after-kill --state-dir {folder}"
+    )]
+    Killed {
+        /// What happened.
+        note: Box<KillNote>,
+        /// Where.
+        folder: String,
+    },
+    /// The file that kills is there.
+    #[error("{path}: the kill file is there; remove it when trading may go on")]
+    KillFile {
+        /// Which.
+        path: String,
+    },
+    /// A socket, a port or a signal handler.
+    #[error("{what}: {source}")]
+    Io {
+        /// Which.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Refuses where a kill is in force. Asked before anything is opened.
+///
+/// # Errors
+/// [`OperatorError::Killed`], [`OperatorError::KillFile`].
+pub fn may_start(file: &ConfigFile, folder: &Path) -> Result<(), OperatorError> {
+    if let Some(note) = KillNote::read(folder) {
+        let (note, folder) = (Box::new(note), folder.display().to_string());
+        return Err(OperatorError::Killed { note, folder });
+    }
+    let path = file.raw.operator.kill_file_in(folder);
+    match path.exists() {
+        true => Err(OperatorError::KillFile { path: path.display().to_string() }),
+        false => Ok(()),
+    }
+}
+
+/// Log lines to standard error from now on; `RUST_LOG` chooses, warnings and worse without it.
+pub fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // A second run in the same process (a test) keeps the first one's.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The operator's threads; they end when this is dropped.
+pub struct Operator {
+    end: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    /// Where the socket is.
+    pub socket: PathBuf,
+}
+
+impl Operator {
+    /// Starts them over `desk`.
+    ///
+    /// # Errors
+    /// [`OperatorError::Io`] where socket, port or signal cannot be had.
+    pub fn start(
+        file: &ConfigFile,
+        config: &MakerConfig,
+        state: &StateDir,
+        desk: &Arc<Desk>,
+    ) -> Result<Operator, OperatorError> {
+        let raw = &file.raw.operator;
+        let path = raw.socket_in(state.folder());
+        let io = |what: String| move |source| OperatorError::Io { what, source };
+        let socket = Socket::open(&path, &raw.uids).map_err(io(path.display().to_string()))?;
+        let signal = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGUSR1, signal.clone())
+            .map_err(io("SIGUSR1".into()))?;
+        let metrics = raw.metrics.map(|address| {
+            Metrics::open(address).map_err(io(format!("operator.metrics = {address}")))
+        });
+        let metrics = metrics.transpose()?;
+        let end = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        let kill_file = raw.kill_file_in(state.folder());
+        let guard = Guard::new(desk.clone(), Names::new(file, config), raw, kill_file, signal);
+        let until = end.clone();
+        threads.push(std::thread::spawn(move || guard.run(&until)));
+        let mut hand = Hand::new(desk.clone(), file, config);
+        let until = end.clone();
+        threads.push(std::thread::spawn(move || socket.serve(&mut hand, &until)));
+        if let Some(metrics) = metrics {
+            let (names, desk, until) = (Names::new(file, config), desk.clone(), end.clone());
+            threads.push(std::thread::spawn(move || metrics.serve(&names, &desk, &until)));
+        }
+        if rustix::process::geteuid().is_root() {
+            tracing::warn!(
+                "runs as root: give it a user of its own and the capabilities of tuning.md"
+            );
+        }
+        Ok(Operator { end, threads, socket: path })
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Release);
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}

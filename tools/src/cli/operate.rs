@@ -1,0 +1,212 @@
+//! `ballast status | pause | resume | flatten | kill | limits | set | book`: the operator's hand on a
+//! running maker, over its socket.
+//!
+//! Each is one request and one answer; exit 1 where the run refuses or nobody answers. `resume
+//! --after-kill` alone works without a run: it lifts the kill that keeps one from starting.
+
+use super::Failure;
+use crate::operator::hand::login_name;
+use crate::operator::kill_note::KillNote;
+use crate::operator::request::{Ask, Request};
+use crate::operator::socket;
+use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// Where the run is, and how to answer.
+#[derive(Args)]
+pub struct Where {
+    /// The run's socket, or its state folder.
+    #[arg(long, default_value = "ballast-run")]
+    socket: PathBuf,
+    /// One JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+    /// The name of operator.second to act as.
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// What an act is about.
+#[derive(Args)]
+pub struct What {
+    /// Symbols or underlyings.
+    what: Vec<String>,
+    /// Everything.
+    #[arg(long, conflicts_with = "what")]
+    all: bool,
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `ballast resume`
+#[derive(Args)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    scope: What,
+    /// Lift a kill, so that the next run may start. Needs --all and no run.
+    #[arg(long, requires = "all")]
+    after_kill: bool,
+    /// The killed run's state folder.
+    #[arg(long, default_value = "ballast-run")]
+    state_dir: PathBuf,
+}
+
+/// `ballast kill`
+#[derive(Args)]
+pub struct KillArgs {
+    /// For the record.
+    #[arg(long, default_value = "by command")]
+    reason: String,
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `ballast limits`
+#[derive(Args)]
+pub struct LimitsArgs {
+    /// Confirm another operator's raised limit, by its number.
+    #[arg(long, value_name = "ID")]
+    confirm: Option<u64>,
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `ballast set`
+#[derive(Args)]
+pub struct SetArgs {
+    /// Symbol or underlying.
+    of: String,
+    /// A key that `ballast limits` lists.
+    key: String,
+    /// Its new value, in the config's unit.
+    #[arg(allow_hyphen_values = true)]
+    value: String,
+    #[command(flatten)]
+    at: Where,
+}
+
+/// `ballast book`
+#[derive(Subcommand)]
+pub enum BookCommand {
+    /// A trade of ours that was made elsewhere; the taker's fee is charged.
+    Trade {
+        /// buy or sell.
+        side: String,
+        /// Size, in size units.
+        size: String,
+        /// What.
+        symbol: String,
+        /// Price.
+        #[arg(allow_hyphen_values = true)]
+        price: String,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// Holdings that came, or with a minus went, without gain or loss.
+    Transfer {
+        /// Symbol or currency.
+        of: String,
+        /// Size units, or money.
+        #[arg(allow_hyphen_values = true)]
+        amount: String,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// Holdings that turned out otherwise than booked: the difference is gain or loss.
+    Adjust {
+        /// Symbol or currency.
+        of: String,
+        /// What is added to the books.
+        #[arg(allow_hyphen_values = true)]
+        amount: String,
+        #[command(flatten)]
+        at: Where,
+    },
+}
+
+fn ask(at: &Where, ask: Ask) -> Result<(), Failure> {
+    let path = match at.socket.is_dir() {
+        true => at.socket.join("operator.sock"),
+        false => at.socket.clone(),
+    };
+    let request = Request { name: at.name.clone(), ask };
+    let reply = socket::ask(&path, &request).map_err(|error| {
+        Failure::Failed(format!(
+            "{}: {error}; does a run listen there? name its socket or state folder with --socket",
+            path.display()
+        ))
+    })?;
+    if at.json {
+        println!("{:#}", reply.document);
+    } else if reply.ok {
+        println!("{}", reply.text);
+    }
+    if reply.ok { Ok(()) } else { Err(Failure::Failed(reply.text)) }
+}
+
+fn each(scope: &What, make: impl Fn(String) -> Ask) -> Result<(), Failure> {
+    let whats = match (scope.all, scope.what.is_empty()) {
+        (true, _) => vec!["all".to_owned()],
+        (false, false) => scope.what.clone(),
+        (false, true) => {
+            return Err(Failure::Usage("name symbols or underlyings, or give --all".into()));
+        }
+    };
+    whats.into_iter().try_for_each(|what| ask(&scope.at, make(what)))
+}
+
+pub(super) fn status(at: &Where) -> Result<(), Failure> {
+    ask(at, Ask::Status)
+}
+
+pub(super) fn pause(scope: &What) -> Result<(), Failure> {
+    each(scope, |what| Ask::Pause { what })
+}
+
+pub(super) fn flatten(scope: &What) -> Result<(), Failure> {
+    each(scope, |what| Ask::Flatten { what })
+}
+
+pub(super) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
+    if args.after_kill {
+        return lift(&args.state_dir);
+    }
+    each(&args.scope, |what| Ask::Resume { what })
+}
+
+fn lift(folder: &Path) -> Result<(), Failure> {
+    let Some(note) = KillNote::read(folder) else {
+        return Err(Failure::Failed(format!("{}: no kill is in force there", folder.display())));
+    };
+    let by = login_name(rustix::process::geteuid().as_raw());
+    let kept = KillNote::lift(folder, note.epoch, &by)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
+    println!("{note}\nlifted by {by}; kept as {}", kept.display());
+    Ok(())
+}
+
+pub(super) fn kill(args: &KillArgs) -> Result<(), Failure> {
+    ask(&args.at, Ask::Kill { reason: args.reason.clone() })
+}
+
+pub(super) fn limits(args: &LimitsArgs) -> Result<(), Failure> {
+    match args.confirm {
+        Some(id) => ask(&args.at, Ask::Confirm { id }),
+        None => ask(&args.at, Ask::Limits),
+    }
+}
+
+pub(super) fn set(args: &SetArgs) -> Result<(), Failure> {
+    let (of, key, value) = (args.of.clone(), args.key.clone(), args.value.clone());
+    ask(&args.at, Ask::Set { of, key, value })
+}
+
+pub(super) fn book(command: BookCommand) -> Result<(), Failure> {
+    match command {
+        BookCommand::Trade { side, size, symbol, price, at } => {
+            ask(&at, Ask::Trade { symbol, side, size, price })
+        }
+        BookCommand::Transfer { of, amount, at } => ask(&at, Ask::Transfer { of, amount }),
+        BookCommand::Adjust { of, amount, at } => ask(&at, Ask::Adjust { of, amount }),
+    }
+}

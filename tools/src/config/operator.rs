@@ -1,0 +1,101 @@
+//! `[operator]` and `[journal]`: who may order, what watches, what is kept. Every key has a default;
+//! nothing here protects less than its default unless it is written down.
+//!
+//! Fed by the config file; feeds the operator's threads and the journal. Absent: trading parameters.
+
+use super::faults::Faults;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// `[operator]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawOperator {
+    /// The socket; `operator.sock` in the state folder where it is left out.
+    pub socket: Option<PathBuf>,
+    /// Users beside the process's own who may connect; then the socket's group may, too (0660).
+    pub uids: Vec<u32>,
+    /// Names that may confirm a raised limit with `--as`; another uid always may.
+    pub second: Vec<String>,
+    /// How long a raised limit waits for its confirmation; 60 where it is left out.
+    pub confirm_within_s: Option<u64>,
+    /// A file that kills as soon as it is there; `kill` in the state folder where it is left out.
+    pub kill_file: Option<PathBuf>,
+    /// A maker without a turn for so long is stuck; 2000 where it is left out.
+    pub watchdog_ms: Option<u64>,
+    /// Does a lost order session kill? Without it, its instruments pause until it is back.
+    pub kill_on_session_loss: bool,
+    /// Loopback address of the metrics port; none where it is left out.
+    pub metrics: Option<SocketAddr>,
+    /// Command and arguments that get every alert as JSON on standard input.
+    pub alert_command: Vec<String>,
+}
+
+impl RawOperator {
+    /// Where the socket is.
+    pub fn socket_in(&self, state: &Path) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| state.join("operator.sock"))
+    }
+
+    /// Which file kills.
+    pub fn kill_file_in(&self, state: &Path) -> PathBuf {
+        self.kill_file.clone().unwrap_or_else(|| state.join("kill"))
+    }
+
+    /// How long a confirmation may take, in seconds.
+    pub fn confirm_s(&self) -> u64 {
+        self.confirm_within_s.unwrap_or(60)
+    }
+
+    /// How long the maker may go without a turn, in milliseconds.
+    pub fn stuck_ms(&self) -> u64 {
+        self.watchdog_ms.unwrap_or(2_000)
+    }
+
+    /// Adds what may not stand.
+    pub fn check(&self, faults: &mut Faults) {
+        if let Some(address) = self.metrics.filter(|address| !address.ip().is_loopback()) {
+            faults.add("operator.metrics", address, "a loopback address, such as 127.0.0.1:9464");
+        }
+        if !(100..=60_000).contains(&self.stuck_ms()) {
+            faults.add("operator.watchdog_ms", self.stuck_ms(), "100 to 60000");
+        }
+        if !(1..=3_600).contains(&self.confirm_s()) {
+            faults.add("operator.confirm_within_s", self.confirm_s(), "1 to 3600");
+        }
+        for name in self.second.iter().filter(|name| name.is_empty() || name.len() > 16) {
+            faults.add("operator.second", format!("{name:?}"), "names of 1 to 16 bytes");
+        }
+    }
+}
+
+/// `[journal]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawJournal {
+    /// Size at which a segment ends; 256 where it is left out. Days end one as well.
+    pub segment_mb: Option<u64>,
+    /// Leave ended segments as they are? Else they are compressed (zstd).
+    pub uncompressed: bool,
+    /// Journals of runs that ended longer ago are deleted; kept for ever where it is left out.
+    pub keep_days: Option<u64>,
+}
+
+impl RawJournal {
+    /// Size of a segment in bytes.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_mb.unwrap_or(256).saturating_mul(1 << 20)
+    }
+
+    /// Adds what may not stand.
+    pub fn check(&self, faults: &mut Faults) {
+        let megabytes = self.segment_mb.unwrap_or(256);
+        if !(1..=65_536).contains(&megabytes) {
+            faults.add("journal.segment_mb", megabytes, "1 to 65536");
+        }
+        if self.keep_days == Some(0) {
+            faults.add("journal.keep_days", 0, "at least 1, or leave it out to keep everything");
+        }
+    }
+}

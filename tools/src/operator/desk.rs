@@ -1,0 +1,219 @@
+//! The one way from cold threads to the maker and to order entry: orders, kill, and what is shown.
+//!
+//! Fed by the back office, the operator's socket and the guard; feeds the maker's control ring, order
+//! entry's switches and, where a thread is stuck, the cut of its socket. The locks are between cold
+//! threads alone. Absent: who may do what.
+//!
+//! **A kill is one decision**, in this order: order entry is shut (no New and no Replace passes it any
+//! more, whatever still lies in a ring), the maker is told (it cancels everything and decides nothing
+//! new), and where the maker does not take it in time, order entry cancels from its own index of live
+//! orders; where that thread is stuck too (fused: it is the same one), its socket is closed and the
+//! venue's cancel-on-disconnect takes the orders out. Then the note that survives a restart is written.
+
+use super::kill_note::KillNote;
+use super::standing::Standing;
+use crate::live::SessionWatch;
+use crate::state_dir::StateDir;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::{Act, KillCause, User};
+use ballast_engine::maker::input::Control;
+use ballast_engine::maker::stage::Progress;
+use ballast_engine::ring::Producer;
+use ballast_gateway::order_entry::CancelSwitch;
+use ballast_gateway::transport::Cut;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often a wait looks; a maker that turns takes an order within microseconds.
+const LOOK: Duration = Duration::from_micros(50);
+/// Looks until a maker that did not take a kill is gone around: 20 ms.
+const KILL_LOOKS: u32 = 400;
+/// Looks until any other order counts as not taken: 1 s.
+const ORDER_LOOKS: u32 = 20_000;
+/// Looks within which order entry must have had a turn: 50 ms.
+const ENTRY_LOOKS: u32 = 1_000;
+
+/// One order session, from outside its thread.
+pub struct OrderLine {
+    /// Whether it is logged on, and its heartbeat.
+    pub watch: SessionWatch,
+    /// Shuts it, or makes it cancel from its own index.
+    pub switch: CancelSwitch,
+    /// Ends its connection.
+    pub cut: Cut,
+}
+
+/// How a kill went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Killed {
+    /// The maker took it and cancelled everything.
+    ByMaker,
+    /// The maker did not take it in time: order entry cancels by itself.
+    ByOrderEntry,
+    /// Order entry is stuck as well: its connection is closed.
+    ByDisconnect,
+}
+
+/// The desk.
+pub struct Desk {
+    control: Mutex<(Producer<Control>, u64)>,
+    progress: Arc<Progress>,
+    lines: Vec<OrderLine>,
+    sessions: Vec<SessionWatch>,
+    folder: PathBuf,
+    epoch: u32,
+    standing: Mutex<Standing>,
+    killed: Mutex<Option<KillNote>>,
+    is_over: AtomicBool,
+}
+
+/// What a panicking thread left is whole: no lock is held across a call that could leave it half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This moment, for people.
+pub fn now_text() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
+}
+
+impl Desk {
+    /// A desk over the ends of a pipeline.
+    pub fn new(
+        control: Producer<Control>,
+        progress: Arc<Progress>,
+        lines: Vec<OrderLine>,
+        sessions: Vec<SessionWatch>,
+        state: &StateDir,
+        config: &MakerConfig,
+    ) -> Desk {
+        let standing = Standing::new(config.instruments.len(), config.underlyings.len());
+        Desk {
+            control: Mutex::new((control, 0)),
+            progress,
+            lines,
+            sessions,
+            folder: state.folder().to_path_buf(),
+            epoch: state.epoch(),
+            standing: Mutex::new(standing),
+            killed: Mutex::default(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// How the maker stands.
+    pub fn standing(&self) -> MutexGuard<'_, Standing> {
+        lock(&self.standing)
+    }
+
+    /// This run's number.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The order sessions.
+    pub fn lines(&self) -> &[OrderLine] {
+        &self.lines
+    }
+
+    /// All sessions, market data's as well.
+    pub fn sessions(&self) -> &[SessionWatch] {
+        &self.sessions
+    }
+
+    /// The maker's heartbeat.
+    pub fn heartbeat(&self) -> u64 {
+        self.progress.turns()
+    }
+
+    /// Why everything was stopped in this run, if it was.
+    pub fn killed(&self) -> Option<KillNote> {
+        lock(&self.killed).clone()
+    }
+
+    /// The maker is done: its heartbeat means nothing any more.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    /// Is the maker done?
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Hands an order to the maker: its number among all, or `None` where the ring is full.
+    pub fn push(&self, control: Control) -> Option<u64> {
+        let mut held = lock(&self.control);
+        held.0.push(control).ok()?;
+        held.1 += 1;
+        Some(held.1)
+    }
+
+    /// Hands an act to the maker and waits until it was consumed. Says whether it was, within a second.
+    pub fn order(&self, user: User, second: User, act: Act) -> bool {
+        let number = self.push(Control::By { user, second, act });
+        number.is_some_and(|number| self.was_taken(number, ORDER_LOOKS))
+    }
+
+    fn was_taken(&self, number: u64, looks: u32) -> bool {
+        for _ in 0..looks {
+            if self.progress.controls() >= number {
+                return true;
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        false
+    }
+
+    /// Stops everything, for good in this run and over restarts. A second kill goes the same way again
+    /// and leaves the first one's note.
+    pub fn kill(&self, cause: KillCause, user: User, reason: &str) -> Killed {
+        for line in &self.lines {
+            line.switch.shut();
+        }
+        let act = Act::Kill { cause };
+        let number = self.push(Control::By { user, second: User::NOBODY, act });
+        let looks = if cause == KillCause::Watchdog { 1 } else { KILL_LOOKS };
+        let is_taken = number.is_some_and(|number| self.was_taken(number, looks));
+        let killed = if is_taken { Killed::ByMaker } else { self.go_around() };
+        let note = KillNote {
+            cause: cause.name().into(),
+            by: user.to_string(),
+            reason: reason.into(),
+            at: now_text(),
+            epoch: self.epoch,
+        };
+        if let Err(error) = note.write(&self.folder) {
+            let folder = self.folder.display().to_string();
+            tracing::error!(folder, %error, "the kill is not on disk: a restart would trade again");
+        }
+        lock(&self.killed).get_or_insert(note);
+        killed
+    }
+
+    /// The maker does not turn: order entry cancels what it knows, or its connection ends.
+    fn go_around(&self) -> Killed {
+        let before: Vec<u64> = self.lines.iter().map(|line| line.watch.turns()).collect();
+        for line in &self.lines {
+            line.switch.pull();
+        }
+        let has_turned = || {
+            let turns = self.lines.iter().map(|line| line.watch.turns());
+            turns.zip(&before).all(|(now, before)| now != *before)
+        };
+        for _ in 0..ENTRY_LOOKS {
+            if has_turned() {
+                return Killed::ByOrderEntry;
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        for (line, before) in self.lines.iter().zip(&before) {
+            if line.watch.turns() == *before {
+                line.cut.pull();
+            }
+        }
+        Killed::ByDisconnect
+    }
+}

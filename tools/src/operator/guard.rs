@@ -1,0 +1,188 @@
+//! The guard: a thread outside the pipeline that kills, and that tells what operators must know.
+//!
+//! Watches the maker's heartbeat, SIGUSR1, the kill file and the sessions, every five milliseconds;
+//! feeds the desk with kills and the alerts with news. A whole process that was stopped and goes on
+//! (SIGSTOP, a suspended host) is no stuck maker: only time in which this thread ran counts.
+//! Absent: judgement of the market; the maker pauses by itself and says why.
+
+use super::alerts::{Alert, Alerts};
+use super::desk::{Desk, now_text};
+use super::standing::News;
+use super::status::Names;
+use crate::config::operator::RawOperator;
+use ballast_engine::maker::control::{KillCause, User};
+use ballast_engine::risk::state::{Reason, State};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(5);
+/// Looks between two questions for the kill file.
+const FILE_LOOKS: u32 = 10;
+/// The same alert is told again only after this.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What the guard is made of.
+pub struct Guard {
+    desk: Arc<Desk>,
+    names: Names,
+    alerts: Alerts,
+    kill_file: PathBuf,
+    stuck_after: Duration,
+    kills_on_session_loss: bool,
+    /// Set by SIGUSR1.
+    signal: Arc<AtomicBool>,
+    heartbeat: u64,
+    /// For how long the heartbeat has stood still, counted while this thread ran.
+    still: Duration,
+    were_up: Vec<bool>,
+    told: BTreeMap<(&'static str, String), Instant>,
+    looks: u32,
+    is_killed: bool,
+}
+
+/// The monotonic clock: the watchdog measures real time.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an edge: the watchdog's own clock, off every hot thread"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Guard {
+    /// A guard over `desk`; `signal` is set when SIGUSR1 comes.
+    pub fn new(
+        desk: Arc<Desk>,
+        names: Names,
+        config: &RawOperator,
+        kill_file: PathBuf,
+        signal: Arc<AtomicBool>,
+    ) -> Guard {
+        Guard {
+            names,
+            alerts: Alerts::new(config.alert_command.clone()),
+            kill_file,
+            stuck_after: Duration::from_millis(config.stuck_ms()),
+            kills_on_session_loss: config.kill_on_session_loss,
+            signal,
+            heartbeat: 0,
+            still: Duration::ZERO,
+            were_up: vec![false; desk.sessions().len()],
+            told: BTreeMap::new(),
+            looks: 0,
+            is_killed: false,
+            desk,
+        }
+    }
+
+    /// Guards until told to end.
+    pub fn run(mut self, end: &Arc<AtomicBool>) {
+        let mut last = now();
+        while !end.load(Ordering::Acquire) {
+            std::thread::park_timeout(LOOK);
+            let at = now();
+            self.look(at, at.duration_since(last).min(4 * LOOK));
+            last = at;
+        }
+        self.tell_news(now());
+        self.alerts.finish();
+    }
+
+    /// One look, `ran` after the last one.
+    pub fn look(&mut self, at: Instant, ran: Duration) {
+        self.looks = self.looks.wrapping_add(1);
+        if self.signal.swap(false, Ordering::AcqRel) {
+            self.kill(at, KillCause::Signal, "SIGUSR1");
+        }
+        if self.looks % FILE_LOOKS == 1 && !self.is_killed && self.kill_file.exists() {
+            let reason = format!("{} is there", self.kill_file.display());
+            self.kill(at, KillCause::File, &reason);
+        }
+        self.watch(at, ran);
+        self.look_at_sessions(at);
+        self.tell_news(at);
+    }
+
+    fn watch(&mut self, at: Instant, ran: Duration) {
+        let heartbeat = self.desk.heartbeat();
+        // Before its first turn there is nothing to watch, after its last one neither.
+        if heartbeat != self.heartbeat || heartbeat == 0 || self.desk.is_over() {
+            self.heartbeat = heartbeat;
+            self.still = Duration::ZERO;
+            return;
+        }
+        self.still += ran;
+        if self.still >= self.stuck_after && !self.is_killed {
+            let reason = format!("the maker had no turn for {} ms", self.still.as_millis());
+            self.kill(at, KillCause::Watchdog, &reason);
+        }
+    }
+
+    fn kill(&mut self, at: Instant, cause: KillCause, reason: &str) {
+        self.is_killed = true;
+        let user = User::new(rustix::process::geteuid().as_raw(), "ballast");
+        let how = self.desk.kill(cause, user, reason);
+        tracing::error!(cause = cause.name(), reason, ?how, "killed");
+        self.alert(at, "killed", String::new(), format!("{}: {reason}", cause.name()));
+    }
+
+    fn look_at_sessions(&mut self, at: Instant) {
+        if self.desk.is_over() {
+            return;
+        }
+        let desk = self.desk.clone();
+        let mut is_order_session_lost = false;
+        for (place, watch) in desk.sessions().iter().enumerate() {
+            let Some(was_up) = self.were_up.get_mut(place) else { continue };
+            let is_up = watch.is_up();
+            if std::mem::replace(was_up, is_up) == is_up {
+                continue;
+            }
+            let kind = if is_up { "session_up" } else { "session_down" };
+            let is_orders = desk.lines().iter().any(|line| line.watch.name == watch.name);
+            is_order_session_lost |= is_orders && !is_up;
+            self.alert(at, kind, watch.name.clone(), String::new());
+        }
+        if is_order_session_lost && self.kills_on_session_loss && !self.is_killed {
+            self.kill(at, KillCause::SessionLost, "an order session was lost");
+        }
+    }
+
+    fn tell_news(&mut self, at: Instant) {
+        loop {
+            // The lock is not held while it is told.
+            let news = self.desk.standing().next_news();
+            match news {
+                None => return,
+                Some(News::JournalLost) => {
+                    let reason = "the journal cannot be written: the run ends".into();
+                    self.alert(at, "journal_lost", String::new(), reason);
+                }
+                Some(News::State(instrument, state, reason)) => {
+                    let symbol = self.names.symbol(usize::from(instrument.0)).to_owned();
+                    let kind = match (state, reason) {
+                        (_, Reason::Shutdown | Reason::Normal) => continue,
+                        (State::Halted, _) => "halted",
+                        (State::Paused, _) => "paused",
+                        (State::Reducing | State::Quoting, _) => continue,
+                    };
+                    self.alert(at, kind, symbol, reason.name().to_owned());
+                }
+            }
+        }
+    }
+
+    fn alert(&mut self, at: Instant, kind: &'static str, of: String, reason: String) {
+        let key = (kind, format!("{of} {reason}"));
+        if self.told.get(&key).is_some_and(|told| at.duration_since(*told) < AGAIN) {
+            return;
+        }
+        self.told.retain(|_, told| at.duration_since(*told) < AGAIN);
+        self.told.insert(key, at);
+        self.alerts.tell(Alert { kind, of, reason, at: now_text(), epoch: self.desk.epoch() });
+    }
+}

@@ -1,0 +1,227 @@
+//! What the operator's socket does with a request: who may, what it means, what is answered.
+//!
+//! Fed by the socket with a request and the system's word on the peer; feeds the desk. The socket's
+//! thread. A raised limit waits here for a second operator: another uid, or a name of
+//! `operator.second` other than the first one's (a name is a claim; two uids are proof).
+
+use super::desk::{Desk, Killed};
+use super::request::{Ask, Reply, Request};
+use super::rules::Rules;
+use super::status;
+use super::words;
+use crate::config::ConfigFile;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::{Act, KillCause, Knob, User};
+use ballast_engine::units::{Lots, Side};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Most raised limits that wait at once.
+const PENDING_MAX: usize = 16;
+
+/// A raised limit that waits.
+struct Pending {
+    id: u64,
+    by: User,
+    knob: Knob,
+    value: i64,
+    until: Instant,
+}
+
+/// The hand.
+pub struct Hand {
+    desk: Arc<Desk>,
+    rules: Rules,
+    names: status::Names,
+    second: Vec<String>,
+    confirm_within: Duration,
+    pending: Vec<Pending>,
+    next_id: u64,
+}
+
+/// The system's monotonic clock: a confirmation runs out in real time.
+#[allow(clippy::disallowed_methods, reason = "an edge: people's time, off every hot thread")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The login name of a uid, from the system's list; `uid-N` where it has none.
+pub fn login_name(uid: u32) -> String {
+    let list = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, of) = (fields.next()?, fields.next()?, fields.next()?);
+        (of.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("uid-{uid}"))
+}
+
+impl Hand {
+    /// A hand on the maker behind `desk`.
+    pub fn new(desk: Arc<Desk>, file: &ConfigFile, config: &MakerConfig) -> Hand {
+        let operator = &file.raw.operator;
+        Hand {
+            desk,
+            rules: Rules::new(file, config),
+            names: status::Names::new(file, config),
+            second: operator.second.clone(),
+            confirm_within: Duration::from_secs(operator.confirm_s()),
+            pending: Vec::new(),
+            next_id: 1,
+        }
+    }
+
+    /// Does what is asked by the peer `uid`.
+    pub fn answer(&mut self, uid: u32, request: &Request) -> Reply {
+        let user = match &request.name {
+            None => User::new(uid, &login_name(uid)),
+            Some(name) if self.second.contains(name) => User::new(uid, name),
+            Some(name) => {
+                return Reply::refused(format!("{name:?} does not stand in operator.second"));
+            }
+        };
+        self.serve(user, &request.ask).unwrap_or_else(Reply::refused)
+    }
+
+    fn serve(&mut self, user: User, ask: &Ask) -> Result<Reply, String> {
+        match ask {
+            Ask::Status => {
+                let document = status::document(&self.names, &self.desk);
+                Ok(Reply::done(status::for_people(&document), document))
+            }
+            Ask::Limits => Ok(self.limits()),
+            Ask::Pause { what } => {
+                let scope = self.rules.scope(what)?;
+                self.order(user, User::NOBODY, Act::Pause { scope })
+            }
+            Ask::Resume { what } => {
+                let scope = self.rules.scope(what)?;
+                if let Some(note) = self.desk.killed() {
+                    return Err(format!("{note}; end this run, lift the kill, start anew"));
+                }
+                self.order(user, User::NOBODY, Act::Resume { scope })
+            }
+            Ask::Flatten { what } => {
+                let scope = self.rules.scope(what)?;
+                if let Some(note) = self.desk.killed() {
+                    return Err(format!("{note}; nothing is traded any more"));
+                }
+                self.order(user, User::NOBODY, Act::Flatten { scope })
+            }
+            Ask::Kill { reason } => Ok(self.kill(user, reason)),
+            Ask::Set { of, key, value } => self.set(user, of, key, value),
+            Ask::Confirm { id } => self.confirm(user, *id),
+            Ask::Trade { symbol, side, size, price } => {
+                let (instrument, lots, price) = self.rules.trade(symbol, size, price)?;
+                let side = match side.as_str() {
+                    "buy" => Side::Buy,
+                    "sell" => Side::Sell,
+                    other => return Err(format!("side {other:?}: buy or sell")),
+                };
+                let act = Act::Trade { instrument, side, price, size: Lots(lots) };
+                self.order(user, User::NOBODY, act)
+            }
+            Ask::Transfer { of, amount } => {
+                let (holding, amount) = self.rules.holding(of, amount)?;
+                self.order(user, User::NOBODY, Act::Transfer { holding, amount })
+            }
+            Ask::Adjust { of, amount } => {
+                let (holding, amount) = self.rules.holding(of, amount)?;
+                self.order(user, User::NOBODY, Act::Adjust { holding, amount })
+            }
+        }
+    }
+
+    fn order(&self, user: User, second: User, act: Act) -> Result<Reply, String> {
+        let text = words::act_by(self.rules.table(), user, second, &act);
+        tracing::info!(act = text, "operator");
+        if self.desk.order(user, second, act) {
+            return Ok(Reply::done(text.clone(), json!({ "done": text })));
+        }
+        Err(format!("{text}: the maker did not take it within a second; see status"))
+    }
+
+    fn kill(&self, user: User, reason: &str) -> Reply {
+        let how = match self.desk.kill(KillCause::Operator, user, reason) {
+            Killed::ByMaker => "the maker has cancelled everything",
+            Killed::ByOrderEntry => "the maker does not turn: order entry cancels by itself",
+            Killed::ByDisconnect => {
+                "maker and order entry do not turn: the connection is closed, the venue cancels where \
+                 it cancels on disconnect: ask it"
+            }
+        };
+        tracing::error!(by = %user, reason, how, "killed");
+        let text = format!("killed by {user}: {how}; no new order goes out in this run");
+        Reply::done(text.clone(), json!({ "done": text }))
+    }
+
+    fn set(&mut self, user: User, of: &str, key: &str, value: &str) -> Result<Reply, String> {
+        let (knob, value, is_raise) = self.rules.change(of, key, value)?;
+        if !is_raise {
+            let reply = self.order(user, User::NOBODY, Act::Set { knob, value })?;
+            self.rules.changed(knob, value);
+            return Ok(reply);
+        }
+        let at = now();
+        self.pending.retain(|pending| pending.until > at);
+        if self.pending.len() >= PENDING_MAX {
+            return Err("too many raised limits wait for a confirmation".into());
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pending.push(Pending { id, by: user, knob, value, until: at + self.confirm_within });
+        let act = words::act(self.rules.table(), &Act::Set { knob, value });
+        let seconds = self.confirm_within.as_secs();
+        let text = format!(
+            "{act} raises a limit: a second operator confirms it within {seconds} s by `ballast limits \
+             --confirm {id}`"
+        );
+        tracing::warn!(id, act, by = %user, "a raised limit waits for a second operator");
+        Ok(Reply::done(text, json!({ "pending": id, "act": act, "within_s": seconds })))
+    }
+
+    fn confirm(&mut self, user: User, id: u64) -> Result<Reply, String> {
+        let at = now();
+        self.pending.retain(|pending| pending.until > at);
+        let place = self.pending.iter().position(|pending| pending.id == id);
+        let place =
+            place.ok_or_else(|| format!("nothing waits under {id}, or its time is over"))?;
+        let by = self.pending[place].by;
+        if by.uid == user.uid && (by.name == user.name || !self.is_second(user)) {
+            return Err(format!(
+                "{by} asked for it: the confirmation is another operator's (another uid, or --as a \
+                 name of operator.second)"
+            ));
+        }
+        let Pending { knob, value, .. } = self.pending.remove(place);
+        // Limits may have moved while it waited.
+        let owner = words::knob_owner(self.rules.table(), knob);
+        let text = words::knob_value(self.rules.table(), knob, value);
+        self.rules.change(&owner, knob.name(), &text)?;
+        let reply = self.order(by, user, Act::Set { knob, value })?;
+        self.rules.changed(knob, value);
+        Ok(reply)
+    }
+
+    fn is_second(&self, user: User) -> bool {
+        self.second.iter().any(|name| User::new(user.uid, name) == user)
+    }
+
+    fn limits(&mut self) -> Reply {
+        let at = now();
+        self.pending.retain(|pending| pending.until > at);
+        let pending = self.pending.iter().map(|pending| {
+            let act = Act::Set { knob: pending.knob, value: pending.value };
+            json!({
+                "id": pending.id,
+                "act": words::act(self.rules.table(), &act),
+                "by": pending.by.to_string(),
+                "seconds_left": pending.until.duration_since(at).as_secs(),
+            })
+        });
+        let pending: Vec<_> = pending.collect();
+        let document = json!({ "values": self.rules.document(), "pending": pending });
+        Reply::done(status::limits_for_people(&document), document)
+    }
+}

@@ -1,0 +1,124 @@
+//! Metrics in the OpenMetrics text format on a loopback port, where the config names one.
+//!
+//! Fed by the desk's standing, read anew for every scrape; feeds Prometheus. A thread of its own that
+//! answers one connection at a time. Loopback alone, which the config's check enforces. Absent: labels
+//! with more values than the config has names.
+
+use super::desk::Desk;
+use super::status::Names;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+type Labels = Vec<(&'static str, String)>;
+type Values = Family<Labels, Gauge<f64, AtomicU64>>;
+
+/// The port.
+pub struct Metrics {
+    door: TcpListener,
+}
+
+impl Metrics {
+    /// Listens.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn open(address: SocketAddr) -> io::Result<Metrics> {
+        let door = TcpListener::bind(address)?;
+        door.set_nonblocking(true)?;
+        Ok(Metrics { door })
+    }
+
+    /// Answers scrapes until told to end.
+    pub fn serve(self, names: &Names, desk: &Desk, end: &Arc<AtomicBool>) {
+        let look = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        while !end.load(Ordering::Acquire) {
+            let mut waits = [PollFd::new(&self.door, PollFlags::IN)];
+            let _ = poll(&mut waits, Some(&look));
+            while let Ok((stream, _)) = self.door.accept() {
+                // A scrape that fails is the scraper's to repeat.
+                let _ = answer(stream, names, desk);
+            }
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, names: &Names, desk: &Desk) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+    let mut request = [0; 4096];
+    let count = stream.read(&mut request)?;
+    let is_scrape = request[..count].starts_with(b"GET /metrics ");
+    let (status, body) = match is_scrape {
+        true => ("200 OK", text(names, desk)),
+        false => ("404 Not Found", "GET /metrics\n".to_owned()),
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: application/openmetrics-text; version=1.0.0; \
+         charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+/// All metrics as they are now.
+pub fn text(names: &Names, desk: &Desk) -> String {
+    let standing = desk.standing().clone();
+    let mut registry = Registry::with_prefix("ballast");
+    let mut family = |name: &str, help: &str, rows: Vec<(Labels, f64)>| {
+        let values = Values::default();
+        for (labels, value) in rows {
+            values.get_or_create(&labels).set(value);
+        }
+        registry.register(name, help, values);
+    };
+    let one = |value: f64| vec![(Labels::new(), value)];
+    let of = |key: &'static str, name: &str| vec![(key, name.to_owned())];
+    family("killed", "1 after a kill", one(f64::from(u8::from(desk.killed().is_some()))));
+    family("epoch", "Number of the run", one(f64::from(desk.epoch())));
+    let up = desk.sessions().iter();
+    let up = up.map(|watch| (of("session", &watch.name), f64::from(u8::from(watch.is_up()))));
+    family("session_up", "1 while logged on", up.collect());
+    let states = standing.states.iter().enumerate();
+    let states = states.map(|(n, (state, _))| (of("symbol", names.symbol(n)), *state as u8));
+    let states = states.map(|(labels, state)| (labels, f64::from(state)));
+    family("state", "0 quoting, 1 reducing, 2 paused, 3 halted", states.collect());
+    let samples = standing.instruments.iter().enumerate();
+    let positions = samples.filter_map(|(n, sample)| {
+        sample.map(|sample| (of("symbol", names.symbol(n)), sample.position.0 as f64))
+    });
+    family("position_lots", "Position in lots", positions.collect());
+    let deltas = standing.deltas.iter().enumerate();
+    let deltas =
+        deltas.map(|(n, delta)| (of("underlying", names.underlying(n)), delta.0 as f64 * 1e-9));
+    family("net_delta", "Exposure from its target, in units of the underlying", deltas.collect());
+    if let Some((causes, total)) = &standing.pnl {
+        let rows = causes.iter().map(|(cause, amount)| (cause.name(), amount.0));
+        let rows = rows.chain([("total", total.0)]);
+        let rows = rows.map(|(name, amount)| (of("cause", name), amount as f64 * 1e-9));
+        family("pnl", "In the reporting currency", rows.collect());
+    }
+    let latency = standing.latency.iter().flat_map(|latency| {
+        ["p50", "p99", "p99.9", "max"].into_iter().zip(latency.nanos).map(|(at, nanos)| {
+            let labels = vec![("stretch", latency.name.to_owned()), ("at", at.to_owned())];
+            (labels, nanos as f64 * 1e-9)
+        })
+    });
+    family("latency_seconds", "Percentiles since the start", latency.collect());
+    registry.register("fills", "Fills booked", ConstCounter::new(standing.fills));
+    let blocked: u64 = standing.blocked.values().sum();
+    registry.register("blocked", "Proposals that the gate blocked", ConstCounter::new(blocked));
+    let mut out = String::new();
+    // Writing into a string fails nowhere.
+    let _ = encode(&mut out, &registry);
+    out
+}

@@ -1,0 +1,286 @@
+//! Limits and parameters as they stand now, and what a change of one must satisfy.
+//!
+//! Fed by the config and by every change that was handed to the maker; asked by the operator's socket
+//! before it hands over the next. Absent: the change itself (the maker's), who may make it.
+
+use crate::config::ConfigFile;
+use crate::config::faults::Faults;
+use crate::config::instruments::InstrumentTable;
+use crate::config::maker::sub_ticks;
+use crate::operator::words::{self, NANO};
+use ballast_engine::event::InstrumentId;
+use ballast_engine::instrument::{Currency, Instrument};
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::{Knob, Scope};
+use ballast_engine::pnl::ledger::Holding;
+use ballast_engine::units::{Decimal, Ticks};
+use serde_json::{Map, Value, json};
+
+/// Every knob with its value.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    table: InstrumentTable,
+    values: Vec<(Knob, i64)>,
+    /// Outer edges of the hedgers' bands, by underlying: soft limits stay outside them.
+    bands: Vec<i64>,
+}
+
+impl Rules {
+    /// As the config has them.
+    pub fn new(file: &ConfigFile, config: &MakerConfig) -> Rules {
+        let mut values = Vec::new();
+        let mut faults = Faults::default();
+        for (instrument, settings) in config.instruments.iter().zip(&config.settings) {
+            let id = instrument.id();
+            let Some(raw) = file.raw.instrument.get(instrument.symbol()) else { continue };
+            let limits = &settings.limits;
+            let value = faults.count("order_value_max", &raw.limits.order_value_max, NANO, 1);
+            values.extend([
+                (Knob::OrderSizeMax(id), limits.order_size_max.0),
+                (Knob::OrderValueMax(id), value.unwrap_or(0)),
+                (Knob::PositionMax(id), limits.position_max.0),
+                (Knob::Collar(id), limits.collar.width.0),
+            ]);
+            let (Some(quote), Some(raw)) = (&settings.quote, &raw.quote) else { continue };
+            let (tick, lot) = (instrument.spec().tick, instrument.spec().lot);
+            let edge = sub_ticks("edge_min", &raw.edge_min, tick, &mut faults);
+            let size = faults.count("size", &raw.size, lot, 1);
+            let ticks = |ticks: u64| i64::try_from(ticks).unwrap_or(i64::MAX);
+            values.extend([
+                (Knob::QuoteSize(id), size.unwrap_or(0)),
+                (Knob::EdgeMin(id), edge.map_or(0, |edge| edge.0)),
+                (Knob::ToleranceAggressive(id), ticks(quote.tolerance.aggressive_ticks)),
+                (Knob::TolerancePassive(id), ticks(quote.tolerance.passive_ticks)),
+            ]);
+        }
+        for (place, settings) in (0u8..).zip(&config.underlyings) {
+            let limits = &settings.limits;
+            values.extend([
+                (Knob::Soft(place), limits.soft().0),
+                (Knob::Stop(place), limits.stop().0),
+                (Knob::Hard(place), limits.hard().0),
+            ]);
+        }
+        let bands = config.underlyings.iter();
+        let bands = bands.map(|u| u.hedge.as_ref().map_or(0, |hedge| hedge.band.outer.0)).collect();
+        Rules { table: file.table.clone(), values, bands }
+    }
+
+    /// The names in it.
+    pub fn table(&self) -> &InstrumentTable {
+        &self.table
+    }
+
+    /// The value of a knob now.
+    pub fn value(&self, knob: Knob) -> Option<i64> {
+        self.values.iter().find(|(known, _)| *known == knob).map(|(_, value)| *value)
+    }
+
+    /// A change was handed to the maker.
+    pub fn changed(&mut self, knob: Knob, value: i64) {
+        if let Some(known) = self.values.iter_mut().find(|(known, _)| *known == knob) {
+            known.1 = value;
+        }
+    }
+
+    fn of_instrument(&self, symbol: &str) -> Result<&Instrument, String> {
+        let known = || {
+            let symbols: Vec<_> = self.table.instruments.iter().map(Instrument::symbol).collect();
+            symbols.join(", ")
+        };
+        self.table
+            .find(symbol)
+            .ok_or_else(|| format!("{symbol:?} is no instrument; there are {}", known()))
+    }
+
+    fn underlying(&self, name: &str) -> Option<u8> {
+        self.table.underlyings.find(name).and_then(|place| u8::try_from(place).ok())
+    }
+
+    /// `all`, a symbol or an underlying.
+    ///
+    /// # Errors
+    /// A name that is neither.
+    pub fn scope(&self, what: &str) -> Result<Scope, String> {
+        if what == "all" {
+            return Ok(Scope::All);
+        }
+        if let Some(instrument) = self.table.find(what) {
+            return Ok(Scope::Instrument(instrument.id()));
+        }
+        self.underlying(what).map(Scope::Underlying).ok_or_else(|| {
+            let symbols = self.table.instruments.iter().map(Instrument::symbol);
+            let names: Vec<_> = symbols.chain(self.table.underlyings.iter()).collect();
+            format!(
+                "{what:?} is neither an instrument nor an underlying: {}, or all",
+                names.join(", ")
+            )
+        })
+    }
+
+    /// A change as it is written: the knob, its new value, and whether it raises a limit.
+    ///
+    /// # Errors
+    /// In people's words: no such key, no such number, or a value that may not stand.
+    pub fn change(&self, of: &str, key: &str, text: &str) -> Result<(Knob, i64, bool), String> {
+        let candidates = match self.scope(of)? {
+            Scope::All => return Err("name one instrument or one underlying".into()),
+            Scope::Underlying(place) => {
+                vec![Knob::Soft(place), Knob::Stop(place), Knob::Hard(place)]
+            }
+            Scope::Instrument(id) => knobs_of(id).to_vec(),
+        };
+        let known = candidates.iter().filter(|knob| self.value(**knob).is_some());
+        let names: Vec<_> = known.clone().map(|knob| knob.name()).collect();
+        let knob = known.clone().find(|knob| knob.name() == key).copied();
+        let knob =
+            knob.ok_or_else(|| format!("{of} has no {key:?}; it has {}", names.join(", ")))?;
+        let value =
+            self.parse(knob, text).map_err(|why| format!("{of} {key} = {text:?}: {why}"))?;
+        self.check(knob, value).map_err(|why| format!("{of} {key} = {text}: {why}"))?;
+        let now = self.value(knob).unwrap_or(i64::MAX);
+        Ok((knob, value, knob.is_limit() && value > now))
+    }
+
+    fn parse(&self, knob: Knob, text: &str) -> Result<i64, String> {
+        let spec = |id: InstrumentId| {
+            let instrument = self.table.instruments.get(usize::from(id.0));
+            instrument.map(Instrument::spec).ok_or("no such instrument")
+        };
+        match knob {
+            Knob::OrderSizeMax(id) | Knob::PositionMax(id) | Knob::QuoteSize(id) => {
+                count(text, spec(id)?.lot)
+            }
+            Knob::Collar(id) | Knob::ToleranceAggressive(id) | Knob::TolerancePassive(id) => {
+                count(text, spec(id)?.tick)
+            }
+            Knob::EdgeMin(id) => {
+                let mut faults = Faults::default();
+                let edge = sub_ticks("edge_min", text, spec(id)?.tick, &mut faults);
+                edge.map(|edge| edge.0).ok_or_else(|| faults.to_string())
+            }
+            Knob::OrderValueMax(_) | Knob::Soft(_) | Knob::Stop(_) | Knob::Hard(_) => {
+                count(text, NANO)
+            }
+        }
+    }
+
+    fn check(&self, knob: Knob, value: i64) -> Result<(), String> {
+        let ordered = |place: u8| {
+            let of = |other: Knob| {
+                if other == knob { value } else { self.value(other).unwrap_or(0) }
+            };
+            let (soft, stop, hard) =
+                (of(Knob::Soft(place)), of(Knob::Stop(place)), of(Knob::Hard(place)));
+            let band = self.bands.get(usize::from(place)).copied().unwrap_or(0);
+            let text = |value| Decimal::text_of(value, NANO);
+            if soft <= 0 || soft >= stop || stop >= hard {
+                let (soft, stop, hard) = (text(soft), text(stop), text(hard));
+                return Err(format!("must keep 0 < soft ({soft}) < stop ({stop}) < hard ({hard})"));
+            }
+            if soft < band {
+                return Err(format!("must not be within the hedger's band ({})", text(band)));
+            }
+            Ok(())
+        };
+        match knob {
+            Knob::Soft(place) | Knob::Stop(place) | Knob::Hard(place) => ordered(place),
+            Knob::ToleranceAggressive(_) | Knob::TolerancePassive(_) if value < 0 => {
+                Err("must not be negative".into())
+            }
+            Knob::OrderSizeMax(_)
+            | Knob::OrderValueMax(_)
+            | Knob::PositionMax(_)
+            | Knob::Collar(_)
+            | Knob::QuoteSize(_)
+                if value <= 0 =>
+            {
+                Err("must be greater than zero".into())
+            }
+            Knob::OrderSizeMax(_)
+            | Knob::OrderValueMax(_)
+            | Knob::PositionMax(_)
+            | Knob::Collar(_)
+            | Knob::QuoteSize(_)
+            | Knob::EdgeMin(_)
+            | Knob::ToleranceAggressive(_)
+            | Knob::TolerancePassive(_) => Ok(()),
+        }
+    }
+
+    /// A trade's price and size.
+    ///
+    /// # Errors
+    /// Off the grid, not positive, or no such instrument.
+    pub fn trade(
+        &self,
+        symbol: &str,
+        size: &str,
+        price: &str,
+    ) -> Result<(InstrumentId, i64, Ticks), String> {
+        let instrument = self.of_instrument(symbol)?;
+        let spec = instrument.spec();
+        let lots = count(size, spec.lot).map_err(|why| format!("size {size:?}: {why}"))?;
+        if lots <= 0 {
+            return Err(format!("size {size:?}: must be greater than zero"));
+        }
+        let ticks = count(price, spec.tick).map_err(|why| format!("price {price:?}: {why}"))?;
+        Ok((instrument.id(), lots, Ticks(ticks)))
+    }
+
+    /// A symbol's position or a currency's cash, and an amount of it.
+    ///
+    /// # Errors
+    /// Neither, or an amount off its grid.
+    pub fn holding(&self, of: &str, amount: &str) -> Result<(Holding, i64), String> {
+        let wrong = |why: String| format!("amount {amount:?}: {why}");
+        let (holding, step) = if let Some(instrument) = self.table.find(of) {
+            (Holding::Position(instrument.id()), instrument.spec().lot)
+        } else {
+            let place = self.table.currencies.find(of).and_then(|n| u8::try_from(n).ok());
+            let currency = place.map(Currency).ok_or_else(|| {
+                let names: Vec<_> = self.table.currencies.iter().collect();
+                format!("{of:?} is neither an instrument nor a currency ({})", names.join(", "))
+            })?;
+            (Holding::Cash(currency), NANO)
+        };
+        match count(amount, step).map_err(wrong)? {
+            0 => Err("an amount of nothing books nothing".into()),
+            amount => Ok((holding, amount)),
+        }
+    }
+
+    /// All of it, by owner and key.
+    pub fn document(&self) -> Value {
+        let mut owners = Map::new();
+        for (knob, value) in &self.values {
+            let owner = owners
+                .entry(words::knob_owner(&self.table, *knob))
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(keys) = owner {
+                let text = words::knob_value(&self.table, *knob, *value);
+                let kind = if knob.is_limit() { "limit" } else { "parameter" };
+                keys.insert(knob.name().into(), json!({ "value": text, "kind": kind }));
+            }
+        }
+        Value::Object(owners)
+    }
+}
+
+fn knobs_of(id: InstrumentId) -> [Knob; 8] {
+    [
+        Knob::OrderSizeMax(id),
+        Knob::OrderValueMax(id),
+        Knob::PositionMax(id),
+        Knob::Collar(id),
+        Knob::QuoteSize(id),
+        Knob::EdgeMin(id),
+        Knob::ToleranceAggressive(id),
+        Knob::TolerancePassive(id),
+    ]
+}
+
+fn count(text: &str, step: Decimal) -> Result<i64, String> {
+    let decimal: Decimal = text.parse().map_err(|error| format!("{error}"))?;
+    decimal.count_of(step).map_err(|error| error.to_string())
+}

@@ -1,0 +1,116 @@
+//! The operator's socket: a Unix domain socket in the state folder, and a thread that answers there.
+//!
+//! Fed by the commands; feeds the [`Hand`]. The file is 0600 (0660 where `operator.uids` names others)
+//! and every peer's uid is asked of the system (SO_PEERCRED): the process's own, root's and those of
+//! `operator.uids` may, nobody else. One connection at a time, one line each way, two seconds each: a
+//! peer that stalls costs the next one's patience and nothing of the maker's.
+
+use super::hand::Hand;
+use super::request::{LINE_BYTES_MAX, Reply, Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::Permissions;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a peer may take over its line.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often the thread looks whether it should end.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// The listening end.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    uids: Vec<u32>,
+}
+
+impl Socket {
+    /// Listens at `path`. A socket that nobody answers at is replaced; one that somebody answers at,
+    /// or anything else that is there, is an error.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn open(path: &Path, others: &[u32]) -> io::Result<Socket> {
+        if let Ok(there) = std::fs::symlink_metadata(path) {
+            if !there.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is no socket there",
+                ));
+            }
+            if UnixStream::connect(path).is_ok() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "a run answers there already",
+                ));
+            }
+            std::fs::remove_file(path)?;
+        }
+        // Made under another name and moved: nobody ever sees it with other permissions.
+        let made = path.with_extension(format!("{}", std::process::id()));
+        let _ = std::fs::remove_file(&made);
+        let listener = UnixListener::bind(&made)?;
+        let mode = if others.is_empty() { 0o600 } else { 0o660 };
+        std::fs::set_permissions(&made, Permissions::from_mode(mode))?;
+        std::fs::rename(&made, path)?;
+        listener.set_nonblocking(true)?;
+        let mut uids = others.to_vec();
+        uids.extend([0, rustix::process::geteuid().as_raw()]);
+        Ok(Socket { listener, path: path.to_path_buf(), uids })
+    }
+
+    /// Answers until told to end; then the file is removed.
+    pub fn serve(self, hand: &mut Hand, end: &Arc<AtomicBool>) {
+        while !end.load(Ordering::Acquire) {
+            let mut waits = [PollFd::new(&self.listener, PollFlags::IN)];
+            let _ = poll(&mut waits, Some(&LOOK));
+            while let Ok((stream, _)) = self.listener.accept() {
+                if let Err(error) = self.talk(stream, hand) {
+                    tracing::warn!(%error, "an operator's connection");
+                }
+            }
+        }
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    fn talk(&self, stream: UnixStream, hand: &mut Hand) -> io::Result<()> {
+        let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let reply = if self.uids.contains(&uid) {
+            let mut line = String::new();
+            BufReader::new(&stream).take(LINE_BYTES_MAX as u64).read_line(&mut line)?;
+            match serde_json::from_str::<Request>(&line) {
+                Ok(request) => hand.answer(uid, &request),
+                Err(error) => Reply::refused(format!("not a request: {error}")),
+            }
+        } else {
+            tracing::warn!(uid, "refused an operator's connection");
+            Reply::refused(format!("uid {uid} may not: it does not stand in operator.uids"))
+        };
+        let mut bytes = serde_json::to_vec(&reply)?;
+        bytes.push(b'\n');
+        (&stream).write_all(&bytes)
+    }
+}
+
+/// Asks the run that listens at `path`.
+///
+/// # Errors
+/// Nobody listens there, or the answer is none.
+pub fn ask(path: &Path, request: &Request) -> io::Result<Reply> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut bytes = serde_json::to_vec(request)?;
+    bytes.push(b'\n');
+    stream.write_all(&bytes)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
+}

@@ -1,0 +1,145 @@
+//! How the maker stands, as operators, metrics and alerts see it.
+//!
+//! Fed by the back office with the maker's telemetry; read by the operator's socket, the metrics port
+//! and the guard under one lock, which only cold threads take. Absent: history (the report's), and
+//! anything that the maker decides by.
+
+use ballast_engine::event::InstrumentId;
+use ballast_engine::maker::intents::Record;
+use ballast_engine::maker::snapshot::InstrumentSnapshot;
+use ballast_engine::maker::stage::Telemetry;
+use ballast_engine::pnl::attribution::Cause;
+use ballast_engine::risk::state::{Reason, State};
+use ballast_engine::units::{Exposure, Nanos, Notional};
+use hdrhistogram::Histogram;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Changes that wait for the guard; older ones are counted and lost.
+const NEWS_MAX: usize = 256;
+
+/// PnL by cause, and the total that was computed separately.
+pub type Pnl = ([(Cause, Notional); Cause::COUNT], Notional);
+
+/// Percentiles of one stretch of the way, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Latency {
+    /// From the socket's read to here.
+    pub name: &'static str,
+    /// How many were measured.
+    pub count: u64,
+    /// p50, p99, p99.9 and the largest.
+    pub nanos: [u64; 4],
+}
+
+impl Latency {
+    /// Of a histogram.
+    pub fn of(name: &'static str, histogram: &Histogram<u64>) -> Latency {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        let nanos = [at(0.5), at(0.99), at(0.999), histogram.max()];
+        Latency { name, count: histogram.len(), nanos }
+    }
+}
+
+/// Something that an operator may have to know at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// An instrument changed its state.
+    State(InstrumentId, State, Reason),
+    /// The journal can no longer be written.
+    JournalLost,
+}
+
+/// The last of everything.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The maker's time of the latest news.
+    pub at: Nanos,
+    /// The latest sample of each instrument.
+    pub instruments: Vec<Option<InstrumentSnapshot>>,
+    /// State and reason of each instrument, also between samples.
+    pub states: Vec<(State, Reason)>,
+    /// Net delta of each underlying, from its target.
+    pub deltas: Vec<Exposure>,
+    /// PnL in the reporting currency.
+    pub pnl: Option<Pnl>,
+    /// Fills.
+    pub fills: u64,
+    /// Proposals that the gate blocked, by reason.
+    pub blocked: BTreeMap<&'static str, u64>,
+    /// Where it is measured.
+    pub latency: Vec<Latency>,
+    /// The journal can no longer be written.
+    pub is_journal_lost: bool,
+    news: VecDeque<News>,
+    /// News that found no room.
+    pub news_lost: u64,
+}
+
+impl Standing {
+    /// Nothing known yet of so many instruments and underlyings.
+    pub fn new(instruments: usize, underlyings: usize) -> Standing {
+        Standing {
+            instruments: vec![None; instruments],
+            states: vec![(State::Paused, Reason::SessionDown); instruments],
+            deltas: vec![Exposure(0); underlyings],
+            ..Standing::default()
+        }
+    }
+
+    /// Takes one piece of telemetry.
+    pub fn see(&mut self, telemetry: &Telemetry) {
+        match *telemetry {
+            Telemetry::Happened(Record::Fill { at, .. }) => {
+                self.at = at;
+                self.fills += 1;
+            }
+            Telemetry::Happened(Record::State { at, instrument, state, reason }) => {
+                self.at = at;
+                if let Some(known) = self.states.get_mut(usize::from(instrument.0)) {
+                    *known = (state, reason);
+                }
+                self.tell(News::State(instrument, state, reason));
+            }
+            Telemetry::Happened(Record::Blocked { reason, .. }) => {
+                *self.blocked.entry(reason.name()).or_default() += 1;
+            }
+            Telemetry::Instrument { at, instrument, snapshot } => {
+                self.at = at;
+                let place = usize::from(instrument.0);
+                if let Some(known) = self.instruments.get_mut(place) {
+                    *known = Some(snapshot);
+                }
+                if let Some(known) = self.states.get_mut(place) {
+                    *known = (snapshot.state, snapshot.reason);
+                }
+            }
+            Telemetry::Delta { underlying, delta, .. } => {
+                if let Some(known) = self.deltas.get_mut(usize::from(underlying)) {
+                    *known = delta;
+                }
+            }
+            Telemetry::Pnl { causes, total, .. } => self.pnl = Some((causes, total)),
+        }
+    }
+
+    /// The journal can no longer be written: told once.
+    pub fn lose_journal(&mut self) {
+        if !self.is_journal_lost {
+            self.is_journal_lost = true;
+            self.tell(News::JournalLost);
+        }
+    }
+
+    /// The oldest news that the guard has not taken.
+    pub fn next_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    fn tell(&mut self, news: News) {
+        if self.news.len() >= NEWS_MAX {
+            self.news.pop_front();
+            self.news_lost += 1;
+        }
+        self.news.push_back(news);
+    }
+}

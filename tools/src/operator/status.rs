@@ -1,0 +1,199 @@
+//! `status` and `limits` as a document, and as text made of the document.
+//!
+//! Fed by the desk's standing; feeds the socket's answers. The socket's thread. Absent: anything that
+//! the document does not say.
+
+use super::desk::Desk;
+use super::standing::Standing;
+use crate::config::ConfigFile;
+use ballast_engine::instrument::Instrument;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::units::Exposure;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+/// What numbers are called, and the limits that delta is shown beside.
+pub struct Names {
+    instruments: Vec<Instrument>,
+    underlyings: Vec<String>,
+    reporting: String,
+}
+
+impl Names {
+    /// Of a config.
+    pub fn new(file: &ConfigFile, config: &MakerConfig) -> Names {
+        Names {
+            instruments: config.instruments.clone(),
+            underlyings: file.table.underlyings.iter().map(str::to_owned).collect(),
+            reporting: file.raw.reporting.clone(),
+        }
+    }
+
+    /// An underlying's name.
+    pub fn underlying(&self, place: usize) -> &str {
+        self.underlyings.get(place).map_or("?", String::as_str)
+    }
+
+    /// An instrument's symbol.
+    pub fn symbol(&self, place: usize) -> &str {
+        self.instruments.get(place).map_or("?", Instrument::symbol)
+    }
+}
+
+fn instruments(names: &Names, standing: &Standing) -> Vec<Value> {
+    let rows = standing.states.iter().enumerate().map(|(place, (state, reason))| {
+        let mut row = Map::new();
+        row.insert("symbol".into(), json!(names.symbol(place)));
+        row.insert("state".into(), json!(format!("{state:?}").to_lowercase()));
+        row.insert("reason".into(), json!(reason.name()));
+        let sample = standing.instruments.get(place).and_then(Option::as_ref);
+        if let (Some(sample), Some(instrument)) = (sample, names.instruments.get(place)) {
+            let price = |price: Option<_>| price.map(|price| instrument.price_text(price));
+            let [bid, ask] = sample.quotes.map(price);
+            let [buying, selling] = sample.open.map(|lots| instrument.size_text(lots));
+            row.insert("position".into(), json!(instrument.size_text(sample.position)));
+            row.insert("bid".into(), json!(bid));
+            row.insert("ask".into(), json!(ask));
+            row.insert("open_buy".into(), json!(buying));
+            row.insert("open_sell".into(), json!(selling));
+            row.insert("fills".into(), json!(sample.fills));
+            row.insert("gaps".into(), json!(sample.gaps_seen));
+        }
+        Value::Object(row)
+    });
+    rows.collect()
+}
+
+/// How it stands, whole.
+pub fn document(names: &Names, desk: &Desk) -> Value {
+    let standing = desk.standing().clone();
+    let instruments = instruments(names, &standing);
+    let deltas = names.underlyings.iter().zip(&standing.deltas);
+    let deltas = deltas.map(|(name, delta): (_, &Exposure)| {
+        json!({ "underlying": name, "net_delta": delta.to_string() })
+    });
+    let sessions =
+        desk.sessions().iter().map(|watch| json!({ "name": watch.name, "up": watch.is_up() }));
+    let pnl = standing.pnl.map(|(causes, total)| {
+        let mut rows: Map<_, _> = causes
+            .iter()
+            .map(|(cause, amount)| (cause.name().to_owned(), json!(amount.to_string())))
+            .collect();
+        rows.insert("total".into(), json!(total.to_string()));
+        Value::Object(rows)
+    });
+    let latency: Map<_, _> = standing
+        .latency
+        .iter()
+        .map(|latency| {
+            let [p50, p99, p999, max] = latency.nanos;
+            let row = json!({
+                "count": latency.count, "p50": p50, "p99": p99, "p99_9": p999, "max": max,
+            });
+            (latency.name.to_owned(), row)
+        })
+        .collect();
+    json!({
+        "epoch": desk.epoch(),
+        "pid": std::process::id(),
+        "killed": desk.killed(),
+        "journal_ok": !standing.is_journal_lost,
+        "at_ns": standing.at.0,
+        "instruments": instruments,
+        "underlyings": deltas.collect::<Vec<_>>(),
+        "fills": standing.fills,
+        "pnl_currency": names.reporting,
+        "pnl": pnl,
+        "blocked": standing.blocked,
+        "sessions": sessions.collect::<Vec<_>>(),
+        "latency_ns": latency,
+    })
+}
+
+fn text<'a>(row: &'a Value, key: &str) -> &'a str {
+    row.get(key).and_then(Value::as_str).unwrap_or("-")
+}
+
+fn rows<'a>(document: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    document.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn fields<'a>(document: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    document.get(key).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// The document of [`document`] for people.
+pub fn for_people(document: &Value) -> String {
+    let mut out = String::new();
+    let killed = document.get("killed").filter(|note| !note.is_null());
+    if let Some(note) = killed {
+        let (reason, at) = (text(note, "reason"), text(note, "at"));
+        let _ = writeln!(out, "KILLED at {at} by {}: {reason}", text(note, "by"));
+    }
+    if document.get("journal_ok") == Some(&Value::Bool(false)) {
+        let _ = writeln!(out, "THE JOURNAL CANNOT BE WRITTEN: the run ends");
+    }
+    for row in rows(document, "instruments") {
+        let _ = writeln!(
+            out,
+            "{:<16} {:<9} {:<14} position {:>12}   quotes {} / {}   open {} / {}",
+            text(row, "symbol"),
+            text(row, "state"),
+            text(row, "reason"),
+            text(row, "position"),
+            text(row, "bid"),
+            text(row, "ask"),
+            text(row, "open_buy"),
+            text(row, "open_sell"),
+        );
+    }
+    for row in rows(document, "underlyings") {
+        let _ =
+            writeln!(out, "{:<16} net delta {}", text(row, "underlying"), text(row, "net_delta"));
+    }
+    let currency = text(document, "pnl_currency");
+    for (cause, amount) in fields(document, "pnl") {
+        if amount.as_str().is_some_and(|amount| amount != "0.000000000") || cause == "total" {
+            let _ =
+                writeln!(out, "pnl {cause:<18} {:>20} {currency}", amount.as_str().unwrap_or("-"));
+        }
+    }
+    for (reason, count) in fields(document, "blocked") {
+        let _ = writeln!(out, "blocked by {reason}: {count}");
+    }
+    for row in rows(document, "sessions") {
+        let is_up = row.get("up") == Some(&Value::Bool(true));
+        let _ = writeln!(out, "{} {}", if is_up { "up  " } else { "DOWN" }, text(row, "name"));
+    }
+    for (name, row) in fields(document, "latency_ns") {
+        let of = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let (p50, p99, p999, max) = (of("p50"), of("p99"), of("p99_9"), of("max"));
+        let _ = writeln!(out, "{name:<14} ns p50 {p50}  p99 {p99}  p99.9 {p999}  max {max}");
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// The document of `limits` for people.
+pub fn limits_for_people(document: &Value) -> String {
+    let mut out = String::new();
+    for (owner, keys) in fields(document, "values") {
+        for (key, row) in keys.as_object().into_iter().flatten() {
+            let (value, kind) = (text(row, "value"), text(row, "kind"));
+            let _ = writeln!(out, "{owner:<16} {key:<22} {value:>16}   {kind}");
+        }
+    }
+    for row in rows(document, "pending") {
+        let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let _ = writeln!(
+            out,
+            "waits for a second operator: {} {}, asked by {}, {} s left",
+            number("id"),
+            text(row, "act"),
+            text(row, "by"),
+            number("seconds_left"),
+        );
+    }
+    out.truncate(out.trim_end().len());
+    out
+}

@@ -1,0 +1,252 @@
+//! The kill, in process: a maker at work on a thread of its own is killed at random moments, and one
+//! that is stuck is killed by the watchdog, by way of order entry's switch and socket.
+
+use ballast::config::ConfigFile;
+use ballast::live::{Ends, SessionWatch, wire_maker};
+use ballast::operator::desk::{Desk, Killed, OrderLine};
+use ballast::operator::guard::Guard;
+use ballast::operator::kill_note::KillNote;
+use ballast::operator::status::Names;
+use ballast::random::Random;
+use ballast::state_dir::StateDir;
+use ballast_engine::clock::Counter;
+use ballast_engine::event::{
+    ClOrdId, InstrumentId, MarketEvent, MarketUpdate, OrderAction, OrderEvent, OrderIntent,
+    OrderUpdate, VenueId,
+};
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::{KillCause, User};
+use ballast_engine::maker::stage::{MakerStage, TimeBase};
+use ballast_engine::stage::Stage;
+use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
+use ballast_gateway::order_entry::CancelSwitch;
+use ballast_gateway::transport::Cut;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+#[allow(clippy::disallowed_methods, reason = "a test that measures")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("ballast-kill-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+/// A venue that takes everything, on the maker's own thread.
+struct Floor {
+    stage: MakerStage,
+    ends: Ends,
+    open: BTreeMap<u64, Lots>,
+    now: u64,
+    seq: u64,
+    mid: i64,
+}
+
+impl Floor {
+    fn market(&mut self, instrument: u16, update: MarketUpdate, is_last: bool) {
+        let event = MarketEvent {
+            at: Nanos(self.now),
+            venue_at: Nanos(self.now),
+            stamp: Stamp(0),
+            update,
+            instrument: InstrumentId(instrument),
+            last_in_message: is_last,
+        };
+        assert!(self.ends.market[0].push(event).is_ok());
+    }
+
+    fn images(&mut self) {
+        for (id, tick) in [(0, 1), (1, 10), (2, 10)] {
+            let mid = self.mid / tick;
+            self.market(id, MarketUpdate::Reset, false);
+            for (side, price, is_last) in [(Side::Buy, mid - 1, false), (Side::Sell, mid + 1, true)]
+            {
+                let size = Lots(1_000_000);
+                self.market(id, MarketUpdate::Level { side, price: Ticks(price), size }, is_last);
+            }
+        }
+    }
+
+    fn tell(&mut self, cl_ord_id: ClOrdId, orig: ClOrdId, update: OrderUpdate) {
+        self.seq += 1;
+        let event = OrderEvent {
+            at: Nanos(self.now),
+            venue_at: Nanos(self.now),
+            stamp: Stamp(0),
+            msg_seq_num: self.seq,
+            cl_ord_id,
+            orig_cl_ord_id: orig,
+            update,
+            instrument: InstrumentId(0),
+            venue: VenueId(0),
+        };
+        assert!(self.ends.orders[0].push(event).is_ok());
+    }
+
+    /// One turn of the maker, its intents taken and answered; answers them.
+    fn turn(&mut self) -> Vec<OrderIntent> {
+        self.now += 1_000_000;
+        self.stage.turn(Nanos(self.now));
+        while self.ends.journal.pop().is_some() {}
+        while self.ends.telemetry.pop().is_some() {}
+        let intents: Vec<_> = std::iter::from_fn(|| self.ends.intents[0].pop()).collect();
+        for intent in &intents {
+            let (id, orig) = (intent.cl_ord_id, intent.orig_cl_ord_id);
+            let leaves_qty = intent.size;
+            match intent.action {
+                OrderAction::New => {
+                    self.open.insert(id.0, leaves_qty);
+                    self.tell(id, orig, OrderUpdate::New { leaves_qty });
+                }
+                OrderAction::Replace => {
+                    self.open.remove(&orig.0);
+                    self.open.insert(id.0, leaves_qty);
+                    self.tell(id, orig, OrderUpdate::Replaced { price: intent.price, leaves_qty });
+                }
+                OrderAction::Cancel => {
+                    self.open.remove(&orig.0);
+                    self.tell(id, orig, OrderUpdate::Canceled { cum_qty: Lots(0) });
+                }
+            }
+        }
+        intents
+    }
+}
+
+fn rig(state: &StateDir, lines: Vec<OrderLine>) -> (Floor, Arc<Desk>, ConfigFile, MakerConfig) {
+    let file = ConfigFile::demo().unwrap();
+    let config = file.maker(state.epoch()).unwrap();
+    let (stage, mut ends) = wire_maker(&config, TimeBase::Clock, 0, Counter::monotonic()).unwrap();
+    // The desk takes the control ring; the rest is the floor's.
+    let (blank, _) = ballast_engine::ring::slots(2);
+    let control = std::mem::replace(&mut ends.control, blank);
+    let sessions = lines.iter().map(|line| line.watch.clone()).collect();
+    let desk = Desk::new(control, ends.progress.clone(), lines, sessions, state, &config);
+    let floor = Floor { stage, ends, open: BTreeMap::new(), now: 0, seq: 0, mid: 6_000_000 };
+    (floor, Arc::new(desk), file, config)
+}
+
+/// Quotes a wandering market until the kill is consumed; answers how many orders were out then and
+/// when the last cancel was handed over.
+fn quote_until_killed(mut floor: Floor, seed: u64) -> (usize, Instant) {
+    let mut random = Random::new(seed);
+    floor.tell(ClOrdId::NONE, ClOrdId::NONE, OrderUpdate::SessionUp);
+    loop {
+        floor.mid += random.below(9) as i64 - 4;
+        floor.images();
+        let before = floor.open.len();
+        let consumed = floor.ends.progress.controls();
+        let intents = floor.turn();
+        if floor.ends.progress.controls() > consumed {
+            let last = instant();
+            let out = before.max(intents.len());
+            for _ in 0..50 {
+                floor.mid += 500;
+                floor.images();
+                let after = floor.turn();
+                assert!(
+                    after.iter().all(|i| i.action == OrderAction::Cancel),
+                    "seed {seed}: {after:?}"
+                );
+            }
+            assert_eq!(floor.open.len(), 0, "seed {seed}: everything is cancelled");
+            return (out, last);
+        }
+    }
+}
+
+#[test]
+fn after_a_thousand_kills_at_random_moments_no_new_order_goes_out() {
+    let folder = folder("thousand");
+    let state = StateDir::open(&folder).unwrap();
+    let user = User::new(1000, "ada");
+    let (mut nanos, mut orders) = (Vec::new(), 0);
+    for seed in 0..1_000u64 {
+        let (floor, desk, ..) = rig(&state, Vec::new());
+        let maker = std::thread::spawn(move || quote_until_killed(floor, seed));
+        let mut random = Random::new(seed ^ 0x5EED);
+        std::thread::park_timeout(Duration::from_micros(200 + random.below(2_000)));
+        let asked = instant();
+        assert_eq!(desk.kill(KillCause::Operator, user, "a test"), Killed::ByMaker);
+        let (out, last) = maker.join().unwrap();
+        orders += out;
+        nanos.push(last.saturating_duration_since(asked).as_nanos());
+    }
+    nanos.sort_unstable();
+    assert!(orders > 1_000, "there was something to cancel: {orders}");
+    eprintln!(
+        "from the request to the last cancel in the ring to order entry, ns: p50 {} p99 {} max {}; {} \
+         orders were out",
+        nanos[500], nanos[990], nanos[999], orders
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A guard with a socket of order entry's; answers who must go around the stuck maker.
+fn stall(name: &str, order_entry_turns: bool) -> (bool, bool, KillNote) {
+    let folder = folder(name);
+    let state = StateDir::open(&folder).unwrap();
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+    let (mut theirs, _) = door.accept().unwrap();
+    theirs.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let (switch, cut, watch) =
+        (CancelSwitch::default(), Cut::default(), SessionWatch::new("orders".into()));
+    cut.hold(&ours);
+    let line = OrderLine { watch: watch.clone(), switch: switch.clone(), cut };
+    let (mut floor, desk, file, config) = rig(&state, vec![line]);
+    let names = Names::new(&file, &config);
+    let signal = Arc::new(AtomicBool::new(false));
+    let kill_file = folder.join("kill");
+    let mut guard = Guard::new(desk.clone(), names, &file.raw.operator, kill_file, signal);
+    let (mut at, step) = (instant(), Duration::from_millis(5));
+    for _ in 0..1_000 {
+        floor.images();
+        floor.turn();
+        at += step;
+        guard.look(at, step);
+    }
+    assert_eq!(desk.killed(), None, "a maker that turns is not stuck");
+    // From here on the maker has no turn. Order entry may have.
+    let end = Arc::new(AtomicBool::new(false));
+    let until = end.clone();
+    let turning = std::thread::spawn(move || {
+        while order_entry_turns && !until.load(Ordering::Acquire) {
+            watch.beat(true);
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    });
+    for _ in 0..500 {
+        at += step;
+        guard.look(at, step);
+    }
+    end.store(true, Ordering::Release);
+    turning.join().unwrap();
+    let is_cut = matches!(theirs.read(&mut [0; 1]), Ok(0));
+    let note = KillNote::read(&folder).expect("the kill survives a restart");
+    assert_eq!(desk.killed().as_ref(), Some(&note));
+    std::fs::remove_dir_all(&folder).unwrap();
+    (switch.is_shut(), is_cut, note)
+}
+
+#[test]
+fn a_stuck_maker_is_killed_by_the_watchdog_through_order_entry() {
+    let (is_shut, is_cut, note) = stall("pinned", true);
+    assert!(is_shut && !is_cut, "order entry turns: it cancels, and stays connected");
+    assert_eq!(note.cause, "watchdog");
+}
+
+#[test]
+fn a_maker_stuck_with_order_entry_is_disconnected() {
+    let (is_shut, is_cut, note) = stall("fused", false);
+    assert!(is_shut && is_cut, "cancel-on-disconnect is what is left");
+    assert!(note.reason.contains("no turn"), "{}", note.reason);
+}
