@@ -58,6 +58,9 @@ pub struct Intents {
     orders: Vec<OrderIntent>,
     records: Vec<Record>,
     records_dropped: u64,
+    /// How many more each venue can take, where that is less than a whole step may leave.
+    rooms: Vec<usize>,
+    is_tight: bool,
 }
 
 impl Intents {
@@ -67,6 +70,35 @@ impl Intents {
             orders: Vec::with_capacity(orders_max.max(1)),
             records: Vec::with_capacity(records_max.max(1)),
             records_dropped: 0,
+            rooms: Vec::new(),
+            is_tight: false,
+        }
+    }
+
+    /// With `venues` many rings behind it, whose room may run out.
+    pub fn for_venues(mut self, venues: usize) -> Intents {
+        self.rooms = vec![0; venues];
+        self
+    }
+
+    /// Until it is cleared, a venue takes no more than this.
+    pub(crate) fn limit(&mut self, venue: usize, room: usize) {
+        self.is_tight = true;
+        if let Some(place) = self.rooms.get_mut(venue) {
+            *place = room;
+        }
+    }
+
+    /// Can another intent for this venue be taken?
+    pub(crate) fn has_room_for(&self, venue: usize) -> bool {
+        let is_open = !self.is_tight || self.rooms.get(venue).is_some_and(|room| *room > 0);
+        is_open && self.has_room()
+    }
+
+    /// One of a venue's places is taken.
+    pub(crate) fn on_taken(&mut self, venue: usize) {
+        if let Some(room) = self.rooms.get_mut(venue) {
+            *room = room.saturating_sub(1);
         }
     }
 
@@ -112,5 +144,6 @@ impl Intents {
     pub fn clear(&mut self) {
         self.orders.clear();
         self.records.clear();
+        self.is_tight = false;
     }
 }

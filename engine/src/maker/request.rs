@@ -84,7 +84,7 @@ impl Maker {
     /// have a reserve there. Says whether it went.
     pub(super) fn send_cancel(&mut self, slot: OrderSlot, out: &mut Intents) -> bool {
         let Some(order) = self.orders.get(slot).copied() else { return false };
-        if !out.has_room() || !self.has_budget(order.instrument, true) {
+        if !self.has_ring_room(order.instrument, out) || !self.has_budget(order.instrument, true) {
             return false;
         }
         let Some(id) = self.orders.request_cancel(self.now, slot) else { return false };
@@ -153,7 +153,15 @@ impl Maker {
             ratio.on_sent();
         }
         self.refresh_gross(intent.instrument);
+        if let Some(venue) = venue {
+            out.on_taken(usize::from(venue.0));
+        }
         out.push(intent);
+    }
+
+    fn has_ring_room(&self, instrument: InstrumentId, out: &Intents) -> bool {
+        let venue = self.line(instrument).map(|line| line.instrument.spec().venue);
+        venue.is_some_and(|venue| out.has_room_for(usize::from(venue.0)))
     }
 
     fn has_budget(&self, instrument: InstrumentId, is_cancel: bool) -> bool {
@@ -170,7 +178,7 @@ impl Maker {
         likeness: Option<Likeness>,
         out: &mut Intents,
     ) -> bool {
-        if self.is_killed || !out.has_room() {
+        if self.is_killed || !self.has_ring_room(proposal.instrument, out) {
             return false;
         }
         match self.judge(proposal, likeness) {

@@ -3,9 +3,14 @@
 //! Fed by order entry, operators, its own timer and the feeds, polled in that order so that a fill is
 //! never behind a tick; feeds order entry, the journal and telemetry. The maker's thread, hot: at most
 //! [`TURN_INPUTS`] inputs a turn. What a full ring does: while an intent ring or the journal's has no
-//! room for the worst step, **nothing is consumed** and the rings behind fill (market data resets,
-//! order events wait in the socket); telemetry drops and counts.
+//! room for the worst step, market data and order events wait in the rings behind (market data resets,
+//! order events stay in the socket), but **an operator's word never waits**: it acts within the room
+//! that there is. Of the journal's ring a part is kept for order events and operators; where live
+//! trading has used that up, the maker kills itself. After a kill, order events and timers go on
+//! whatever is full, so that every cancel goes out; journal entries without room are counted.
+//! Telemetry drops and counts.
 
+use super::control::{Act, KillCause, User};
 use super::input::{Control, Input};
 use super::intents::{Intents, Record};
 use super::{Maker, instrument_id};
@@ -149,6 +154,7 @@ pub struct MakerStage {
     sample_at: Nanos,
     telemetry_dropped: u64,
     leaving_since: Option<Nanos>,
+    unjournaled: u64,
 }
 
 impl MakerStage {
@@ -162,7 +168,8 @@ impl MakerStage {
     ) -> MakerStage {
         MakerStage {
             maker,
-            out: Intents::new(settings.intents_max, settings.intents_max.max(256)),
+            out: Intents::new(settings.intents_max, settings.intents_max.max(256))
+                .for_venues(links.intents.len()),
             links,
             settings,
             progress,
@@ -172,6 +179,7 @@ impl MakerStage {
             sample_at: Nanos(0),
             telemetry_dropped: 0,
             leaving_since: None,
+            unjournaled: 0,
         }
     }
 
@@ -195,13 +203,54 @@ impl MakerStage {
         self.telemetry_dropped.saturating_add(self.out.records_dropped())
     }
 
+    /// Journal entries that found no room: only after a kill, or by an operator's word.
+    pub fn unjournaled(&self) -> u64 {
+        self.unjournaled
+    }
+
+    /// Entries of the worst step: its input, its intents, and a timer before it.
+    fn entries_max(&self) -> usize {
+        2 * self.settings.intents_max + 2
+    }
+
     /// Room for the worst step everywhere that may not drop.
     fn has_room(&mut self) -> bool {
-        // A step's input, its intents, and a timer before it.
-        let entries = 2 * self.settings.intents_max + 2;
+        let entries = self.entries_max();
         let intents_max = 2 * self.settings.intents_max;
         self.links.journal.has_room(entries)
             && self.links.intents.iter_mut().all(|ring| ring.has_room(intents_max))
+    }
+
+    /// For market data the journal must have a step's room more: what order events may use up.
+    fn has_market_room(&mut self) -> bool {
+        let entries = 2 * self.entries_max();
+        self.links.journal.has_room(entries) && self.has_room()
+    }
+
+    /// An order event or a timer is taken where there is room, and after a kill in any case.
+    fn may_go_on(&mut self) -> bool {
+        self.has_room() || self.maker.is_killed()
+    }
+
+    /// Where something is full, the step may leave no more than fits.
+    fn keep_within_room(&mut self) {
+        if self.has_room() {
+            return;
+        }
+        for (venue, ring) in self.links.intents.iter_mut().enumerate() {
+            self.out.limit(venue, ring.room());
+        }
+    }
+
+    /// Live trading that can no longer be journaled ends. A recording waits.
+    fn guard_journal(&mut self, now: Nanos) {
+        let entries = self.entries_max();
+        let is_live = self.settings.time == TimeBase::Clock && !self.maker.is_killed();
+        if is_live && !self.links.journal.has_room(entries) {
+            let act = Act::Kill { cause: KillCause::Journal };
+            let kill = Control::By { user: User::NOBODY, second: User::NOBODY, act };
+            self.step(now, &Input::Control(kill));
+        }
     }
 
     /// One input, with the timers that are due before it.
@@ -224,6 +273,7 @@ impl MakerStage {
     }
 
     fn step(&mut self, now: Nanos, input: &Input) {
+        self.keep_within_room();
         let number = self.number;
         self.number = self.number.saturating_add(1);
         let entry = match *input {
@@ -238,8 +288,9 @@ impl MakerStage {
     }
 
     fn journal(&mut self, entry: Entry) {
-        let is_taken = self.links.journal.push(entry).is_ok();
-        debug_assert!(is_taken, "room was asked for before the step");
+        if self.links.journal.push(entry).is_err() {
+            self.unjournaled = self.unjournaled.saturating_add(1);
+        }
     }
 
     fn hand_over(&mut self, cause: u64) {
@@ -309,7 +360,7 @@ impl MakerStage {
                 if self.links.orders.get(n).is_none_or(Consumer::is_empty) {
                     break;
                 }
-                if !self.has_room() {
+                if !self.may_go_on() {
                     return is_busy;
                 }
                 let Some(event) = self.links.orders.get_mut(n).and_then(Consumer::pop) else {
@@ -359,7 +410,7 @@ impl MakerStage {
                 if self.links.market.get(n).is_none_or(Consumer::is_empty) {
                     break;
                 }
-                if !self.has_room() {
+                if !self.has_market_room() {
                     return is_busy;
                 }
                 let Some(event) = self.links.market.get_mut(n).and_then(Consumer::pop) else {
@@ -388,15 +439,14 @@ impl Stage for MakerStage {
         let turns = self.progress.turns.load(Ordering::Relaxed).wrapping_add(1);
         self.progress.turns.store(turns, Ordering::Relaxed);
         let mut is_busy = self.take_orders(now);
-        if self.has_room()
-            && let Some(control) = self.links.control.pop()
-        {
+        self.guard_journal(now);
+        if let Some(control) = self.links.control.pop() {
             let at = self.time_of(now, self.maker.now());
             self.consume(at, &Input::Control(control));
             self.progress.controls.fetch_add(1, Ordering::Release);
             is_busy = true;
         }
-        if self.settings.time == TimeBase::Clock && self.has_room() {
+        if self.settings.time == TimeBase::Clock && self.may_go_on() {
             self.run_timer(now);
         }
         is_busy |= self.take_market(now);

@@ -1,0 +1,214 @@
+//! What a user is promised: whatever ring is full, an operator's kill acts, and every cancel goes out
+//! as soon as there is room for it; live trading that cannot be journaled ends by itself.
+
+#[allow(dead_code, reason = "only its config is used here")]
+mod rough_market;
+
+use ballast_engine::clock::Counter;
+use ballast_engine::event::*;
+use ballast_engine::journal::record::Record as Entry;
+use ballast_engine::latency::{self, Samples};
+use ballast_engine::maker::Maker;
+use ballast_engine::maker::input::Control;
+use ballast_engine::maker::stage::{
+    MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
+};
+use ballast_engine::quote::Model;
+use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
+use ballast_engine::stage::Stage;
+use ballast_engine::units::*;
+use rough_market::{SPOT, config};
+use std::sync::Arc;
+
+struct Bench {
+    stage: MakerStage,
+    now: u64,
+    orders: Producer<OrderEvent>,
+    control: Producer<Control>,
+    market: Producer<MarketEvent>,
+    intents: Consumer<OrderIntent>,
+    journal: RecordConsumer<Entry>,
+    _telemetry: RecordConsumer<Telemetry>,
+    _samples: Samples,
+}
+
+impl Bench {
+    fn new(time: TimeBase) -> Bench {
+        let config = config(Model::Glft);
+        let intents_max = Maker::intents_max(&config);
+        let (orders, orders_out) = ring::slots(64);
+        let (control, control_out) = ring::slots(16);
+        let (market, market_out) = ring::slots(64);
+        let (intents_in, intents) = ring::slots(4 * intents_max);
+        let (journal_in, journal) = ring::records(8 * intents_max);
+        let (telemetry_in, telemetry) = ring::records(8);
+        let (probe, samples) = latency::probe(Counter::monotonic(), 64);
+        let links = MakerLinks {
+            orders: vec![orders_out],
+            control: control_out,
+            market: vec![market_out],
+            intents: vec![intents_in],
+            journal: journal_in,
+            telemetry: telemetry_in,
+        };
+        let settings = StageSettings {
+            time,
+            timer_interval_ns: config.timer_interval_ns,
+            sample_interval_ns: 0,
+            intents_max,
+        };
+        let maker = Maker::new(&config).unwrap();
+        let stage = MakerStage::new(maker, links, settings, probe, Arc::new(Progress::default()));
+        let (_telemetry, _samples) = (telemetry, samples);
+        Bench {
+            stage,
+            now: 1_000_000,
+            orders,
+            control,
+            market,
+            intents,
+            journal,
+            _telemetry,
+            _samples,
+        }
+    }
+
+    fn turn(&mut self) {
+        self.now += 1_000;
+        self.stage.turn(Nanos(self.now));
+    }
+
+    fn event(&mut self, intent: Option<&OrderIntent>, update: OrderUpdate) {
+        let event = OrderEvent {
+            at: Nanos(self.now),
+            venue_at: Nanos(self.now),
+            stamp: Stamp(0),
+            msg_seq_num: 1,
+            cl_ord_id: intent.map_or(ClOrdId::NONE, |intent| intent.cl_ord_id),
+            orig_cl_ord_id: ClOrdId::NONE,
+            update,
+            instrument: intent.map_or(SPOT, |intent| intent.instrument),
+            venue: VenueId(0),
+        };
+        self.orders.push(event).unwrap();
+        self.turn();
+    }
+
+    fn image(&mut self, instrument: InstrumentId, mid: i64) -> bool {
+        let level =
+            |side, price| MarketUpdate::Level { side, price: Ticks(price), size: Lots(500) };
+        let updates = [MarketUpdate::Reset, level(Side::Buy, mid - 1), level(Side::Sell, mid + 1)];
+        for (n, update) in updates.into_iter().enumerate() {
+            let event = MarketEvent {
+                at: Nanos(self.now),
+                venue_at: Nanos(0),
+                stamp: Stamp(1),
+                update,
+                instrument,
+                last_in_message: n == 2,
+            };
+            if self.market.push(event).is_err() {
+                return false;
+            }
+        }
+        self.turn();
+        true
+    }
+
+    /// Logged on, with accepted quotes.
+    fn quoting(time: TimeBase) -> Bench {
+        let mut bench = Bench::new(time);
+        bench.event(None, OrderUpdate::SessionUp);
+        for instrument in 0..3 {
+            bench.image(InstrumentId(instrument), 600_000);
+        }
+        let sent: Vec<_> = std::iter::from_fn(|| bench.intents.pop()).collect();
+        assert!(!sent.is_empty());
+        for intent in &sent {
+            bench.event(Some(intent), OrderUpdate::New { leaves_qty: intent.size });
+        }
+        bench
+    }
+
+    fn cancels(&mut self) -> usize {
+        let sent = std::iter::from_fn(|| self.intents.pop());
+        sent.filter(|intent| intent.action == OrderAction::Cancel).count()
+    }
+
+    fn drain_journal(&mut self) -> Vec<Entry> {
+        std::iter::from_fn(|| self.journal.pop()).collect()
+    }
+}
+
+#[test]
+fn a_kill_acts_while_nobody_reads_the_journal() {
+    let mut bench = Bench::quoting(TimeBase::Events);
+    // The recorder sleeps: market data is taken until the ring has no room for it, and waits.
+    while bench.image(SPOT, 600_000) {}
+    let before = bench.stage.inputs();
+    bench.turn();
+    assert_eq!(bench.stage.inputs(), before, "market data waits");
+    let live = bench.stage.maker().live_orders();
+    assert!(live > 0);
+    bench.cancels();
+    bench.control.push(Control::Kill).unwrap();
+    bench.turn();
+    assert!(bench.stage.maker().is_killed());
+    assert!(bench.cancels() > 0, "the cancels are on their way");
+}
+
+#[test]
+fn live_trading_that_cannot_be_journaled_ends_and_the_journal_says_so() {
+    let mut bench = Bench::quoting(TimeBase::Clock);
+    bench.drain_journal();
+    for _ in 0..1_000 {
+        // Order events go on into what is kept for them.
+        bench.event(None, OrderUpdate::SessionUp);
+        if bench.stage.maker().is_killed() {
+            break;
+        }
+    }
+    assert!(bench.stage.maker().is_killed());
+    assert_eq!(bench.stage.unjournaled(), 0, "the room for this was kept");
+    let journal = bench.drain_journal();
+    assert!(
+        journal
+            .iter()
+            .any(|entry| matches!(entry, Entry::Control { control: Control::By { .. }, .. }))
+    );
+    assert!(bench.cancels() > 0);
+}
+
+#[test]
+fn a_kill_acts_while_order_entry_takes_nothing_and_its_cancels_follow() {
+    let mut bench = Bench::quoting(TimeBase::Clock);
+    // Quotes move to and fro, and nobody takes the intents.
+    for n in 0..2_000 {
+        bench.drain_journal();
+        bench.now += 20_000;
+        bench.event(
+            None,
+            if n % 2 == 0 { OrderUpdate::SessionDown } else { OrderUpdate::SessionUp },
+        );
+        if n % 2 == 1 {
+            for instrument in 0..3 {
+                bench.image(InstrumentId(instrument), 600_000 + n);
+            }
+        }
+        if bench.orders.len() > 32 {
+            break;
+        }
+    }
+    assert!(bench.orders.len() > 32, "order events wait behind the full ring");
+    bench.control.push(Control::Kill).unwrap();
+    bench.turn();
+    assert!(bench.stage.maker().is_killed());
+    let mut cancels = 0;
+    for _ in 0..200 {
+        bench.drain_journal();
+        bench.now += 60_000;
+        bench.turn();
+        cancels += bench.cancels();
+    }
+    assert!(cancels >= bench.stage.maker().live_orders(), "each order has been asked about");
+}
