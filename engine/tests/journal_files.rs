@@ -1,6 +1,7 @@
 //! What the journal promises: what was written is read back, and whatever happened to the file since
 //! is noticed, at every byte and every bit.
 
+use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, TimeInForce, VenueId,
@@ -16,7 +17,9 @@ use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::journal::writer::{JournalWriter, Sink};
 use ballast_engine::maker::control::{Act, KillCause, Knob, Scope, User};
 use ballast_engine::maker::input::Control;
+use ballast_engine::maker::parameters::Parameters;
 use ballast_engine::pnl::ledger::Holding;
+use ballast_engine::quote::Model;
 use ballast_engine::ring;
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
@@ -120,15 +123,9 @@ fn every_kind() -> Vec<Record> {
     for update in updates {
         records.push(order(records.len() as u64, update));
     }
-    for control in [
-        Control::Pause(InstrumentId(1)),
-        Control::Resume(InstrumentId(1)),
-        Control::Kill,
-        Control::Shutdown,
-    ]
-    .into_iter()
-    .chain(acts())
-    {
+    let one = InstrumentId(1);
+    let plain = [Control::Pause(one), Control::Resume(one), Control::Kill, Control::Shutdown];
+    for control in plain.into_iter().chain(refits()).chain(acts()) {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
     records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
@@ -136,6 +133,16 @@ fn every_kind() -> Vec<Record> {
         records.push(intent(4, action));
     }
     records
+}
+
+/// Refitted coefficients of every closed form.
+fn refits() -> impl Iterator<Item = Control> {
+    let models = [Model::Glft, Model::Symmetric, Model::AvellanedaStoikovRolling];
+    models.into_iter().map(|model| {
+        let parameters = QuoteParameters::new(Real::from(0.01), Real::from(0.9), Real::from(0.3));
+        let quoter = quoter(model, &parameters).unwrap();
+        Control::Parameters(Parameters::of(InstrumentId(1), &quoter).unwrap())
+    })
 }
 
 /// Every act of an operator, with every knob, scope, cause and holding.
@@ -276,7 +283,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (49, 3));
+    assert_eq!((end.inputs, end.intents), (52, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -387,7 +394,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (49, 3));
+    assert_eq!((survey.inputs, survey.intents), (52, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.msg_seq_num_max.get(&VenueId(1)), Some(&118));
     assert_eq!(survey.tail, Tail::Unfinished);

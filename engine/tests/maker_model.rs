@@ -9,7 +9,7 @@ mod honest_venue;
 
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::fair_value::FairValue;
-use ballast_engine::estimate::volatility::Sigma;
+use ballast_engine::estimate::volatility::{Sigma, VolatilityKind};
 use ballast_engine::event::*;
 use ballast_engine::instrument::*;
 use ballast_engine::inventory::hedge::Band;
@@ -89,6 +89,7 @@ fn settings(opening: i64) -> InstrumentSettings {
             interval_ns: 10_000_000,
             weight_shift: 5,
             floor: Sigma(10 << 32),
+            kind: VolatilityKind::Ewma,
         },
         quote: Some(QuoteSettings {
             quoter: quoter(Model::Glft, &parameters).unwrap(),
@@ -97,6 +98,7 @@ fn settings(opening: i64) -> InstrumentSettings {
             tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 },
             horizon_end: None,
             reject_holdoff_ns: 200_000,
+            markout: None,
         }),
         opening: Lots(opening),
     }

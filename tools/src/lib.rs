@@ -25,15 +25,23 @@ pub mod back_office;
 pub mod observer;
 /// The operator's hand on a running maker.
 pub mod operator;
+/// What was shown to the market, what it paid, what it cost later.
+pub mod liquidity;
+/// A run as a line of points, for studies.
+pub mod trace;
 /// The one document that says how a run went.
 pub mod summary;
 /// What a run looked like: pictures, figures and latency files.
 pub mod report;
 
+/// σ, A, k, micro-price and order flow from a recording.
+pub mod calibrate;
 /// Venue and pipeline in one process, over real FIX on loopback.
 pub mod demo;
 /// The virtual runner.
 pub mod backtest;
+/// A and k refitted on a rolling window while the maker runs.
+pub mod refit;
 /// Everything at once in virtual time, out of one seed, with faults and invariants.
 pub mod simulate;
 /// A journal run again: the same intents?

@@ -4,8 +4,10 @@
 //! and the progress line. Never on the maker's thread in a live run.
 
 use crate::config::ConfigFile;
+use crate::liquidity::Liquidity;
 use crate::report::Limits;
 use crate::report::recorder::SeriesRecorder;
+use crate::trace::Trace;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::stage::Telemetry;
@@ -34,6 +36,8 @@ pub struct Observer {
     recorder: SeriesRecorder,
     quoted: Vec<bool>,
     latest: Latest,
+    trace: Option<Trace>,
+    liquidity: Liquidity,
 }
 
 impl Observer {
@@ -60,7 +64,27 @@ impl Observer {
             ),
             quoted: config.settings.iter().map(|settings| settings.quote.is_some()).collect(),
             latest: Latest::default(),
+            trace: None,
+            liquidity: Liquidity::new(&config.instruments),
         }
+    }
+
+    /// The same, keeping a [`Trace`] of the first quoted instrument too.
+    pub fn traced(self, config: &MakerConfig) -> Observer {
+        let quoted = config.instruments.iter().zip(&config.settings);
+        let first = quoted.into_iter().find(|(_, settings)| settings.quote.is_some());
+        let trace = first.map(|(instrument, settings)| Trace::new(instrument, settings.opening));
+        Observer { trace, ..self }
+    }
+
+    /// What the liquidity-provision report says.
+    pub fn liquidity(&self) -> &Liquidity {
+        &self.liquidity
+    }
+
+    /// The trace, where one was kept.
+    pub fn into_trace(self) -> Option<Trace> {
+        self.trace
     }
 
     /// The last of everything.
@@ -86,6 +110,10 @@ impl Observer {
     /// Takes one piece of telemetry.
     pub fn see(&mut self, telemetry: &Telemetry) {
         self.recorder.take(telemetry);
+        self.liquidity.see(telemetry);
+        if let Some(trace) = &mut self.trace {
+            trace.see(telemetry);
+        }
         let latest = &mut self.latest;
         match *telemetry {
             Telemetry::Happened(Record::Fill { .. }) => latest.fills += 1,

@@ -25,6 +25,8 @@ pub struct RunFacts {
     pub fix: Option<FixCounts>,
     /// Telemetry that found no room.
     pub telemetry_dropped: u64,
+    /// The liquidity-provision report; null where nobody gathered one.
+    pub liquidity: Value,
 }
 
 /// Messages of all FIX sessions of a run.
@@ -93,6 +95,9 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     document.insert("unknown_orders".into(), json!(counters.unknown_orders));
     document.insert("duplicate_fills".into(), json!(counters.duplicate_fills));
     document.insert("telemetry_dropped".into(), json!(facts.telemetry_dropped));
+    if !facts.liquidity.is_null() {
+        document.insert("liquidity".into(), facts.liquidity.clone());
+    }
     if let Some(histogram) = &facts.tick_to_order {
         document.insert("tick_to_order_ns".into(), percentiles(histogram));
     }

@@ -10,14 +10,18 @@
 //! doubles, some 31 digits.
 #![allow(clippy::float_arithmetic, clippy::cast_possible_truncation, clippy::indexing_slicing)]
 
+pub mod book_states;
 pub mod closed_form;
 pub mod dealer_intensity;
+pub mod intensity;
 pub mod internalise_or_hedge;
 pub mod linear;
 pub mod microprice;
 pub mod multi_asset;
 pub mod options;
+pub mod order_flow;
 pub mod real;
+pub mod realised;
 pub mod spectral;
 
 pub use real::Real;

@@ -2,10 +2,13 @@
 //!
 //! Fed by a trusted [`Touch`]; feeds the quoter and the volatility estimate. Maker thread.
 
+use crate::estimate::micro_price::MicroPriceTable;
 use crate::market::book::Touch;
 use crate::units::SubTicks;
 
 /// Which estimate of fair value an instrument is quoted around.
+// The table lies in the settings once and is read by reference: a box would only add a jump.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FairValue {
     /// `(bid + ask) / 2`, exact.
@@ -13,14 +16,17 @@ pub enum FairValue {
     /// `bid · Q_ask/(Q_bid + Q_ask) + ask · Q_bid/(Q_bid + Q_ask)`: leans to the thinner side
     /// (Stoikov 2018, §1, "weighted mid-price").
     WeightedMid,
+    /// The mid and an adjustment by the touch's state (Stoikov 2018, §3), calibrated.
+    MicroPrice(MicroPriceTable),
 }
 
 impl FairValue {
     /// The estimate, in sub-ticks, rounded down to 2^-32 tick.
-    pub fn estimate(self, touch: &Touch) -> SubTicks {
+    pub fn estimate(&self, touch: &Touch) -> SubTicks {
         match self {
             FairValue::Mid => mid(touch),
             FairValue::WeightedMid => weighted_mid(touch),
+            FairValue::MicroPrice(table) => table.estimate(touch),
         }
     }
 }

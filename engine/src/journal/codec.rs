@@ -12,7 +12,9 @@ use crate::event::{
 use crate::instrument::Currency;
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
+use crate::maker::parameters::Parameters;
 use crate::pnl::ledger::Holding;
+use crate::quote::{Quoter, encoding};
 use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
 
 /// A value that can be written into a record and read back.
@@ -116,6 +118,25 @@ impl Field for UserName {
     }
 }
 
+/// The instrument, then the quoter's own bytes behind their count.
+impl Field for Parameters {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.instrument.put(to);
+        let mut bytes = [0; encoding::CLOSED_FORM_BYTES_MAX];
+        let count = self.coefficients.quoter().encode(&mut bytes).unwrap_or(0);
+        u8::try_from(count).unwrap_or(0).put(to);
+        to.extend(bytes.iter().take(count));
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let instrument = InstrumentId::take(from)?;
+        let count = usize::from(u8::take(from)?);
+        let (bytes, rest) = from.split_at_checked(count)?;
+        *from = rest;
+        Parameters::of(instrument, &Quoter::decode(bytes)?)
+    }
+}
+
 impl Field for bool {
     fn put(&self, to: &mut Vec<u8>) {
         u8::from(*self).put(to);
@@ -148,6 +169,7 @@ enums! {
         3 = Kill,
         4 = Shutdown,
         5 = By { user, second, act },
+        6 = Parameters(parameters),
     }
     Act {
         1 = Pause { scope },

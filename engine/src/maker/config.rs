@@ -4,7 +4,8 @@
 //! Plain values: nothing here is read from a file, a clock or the environment.
 
 use crate::estimate::fair_value::FairValue;
-use crate::estimate::volatility::Sigma;
+use crate::estimate::markout::Widening;
+use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::Band;
@@ -28,6 +29,8 @@ pub struct VolatilitySettings {
     pub weight_shift: u32,
     /// σ before the first sample, and its floor.
     pub floor: Sigma,
+    /// What is averaged.
+    pub kind: VolatilityKind,
 }
 
 /// How an instrument is quoted.
@@ -45,6 +48,8 @@ pub struct QuoteSettings {
     pub horizon_end: Option<Nanos>,
     /// How long a level rests after the venue refused an order there.
     pub reject_holdoff_ns: u64,
+    /// How markouts of our own fills widen the spread; `None`: not at all.
+    pub markout: Option<Widening>,
 }
 
 /// What the maker does with one instrument.

@@ -226,6 +226,7 @@ impl Maker {
             Control::Pause(instrument) => self.pause(Scope::Instrument(instrument), out),
             Control::Resume(instrument) => self.resume(instrument, out),
             Control::Kill => self.stop(Reason::Killed, out),
+            Control::Parameters(parameters) => self.on_parameters(&parameters, out),
             Control::Shutdown => {
                 self.is_shut_down = true;
                 self.stop(Reason::Shutdown, out);

@@ -242,15 +242,21 @@ impl Maker {
             },
             mid: None,
         };
+        let mark = self.ledger.mark(event.instrument);
         if self.ledger.on_fill(&fill).is_err() {
             self.halt(event.instrument, Reason::Overflow, out);
             return;
         }
         self.counters.fills = self.counters.fills.saturating_add(1);
         let position = self.ledger.position(event.instrument).unwrap_or_default();
+        let now = self.now;
         if let Some(line) = self.line_mut(event.instrument) {
             line.fills = line.fills.saturating_add(1);
             line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
+            if let (Purpose::Quote { level }, Some(mark)) = (purpose, mark) {
+                let price = last_px.0.saturating_mul(2);
+                line.markouts.on_fill(now, side, level, price, mark.0, last_qty);
+            }
         }
         out.record(Record::Fill {
             at: self.now,

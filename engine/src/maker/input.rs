@@ -2,6 +2,7 @@
 
 use crate::event::{InstrumentId, MarketEvent, OrderEvent};
 use crate::maker::control::{Act, User};
+use crate::maker::parameters::Parameters;
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub enum Control {
     Kill,
     /// The run ends in order: the same, without the alarm.
     Shutdown,
+    /// Refitted coefficients of one instrument's quotes.
+    Parameters(Parameters),
     /// A named operator's act, over the socket or by the kill switch.
     By {
         /// Who.

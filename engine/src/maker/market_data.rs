@@ -39,6 +39,9 @@ impl Maker {
             && let Ok(touch) = line.touch(now)
         {
             self.mark(instrument, touch, out);
+            if let Some(line) = self.line_mut(instrument) {
+                line.markouts.on_mid(now, touch.mid_half_ticks());
+            }
         }
         self.requote(instrument, out);
         if let Some(pool) = self.pool_of(instrument) {

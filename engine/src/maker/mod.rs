@@ -10,6 +10,7 @@
 //! | `config.rs` | what it is built from |
 //! | `input.rs`, `intents.rs` | what goes in, what comes out |
 //! | `control.rs` | the operator's hand: pause, resume, flatten, kill, set, book |
+//! | `parameters.rs` | refitted coefficients on their way in |
 //! | `market_data.rs` | a market event: book, trust, mark, conversion |
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
@@ -26,6 +27,7 @@ mod execution;
 mod hedging;
 pub mod input;
 pub mod intents;
+pub mod parameters;
 mod market_data;
 mod quoting;
 mod request;
@@ -41,6 +43,7 @@ mod risk_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Volatility;
 use crate::event::{InstrumentId, VenueId};
 use crate::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
@@ -82,6 +85,7 @@ struct Line {
     book: Book,
     trust: Trust,
     volatility: Volatility,
+    markouts: Markouts,
     state: State,
     reason: Reason,
     rungs: [[Rung; LEVELS_MAX]; 2],
@@ -103,7 +107,7 @@ struct Line {
 
 impl Line {
     fn new(config: &MakerConfig, instrument: &Instrument, settings: &InstrumentSettings) -> Line {
-        let VolatilitySettings { interval_ns, weight_shift, floor } = settings.volatility;
+        let VolatilitySettings { interval_ns, weight_shift, floor, kind } = settings.volatility;
         let is_off = config.carried.switched_off.contains(&instrument.id());
         let (state, reason) = if is_off {
             (State::Halted, Reason::RepeatedExecutions)
@@ -115,7 +119,8 @@ impl Line {
             settings: *settings,
             book: Book::new(config.book_levels_max),
             trust: Trust::new(settings.stale_after_ns),
-            volatility: Volatility::new(interval_ns, weight_shift, floor),
+            volatility: Volatility::new(interval_ns, weight_shift, floor).of_kind(kind),
+            markouts: Markouts::of(settings.quote.as_ref().and_then(|quote| quote.markout)),
             state,
             reason,
             rungs: [[Rung::default(); LEVELS_MAX]; 2],
@@ -243,6 +248,10 @@ pub struct Counters {
     pub protections: u64,
     /// Times that a loss stop took everything out.
     pub loss_stops: u64,
+    /// Refitted coefficients taken in.
+    pub parameters: u64,
+    /// Refitted coefficients of another model or of no quote.
+    pub parameters_refused: u64,
     /// Proposals that the gate blocked, in the order of [`BlockReason::ALL`].
     pub blocked: [u64; BlockReason::COUNT],
 }

@@ -1,6 +1,7 @@
 //! One instrument's quotes: may it quote, what does the model want, and what message gets there.
 
 use super::{Line, Maker, Pool};
+use crate::estimate::markout::Widening;
 use crate::event::{InstrumentId, TimeInForce};
 use crate::fixed::Scaled;
 use crate::inventory::exposure::exposure_per_lot;
@@ -9,11 +10,11 @@ use crate::market::book::Touch;
 use crate::orders::diff::{self, Request};
 use crate::orders::order::Purpose;
 use crate::pnl::valuation::HalfTicks;
-use crate::quote;
 use crate::quote::ladder::{Caps, Ladder, Level};
 use crate::quote::requote::Tolerance;
+use crate::quote::{self, HalfSpreads};
 use crate::risk::state::{Reason, State};
-use crate::units::{Lots, Side};
+use crate::units::{Lots, Side, SubTicks};
 
 /// A side that the soft limit took out is quoted again when net delta has come back to this many
 /// eighths of it; what the stop took out, when it is back at the soft limit.
@@ -127,6 +128,7 @@ impl Maker {
             .horizon_end
             .map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(self.now)));
         let half = settings.quoter.half_spreads(inventory, sigma, time_left);
+        let half = widened(half, line, settings.markout.as_ref());
         let fair = settings.fair_value.estimate(&touch);
         let mut caps = self.caps(line, pool, per_lot.0);
         if state == State::Reducing {
@@ -205,6 +207,16 @@ impl Maker {
             }
             (Request::Replace { .. } | Request::Cancel, None) => {}
         }
+    }
+}
+
+/// Each side further out by what its own fills cost after them.
+fn widened(half: HalfSpreads, line: &Line, settings: Option<&Widening>) -> HalfSpreads {
+    let Some(settings) = settings else { return half };
+    let by = |side, half: SubTicks| half.saturating_add(line.markouts.widening(side, settings));
+    HalfSpreads {
+        bid: half.bid.map(|half| by(Side::Buy, half)),
+        ask: half.ask.map(|half| by(Side::Sell, half)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the maker stands: what reports, progress lines and operators read. Never an input.
 
 use super::{Counters, Maker};
+use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Sigma;
 use crate::event::{InstrumentId, VenueId};
 use crate::instrument::Instrument;
@@ -38,6 +39,11 @@ pub struct InstrumentSnapshot {
 }
 
 impl Maker {
+    /// Where the mid went after an instrument's fills.
+    pub fn markouts(&self, instrument: InstrumentId) -> Option<&Markouts> {
+        self.line(instrument).map(|line| &line.markouts)
+    }
+
     /// The latest time that it knows.
     pub fn now(&self) -> Nanos {
         self.now

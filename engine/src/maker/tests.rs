@@ -6,13 +6,11 @@ use super::intents::Intents;
 use super::*;
 use crate::calibration::{QuoteParameters, Real, quoter};
 use crate::estimate::fair_value::FairValue;
-use crate::estimate::volatility::Sigma;
+use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::*;
 use crate::instrument::*;
 use crate::inventory::hedge::Band;
-use crate::quote::Model;
-use crate::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
-use crate::quote::requote::Tolerance;
+use crate::quote::{Model, ladder::*, requote::Tolerance};
 use crate::risk::carried::CarriedRisk;
 use crate::risk::collar::Collar;
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
@@ -63,6 +61,7 @@ fn quote_settings() -> QuoteSettings {
         tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 },
         horizon_end: None,
         reject_holdoff_ns: 1_000,
+        markout: None,
     }
 }
 
@@ -81,6 +80,7 @@ fn settings(quote: Option<QuoteSettings>, opening: i64) -> InstrumentSettings {
             interval_ns: 1_000_000_000,
             weight_shift: 5,
             floor: Sigma(10 << 32),
+            kind: VolatilityKind::Ewma,
         },
         quote,
         opening: Lots(opening),

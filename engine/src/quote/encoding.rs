@@ -11,6 +11,8 @@ use super::{AvellanedaStoikov, Glft, GlftTable, Quoter};
 use crate::fixed::{Fixed, Scaled};
 use crate::units::{Lots, SubTicks};
 
+/// Most bytes of an encoded closed form.
+pub const CLOSED_FORM_BYTES_MAX: usize = 96;
 /// Most bytes of an encoded quoter.
 pub const BYTES_MAX: usize = 64 + 8 * STEPS_MAX;
 

@@ -6,7 +6,7 @@
 
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::fair_value::FairValue;
-use ballast_engine::estimate::volatility::Sigma;
+use ballast_engine::estimate::volatility::{Sigma, VolatilityKind};
 use ballast_engine::event::*;
 use ballast_engine::instrument::*;
 use ballast_engine::inventory::hedge::Band;
@@ -80,6 +80,7 @@ fn quote(model: Model) -> QuoteSettings {
         tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 1, lots: 1 },
         horizon_end: None,
         reject_holdoff_ns: 10_000,
+        markout: None,
     }
 }
 
@@ -98,6 +99,7 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
             interval_ns: 20_000,
             weight_shift: 3,
             floor: Sigma(10 << 32),
+            kind: VolatilityKind::Ewma,
         },
         quote,
         opening: Lots(opening),

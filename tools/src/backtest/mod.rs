@@ -9,6 +9,7 @@ pub mod tape;
 use crate::live::{self, Ends};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeCounters, TapeError};
+use crate::refit::{Refit, RefitCounters};
 use crate::venue::exchange::Exchange;
 use crate::venue::order::{Participant, Report, Request};
 use crate::venue::playback::{Playback, Step};
@@ -57,6 +58,8 @@ pub struct Outcome {
     pub intents_sha256: String,
     /// What was read.
     pub tape: TapeCounters,
+    /// What became of the refits, where there were any.
+    pub refits: Option<RefitCounters>,
     /// Position at the venue, by instrument, counted from the start.
     pub venue_positions: Vec<Lots>,
 }
@@ -83,6 +86,7 @@ pub struct Backtest<T: Tape> {
     hash: IntentsHash,
     journal: Option<JournalWriter>,
     observer: Observer,
+    refit: Option<Refit>,
 }
 
 impl<T: Tape> Backtest<T> {
@@ -110,7 +114,13 @@ impl<T: Tape> Backtest<T> {
             hash: IntentsHash::new(),
             journal,
             observer,
+            refit: None,
         })
+    }
+
+    /// The same with A and k refitted on the way.
+    pub fn refitting(self, refit: Option<Refit>) -> Backtest<T> {
+        Backtest { refit, ..self }
     }
 
     /// Plays the tape to its end or to `until`, cancels everything, and waits for the answers.
@@ -135,6 +145,7 @@ impl<T: Tape> Backtest<T> {
                 .collect(),
             intents_sha256: self.hash.value().to_string(),
             tape: self.playback.tape().counters(),
+            refits: self.refit.as_ref().map(Refit::counters),
             stage: self.stage,
         };
         Ok((outcome, self.observer))
@@ -189,6 +200,10 @@ impl<T: Tape> Backtest<T> {
     }
 
     fn deliver_market(&mut self, event: MarketEvent) -> Result<(), BacktestError> {
+        let parameters = self.refit.as_mut().and_then(|refit| refit.see(&event));
+        if let Some(parameters) = parameters {
+            self.deliver_control(Control::Parameters(parameters))?;
+        }
         let venue = self.venues.get(usize::from(event.instrument.0)).copied().unwrap_or_default();
         let ring = self.ends.market.get_mut(usize::from(venue.0));
         let is_taken = ring.is_some_and(|ring| ring.push(event).is_ok());

@@ -6,6 +6,7 @@ use crate::backtest::{Backtest, BacktestError};
 use crate::config::ConfigFile;
 use crate::config::overrides::Overrides;
 use crate::observer::Observer;
+use crate::refit::{Refit, Schedule};
 use crate::summary::{RunFacts, summary};
 use crate::venue::exchange::{Exchange, VenueOptions};
 use crate::venue::queue::QueueModel;
@@ -58,6 +59,12 @@ pub struct BacktestArgs {
     /// How places in the displayed queue improve.
     #[arg(long, value_enum, default_value_t = Queue::Back)]
     queue: Queue,
+    /// Refit A and k so often, in seconds of the tape; never where it is left out.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    refit_every_s: Option<u64>,
+    /// What a refit rests on, in seconds.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    refit_window_s: u64,
     /// Write the journal here.
     #[arg(long)]
     journal: Option<PathBuf>,
@@ -85,6 +92,13 @@ pub(super) fn run(args: &BacktestArgs) -> Result<(), Failure> {
     let config = file.maker(1).map_err(|error| usage(&error))?;
     let journal = journal(args, &file)?;
     play(args, &file, &config, journal)
+}
+
+fn refit(args: &BacktestArgs, file: &ConfigFile) -> Option<Refit> {
+    let second = 1_000_000_000;
+    let every_ns = args.refit_every_s?.saturating_mul(second);
+    let window_ns = args.refit_window_s.saturating_mul(second);
+    Some(Refit::new(file, Schedule { every_ns, window_ns, lead_ns: 5_000_000 }))
 }
 
 fn journal(args: &BacktestArgs, file: &ConfigFile) -> Result<Option<JournalWriter>, Failure> {
@@ -129,14 +143,21 @@ fn play(
     let sample_ns = file.raw.run.sample_ms.saturating_mul(1_000_000);
     let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns);
     let backtest = backtest.map_err(|error: BacktestError| failed(&error))?;
+    let backtest = backtest.refitting(refit(args, file));
     let (outcome, observer) = backtest.run(Nanos(u64::MAX)).map_err(|error| failed(&error))?;
     let facts = RunFacts {
         intents_sha256: outcome.intents_sha256.clone(),
         tape_events: outcome.tape.events,
         telemetry_dropped: outcome.stage.telemetry_dropped(),
+        liquidity: observer.liquidity().document(outcome.maker(), file.table.underlyings.iter()),
         ..RunFacts::default()
     };
-    let document = summary(file, outcome.maker(), &facts);
+    let mut document = summary(file, outcome.maker(), &facts);
+    if let Some(refits) = outcome.refits {
+        document["refits"] = serde_json::json!({
+            "made": refits.made, "unfitted": refits.unfitted, "too_far": refits.too_far,
+        });
+    }
     if let Some(folder) = &args.report {
         let report = observer.into_recorder();
         let report = report.finish("backtest", Vec::new(), document.clone());

@@ -188,6 +188,10 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                 Control::Shutdown => {
                     (String::new(), "shutdown: cancel everything, end in order".into())
                 }
+                Control::Parameters(parameters) => {
+                    let text = format!("refitted: {:?}", parameters.coefficients);
+                    (names.symbol(parameters.instrument), text)
+                }
                 Control::By { user, second, act } => {
                     (String::new(), words::act_by(&names.0, user, second, &act))
                 }

@@ -6,6 +6,7 @@ mod fix;
 mod fix_decode;
 mod doctor;
 mod backtest;
+mod calibrate;
 mod demo;
 mod outcome;
 mod progress_line;
@@ -47,6 +48,8 @@ enum Command {
     Fix(fix::FixCommand),
     /// Runs the live maker against the simulated venue on a tape, in virtual time.
     Backtest(backtest::BacktestArgs),
+    /// What a recording says of σ, A, k, the micro-price and order flow.
+    Calibrate(calibrate::Arguments),
     /// Values options: one JSON case a line on standard input, one answer a line.
     Greeks,
     /// What happened in a run, from its journal: for people, or as one JSON document.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Certify(arguments) => certify::run(&arguments),
         Command::Fix(command) => fix::run(command),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Journal(args) => journal::run(&args),
         Command::Model => model::run(std::io::stdin().lock(), std::io::stdout().lock()),

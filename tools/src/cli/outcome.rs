@@ -50,6 +50,8 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
     let maker = remains.maker.take().ok_or_else(|| unfinished("maker"))?;
     let office = remains.office.take().ok_or_else(|| unfinished("back office"))?;
     let end = office.recorder.finish().map_err(|error| Failure::Failed(error.to_string()))?;
+    let underlyings = file.table.underlyings.iter();
+    let liquidity = office.observer.liquidity().document(&maker, underlyings);
     let mut recorder = office.observer.into_recorder();
     let run_facts = RunFacts {
         intents_sha256: end.intents_sha256.to_string(),
@@ -57,6 +59,7 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
         tick_to_order: recorder.histogram("tick_to_order").cloned(),
         fix: Some(remains.fix),
         telemetry_dropped: remains.telemetry_dropped,
+        liquidity,
     };
     let mut document = summary(file, &maker, &run_facts);
     if let Value::Object(fields) = &mut document {

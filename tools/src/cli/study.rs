@@ -5,10 +5,13 @@
 //! the tests; few paths miss them by chance.
 
 use super::Failure;
-use crate::study::{Row, Run, avellaneda_stoikov, glft, internalise_or_hedge, synthetic};
+use crate::study::{
+    Row, Run, avellaneda_stoikov, glft, internalise_or_hedge, recording, synthetic,
+};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Which result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -25,6 +28,9 @@ pub enum Name {
     /// Barzykin, Bergault & Guéant's no-hedge band and hedge rate.
     #[value(name = internalise_or_hedge::NAME)]
     InternaliseOrHedge,
+    /// Symmetric, A–S and GLFT on the real recording: the README's table. Needs --tape.
+    #[value(name = recording::NAME)]
+    Recording,
 }
 
 /// What `ballast study` is asked.
@@ -35,6 +41,9 @@ pub struct Arguments {
     /// Simulated paths; each study has its own default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     paths: Option<u32>,
+    /// Folder of recordings with spot, usdm and cm (readme-table).
+    #[arg(long)]
+    tape: Option<PathBuf>,
     /// What all random numbers come from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -73,9 +82,19 @@ fn rows(arguments: &Arguments) -> Result<(&'static str, Vec<Row>), Failure> {
             (synthetic::NAME, synthetic::run(run, &|| bar.inc(1)))
         }
         Name::Glft => (glft::NAME, glft::run()),
+        Name::Recording => return recorded(arguments),
         Name::InternaliseOrHedge => (internalise_or_hedge::NAME, internalise_or_hedge::run()),
     };
     rows.map(|rows| (name, rows)).map_err(|error| Failure::Failed(format!("study: {error}")))
+}
+
+fn recorded(arguments: &Arguments) -> Result<(&'static str, Vec<Row>), Failure> {
+    let missing = || Failure::Usage(format!("study {} needs --tape DIR", recording::NAME));
+    let folder = arguments.tape.as_deref().ok_or_else(missing)?;
+    let bar = progress(recording::RUNS_A_CASE * recording::CASES.len() as u64);
+    let rows = recording::run(folder, &recording::CASES, arguments.seed, &|| bar.inc(1));
+    rows.map(|rows| (recording::NAME, rows))
+        .map_err(|error| Failure::Failed(format!("study: {error}")))
 }
 
 /// On standard error, and only where that is a terminal.
@@ -89,6 +108,14 @@ fn progress(paths: u64) -> ProgressBar {
 
 fn print(name: &str, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{name}")?;
+    let table = (name == recording::NAME).then(|| recording::markdown(rows));
+    let fixed: Vec<Row>;
+    let rows = if table.is_some() {
+        fixed = rows.iter().filter(|row| row.case.ends_with("fixed beforehand")).cloned().collect();
+        &fixed
+    } else {
+        rows
+    };
     let width = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max();
     let (quoters, figures) =
         (width(|row| &row.quoter).unwrap_or(0), width(|row| &row.figure).unwrap_or(0));
@@ -114,7 +141,10 @@ fn print(name: &str, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> 
             row.source
         )?;
     }
-    Ok(())
+    match table {
+        Some(table) => writeln!(out, "\n{table}"),
+        None => Ok(()),
+    }
 }
 
 /// Enough digits to compare by eye.

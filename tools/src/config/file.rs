@@ -279,6 +279,24 @@ pub struct RawVolatility {
     pub weight_shift: u32,
     /// Floor and start of σ, in quote currency per √s.
     pub floor: String,
+    /// `ewma` (left out), `bipower` or `two_scale`.
+    pub kind: Option<String>,
+    /// The coarse scale is 2^this intervals; `two_scale` alone.
+    pub coarse_shift: Option<u32>,
+}
+
+/// `[instrument.SYMBOL.quote.markout]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMarkout {
+    /// After how long the mid is looked at: 100, 1000, 10000 or 60000.
+    pub horizon_ms: u64,
+    /// Which part of the mean move against our fills is added to that side's half-spread, 0 to 1.
+    pub share: String,
+    /// Most that is added, in quote currency.
+    pub cap: String,
+    /// A fill weighs 2^-this in the mean.
+    pub weight_shift: u32,
 }
 
 /// `[instrument.SYMBOL.quote]`
@@ -287,8 +305,13 @@ pub struct RawVolatility {
 pub struct RawQuote {
     /// Name of the model.
     pub model: String,
-    /// `mid` or `weighted_mid`.
+    /// `mid`, `weighted_mid` or `micro_price`.
     pub fair_value: String,
+    /// Adjustments of the mid by spread and imbalance, in 2^-32 tick, as `ballast calibrate --json`
+    /// prints them; `micro_price` alone.
+    pub micro_price: Option<Vec<Vec<i64>>>,
+    /// Spread widened by the markouts of our own fills; left out: not at all.
+    pub markout: Option<RawMarkout>,
     /// Risk aversion γ, per unit of quote currency and size unit.
     pub gamma: String,
     /// Intensity A at no distance, per second.

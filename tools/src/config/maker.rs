@@ -4,12 +4,12 @@
 //! same maker from the same text.
 
 use super::controls;
+use super::estimates;
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
 use super::instruments::InstrumentTable;
 use super::sessions;
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
-use ballast_engine::estimate::fair_value::FairValue;
 use ballast_engine::estimate::volatility::Sigma;
 use ballast_engine::instrument::{Currency, Instrument};
 use ballast_engine::inventory::hedge::Band;
@@ -244,13 +244,15 @@ fn volatility(
     faults: &mut Faults,
 ) -> Option<VolatilitySettings> {
     let raw = &settings.volatility;
-    let key = |name: &str| format!("{key}.volatility.{name}");
+    let table = format!("{key}.volatility");
+    let key = |name: &str| format!("{table}.{name}");
     if raw.interval_ms == 0 {
         faults.add(key("interval_ms"), 0, "must be greater than zero");
     }
     if raw.weight_shift > 20 {
         faults.add(key("weight_shift"), raw.weight_shift, "must be at most 20");
     }
+    let kind = estimates::volatility_kind(&table, raw, faults);
     let floor = sub_ticks(&key("floor"), &raw.floor, instrument.spec().tick, faults)?;
     if floor.0 <= 0 {
         faults.add(key("floor"), &raw.floor, "must be greater than zero");
@@ -259,6 +261,7 @@ fn volatility(
         interval_ns: raw.interval_ms.saturating_mul(MS),
         weight_shift: raw.weight_shift,
         floor: Sigma(floor.0),
+        kind: kind?,
     })
 }
 
@@ -271,14 +274,12 @@ fn quote(
     let (tick, lot) = (instrument.spec().tick, instrument.spec().lot);
     let at = |name: &str| format!("{key}.{name}");
     let model = quoter_of(key, raw, instrument, faults);
-    let fair_value = match raw.fair_value.as_str() {
-        "mid" => Some(FairValue::Mid),
-        "weighted_mid" => Some(FairValue::WeightedMid),
-        other => {
-            faults.add(at("fair_value"), other, "one of mid, weighted_mid");
-            None
-        }
-    };
+    let fair_value = estimates::fair_value(key, raw, faults);
+    let markout = raw.markout.as_ref().map(|raw| {
+        let key = at("markout");
+        let cap = sub_ticks(&format!("{key}.cap"), &raw.cap, tick, faults);
+        estimates::markout(&key, raw, cap, faults)
+    });
     let size = faults.count(&at("size"), &raw.size, lot, 1);
     let spacing = sub_ticks(&at("spacing"), &raw.spacing, tick, faults);
     let edge_min = sub_ticks(&at("edge_min"), &raw.edge_min, tick, faults);
@@ -312,6 +313,10 @@ fn quote(
         },
         horizon_end: None,
         reject_holdoff_ns: raw.reject_holdoff_ms.saturating_mul(MS),
+        markout: match markout {
+            Some(markout) => Some(markout?),
+            None => None,
+        },
     })
 }
 
@@ -329,6 +334,23 @@ fn quoter_of(
     instrument: &Instrument,
     faults: &mut Faults,
 ) -> Option<Quoter> {
+    let (model, parameters) = quote_parameters(key, raw, instrument, faults)?;
+    match quoter(model, &parameters) {
+        Ok(quoter) => Some(quoter),
+        Err(error) => {
+            faults.add(format!("{key}.model"), &raw.model, error);
+            None
+        }
+    }
+}
+
+/// A quote table's model and what it is made from, in ticks.
+pub(super) fn quote_parameters(
+    key: &str,
+    raw: &RawQuote,
+    instrument: &Instrument,
+    faults: &mut Faults,
+) -> Option<(Model, QuoteParameters)> {
     let at = |name: &str| format!("{key}.{name}");
     let model = Model::named(&raw.model);
     if model.is_none() {
@@ -350,13 +372,7 @@ fn quoter_of(
     if let Some(sigma) = sigma {
         parameters.sigma = sigma?;
     }
-    match quoter(model?, &parameters.from_currency(instrument.spec().tick)) {
-        Ok(quoter) => Some(quoter),
-        Err(error) => {
-            faults.add(at("model"), &raw.model, error);
-            None
-        }
-    }
+    Some((model?, parameters.from_currency(instrument.spec().tick)))
 }
 
 fn underlying(

@@ -1,6 +1,7 @@
 //! Config files: TOML in, validated values out, every fault told at once.
 
 mod controls;
+mod estimates;
 pub mod faults;
 pub mod file;
 pub mod instruments;
@@ -118,6 +119,16 @@ impl ConfigFile {
             is_venue_time: time == file::TimeKind::Venue,
             ..Overrides::default()
         })
+    }
+
+    /// What an instrument's quotes are made from, in ticks, for whoever refits it; `None` where it
+    /// is not quoted.
+    pub fn quote_parameters(
+        &self,
+        instrument: &ballast_engine::instrument::Instrument,
+    ) -> Option<(ballast_engine::quote::Model, ballast_engine::calibration::QuoteParameters)> {
+        let raw = self.raw.instrument.get(instrument.symbol())?.quote.as_ref()?;
+        maker::quote_parameters("quote", raw, instrument, &mut Faults::default())
     }
 
     /// The maker's config for run number `epoch`.

@@ -9,6 +9,7 @@ pub mod charts;
 pub mod hgrm;
 pub mod latency_chart;
 pub mod page;
+pub mod plot;
 pub mod recorder;
 pub mod series;
 pub mod svg;

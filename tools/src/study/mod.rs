@@ -7,10 +7,13 @@
 //! queues and fees, which the papers leave out too (the backtest has them).
 
 pub mod avellaneda_stoikov;
+pub mod bootstrap;
 pub mod glft;
 pub mod internalise_or_hedge;
+mod late;
 mod moments;
 mod quotes;
+pub mod recording;
 pub mod synthetic;
 
 use serde::Serialize;

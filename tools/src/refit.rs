@@ -1,0 +1,178 @@
+//! A and k refitted on a rolling window while the maker runs, off its hot path.
+//!
+//! Fed with the market events that the maker is given; feeds it with journaled [`Parameters`]. In the
+//! backtest: between two events, in virtual time, so that the same tape gives the same parameters. A
+//! window that does not hold enough orders, or asks for more than [`FACTOR_MAX`] times or less than
+//! that part of what the config states, changes nothing and is counted. γ, order size and σ are not
+//! refitted: γ is the desk's, σ is live in the maker.
+
+use crate::calibrate::gather::Gathered;
+use crate::config::ConfigFile;
+use ballast_engine::calibration::intensity::{Depths, Intensity};
+use ballast_engine::calibration::{QuoteParameters, Real, quoter};
+use ballast_engine::event::{InstrumentId, MarketEvent};
+use ballast_engine::fixed::Scaled;
+use ballast_engine::maker::parameters::Parameters;
+use ballast_engine::market::book::Book;
+use ballast_engine::quote::Model;
+use ballast_engine::units::{Lots, Nanos, SubTicks};
+
+/// A and k may go so far from the config's, either way.
+pub const FACTOR_MAX: f64 = 10.0;
+/// Levels a side that are kept.
+const BOOK_LEVELS_MAX: usize = 2048;
+
+/// When and on what to refit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Schedule {
+    /// Distance of refits.
+    pub every_ns: u64,
+    /// What they rest on.
+    pub window_ns: u64,
+    /// How long before a trade its mid is taken.
+    pub lead_ns: u64,
+}
+
+/// How often what happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RefitCounters {
+    /// Parameters made.
+    pub made: u64,
+    /// Windows without a fit.
+    pub unfitted: u64,
+    /// Fits too far from the config's.
+    pub too_far: u64,
+}
+
+/// One quoted instrument.
+struct Watched {
+    instrument: InstrumentId,
+    model: Model,
+    /// As the config has them, in ticks.
+    parameters: QuoteParameters,
+    book: Book,
+    gathered: Gathered,
+    due: Option<Nanos>,
+}
+
+/// The refits of a run.
+pub struct Refit {
+    schedule: Schedule,
+    watched: Vec<Watched>,
+    counters: RefitCounters,
+}
+
+impl Refit {
+    /// Watches every quoted instrument with a closed form.
+    pub fn new(file: &ConfigFile, schedule: Schedule) -> Refit {
+        let watched = file.table.instruments.iter().filter_map(|instrument| {
+            let (model, parameters) = file.quote_parameters(instrument)?;
+            let has_table = model == Model::GlftExact;
+            (!has_table).then(|| Watched {
+                instrument: instrument.id(),
+                model,
+                parameters,
+                book: Book::new(BOOK_LEVELS_MAX),
+                gathered: Gathered::default(),
+                due: None,
+            })
+        });
+        let watched = watched.collect();
+        Refit { schedule, watched, counters: RefitCounters::default() }
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> RefitCounters {
+        self.counters
+    }
+
+    /// A market event, before the maker is given it. What is due by then comes out.
+    pub fn see(&mut self, event: &MarketEvent) -> Option<Parameters> {
+        let schedule = self.schedule;
+        let watched = self.watched.iter_mut().find(|w| w.instrument == event.instrument)?;
+        // A message is whole or not at all: in the middle of one there is no market to fit to.
+        watched.gathered.take(&mut watched.book, event);
+        let due = *watched.due.get_or_insert(event.at.plus(schedule.window_ns));
+        if event.at < due || !event.last_in_message {
+            return None;
+        }
+        watched.due = Some(event.at.plus(schedule.every_ns));
+        let from = Nanos(event.at.0.saturating_sub(schedule.window_ns));
+        watched.gathered.forget_before(from);
+        watched.refit(from, event.at, schedule, &mut self.counters)
+    }
+}
+
+impl Watched {
+    fn refit(
+        &self,
+        from: Nanos,
+        to: Nanos,
+        schedule: Schedule,
+        counters: &mut RefitCounters,
+    ) -> Option<Parameters> {
+        let depths = self.gathered.depths(from, to, schedule.lead_ns);
+        let depths = Depths::new(depths, to.since(from) as f64 * 1e-9);
+        let seconds = 1_000_000_000;
+        let samples = self.gathered.samples(seconds);
+        let sigma = samples.realised(1).unwrap_or(0.0);
+        let Ok(settled) = depths.settle(&|fit| self.half_spread(fit, sigma)) else {
+            counters.unfitted += 1;
+            return None;
+        };
+        let fit = settled.intensity;
+        let is_near = |found: f64, stated: Real| {
+            let ratio = found / stated.to_f64();
+            (1.0 / FACTOR_MAX..=FACTOR_MAX).contains(&ratio)
+        };
+        if !is_near(fit.a, self.parameters.intensity) || !is_near(fit.k, self.parameters.decay) {
+            counters.too_far += 1;
+            return None;
+        }
+        let quoter = quoter(self.model, &self.with(&fit)).ok()?;
+        counters.made += 1;
+        Parameters::of(self.instrument, &quoter)
+    }
+
+    fn with(&self, fit: &Intensity) -> QuoteParameters {
+        let (intensity, decay) = (Real::from(fit.a), Real::from(fit.k));
+        QuoteParameters { intensity, decay, ..self.parameters }
+    }
+
+    fn half_spread(&self, fit: &Intensity, sigma: f64) -> Result<f64, String> {
+        let quoter = quoter(self.model, &self.with(fit)).map_err(|error| error.to_string())?;
+        let quotes = quoter.half_spreads(Lots(0), Real::from(sigma).scaled(), Scaled::ZERO);
+        let half = quotes.bid.map(|half| half.0 as f64 / SubTicks::ONE.0 as f64);
+        half.filter(|half| *half > 0.0).ok_or_else(|| "the model quotes nothing".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backtest::tape::AnyTape;
+    use crate::recording::Tape;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn refitted(seed: u64) -> (Vec<Parameters>, RefitCounters) {
+        let file = ConfigFile::demo().unwrap();
+        let schedule = Schedule { every_ns: 20 * SECOND, window_ns: 40 * SECOND, lead_ns: 0 };
+        let mut refit = Refit::new(&file, schedule);
+        let mut tape = AnyTape::synthetic(&file.table.instruments, seed, Some(100 * SECOND));
+        let mut made = Vec::new();
+        while let Some(event) = tape.next().unwrap() {
+            made.extend(refit.see(&event));
+        }
+        (made, refit.counters())
+    }
+
+    #[test]
+    fn the_same_tape_refits_to_the_same_parameters_at_the_same_moments() {
+        let (first, counters) = refitted(5);
+        assert_eq!(first, refitted(5).0);
+        let tried = counters.made + counters.unfitted + counters.too_far;
+        assert!((3..=4).contains(&tried), "at 40, 60, 80 and perhaps 100 s: {counters:?}");
+        assert_eq!(counters.made, first.len() as u64);
+    }
+}
