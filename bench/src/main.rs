@@ -9,6 +9,7 @@
 //! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse (`compare`) or the
 //! host could not be measured on; 2 wrong usage.
 
+mod allocations;
 mod backtest;
 mod codec;
 mod compare;
@@ -49,7 +50,7 @@ struct Cli {
 enum Command {
     /// Our rings beside rtrb, crossbeam's ArrayQueue and the machine's cache-line floor.
     Ring(Options),
-    /// A NewOrderSingle written and read.
+    /// Orders, reports and market data read and written, beside the floor.
     Codec(Options),
     /// The maker alone: a decoded change of the market to two order messages, and every kind of step.
     Engine(Options),

@@ -4,7 +4,7 @@
 //! reads and once blocking. `fix_reply` frames and decodes what came and answers with an order from
 //! the prepared template: the codec's share of a round trip. The maker and the session are not in it.
 
-use crate::codec::{LEN_MAX, Orders, read_order};
+use crate::codec::messages::{LEN_MAX, Orders, read_order};
 use crate::document::{Document, Measurement, Ratio};
 use crate::hiccup::Hiccups;
 use crate::histogram::Latencies;

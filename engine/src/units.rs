@@ -150,12 +150,50 @@ impl Decimal {
     pub const SCALE_MAX: u8 = 18;
 
     /// Parses FIX float text: an optional minus, digits, at most one point. No exponent, no blanks.
+    #[inline]
     pub fn parse(text: &[u8]) -> Result<Decimal, DecimalError> {
         let (is_negative, digits) = match text.split_first() {
             Some((b'-', rest)) => (true, rest),
             Some(_) => (false, text),
             None => return Err(DecimalError::NotANumber),
         };
+        // Eighteen digits fit whatever they are; what is longer may still do, without its zeros.
+        if digits.len() > usize::from(Self::SCALE_MAX) {
+            return Self::parse_long(digits, is_negative);
+        }
+        let (mut number, mut scale) = (0i64, 0u8);
+        // Up to the last digit behind the point that is not 0: trailing zeros carry nothing, and
+        // without them "3.78826000" stays small.
+        let (mut mantissa, mut mantissa_scale) = (0i64, 0u8);
+        let (mut has_point, mut count) = (false, 0usize);
+        for &byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                if byte != b'.' || has_point {
+                    return Err(DecimalError::NotANumber);
+                }
+                has_point = true;
+                continue;
+            }
+            number = number * 10 + i64::from(digit);
+            scale += u8::from(has_point);
+            count += 1;
+            if digit != 0 || !has_point {
+                (mantissa, mantissa_scale) = (number, scale);
+            }
+        }
+        if count == 0 {
+            return Err(DecimalError::NotANumber);
+        }
+        Ok(Decimal {
+            mantissa: if is_negative { -mantissa } else { mantissa },
+            scale: mantissa_scale,
+        })
+    }
+
+    /// More characters than always fit.
+    #[cold]
+    fn parse_long(digits: &[u8], is_negative: bool) -> Result<Decimal, DecimalError> {
         let mut mantissa: i64 = 0;
         let mut scale: u8 = 0;
         let mut has_point = false;
@@ -195,7 +233,20 @@ impl Decimal {
     }
 
     /// How many whole `unit`s this number is; an error where it is not a whole multiple.
+    #[inline]
     pub fn count_of(self, unit: Decimal) -> Result<i64, DecimalError> {
+        // A price with no more digits than its tick has, on a tick of one: what hot messages hold.
+        let finer = unit.scale.checked_sub(self.scale).map(usize::from);
+        if unit.mantissa == 1
+            && let Some(power) = finer.and_then(|digits| POWERS_OF_10.get(digits))
+            && let Some(count) = self.mantissa.checked_mul(*power)
+        {
+            return Ok(count);
+        }
+        self.count_of_any(unit)
+    }
+
+    fn count_of_any(self, unit: Decimal) -> Result<i64, DecimalError> {
         // value/unit = m1·10^s2 / (m2·10^s1)
         let numerator = i128::from(self.mantissa)
             .checked_mul(pow10(unit.scale).ok_or(DecimalError::TooManyDigits)?)
@@ -261,6 +312,19 @@ impl std::fmt::Display for Decimal {
     }
 }
 
+/// What an i64 holds of them, in order.
+const POWERS_OF_10: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut rest: &mut [i64] = &mut powers;
+    let mut power = 1;
+    while let [first, others @ ..] = rest {
+        *first = power;
+        power = power.wrapping_mul(10);
+        rest = others;
+    }
+    powers
+};
+
 /// 10^exponent, or `None` where no [`Decimal`] has that many digits.
 const fn pow10(exponent: u8) -> Option<i128> {
     if exponent > Decimal::SCALE_MAX {
@@ -296,6 +360,17 @@ mod tests {
         assert_eq!(decimal("-0.5").count_of(decimal("0.25")), Ok(-2));
         assert_eq!(decimal("3235.25").count_of(decimal("0.25")), Ok(12_941));
         assert_eq!(decimal("1000").count_of(decimal("1")), Ok(1000));
+    }
+
+    #[test]
+    fn short_and_long_texts_say_the_same_number() {
+        for text in ["0", "61685.99", "-0.5", "3.78826000", "1000", "0.0", "5.", ".5", "100.010"] {
+            let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+            let long = format!("{sign}{}{digits}", "0".repeat(20));
+            assert_eq!(decimal(text), decimal(&long), "{text}");
+            let unit = Decimal { mantissa: 1, scale: 5 };
+            assert_eq!(decimal(text).count_of(unit), decimal(text).count_of_any(unit), "{text}");
+        }
     }
 
     #[test]

@@ -2,19 +2,51 @@
 //!
 //! Fed by framing and by the encoders. Any thread.
 
+use wide::u8x16;
+
 /// The sum of `bytes` modulo 256 (FIX 4.4 Volume 2, "Checksum Calculation").
 #[inline]
 pub fn checksum(bytes: &[u8]) -> u8 {
-    // Sixteen sums side by side: the compiler keeps them in one register.
-    let mut lanes = [0u8; 16];
-    let mut blocks = bytes.chunks_exact(16);
-    for block in &mut blocks {
-        for (lane, byte) in lanes.iter_mut().zip(block) {
-            *lane = lane.wrapping_add(*byte);
-        }
+    // Sixteen sums side by side.
+    let (blocks, tail) = bytes.as_chunks::<16>();
+    let mut lanes = u8x16::splat(0);
+    for block in blocks {
+        lanes += u8x16::from(*block);
     }
-    let tail = blocks.remainder().iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
-    lanes.iter().fold(tail, |sum, lane| sum.wrapping_add(*lane))
+    let [low, high] = halves(lanes);
+    let tail = match bytes.last_chunk::<16>() {
+        // The incomplete block is the end of the last sixteen; what was summed already falls out.
+        Some(last) => {
+            let keep = u32::try_from(tail.len()).unwrap_or(0);
+            let last = u128::from_le_bytes(*last).checked_shr(8 * (16 - keep)).unwrap_or(0);
+            sum_of_word(low_half(last)).wrapping_add(sum_of_word(low_half(last >> 64)))
+        }
+        None => tail.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)),
+    };
+    sum_of_word(low).wrapping_add(sum_of_word(high)).wrapping_add(tail)
+}
+
+/// The two halves of sixteen bytes.
+#[inline(always)]
+fn halves(lanes: u8x16) -> [u64; 2] {
+    let word = u128::from_le_bytes(lanes.to_array());
+    [low_half(word), low_half(word >> 64)]
+}
+
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
+const fn low_half(word: u128) -> u64 {
+    word as u64
+}
+
+/// The sum of the eight bytes of `word`, modulo 256.
+#[inline(always)]
+pub(super) fn sum_of_word(word: u64) -> u8 {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    // Four sums of two, each below 512; their sum, below 2048, comes out at the top.
+    let pairs = (word & EVEN) + (word >> 8 & EVEN);
+    let [.., sum, _] = pairs.wrapping_mul(0x0001_0001_0001_0001).to_le_bytes();
+    sum
 }
 
 /// The three digits of CheckSum(10).

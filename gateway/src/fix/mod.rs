@@ -16,6 +16,8 @@ pub mod checksum;
 
 mod scan;
 
+mod predict;
+
 /// Fields out of a whole message.
 pub mod decode;
 
