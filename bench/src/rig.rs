@@ -118,7 +118,8 @@ impl Rig {
             let event = self.order_event(venue, OrderUpdate::SessionUp);
             self.step(&Input::Order(event));
         }
-        for place in 0..self.config.instruments.len() {
+        // A position of unknown worth blocks what would add: the first market is told again once all are.
+        for place in (0..self.config.instruments.len()).chain([0]) {
             self.now = self.now.plus(1_000_000_000);
             for event in self.snapshot(place)? {
                 self.step(&Input::Market(event));
