@@ -255,7 +255,7 @@ fn spreads(tally: &Tally, tick: f64) -> Value {
     let mut realised = Map::new();
     let mut moved = Map::new();
     for (n, ns) in HORIZONS_NS.iter().enumerate() {
-        let name = format!("{}s", *ns as f64 * 1e-9);
+        let name = format!("{}s", *ns as f64 / 1e9);
         let after = over(tally.moved[n], tally.settled_lots[n]).map(|ticks| 0.5 * ticks * tick);
         let both = effective.zip(after).map(|(effective, after)| effective + 2.0 * after);
         realised.insert(name.clone(), json!(both));
@@ -285,7 +285,7 @@ fn of_instrument(instrument: &Instrument, shown: &Shown, markouts: &Markouts) ->
     let mut adverse = Map::new();
     for (n, ns) in HORIZONS_NS.iter().enumerate() {
         let money = in_quote_currency(instrument, shown, all.moved[n]);
-        adverse.insert(format!("{}s", *ns as f64 * 1e-9), json!(money));
+        adverse.insert(format!("{}s", *ns as f64 / 1e9), json!(money));
     }
     let quoted = (shown.two_sided > 0).then(|| shown.spread_ticks / shown.two_sided as f64 * tick);
     json!({

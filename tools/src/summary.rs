@@ -220,6 +220,12 @@ pub fn for_people(document: &Value) -> String {
             lines.push(format!("{name:<10} {}", text(key)));
         }
     }
+    if document["tape"].is_object() {
+        lines.push(format!("tape       {}", text("plays")));
+        lines.push(format!("           {}", text("tape")));
+        lines.push(format!("queue      {}", text("queue")));
+        lines.push(format!("run        sha256 {} (intents and fills)", text("run_sha256")));
+    }
     lines.push(format!("intents    sha256 {}", text("intents_sha256")));
     lines.join("\n")
 }

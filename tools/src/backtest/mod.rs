@@ -4,7 +4,10 @@
 //! live, behind the same rings; the venue is the demo's, without FIX between them. One order of time
 //! decides everything, so that the same inputs give the same intents on every machine.
 
+pub mod plan;
 pub mod tape;
+pub mod venue_time;
+pub mod window;
 
 use crate::live::{self, Ends};
 use crate::observer::Observer;
@@ -13,10 +16,11 @@ use crate::refit::{Refit, RefitCounters};
 use crate::venue::exchange::Exchange;
 use crate::venue::order::{Participant, Report, Request};
 use crate::venue::playback::{Playback, Step};
+use crate::venue::queue::QueueCounters;
 use ballast_engine::clock::Counter;
 use ballast_engine::event::{ClOrdId, InstrumentId, MarketEvent, OrderEvent, OrderUpdate, VenueId};
 use ballast_engine::journal::fault::JournalFault;
-use ballast_engine::journal::hash::IntentsHash;
+use ballast_engine::journal::hash::{IntentsHash, RunHash};
 use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
@@ -56,10 +60,14 @@ pub struct Outcome {
     pub stage: MakerStage,
     /// SHA-256 over all intents.
     pub intents_sha256: String,
+    /// SHA-256 over all intents and all fills, in the order in which the maker had them.
+    pub run_sha256: String,
     /// What was read.
     pub tape: TapeCounters,
     /// What became of the refits, where there were any.
     pub refits: Option<RefitCounters>,
+    /// What queueing there was at the venue.
+    pub queue: QueueCounters,
     /// Position at the venue, by instrument, counted from the start.
     pub venue_positions: Vec<Lots>,
 }
@@ -79,11 +87,12 @@ pub struct Backtest<T: Tape> {
     venues: Vec<VenueId>,
     /// Reports on their way to the maker, by delivery.
     reports: BTreeMap<(Nanos, u64), OrderEvent>,
-    /// Market events on their way; the feed latency is the same for all, so they stay in order.
+    /// Market events on their way, by delivery: under a constant latency simply in order.
     market: VecDeque<MarketEvent>,
     fresh: Vec<Report>,
     numbered: u64,
     hash: IntentsHash,
+    run_hash: RunHash,
     journal: Option<JournalWriter>,
     observer: Observer,
     refit: Option<Refit>,
@@ -112,6 +121,7 @@ impl<T: Tape> Backtest<T> {
             fresh: Vec::new(),
             numbered: 0,
             hash: IntentsHash::new(),
+            run_hash: RunHash::new(),
             journal,
             observer,
             refit: None,
@@ -144,7 +154,9 @@ impl<T: Tape> Backtest<T> {
                 .map(|n| exchange.position(MAKER, InstrumentId(n)))
                 .collect(),
             intents_sha256: self.hash.value().to_string(),
+            run_sha256: self.run_hash.value().to_string(),
             tape: self.playback.tape().counters(),
+            queue: exchange.queue_counters(),
             refits: self.refit.as_ref().map(Refit::counters),
             stage: self.stage,
         };
@@ -173,12 +185,22 @@ impl<T: Tape> Backtest<T> {
             return Ok(true);
         }
         match self.playback.step(until, &mut self.fresh)? {
-            Step::Market(event) => self.market.push_back(event),
+            Step::Market(event) => self.send_market(event),
             Step::Arrival => {}
             Step::Idle | Step::Over => return Ok(false),
         }
         self.send_reports();
         Ok(true)
+    }
+
+    /// Under recorded latencies one instrument's stream may be faster than another's.
+    fn send_market(&mut self, event: MarketEvent) {
+        if self.market.back().is_none_or(|last| last.at <= event.at) {
+            self.market.push_back(event);
+        } else {
+            let place = self.market.partition_point(|other| other.at <= event.at);
+            self.market.insert(place, event);
+        }
     }
 
     fn send_reports(&mut self) {
@@ -236,6 +258,7 @@ impl<T: Tape> Backtest<T> {
             if let Entry::Intent { intent, .. } = &entry {
                 self.hash.update(intent);
             }
+            self.run_hash.update(&entry);
             if let Some(journal) = &mut self.journal {
                 journal.append(&entry)?;
             }

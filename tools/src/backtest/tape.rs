@@ -46,6 +46,10 @@ impl<T: Tape> Tape for Limited<T> {
         self.tape.order_gone()
     }
 
+    fn knows_orders(&self) -> bool {
+        self.tape.knows_orders()
+    }
+
     fn received_at(&self) -> Option<Nanos> {
         self.tape.received_at()
     }
@@ -138,6 +142,13 @@ impl Tape for AnyTape {
         match self {
             AnyTape::Merged(tape) => tape.order_gone(),
             AnyTape::Recording(_) | AnyTape::Synthetic(_) => None,
+        }
+    }
+
+    fn knows_orders(&self) -> bool {
+        match self {
+            AnyTape::Merged(tape) => tape.knows_orders(),
+            AnyTape::Recording(_) | AnyTape::Synthetic(_) => false,
         }
     }
 }

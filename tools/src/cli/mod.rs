@@ -9,6 +9,7 @@ mod backtest;
 mod calibrate;
 mod demo;
 mod outcome;
+mod plan_args;
 mod progress_line;
 mod run;
 mod greeks;

@@ -271,6 +271,10 @@ impl Source for Databento {
     fn venue(&self) -> Option<&str> {
         Some(&self.decoder.metadata().dataset)
     }
+
+    fn knows_orders(&self) -> bool {
+        self.decoder.metadata().schema == Some(Schema::Mbo)
+    }
 }
 
 /// When it was received, and what it says; `None` for records that are neither book nor trade.
@@ -351,6 +355,7 @@ struct Order {
     price: Ticks,
     size: i64,
     arrived_at: Nanos,
+    arrived_venue_at: Nanos,
     /// What fills have taken of it and no cancel or modify has booked yet.
     filled: i64,
 }
@@ -392,7 +397,9 @@ impl Orders {
                 };
                 let lots = sink.lots(place, size)?;
                 if let (Some(side), Some(price), Some(size)) = (side, ticks, lots) {
-                    let to = Order { side, price, size: size.0, arrived_at: sink.at, filled: 0 };
+                    let (arrived_at, arrived_venue_at) = (sink.at, at);
+                    let size = size.0;
+                    let to = Order { side, price, size, arrived_at, arrived_venue_at, filled: 0 };
                     self.place(sink, (place, order.order_id), to, at)?;
                 }
             }
@@ -453,7 +460,11 @@ impl Orders {
         if order.size == 0 {
             self.by_id.remove(&key);
         }
-        let gone = OrderGone { arrived_at: order.arrived_at, size: Lots(size - traded) };
+        let gone = OrderGone {
+            arrived_at: order.arrived_at,
+            arrived_venue_at: order.arrived_venue_at,
+            size: Lots(size - traded),
+        };
         self.change(sink, key.0, &order, -size, at, (gone.size.0 > 0).then_some(gone));
     }
 

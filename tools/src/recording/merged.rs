@@ -115,6 +115,10 @@ impl Tape for Merged {
     fn order_gone(&self) -> Option<OrderGone> {
         self.given
     }
+
+    fn knows_orders(&self) -> bool {
+        self.sources.iter().all(|held| held.source.knows_orders())
+    }
 }
 
 /// What a source holds: its symbols, and the finest steps of the prices and sizes in its first

@@ -51,6 +51,10 @@ pub trait Tape {
     fn received_at(&self) -> Option<Nanos> {
         None
     }
+    /// Whether it is a recording of single orders, so that [`Tape::order_gone`] misses none.
+    fn knows_orders(&self) -> bool {
+        false
+    }
 }
 
 /// One displayed order that was canceled or lost its place, wholly or in part, and not by a trade.
@@ -58,6 +62,8 @@ pub trait Tape {
 pub struct OrderGone {
     /// Since when it had its place in the queue, in the tape's time.
     pub arrived_at: Nanos,
+    /// The same by the venue's clock; 0 where it does not say.
+    pub arrived_venue_at: Nanos,
     /// What left.
     pub size: Lots,
 }
@@ -81,6 +87,10 @@ impl<T: Tape + ?Sized> Tape for Box<T> {
 
     fn received_at(&self) -> Option<Nanos> {
         (**self).received_at()
+    }
+
+    fn knows_orders(&self) -> bool {
+        (**self).knows_orders()
     }
 }
 
@@ -117,11 +127,13 @@ pub struct TapeCounters {
     pub unknown_orders: u64,
     /// Events whose venue time is after their receive time: their recorded latency counts as 0.
     pub latency_negative: u64,
+    /// Events without a venue time, or with one long before: the last known latency counts.
+    pub latency_unknown: u64,
 }
 
 impl TapeCounters {
     /// Every counter with its name, for documents and people.
-    pub fn named(&self) -> [(&'static str, u64); 15] {
+    pub fn named(&self) -> [(&'static str, u64); 16] {
         [
             ("rows", self.rows),
             ("events", self.events),
@@ -138,6 +150,7 @@ impl TapeCounters {
             ("other_instruments", self.other_instruments),
             ("unknown_orders", self.unknown_orders),
             ("latency_negative", self.latency_negative),
+            ("latency_unknown", self.latency_unknown),
         ]
     }
 }
@@ -300,6 +313,12 @@ pub enum TapeError {
         /// An `[[instruments]]` table to paste.
         stanza: String,
     },
+    /// Latencies were asked for that the recording does not hold.
+    #[error(
+        "the recording does not say when its events happened, so it holds no latency: give \
+         --latency a duration or a file"
+    )]
+    NoVenueTimes,
     /// Increments without the book that they change.
     #[error(
         "{file}: no snapshot for its depth messages (looked through {messages}); \

@@ -35,6 +35,10 @@ pub trait Source: Send {
     fn take(&mut self, sink: &mut Sink<'_>) -> Result<(), TapeError>;
     /// The venue's name, where the file says it.
     fn venue(&self) -> Option<&str>;
+    /// Whether its book is one of single orders.
+    fn knows_orders(&self) -> bool {
+        false
+    }
 }
 
 /// A place in a file, for people.

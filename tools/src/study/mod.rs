@@ -10,7 +10,6 @@ pub mod avellaneda_stoikov;
 pub mod bootstrap;
 pub mod glft;
 pub mod internalise_or_hedge;
-mod late;
 mod moments;
 mod quotes;
 pub mod recording;

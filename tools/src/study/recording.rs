@@ -11,8 +11,8 @@
 
 use super::Row;
 use super::bootstrap::{Block, Figure, interval, ratio_interval};
-use super::late::Late;
 use crate::backtest::tape::AnyTape;
+use crate::backtest::window::{Moment, Window, WindowFault};
 use crate::backtest::{Backtest, BacktestError};
 use crate::calibrate::document::tick_of;
 use crate::calibrate::gather::Gathered;
@@ -60,6 +60,9 @@ pub enum RecordingError {
     /// The recording.
     #[error(transparent)]
     Tape(#[from] TapeError),
+    /// The part that is traded.
+    #[error(transparent)]
+    Window(#[from] WindowFault),
     /// A run.
     #[error(transparent)]
     Backtest(#[from] BacktestError),
@@ -346,7 +349,8 @@ fn out_of_reach(tables: &mut Table, held: &str) {
 fn play(folder: &Path, file: &ConfigFile) -> Result<Run, RecordingError> {
     let config = file.maker(1).map_err(|error| RecordingError::Config(error.to_string()))?;
     let tape = AnyTape::recorded(folder, &config.instruments)?;
-    let tape = Late::new(tape, config.instruments.len(), CALIBRATED_S * 1_000_000_000)?;
+    let from = Moment::After(CALIBRATED_S * 1_000_000_000);
+    let tape = Window::open(tape, Some(from), None)?;
     let options = VenueOptions {
         order_latency_ns: 1_000_000,
         feed_latency_ns: 500_000,

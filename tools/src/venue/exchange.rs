@@ -6,15 +6,18 @@
 //! (`playback.rs`).
 //!
 //! A request sent at t is matched at t + order latency and answered at t + twice that; what the tape
-//! says at t reaches participants at t + feed latency.
+//! says at t reaches participants at t + feed latency; a backtest may give other ways
+//! ([`Exchange::with_latency`]).
 
 use super::fees;
+use super::latency::{Delays, Latency};
 use super::matching::{Happening, Matching, SelfMatch};
 use super::order::{
     Answer, CancelRefusal, CancelReject, ExecType, ExecutionReport, LastFill, Lifetime, NewOrder,
     OrdStatus, OrderId, OrderRefusal, Participant, Report, Request,
 };
-use super::queue::QueueModel;
+use super::queue::{QueueCounters, QueueModel};
+use crate::recording::OrderGone;
 use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent};
 use ballast_engine::instrument::Instrument;
 use ballast_engine::units::{Lots, Nanos, Notional, Side, Ticks};
@@ -74,6 +77,7 @@ impl Order {
 pub struct Exchange {
     instruments: Vec<Instrument>,
     options: VenueOptions,
+    latency: Latency,
     markets: Vec<Matching>,
     orders: Vec<Order>,
     /// Every ClOrdID ever used, and the order it belongs to (none: it was refused).
@@ -96,6 +100,11 @@ impl Exchange {
             markets: instruments.iter().map(market).collect(),
             instruments: instruments.to_vec(),
             options,
+            latency: Latency::constant(Delays {
+                feed_ns: options.feed_latency_ns,
+                order_ns: options.order_latency_ns,
+                report_ns: options.order_latency_ns,
+            }),
             orders: Vec::new(),
             by_client: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -107,6 +116,11 @@ impl Exchange {
             is_closed: false,
             happenings: Vec::new(),
         }
+    }
+
+    /// The same with other ways to its one participant than the options' constant ones.
+    pub fn with_latency(self, latency: Latency) -> Exchange {
+        Exchange { latency, ..self }
     }
 
     /// How it behaves.
@@ -134,6 +148,12 @@ impl Exchange {
         self.positions.get(&(participant, instrument)).copied().unwrap_or_default()
     }
 
+    /// What queueing there was in all markets.
+    pub fn queue_counters(&self) -> QueueCounters {
+        let sides = self.markets.iter().flat_map(|market| Side::BOTH.map(|s| market.resting(s)));
+        sides.fold(QueueCounters::default(), |sum, orders| sum + orders.counters())
+    }
+
     /// A closed venue refuses every new order; cancels and replaces go on.
     pub fn set_closed(&mut self, is_closed: bool) {
         self.is_closed = is_closed;
@@ -159,7 +179,7 @@ impl Exchange {
 
     /// Takes a request on its way. It arrives after the order latency, but never in the past.
     pub fn submit(&mut self, sent_at: Nanos, participant: Participant, request: Request) -> Nanos {
-        let arrives = sent_at.plus(self.options.order_latency_ns).max(self.now);
+        let arrives = self.latency.order(sent_at).max(self.now);
         self.submitted += 1;
         self.arrivals.insert((arrives, self.submitted), (participant, request));
         arrives
@@ -203,11 +223,23 @@ impl Exchange {
 
     /// The tape moved. Returns the event as participants will see it, after the feed latency.
     pub fn on_market(&mut self, event: &MarketEvent, out: &mut Vec<Report>) -> MarketEvent {
+        self.on_recorded(event, None, None, out)
+    }
+
+    /// The same where the tape knows more: which displayed order left with the event, and when the
+    /// recorder received it.
+    pub fn on_recorded(
+        &mut self,
+        event: &MarketEvent,
+        gone: Option<OrderGone>,
+        received: Option<Nanos>,
+        out: &mut Vec<Report>,
+    ) -> MarketEvent {
         self.now = self.now.max(event.at);
         let index = usize::from(event.instrument.0);
         if let Some(market) = self.markets.get_mut(index) {
             let mut happenings = std::mem::take(&mut self.happenings);
-            market.on_market(&event.update, &mut happenings);
+            market.on_market(&event.update, gone, &mut happenings);
             for happening in happenings.drain(..) {
                 if let Happening::Traded { resting: Some(order), price, size } = happening {
                     self.fill(order, price, size, Liquidity::Maker, out);
@@ -215,7 +247,7 @@ impl Exchange {
             }
             self.happenings = happenings;
         }
-        MarketEvent { at: event.at.plus(self.options.feed_latency_ns), ..*event }
+        MarketEvent { at: self.latency.feed(event.at, received), ..*event }
     }
 
     fn on_new(&mut self, participant: Participant, new: NewOrder, out: &mut Vec<Report>) {
@@ -285,7 +317,7 @@ impl Exchange {
             self.end(order, ClOrdId::NONE, out);
         } else {
             let market = &mut self.markets[usize::from(instrument.0)];
-            market.rest(side, price, order, participant, left);
+            market.rest(side, price, order, participant, (left, self.now));
         }
     }
 
@@ -526,8 +558,8 @@ impl Exchange {
         self.answer(participant, Answer::CancelReject(reject), out);
     }
 
-    fn answer(&self, participant: Participant, answer: Answer, out: &mut Vec<Report>) {
-        let deliver_at = self.now.plus(self.options.order_latency_ns);
+    fn answer(&mut self, participant: Participant, answer: Answer, out: &mut Vec<Report>) {
+        let deliver_at = self.latency.report(self.now);
         out.push(Report { at: self.now, deliver_at, participant, answer });
     }
 

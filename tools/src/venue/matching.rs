@@ -16,8 +16,9 @@
 use super::book::DisplayedBook;
 use super::order::{OrderId, Participant};
 use super::queue::{QueueModel, Resting, RestingOrders};
+use crate::recording::OrderGone;
 use ballast_engine::event::MarketUpdate;
-use ballast_engine::units::{Lots, Side, Ticks};
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 
 /// What happens where a participant would trade with itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,17 +172,19 @@ impl Matching {
         size
     }
 
-    /// An order joins the back of its price's queue: all that is displayed is ahead of it.
+    /// An order joins the back of its price's queue with what is left of it: all that is displayed
+    /// now is ahead of it.
     pub fn rest(
         &mut self,
         side: Side,
         price: Ticks,
         order: OrderId,
         owner: Participant,
-        leaves: Lots,
+        (leaves, now): (Lots, Nanos),
     ) {
         let ahead = self.book.level(side, price).available();
-        self.resting[side.index()].join(price, Resting { order, owner, leaves, ahead });
+        let resting = Resting { order, owner, leaves, ahead, joined_at: now };
+        self.resting[side.index()].join(price, resting);
     }
 
     /// Takes an order out of its queue.
@@ -194,10 +197,20 @@ impl Matching {
         self.resting[side.index()].resize(price, order, leaves)
     }
 
-    /// The tape moved. Every fill here is of a resting order.
-    pub fn on_market(&mut self, update: &MarketUpdate, out: &mut Vec<Happening>) {
+    /// The tape moved, where it knows with which order `gone`. Every fill here is of a resting order.
+    pub fn on_market(
+        &mut self,
+        update: &MarketUpdate,
+        gone: Option<OrderGone>,
+        out: &mut Vec<Happening>,
+    ) {
         match *update {
-            MarketUpdate::Level { side, price, size } => self.on_level(side, price, size, out),
+            MarketUpdate::Level { side, price, size } => {
+                if let Some(gone) = gone.filter(|_| self.queue_model == QueueModel::Exact) {
+                    self.resting[side.index()].on_gone(price, gone);
+                }
+                self.on_level(side, price, size, out);
+            }
             MarketUpdate::Trade { aggressor, price, size } => {
                 self.on_trade(aggressor.opposite(), price, size, out);
             }
@@ -274,7 +287,7 @@ mod tests {
         for (side, price, size) in
             [(Side::Buy, 100, 10), (Side::Buy, 99, 20), (Side::Sell, 101, 7), (Side::Sell, 102, 9)]
         {
-            market.on_market(&level(side, price, size), &mut out);
+            market.on_market(&level(side, price, size), None, &mut out);
         }
         assert!(out.is_empty());
         market
@@ -295,15 +308,15 @@ mod tests {
 
     fn play(market: &mut Matching, update: MarketUpdate) -> Vec<Happening> {
         let mut out = Vec::new();
-        market.on_market(&update, &mut out);
+        market.on_market(&update, None, &mut out);
         out
     }
 
     #[test]
     fn a_trade_consumes_the_queue_ahead_and_then_fills_each_volume_once() {
         let mut market = market();
-        market.rest(Side::Buy, Ticks(100), OrderId(1), A, Lots(4));
-        market.rest(Side::Buy, Ticks(100), OrderId(2), B, Lots(4));
+        market.rest(Side::Buy, Ticks(100), OrderId(1), A, (Lots(4), Nanos(0)));
+        market.rest(Side::Buy, Ticks(100), OrderId(2), B, (Lots(4), Nanos(0)));
         assert_eq!(play(&mut market, trade(Side::Sell, 100, 6)), []);
         assert_eq!(play(&mut market, trade(Side::Sell, 100, 5)), [traded(1, 100, 1)]);
         let rest = [traded(1, 100, 3), traded(2, 100, 2)];
@@ -313,7 +326,7 @@ mod tests {
     #[test]
     fn a_trade_through_the_price_fills_whatever_the_place_in_the_queue() {
         let mut market = market();
-        market.rest(Side::Buy, Ticks(100), OrderId(1), A, Lots(4));
+        market.rest(Side::Buy, Ticks(100), OrderId(1), A, (Lots(4), Nanos(0)));
         assert_eq!(play(&mut market, trade(Side::Sell, 99, 3)), [traded(1, 100, 3)]);
         assert_eq!(play(&mut market, trade(Side::Sell, 100, 9)), [traded(1, 100, 1)]);
     }
@@ -333,7 +346,7 @@ mod tests {
     #[test]
     fn at_one_price_displayed_volume_and_orders_stand_in_one_queue() {
         let mut market = market();
-        market.rest(Side::Sell, Ticks(101), OrderId(1), A, Lots(2));
+        market.rest(Side::Sell, Ticks(101), OrderId(1), A, (Lots(2), Nanos(0)));
         play(&mut market, level(Side::Sell, 101, 11));
         let mut out = Vec::new();
         assert_eq!(market.take(Side::Buy, Ticks(102), Lots(15), B, &mut out), Lots(0));
@@ -344,7 +357,7 @@ mod tests {
     #[test]
     fn a_better_priced_order_of_a_participant_trades_before_the_displayed_book() {
         let mut market = market();
-        market.rest(Side::Sell, Ticks(100), OrderId(1), A, Lots(2));
+        market.rest(Side::Sell, Ticks(100), OrderId(1), A, (Lots(2), Nanos(0)));
         let mut out = Vec::new();
         market.take(Side::Buy, Ticks(101), Lots(3), B, &mut out);
         assert_eq!(out, [traded(1, 100, 2), traded(0, 101, 1)]);
@@ -353,7 +366,7 @@ mod tests {
     #[test]
     fn a_level_displayed_through_a_resting_order_meets_it_first() {
         let mut market = market();
-        market.rest(Side::Buy, Ticks(100), OrderId(1), A, Lots(4));
+        market.rest(Side::Buy, Ticks(100), OrderId(1), A, (Lots(4), Nanos(0)));
         assert_eq!(play(&mut market, level(Side::Sell, 99, 3)), [traded(1, 100, 3)]);
         assert_eq!(market.book().level(Side::Sell, Ticks(99)).available(), Lots(0));
     }
@@ -366,7 +379,7 @@ mod tests {
             (SelfMatch::Allow, vec![traded(1, 100, 2), traded(0, 101, 1)]),
         ] {
             let mut market = Matching { self_match: rule, ..market() };
-            market.rest(Side::Sell, Ticks(100), OrderId(1), A, Lots(2));
+            market.rest(Side::Sell, Ticks(100), OrderId(1), A, (Lots(2), Nanos(0)));
             let mut out = Vec::new();
             market.take(Side::Buy, Ticks(101), Lots(3), A, &mut out);
             assert_eq!(out, expected);

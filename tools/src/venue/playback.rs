@@ -89,7 +89,8 @@ impl<T: Tape> Playback<T> {
         let step = if tape == Some(next)
             && let Some(event) = self.tape.next()?
         {
-            Step::Market(self.exchange.on_market(&event, reports))
+            let (gone, received) = (self.tape.order_gone(), self.tape.received_at());
+            Step::Market(self.exchange.on_recorded(&event, gone, received, reports))
         } else {
             self.exchange.on_arrival(reports);
             Step::Arrival

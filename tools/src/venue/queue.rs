@@ -4,7 +4,8 @@
 //! is worth (`exchange.rs`), and floating point: the estimate of a place is whole lots.
 
 use super::order::{OrderId, Participant};
-use ballast_engine::units::{Lots, Side, Ticks};
+use crate::recording::OrderGone;
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How a place in the displayed queue improves. Trades at the price always consume the queue ahead.
@@ -22,6 +23,9 @@ pub enum QueueModel {
         /// 1 to 4.
         power: u32,
     },
+    /// A recording of single orders says which of them left: one that arrived before an order was
+    /// ahead of it. Nothing is estimated; on any other recording it is [`QueueModel::BackOfQueue`].
+    Exact,
 }
 
 /// One resting order.
@@ -35,6 +39,34 @@ pub struct Resting {
     pub leaves: Lots,
     /// Displayed volume that arrived before it and is still there.
     pub ahead: Lots,
+    /// Since when it has its place.
+    pub joined_at: Nanos,
+}
+
+/// What queueing there was: where no order joins behind displayed volume, no model of the queue
+/// changes a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct QueueCounters {
+    /// Orders that joined a queue, moved ones again.
+    pub joined: u64,
+    /// Of them, those with displayed volume ahead.
+    pub behind: u64,
+    /// How often a trade moved an order forward.
+    pub moved_by_trades: u64,
+    /// How often a cancel did.
+    pub moved_by_cancels: u64,
+}
+
+impl std::ops::Add for QueueCounters {
+    type Output = QueueCounters;
+    fn add(self, other: QueueCounters) -> QueueCounters {
+        QueueCounters {
+            joined: self.joined + other.joined,
+            behind: self.behind + other.behind,
+            moved_by_trades: self.moved_by_trades + other.moved_by_trades,
+            moved_by_cancels: self.moved_by_cancels + other.moved_by_cancels,
+        }
+    }
 }
 
 /// One side's resting orders: by price, then by time.
@@ -42,12 +74,18 @@ pub struct Resting {
 pub struct RestingOrders {
     side: Side,
     levels: BTreeMap<Ticks, VecDeque<Resting>>,
+    counters: QueueCounters,
 }
 
 impl RestingOrders {
     /// No orders on this side.
     pub fn new(side: Side) -> RestingOrders {
-        RestingOrders { side, levels: BTreeMap::new() }
+        RestingOrders { side, levels: BTreeMap::new(), counters: QueueCounters::default() }
+    }
+
+    /// What queueing there was.
+    pub fn counters(&self) -> QueueCounters {
+        self.counters
     }
 
     /// Which side they are on.
@@ -70,6 +108,8 @@ impl RestingOrders {
 
     /// Puts an order behind all others of its price.
     pub fn join(&mut self, price: Ticks, resting: Resting) {
+        self.counters.joined += 1;
+        self.counters.behind += u64::from(resting.ahead.0 > 0);
         self.levels.entry(price).or_default().push_back(resting);
     }
 
@@ -128,13 +168,25 @@ impl RestingOrders {
     /// Displayed volume in front of a price's orders went away by trading.
     pub fn advance(&mut self, price: Ticks, size: Lots) {
         for resting in self.levels.get_mut(&price).into_iter().flatten() {
-            resting.ahead = Lots((resting.ahead.0 - size.0).max(0));
+            let moved = move_to(resting, resting.ahead.0.saturating_sub(size.0));
+            self.counters.moved_by_trades += moved;
         }
     }
 
     /// The tape traded beyond a price: nothing displayed can be in front of its orders any more.
     pub fn to_the_front(&mut self, price: Ticks) {
         self.advance(price, Lots(i64::MAX));
+    }
+
+    /// A displayed order left a price: whoever joined after it moves forward.
+    pub fn on_gone(&mut self, price: Ticks, gone: OrderGone) {
+        for resting in self.levels.get_mut(&price).into_iter().flatten() {
+            // At the same moment the tape comes first: it was ahead.
+            if gone.arrived_at <= resting.joined_at {
+                let moved = move_to(resting, resting.ahead.0.saturating_sub(gone.size.0));
+                self.counters.moved_by_cancels += moved;
+            }
+        }
     }
 
     /// The displayed size of a price changed from `before`, of which trades took `traded`, to `now`.
@@ -151,9 +203,18 @@ impl RestingOrders {
         let standing = (before.0 - traded.0).max(0);
         for resting in self.levels.get_mut(&price).into_iter().flatten() {
             let ahead = ahead_after_cancels(power, resting.ahead.0, standing, now.0);
-            resting.ahead = Lots(ahead.clamp(0, now.0.max(0)));
+            let moved = move_to(resting, ahead.min(now.0));
+            self.counters.moved_by_cancels += moved;
         }
     }
+}
+
+/// Puts an order where so much is ahead of it, and never behind where it was; 1 where it moved.
+fn move_to(resting: &mut Resting, ahead: i64) -> u64 {
+    let ahead = ahead.clamp(0, resting.ahead.0.max(0));
+    let has_moved = ahead < resting.ahead.0;
+    resting.ahead = Lots(ahead);
+    u64::from(has_moved)
 }
 
 /// hftbacktest's estimate: of `standing − now` canceled lots, the share `f(back)/(f(back)+f(front))`
@@ -207,6 +268,7 @@ mod tests {
             owner: Participant(0),
             leaves: Lots(5),
             ahead: Lots(ahead),
+            joined_at: Nanos(50),
         };
         orders.join(Ticks(100), resting);
         orders
@@ -224,5 +286,24 @@ mod tests {
         assert_eq!(hopeful.first(Ticks(100)).unwrap().ahead, Lots(27));
         hopeful.on_resize(model, Ticks(100), Lots(70), Lots(0), Lots(90));
         assert_eq!(hopeful.first(Ticks(100)).unwrap().ahead, Lots(27), "joiners are behind");
+    }
+
+    #[test]
+    fn an_order_that_left_was_ahead_of_those_that_joined_after_it() {
+        let mut queue = queue_with(30);
+        let gone = |arrived_at, size| OrderGone {
+            arrived_at: Nanos(arrived_at),
+            arrived_venue_at: Nanos(0),
+            size: Lots(size),
+        };
+        queue.on_gone(Ticks(100), gone(51, 7));
+        assert_eq!(queue.first(Ticks(100)).unwrap().ahead, Lots(30), "it stood behind");
+        queue.on_gone(Ticks(101), gone(1, 7));
+        assert_eq!(queue.first(Ticks(100)).unwrap().ahead, Lots(30), "at another price");
+        queue.on_gone(Ticks(100), gone(50, 7));
+        queue.on_gone(Ticks(100), gone(1, 3));
+        assert_eq!(queue.first(Ticks(100)).unwrap().ahead, Lots(20));
+        queue.on_gone(Ticks(100), gone(1, 99));
+        assert_eq!(queue.first(Ticks(100)).unwrap().ahead, Lots(0));
     }
 }
