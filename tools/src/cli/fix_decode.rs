@@ -4,8 +4,8 @@
 //! `|`, `^A` or `␁`. Passwords and signatures are masked. A message whose frame is not true is shown as
 //! far as it can be read, with what is wrong: a log is often all that is left.
 
-use super::Failure;
 use super::fix::{load, usage};
+use super::{Failure, fix_json};
 use ballast_gateway::dictionary::{Dictionary, ScopeId};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::frame::{Frame, GarbledReason, frame};
@@ -45,6 +45,9 @@ pub struct DecodeArgs {
     /// Only messages whose ClOrdID(11) or OrigClOrdID(41) is this.
     #[arg(long, value_name = "ID")]
     cl_ord_id: Option<String>,
+    /// One JSON document: an array of messages, groups within the fields that count them.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A field that a message must have.
@@ -107,22 +110,47 @@ fn print_all(
     let mut log = LogText::new(input);
     let mut decoder = Decoder::new(FIELDS_MAX);
     let mut found = 0;
+    let mut document = args.json.then(|| Document { before: "[" });
     while let Some(entry) = log.next_entry()? {
         found += 1;
-        match decoder.decode(&entry.message) {
-            Ok(message) if passes(&message, dictionary, args) => {
-                print_message(&mut out, &entry, &message, dictionary)?;
+        let decoded = decoder.decode(&entry.message);
+        match (decoded, &mut document) {
+            (Ok(message), _) if !passes(&message, dictionary, args) => {}
+            (Ok(message), Some(document)) => {
+                document.add(&mut out, &fix_json::message(&entry, &message, dictionary))?;
             }
-            Ok(_) => {}
-            Err(_) => {
+            (Ok(message), None) => print_message(&mut out, &entry, &message, dictionary)?,
+            (Err(_), Some(document)) => document.add(&mut out, &fix_json::garbled(&entry))?,
+            (Err(_), None) => {
                 let head = printable(&entry.before);
                 writeln!(out, "{head}garbled: a tag is not a number, or a field has no =")?;
                 writeln!(out, "    {}\n", masked_text(&entry.message))?;
             }
         }
     }
+    if let Some(document) = document {
+        document.end(&mut out)?;
+    }
     out.flush()?;
     Ok(found)
+}
+
+/// An array that is written as its elements come.
+struct Document {
+    /// What stands before the next element.
+    before: &'static str,
+}
+
+impl Document {
+    fn add(&mut self, out: &mut impl Write, element: &serde_json::Value) -> std::io::Result<()> {
+        write!(out, "{}\n{element}", self.before)?;
+        self.before = ",";
+        Ok(())
+    }
+
+    fn end(self, out: &mut impl Write) -> std::io::Result<()> {
+        writeln!(out, "{}\n]", if self.before == "[" { "[" } else { "" })
+    }
 }
 
 fn passes(message: &Message<'_>, dictionary: &Dictionary, args: &DecodeArgs) -> bool {
@@ -196,7 +224,7 @@ fn print_field(
 }
 
 /// Text without control characters, a separator inside a data field shown as `␁`.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     let shown = |c: char| match c {
         '\x01' => '␁',
         c if c.is_control() => '·',
@@ -206,20 +234,20 @@ fn printable(bytes: &[u8]) -> String {
 }
 
 /// A message that cannot be decoded, up to the first secret in it.
-fn masked_text(message: &[u8]) -> String {
+pub(super) fn masked_text(message: &[u8]) -> String {
     let mut shown = Vec::new();
     mask_text(message, &mut shown);
     shown.split(|byte| *byte == SOH).map(printable).collect::<Vec<_>>().join("|")
 }
 
 /// One message of a log.
-struct Entry {
+pub(super) struct Entry {
     /// What stands before it on its line: a time, a direction.
-    before: Vec<u8>,
+    pub(super) before: Vec<u8>,
     /// With SOH as the separator, whatever it was.
-    message: Vec<u8>,
+    pub(super) message: Vec<u8>,
     /// What is wrong with its frame.
-    fault: Option<&'static str>,
+    pub(super) fault: Option<&'static str>,
 }
 
 /// Finds messages in text of any length, holding at most one of them and a chunk.
@@ -421,6 +449,33 @@ mod tests {
         assert_eq!(count(DecodeArgs { tags: tag("55=IBM"), ..args() }), 0);
         assert_eq!(count(DecodeArgs { cl_ord_id: Some("7-1".into()), ..args() }), 1);
         assert!(parse_tag_filter("x=1").is_err());
+    }
+
+    #[test]
+    fn one_json_document_holds_groups_within_their_counters_and_no_secret() {
+        let logon = "8=FIX.4.4|9=5|35=A|553=me|554=geheim|95=6|96=geheim|10=000|";
+        let json = DecodeArgs { json: true, ..args() };
+        let (_, out) = decoded(format!("12:00 IN {ORDER}\n{logon}\n").as_bytes(), &json);
+        assert!(!out.contains("geheim"), "{out}");
+        let messages: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+        let order = &messages[0];
+        let head = [&order["line"], &order["type"], &order["name"]];
+        assert_eq!(head, ["12:00 IN", "D", "NewOrderSingle"]);
+        let fields = order["fields"].as_array().unwrap();
+        let field = |tag: u32| fields.iter().find(|field| field["tag"] == tag).unwrap();
+        assert_eq!(field(54)["meaning"], "BUY");
+        let parties = field(453)["entries"].as_array().unwrap();
+        let tags = |entry: usize| -> Vec<u64> {
+            let entry = parties[entry].as_array().unwrap();
+            entry.iter().map(|field| field["tag"].as_u64().unwrap()).collect()
+        };
+        assert_eq!((tags(0), tags(1)), (vec![448, 452], vec![448]));
+        assert_eq!(field(55)["value"], "MSFT", "the group has ended");
+        let masked = messages[1]["fields"].as_array().unwrap();
+        assert_eq!(masked.iter().filter(|field| field["value"] == "***").count(), 2);
+        let nothing = DecodeArgs { types: vec!["8".into()], json: true, ..args() };
+        let (_, out) = decoded(ORDER.as_bytes(), &nothing);
+        assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&out).unwrap().len(), 0);
     }
 
     #[test]

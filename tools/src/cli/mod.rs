@@ -4,6 +4,7 @@ mod certify;
 mod conformance;
 mod fix;
 mod fix_decode;
+mod fix_json;
 mod doctor;
 mod backtest;
 mod calibrate;
