@@ -8,6 +8,7 @@ use ballast_gateway::session::{
 use ballast_gateway::store::{MemoryStore, Store};
 use ballast_gateway::transport::{PipeEnd, Transport, pipe};
 use ballast_gateway::venue::line::{Dial, Dialled, Line};
+use ballast_gateway::venue::notice::{Notices, OnNews};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -58,9 +59,13 @@ struct World {
 
 impl World {
     fn new(hosts: usize, alive: usize, now: Nanos, schedule: Option<Schedule>) -> World {
-        let knocks = Knocks::default();
         let mut config = SessionConfig::new(Role::Initiator, "US", "THEM");
         config.schedule = schedule;
+        World::with(hosts, alive, now, config)
+    }
+
+    fn with(hosts: usize, alive: usize, now: Nanos, mut config: SessionConfig) -> World {
+        let knocks = Knocks::default();
         config.heart_bt_int_s = 0;
         let dial = Hosts { count: hosts, chosen: 0, knocks: knocks.clone() };
         let session = Session::new(config, MemoryStore::new());
@@ -121,6 +126,11 @@ impl World {
                 self.at_venue = None;
             }
         }
+    }
+
+    fn announce(&mut self, words: &str) {
+        let said = self.venue.send(self.now, b"B", |news| _ = news.str(148, words));
+        said.unwrap();
     }
 
     fn cut(&mut self) {
@@ -196,4 +206,37 @@ fn numbers_begin_at_one_in_a_new_period_and_go_on_within_one() {
     assert_eq!(world.line.session().store().next_sender(), 2, "a Logon under 1");
     // The venue had gone without an answer to the Logout: that took its timeout.
     near(&[world.line.session().store().created_at()], &[at(60)]);
+}
+
+/// A world whose venue says News(B) every ten seconds for 70 s, and what people were told.
+fn announced(on_news: OnNews) -> (World, Vec<String>) {
+    let notices = Notices::default();
+    let mut config = SessionConfig::new(Role::Initiator, "US", "THEM");
+    (config.on_news, config.notices) = (on_news, notices.clone());
+    let mut world = World::with(1, 0, Nanos(SECOND_NS), config);
+    world.run_until(Nanos(2 * SECOND_NS));
+    for n in 1..=7 {
+        world.announce("maintenance at 12:00");
+        world.run_until(Nanos((2 + 10 * n) * SECOND_NS));
+    }
+    (world, std::iter::from_fn(|| notices.take()).collect())
+}
+
+#[test]
+fn news_is_told_to_people_once_and_the_session_goes_on() {
+    let (world, told) = announced(OnNews::Tell);
+    assert_eq!(told, ["maintenance at 12:00"]);
+    assert_eq!((world.logged_on.len(), world.logouts.len()), (1, 0));
+}
+
+#[test]
+fn where_the_venue_means_it_so_news_moves_the_session_at_most_once_a_minute() {
+    let (world, told) = announced(OnNews::Move);
+    assert_eq!(told, ["maintenance at 12:00"]);
+    // At 2 s and 62 s, without a pause: a Logout, its answer, a Logon.
+    near(&world.logged_on, &[1, 2, 62].map(|s| Nanos(s * SECOND_NS)));
+    let words = "moving: the venue announced maintenance";
+    let texts: Vec<&str> = world.logouts.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, [words, words]);
+    assert!(world.line.session().is_logged_on());
 }

@@ -7,7 +7,7 @@
 use crate::back_office::{BackOffice, EndWhen, Progress};
 use crate::config::ConfigFile;
 use crate::config::file::{RawRun, RunnerKind};
-use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
+use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
 use crate::operator::desk::{Desk, OrderLine};
@@ -35,6 +35,7 @@ use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
 use ballast_gateway::store::StoreError;
 use ballast_gateway::transport::{Cut, TlsFileError, Trouble};
+use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::secret::SecretError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -225,6 +226,7 @@ pub struct SessionWatch {
     pub name: String,
     is_up: Arc<AtomicBool>,
     trouble: Trouble,
+    notices: Notices,
     turns: Arc<AtomicU64>,
 }
 
@@ -232,7 +234,18 @@ impl SessionWatch {
     /// A session that is down.
     pub fn new(name: String) -> SessionWatch {
         let (is_up, turns) = (Arc::default(), Arc::default());
-        SessionWatch { name, is_up, trouble: Trouble::default(), turns }
+        let (trouble, notices) = Told::default();
+        SessionWatch { name, is_up, trouble, notices, turns }
+    }
+
+    /// Where its stage tells what people must know.
+    fn told(&self) -> Told {
+        (self.trouble.clone(), self.notices.clone())
+    }
+
+    /// What the venue announced by News(B) and nobody has read yet, the oldest first.
+    pub fn take_notice(&self) -> Option<String> {
+        self.notices.take()
     }
 
     /// Why its connection could not be made or was lost; the same trouble is told once.
@@ -342,9 +355,9 @@ pub fn pipeline(
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);
-        let troubles = [feed_watch.trouble.clone(), entry_watch.trouble.clone()];
+        let told = [feed_watch.told(), entry_watch.told()];
         sessions.extend([feed_watch.clone(), entry_watch.clone()]);
-        let [feed_ears, entry_ears] = venue.ears(&mut fix_log, troubles)?;
+        let [feed_ears, entry_ears] = venue.ears(&mut fix_log, told)?;
         feeds.push(boxed_feed(venue.feed(market, probe, feed_ears)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);

@@ -25,6 +25,7 @@ use ballast_gateway::venue::deribit::{self, Deribit};
 use ballast_gateway::venue::dial::SocketDial;
 use ballast_gateway::venue::dialect::Rules;
 use ballast_gateway::venue::line::TcpDial;
+use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::plain;
 use ballast_gateway::venue::secret::{Secret, SecretError};
 use ballast_gateway::venue::symbols::Symbols;
@@ -38,8 +39,11 @@ pub type VenueFeed = Feed<VenueDial, MemoryStore>;
 /// Order entry, with its messages on disk.
 pub type VenueOrderEntry = OrderEntry<VenueDial, FileStore>;
 
-/// Who listens to a session beside its stage: the message log, and whoever tells people of troubles.
-pub type Ears = (Option<Tape>, Trouble);
+/// Who listens to a session beside its stage: the message log, and whoever tells people of troubles and
+/// of what the venue announces.
+pub type Ears = (Option<Tape>, Told);
+/// What people are told of a session: troubles, and News(B).
+pub type Told = (Trouble, Notices);
 
 /// ExecID(17)s of a session that are remembered.
 const EXEC_IDS: usize = 1 << 16;
@@ -113,7 +117,7 @@ impl<'a> Venue<'a> {
     fn dial(
         &self,
         raw: &RawSession,
-        (tape, trouble): Ears,
+        (tape, (trouble, _)): Ears,
         cut: &Cut,
     ) -> Result<VenueDial, LiveError> {
         let tls = raw.tls.as_ref().map(|tls| {
@@ -145,9 +149,12 @@ impl<'a> Venue<'a> {
         &self,
         raw: &RawSession,
         purpose: BinanceSession,
+        notices: &Notices,
     ) -> Result<SessionConfig, LiveError> {
         let mut config =
             SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
+        config.notices = notices.clone();
+        config.on_news = self.rules().on_news;
         config.heart_bt_int_s = raw.heartbeat_s;
         config.reset_on_logon = raw.reset_on_logon;
         // The config is checked: a schedule that is there can be read.
@@ -181,7 +188,7 @@ impl<'a> Venue<'a> {
     pub fn ears(
         &self,
         log: &mut Option<MessageLog>,
-        [feed, entry]: [Trouble; 2],
+        [feed, entry]: [Told; 2],
     ) -> Result<[Ears; 2], LogError> {
         let mut tape = |purpose: &str| {
             let name = format!("{}-{purpose}", self.raw.name);
@@ -198,7 +205,7 @@ impl<'a> Venue<'a> {
         ears: Ears,
     ) -> Result<VenueFeed, LiveError> {
         let raw = &self.raw.market_data;
-        let mut session = self.session_config(raw, BinanceSession::MarketData)?;
+        let mut session = self.session_config(raw, BinanceSession::MarketData, &ears.1.1)?;
         // What was missed of a market is not asked for again: a new snapshot says more.
         session.reset_on_logon = true;
         let config = FeedConfig {
@@ -226,7 +233,7 @@ impl<'a> Venue<'a> {
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
         let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
-        let mut session = self.session_config(raw, BinanceSession::OrderEntry)?;
+        let mut session = self.session_config(raw, BinanceSession::OrderEntry, &ears.1.1)?;
         if let TimeBase::Venue { .. } = self.time {
             // TransactTime(60) is the maker's time to the simulated venue: in milliseconds, as FIX 4.4
             // has it, an order would reach the matching up to one too early.

@@ -9,6 +9,7 @@ use crate::dictionary::validate::Validator;
 use crate::fix::message::Message;
 use crate::fix::tag;
 use crate::fix::timestamp::Precision;
+use crate::venue::notice::{Notices, OnNews};
 use crate::venue::secret::{Secret, SecretError};
 use ballast_engine::units::Nanos;
 
@@ -85,6 +86,10 @@ pub struct SessionConfig {
     pub test_req_id: String,
     /// When an initiator is logged on; `None` for always. The line to the venue keeps it.
     pub schedule: Option<Schedule>,
+    /// What an initiator does when News(B) comes. The line to the venue keeps it.
+    pub on_news: OnNews,
+    /// Where the words of News(B) go, for people.
+    pub notices: Notices,
     /// The dictionary that inbound messages must obey; `None` checks the header alone.
     pub validation: Option<Validator>,
     /// What the venue wants in Logon.
@@ -123,6 +128,8 @@ impl SessionConfig {
             sending_time: Precision::Millis,
             test_req_id: "TEST".into(),
             schedule: None,
+            on_news: OnNews::default(),
+            notices: Notices::default(),
             validation: None,
             dialect: Box::new(Credentials::none()),
         }

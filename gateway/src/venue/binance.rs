@@ -7,6 +7,7 @@
 //! whole order, so that a fill on its way while XCN is would be bought twice, and XAK can only shrink.
 
 use super::dialect::Rules;
+use super::notice::OnNews;
 use super::secret::{Secret, SecretError};
 use crate::fix::message::Message;
 use crate::fix::{SOH, tag};
@@ -53,6 +54,7 @@ pub const RULES: Rules = Rules {
     },
     splits_trades: true,
     has_update_type: false,
+    on_news: OnNews::Move,
     cancels_on_disconnect: false,
 };
 

@@ -10,6 +10,7 @@
 //! a new order once that is answered.
 
 use super::dialect::Rules;
+use super::notice::OnNews;
 use super::secret::Secret;
 use crate::fix::message::Message;
 use crate::fix::tag;
@@ -59,6 +60,7 @@ pub const RULES: Rules = Rules {
     market_data_limit: MessageLimit { messages: 20, window_ns: 4_000_000_000, cancel_reserve: 0 },
     splits_trades: false,
     has_update_type: true,
+    on_news: OnNews::Tell,
     cancels_on_disconnect: true,
 };
 

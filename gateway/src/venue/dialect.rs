@@ -3,6 +3,7 @@
 //! Written by the files of the venues; read by both stages at start. Deliberately absent: Logon
 //! fields and signatures, which each venue's `Dialect` adds.
 
+use super::notice::OnNews;
 use crate::order_entry::report::ReportTags;
 use crate::order_entry::throttle::MessageLimit;
 
@@ -40,6 +41,8 @@ pub struct Rules {
     pub splits_trades: bool,
     /// MDUpdateType(265) = 1 goes out with each request.
     pub has_update_type: bool,
+    /// What News(B) asks of the session.
+    pub on_news: OnNews,
     /// The venue cancels our orders when the session ends; else we do after the next Logon.
     pub cancels_on_disconnect: bool,
 }

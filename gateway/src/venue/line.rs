@@ -2,10 +2,13 @@
 //!
 //! Fed by a stage with time and by the transport with bytes; feeds the stage with the session's
 //! events. The stage's thread. When a connection ends, [`Reconnect`] says when and which host is dialled
-//! next. Where the session has a [`Schedule`](crate::session::Schedule), the line logs out at the end of
-//! a period, does not dial outside, and lets both numbers begin at 1 in a new one; between boundaries
-//! that costs a comparison a turn. Deliberately absent: what the events mean, and clocks.
+//! next. News(B) goes to the session's [`Notices`], and where the venue means it so the session moves.
+//! Where the session has a [`Schedule`](crate::session::Schedule), the line logs out at the end of a
+//! period, does not dial outside, and lets both numbers begin at 1 in a new one; between boundaries that
+//! costs a comparison a turn. Deliberately absent: what the events mean, and clocks.
 
+use super::notice::{Notices, OnNews};
+use crate::fix::msg_type;
 use crate::session::{
     Connection, Ended, Event, Period, Reconnect, ReconnectConfig, Session, State, Turn,
 };
@@ -96,6 +99,9 @@ impl Dial for TcpDial {
     }
 }
 
+/// A session does not move more often: a notice is repeated, and may be said by the next host too.
+const MOVE_AGAIN_NS: u64 = 60_000_000_000;
+
 /// What a turn of the line came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineTurn {
@@ -119,8 +125,11 @@ pub struct Line<D: Dial, S: Store> {
     /// a schedule.
     period: Option<Period>,
     ask_schedule_at: Nanos,
-    /// The connection in hand belongs to a period that is over.
-    is_overdue: bool,
+    /// The connection in hand is to be given up: its period is over, or the venue asked us to move.
+    is_parting: bool,
+    /// When the session last moved because of News(B).
+    moved_at: Option<Nanos>,
+    notices: Notices,
     is_leaving: bool,
     drops: u64,
 }
@@ -140,7 +149,9 @@ impl<D: Dial, S: Store> Line<D, S> {
             had_logged_on: false,
             period: None,
             ask_schedule_at: config.schedule.as_ref().map_or(never, |_| Nanos(0)),
-            is_overdue: false,
+            is_parting: false,
+            moved_at: None,
+            notices: config.notices.clone(),
             dial,
             session,
             connection: None,
@@ -193,21 +204,37 @@ impl<D: Dial, S: Store> Line<D, S> {
         }
         let Some(connection) = &mut self.connection else { return self.dial(now) };
         let (reconnect, had_logged_on) = (&mut self.reconnect, &mut self.had_logged_on);
+        let notices = &self.notices;
+        let mut has_news = false;
         let turn = connection.turn(&mut self.session, now, |event| {
-            if matches!(event, Event::LoggedOn { .. }) {
-                reconnect.on_logged_on();
-                *had_logged_on = true;
+            match &event {
+                Event::LoggedOn { .. } => {
+                    reconnect.on_logged_on();
+                    *had_logged_on = true;
+                }
+                Event::Message(news) if news.msg_type() == msg_type::NEWS => {
+                    notices.post(news);
+                    has_news = true;
+                }
+                Event::Message(_)
+                | Event::Rejected(_)
+                | Event::LogoutReceived(_)
+                | Event::GapDetected { .. }
+                | Event::SequenceReset { .. } => {}
             }
             on_event(event)
         });
+        if has_news {
+            self.consider_moving(now);
+        }
         match turn {
             Turn::Idle => {
                 let may_log_out =
                     matches!(self.session.state(), State::Active | State::LogoutSent { .. });
                 // Nobody is logged on and nobody will be: there is no Logout to wait for.
-                if (self.is_leaving || self.is_overdue) && !may_log_out {
+                if (self.is_leaving || self.is_parting) && !may_log_out {
                     self.connection = None;
-                    self.is_overdue = false;
+                    self.is_parting = false;
                     self.session.on_disconnected(now);
                 }
                 LineTurn::Idle
@@ -217,11 +244,21 @@ impl<D: Dial, S: Store> Line<D, S> {
                 self.connection = None;
                 self.drops += 1;
                 // The venue need not be spared after an end that was agreed on.
-                if !std::mem::take(&mut self.is_overdue) {
+                if !std::mem::take(&mut self.is_parting) {
                     self.reconnect.on_ended(now, self.had_logged_on);
                 }
                 LineTurn::Down(ended)
             }
+        }
+    }
+
+    /// News(B) came: where the venue means it so, the session logs out and dials again at once.
+    fn consider_moving(&mut self, now: Nanos) {
+        let is_due = self.moved_at.is_none_or(|at| now.since(at) >= MOVE_AGAIN_NS);
+        if self.session.config().on_news == OnNews::Move && is_due {
+            self.moved_at = Some(now);
+            self.is_parting = true;
+            self.session.logout(now, Some("moving: the venue announced maintenance"));
         }
     }
 
@@ -253,7 +290,7 @@ impl<D: Dial, S: Store> Line<D, S> {
     /// looked up. Cold: once a boundary.
     fn keep_schedule(&mut self, now: Nanos) {
         if self.period.is_some_and(|period| period.closes <= now) && self.connection.is_some() {
-            self.is_overdue = true;
+            self.is_parting = true;
             self.session.logout(now, Some("end of session"));
         }
         self.period = self.session.config().schedule.as_ref().and_then(|times| times.period(now));

@@ -12,6 +12,9 @@ pub mod symbols;
 /// One session kept up, connection after connection.
 pub mod line;
 
+/// News(B) for people, and what it asks of the session.
+pub mod notice;
+
 /// A venue's sockets, in clear or in TLS.
 pub mod dial;
 

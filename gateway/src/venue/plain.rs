@@ -4,6 +4,7 @@
 //! [`Credentials`](crate::session::Credentials). Deliberately absent: anything that a venue invented.
 
 use super::dialect::Rules;
+use super::notice::OnNews;
 use crate::order_entry::report::FIX_44;
 use crate::order_entry::throttle::MessageLimit;
 
@@ -33,5 +34,6 @@ pub const RULES: Rules = Rules {
     },
     splits_trades: false,
     has_update_type: true,
+    on_news: OnNews::Tell,
     cancels_on_disconnect: false,
 };

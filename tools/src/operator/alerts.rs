@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Something that an operator must know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Alert {
-    /// `halted`, `paused`, `killed`, `session_down`, `session_up`, `journal_lost`.
+    /// `halted`, `paused`, `killed`, `session_down`, `session_up`, `venue_notice`,
+    /// `journal_lost`.
     pub kind: &'static str,
     /// Symbol or session; empty for the whole.
     pub of: String,

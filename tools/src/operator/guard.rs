@@ -137,6 +137,9 @@ impl Guard {
         let desk = self.desk.clone();
         let mut is_order_session_lost = false;
         for (place, watch) in desk.sessions().iter().enumerate() {
+            while let Some(notice) = watch.take_notice() {
+                self.alert(at, "venue_notice", watch.name.clone(), notice);
+            }
             let Some(was_up) = self.were_up.get_mut(place) else { continue };
             let is_up = watch.is_up();
             if std::mem::replace(was_up, is_up) == is_up {
