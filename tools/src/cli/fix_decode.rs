@@ -110,7 +110,7 @@ fn print_all(
     let mut log = LogText::new(input);
     let mut decoder = Decoder::new(FIELDS_MAX);
     let mut found = 0;
-    let mut document = args.json.then(|| Document { before: "[" });
+    let mut document = args.json.then_some(Document { before: "[" });
     while let Some(entry) = log.next_entry()? {
         found += 1;
         let decoded = decoder.decode(&entry.message);
