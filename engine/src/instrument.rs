@@ -4,6 +4,7 @@
 //! thread; immutable after start. Deliberately absent: market state.
 
 use crate::event::{InstrumentId, VenueId};
+use crate::option_terms::{Delivery, OptionTerms};
 use crate::units::{Decimal, DecimalError, FeeRate, Lots, Nanos, Ticks};
 use thiserror::Error;
 
@@ -31,6 +32,8 @@ pub enum InstrumentKind {
         /// Last moment of trading.
         expiry: Nanos,
     },
+    /// A right whose price is paid when it trades.
+    Option(OptionTerms),
 }
 
 /// An instrument as the config states it, before it is believed.
@@ -92,6 +95,22 @@ pub enum InstrumentError {
         /// "quote" or "base".
         must: &'static str,
     },
+    /// A strike that is no price.
+    #[error("{symbol}: the strike {strike} must be above zero, with at most nine decimals")]
+    Strike {
+        /// Which instrument.
+        symbol: String,
+        /// What it was.
+        strike: Decimal,
+    },
+    /// A coin-settled option whose premium is not in its coin, or another one whose is.
+    #[error("{symbol}: {why}")]
+    Premium {
+        /// Which instrument.
+        symbol: String,
+        /// What must be.
+        why: &'static str,
+    },
 }
 
 /// A validated instrument. Its fields cannot be wrong.
@@ -120,6 +139,15 @@ pub enum ContractValue {
         nano_quote_per_lot: i64,
         /// 1e-9 of the quote currency in one tick of price.
         nano_quote_per_tick: i64,
+    },
+    /// Option: the premium is `ticks × lots × nano_per_tick_lot` of 1e-9 of the currency that it is
+    /// written in. What a lot exposes to is its Greeks' business; `nano_underlying_per_lot` is what
+    /// the right is on.
+    Option {
+        /// 1e-9 of the premium's currency that one tick of one lot is worth.
+        nano_per_tick_lot: i64,
+        /// 1e-9 of the underlying that one lot is on.
+        nano_underlying_per_lot: i64,
     },
 }
 
@@ -160,6 +188,16 @@ impl Instrument {
                     nano_quote_per_tick: nano_product(&[spec.tick]).ok_or_else(off_grid)?,
                 }
             }
+            InstrumentKind::Option(terms) => {
+                settles_in("quote", "an option", spec.quote)?;
+                check_option(&spec, &terms)?;
+                ContractValue::Option {
+                    nano_per_tick_lot: nano_product(&[spec.tick, spec.lot, spec.multiplier])
+                        .ok_or_else(off_grid)?,
+                    nano_underlying_per_lot: nano_product(&[spec.lot, spec.multiplier])
+                        .ok_or_else(off_grid)?,
+                }
+            }
         };
         Ok(Instrument { id, spec, value })
     }
@@ -172,6 +210,17 @@ impl Instrument {
     /// Everything that the config said of it.
     pub fn spec(&self) -> &InstrumentSpec {
         &self.spec
+    }
+
+    /// The terms, where it is an option.
+    pub fn option(&self) -> Option<&OptionTerms> {
+        match &self.spec.kind {
+            InstrumentKind::Option(terms) => Some(terms),
+            InstrumentKind::Spot
+            | InstrumentKind::LinearPerpetual
+            | InstrumentKind::InversePerpetual
+            | InstrumentKind::DatedFuture { .. } => None,
+        }
     }
 
     /// Symbol(55).
@@ -188,7 +237,9 @@ impl Instrument {
     pub fn nano_quote_per_tick(&self) -> i64 {
         match self.value {
             ContractValue::Inverse { nano_quote_per_tick, .. } => nano_quote_per_tick,
-            ContractValue::Linear { .. } => nano_product(&[self.spec.tick]).unwrap_or(0),
+            ContractValue::Linear { .. } | ContractValue::Option { .. } => {
+                nano_product(&[self.spec.tick]).unwrap_or(0)
+            }
         }
     }
 
@@ -211,6 +262,25 @@ impl Instrument {
     pub fn size_text(&self, size: Lots) -> String {
         Decimal::text_of(size.0, self.spec.lot)
     }
+}
+
+/// A strike above zero, and a premium in the currency that the option pays.
+fn check_option(spec: &InstrumentSpec, terms: &OptionTerms) -> Result<(), InstrumentError> {
+    let symbol = || spec.symbol.clone();
+    if terms.strike.mantissa <= 0 || terms.nano_strike().is_none() {
+        return Err(InstrumentError::Strike { symbol: symbol(), strike: terms.strike });
+    }
+    let is_in_coin = spec.quote == spec.base;
+    let why = match terms.delivery {
+        Delivery::Coin if !is_in_coin => {
+            "an option that pays coin is written in its coin: quote must be the base"
+        }
+        Delivery::Cash | Delivery::Future if is_in_coin => {
+            "quote is the coin itself: such an option delivers coin"
+        }
+        Delivery::Coin | Delivery::Cash | Delivery::Future => return Ok(()),
+    };
+    Err(InstrumentError::Premium { symbol: symbol(), why })
 }
 
 /// The product of the factors in units of 1e-9, or `None` where it is not whole or does not fit.
@@ -287,5 +357,33 @@ mod tests {
             Instrument::new(InstrumentId(0), wrong),
             Err(InstrumentError::Settlement { .. })
         ));
+    }
+
+    #[test]
+    fn an_option_pays_in_the_currency_of_its_premium_and_has_a_strike() {
+        use crate::option_terms::{ExerciseStyle, OptionType};
+        let terms = |strike: &str, delivery| OptionTerms {
+            option_type: OptionType::Call,
+            strike: strike.parse().unwrap(),
+            expiry: Nanos(1),
+            style: ExerciseStyle::European,
+            delivery,
+        };
+        let option = |strike, delivery| {
+            spec(InstrumentKind::Option(terms(strike, delivery)), "0.05", "1", "50")
+        };
+        let made = Instrument::new(InstrumentId(0), option("3300", Delivery::Cash)).unwrap();
+        let value = ContractValue::Option {
+            nano_per_tick_lot: 2_500_000_000,
+            nano_underlying_per_lot: 50_000_000_000,
+        };
+        assert_eq!(made.value(), value);
+        assert_eq!(made.option().map(|terms| terms.strike.mantissa), Some(3300));
+        for strike in ["0", "-3300"] {
+            let refused = Instrument::new(InstrumentId(0), option(strike, Delivery::Cash));
+            assert!(matches!(refused, Err(InstrumentError::Strike { .. })));
+        }
+        let coin = Instrument::new(InstrumentId(0), option("3300", Delivery::Coin));
+        assert!(matches!(coin, Err(InstrumentError::Premium { .. })));
     }
 }

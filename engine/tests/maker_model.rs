@@ -145,6 +145,7 @@ fn config() -> MakerConfig {
         carried: CarriedRisk::default(),
         reporting: Currency(1),
         conversions: vec![],
+        options: Default::default(),
         opening_cash: vec![],
         // Eight quotes and one hedge: the ids' places come round again within a run.
         orders_max: 9,

@@ -113,6 +113,8 @@ impl Liquidity {
                 let price = shown.mid_half_ticks * 0.5 * nano_quote_per_tick as f64;
                 if price > 0.0 { lots * nano_quote_per_lot as f64 / price } else { 0.0 }
             }
+            // By its Greeks, which this report has not.
+            ContractValue::Option { .. } => 0.0,
         };
         if let Some(held) = self.held.get_mut(usize::from(instrument.spec().underlying.0)) {
             held.traded += units;
@@ -304,7 +306,10 @@ fn of_instrument(instrument: &Instrument, shown: &Shown, markouts: &Markouts) ->
 fn in_quote_currency(instrument: &Instrument, shown: &Shown, moved: i128) -> f64 {
     let moved = moved as f64 * 0.5;
     match instrument.value() {
-        ContractValue::Linear { nano_per_tick_lot, .. } => moved * nano_per_tick_lot as f64 * 1e-9,
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
+            moved * nano_per_tick_lot as f64 * 1e-9
+        }
         // A lot of fixed value moves by its relative move; the price of the report's end serves.
         ContractValue::Inverse { nano_quote_per_lot, .. } => {
             let mid = 0.5 * shown.mid_half_ticks;

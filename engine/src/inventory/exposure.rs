@@ -39,6 +39,14 @@ impl ExposureMap {
                 ContractValue::Linear { nano_underlying_per_lot, .. } => {
                     map.linear.push((instrument.id(), nano_underlying_per_lot));
                 }
+                // Its coin counts one for one; what it exposes to, its Greeks say.
+                ContractValue::Option { .. } => {
+                    let is_coin = instrument.spec().settlement == instrument.spec().base;
+                    let coin = instrument.spec().settlement;
+                    if is_coin && !map.coins.contains(&coin) {
+                        map.coins.push(coin);
+                    }
+                }
                 ContractValue::Inverse { .. } => {
                     map.inverse.push((instrument.id(), instrument.value()));
                     let coin = instrument.spec().settlement;
@@ -87,7 +95,7 @@ impl ExposureMap {
 }
 
 /// Exposure of one lot: fixed for a linear contract; `N/mark`, rounded up, for an inverse one, and
-/// `None` without a mark above zero.
+/// `None` without a mark above zero; `None` for an option, whose Greeks say it.
 pub fn exposure_per_lot(contract: ContractValue, mark: Option<HalfTicks>) -> Option<Exposure> {
     match contract {
         ContractValue::Linear { nano_underlying_per_lot, .. } => {
@@ -102,6 +110,7 @@ pub fn exposure_per_lot(contract: ContractValue, mark: Option<HalfTicks>) -> Opt
             let nominal = i128::from(nano_quote_per_lot) * 2 * 1_000_000_000;
             i64::try_from((nominal + price - 1) / price).ok().map(Exposure)
         }
+        ContractValue::Option { .. } => None,
     }
 }
 

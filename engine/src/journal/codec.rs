@@ -180,6 +180,8 @@ enums! {
         6 = Trade { instrument, side, price, size },
         7 = Transfer { holding, amount },
         8 = Adjust { holding, amount },
+        9 = Expire { instrument, price },
+        10 = Exercise { instrument, lots, price },
     }
     Scope { 1 = All, 2 = Underlying(place), 3 = Instrument(instrument) }
     KillCause { 1 = Operator, 2 = File, 3 = Signal, 4 = Watchdog, 5 = SessionLost, 6 = Journal }

@@ -9,6 +9,7 @@ use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::Band;
+use crate::maker::option_config::{OptionFault, OptionsConfig};
 use crate::pnl::ledger::LedgerError;
 use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
@@ -123,6 +124,8 @@ pub struct MakerConfig {
     pub reporting: Currency,
     /// For every other settlement currency: the instrument whose mid converts it.
     pub conversions: Vec<(Currency, InstrumentId)>,
+    /// Options: what they are on.
+    pub options: OptionsConfig,
     /// Cash at the start.
     pub opening_cash: Vec<(Currency, Notional)>,
     /// Most orders alive at once.
@@ -187,6 +190,9 @@ pub enum ConfigError {
     /// A settlement currency has no conversion to the reporting currency.
     #[error("currency {0:?} is settled in but has no conversion into the reporting currency")]
     NoConversion(Currency),
+    /// An option.
+    #[error(transparent)]
+    Option(#[from] OptionFault),
     /// The ledger refused the opening.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -198,6 +204,7 @@ impl MakerConfig {
         let mut faults = Vec::new();
         self.table_faults(&mut faults);
         self.reference_faults(&mut faults);
+        self.option_faults(&mut faults);
         let positive = [
             ("orders_max", self.orders_max > 0),
             ("book_levels_max", self.book_levels_max > 0),

@@ -218,6 +218,22 @@ pub enum Act {
         /// Lots, or 1e-9 of the currency.
         amount: i64,
     },
+    /// An option's whole position expires.
+    Expire {
+        /// Which.
+        instrument: InstrumentId,
+        /// The underlying's settlement price, 1e-9.
+        price: i64,
+    },
+    /// A part of an option's position is exercised, or assigned.
+    Exercise {
+        /// Which.
+        instrument: InstrumentId,
+        /// How much: + we exercise, − we are assigned.
+        lots: Lots,
+        /// The underlying's settlement price, 1e-9; 0 where the option delivers a future.
+        price: i64,
+    },
 }
 
 impl Maker {
@@ -271,6 +287,10 @@ impl Maker {
             Act::Adjust { holding, amount } => {
                 let booked = self.ledger.on_adjustment(holding, amount);
                 self.after_booking(booked, holding.instrument(), out);
+            }
+            Act::Expire { instrument, price } => self.expire(instrument, price, out),
+            Act::Exercise { instrument, lots, price } => {
+                self.exercise(instrument, lots, price, out);
             }
         }
     }
@@ -419,7 +439,7 @@ impl Maker {
     }
 
     /// The account has changed without an order of ours: exposure, quotes and hedges follow it.
-    fn after_booking(
+    pub(super) fn after_booking(
         &mut self,
         booked: Result<(), LedgerError>,
         instrument: Option<InstrumentId>,

@@ -18,6 +18,7 @@
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
+//! | `settlement.rs` | an option ends: expiry, exercise, assignment |
 //! | `snapshot.rs` | how it stands, for reports |
 //! | `stage.rs` | the maker with its rings, on a runner |
 
@@ -27,11 +28,13 @@ mod execution;
 mod hedging;
 pub mod input;
 pub mod intents;
+pub mod option_config;
 pub mod parameters;
 mod market_data;
 mod quoting;
 mod request;
 mod risk_watch;
+mod settlement;
 pub mod snapshot;
 pub mod stage;
 mod timer;
@@ -68,6 +71,7 @@ use config::{
 };
 use input::Input;
 use intents::{Intents, Record};
+use option_config::OptionSettings;
 
 /// One rung of a ladder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -270,6 +274,7 @@ pub struct Maker {
     loss: LossStop,
     sessions_up: Vec<bool>,
     conversions: Vec<(Currency, InstrumentId)>,
+    options: Vec<OptionSettings>,
     orders: OrderTable,
     ledger: Ledger,
     ack_timeout_ns: u64,
@@ -307,6 +312,7 @@ impl Maker {
             loss: LossStop::new(config.portfolio.loss.clone(), config.carried.day),
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
+            options: config.options.options.clone(),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
             ack_timeout_ns: config.ack_timeout_ns,

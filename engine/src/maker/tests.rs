@@ -17,8 +17,7 @@ use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, Val
 use crate::risk::loss::LossLimits;
 use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::protection::ProtectionLimits;
-use crate::risk::throttle::MessageRate;
-use crate::risk::window::WindowLimit;
+use crate::risk::{throttle::MessageRate, window::WindowLimit};
 use crate::units::*;
 
 pub(super) const SPOT: InstrumentId = InstrumentId(0);
@@ -129,6 +128,7 @@ pub(super) fn config() -> MakerConfig {
         carried: CarriedRisk::default(),
         reporting: Currency(1),
         conversions: vec![],
+        options: Default::default(),
         opening_cash: vec![],
         orders_max: 64,
         book_levels_max: 16,

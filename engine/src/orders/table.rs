@@ -386,7 +386,7 @@ fn linear(instrument: &Instrument) -> Option<(Underlying, i64)> {
         ContractValue::Linear { nano_underlying_per_lot, .. } => {
             Some((instrument.spec().underlying, nano_underlying_per_lot))
         }
-        ContractValue::Inverse { .. } => None,
+        ContractValue::Inverse { .. } | ContractValue::Option { .. } => None,
     }
 }
 

@@ -10,6 +10,8 @@
 //! to it to the last 1e-9. An instrument has no value until its first mark, a currency none until its
 //! first rate: both join at that moment's value, as opening.
 
+pub mod settlement;
+
 use super::attribution::{Attribution, Cause, ConversionRate};
 use super::valuation::{HalfTicks, edge, fee, position_value, trade_cash};
 use crate::event::{InstrumentId, Liquidity};
@@ -87,6 +89,12 @@ pub enum LedgerError {
     /// The balance of a currency does not fit.
     #[error("the balance of {0:?} does not fit")]
     BalanceDoesNotFit(Currency),
+    /// More was exercised or assigned than is held that way, or nothing.
+    #[error("{0:?}: {1:?} cannot be exercised (or, negative, assigned): that is not held")]
+    NotHeld(InstrumentId, Lots),
+    /// What is delivered has no mark or settles in another currency.
+    #[error("{0:?} cannot be delivered: it has no mark, or settles in another currency")]
+    NotDeliverable(InstrumentId),
     /// One opening position an instrument is needed.
     #[error("{positions} opening positions for {instruments} instruments; give one each")]
     OpeningPositions {
@@ -108,6 +116,8 @@ struct Line {
     mark: Option<HalfTicks>,
     /// The position at the mark, kept so that a move is a subtraction.
     value: i128,
+    /// Its part of [`Cause::InventoryMtm`] so far.
+    moved: i128,
 }
 
 impl Line {
@@ -164,6 +174,7 @@ impl Ledger {
             lots,
             mark: None,
             value: 0,
+            moved: 0,
         };
         let settlements = instruments.iter().map(|i| i.spec().settlement);
         let currencies = settlements.chain(cash.iter().map(|c| c.0)).chain([reporting]);
@@ -355,6 +366,11 @@ impl Ledger {
         self.line(instrument).ok().map(|line| line.lots)
     }
 
+    /// An instrument's part of [`Cause::InventoryMtm`], in 1e-9 of what it settles in.
+    pub fn moved(&self, instrument: InstrumentId) -> Option<Notional> {
+        self.line(instrument).ok().map(|line| Notional(line.moved))
+    }
+
     /// The last mark of an instrument.
     pub fn mark(&self, instrument: InstrumentId) -> Option<HalfTicks> {
         self.line(instrument).ok().and_then(|line| line.mark)
@@ -394,8 +410,10 @@ impl Ledger {
         let value = position_value(line.contract, line.lots, mark)?;
         if line.mark.is_some() {
             let moved = value.checked_sub(line.value)?;
+            let sum = line.moved.checked_add(moved)?;
             let shares = [(Cause::InventoryMtm, moved)];
             self.attribution.book(line.settlement, rate, &shares)?;
+            line.moved = sum;
         } else {
             self.attribution.open(line.settlement, rate, value)?;
         }

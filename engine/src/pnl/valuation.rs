@@ -58,7 +58,8 @@ fn inverse_price(mark: HalfTicks, nano_quote_per_tick: i64) -> Option<i128> {
 /// mark, so that differences of it telescope.
 pub fn position_value(contract: ContractValue, lots: Lots, mark: HalfTicks) -> Option<i128> {
     match contract {
-        ContractValue::Linear { nano_per_tick_lot, .. } => {
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
             let doubled = product([lots.0.into(), mark.0.into(), nano_per_tick_lot.into()])?;
             Some(doubled.div_euclid(2))
         }
@@ -74,7 +75,8 @@ pub fn position_value(contract: ContractValue, lots: Lots, mark: HalfTicks) -> O
 pub fn trade_cash(contract: ContractValue, side: Side, price: Ticks, size: Lots) -> Option<i128> {
     let signed = i128::from(size.0).checked_mul(side.sign().into())?;
     match contract {
-        ContractValue::Linear { nano_per_tick_lot, .. } => {
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
             product([signed, price.0.into(), nano_per_tick_lot.into()])?.checked_neg()
         }
         ContractValue::Inverse { nano_quote_per_lot, nano_quote_per_tick } => {
@@ -97,7 +99,8 @@ pub fn edge(
     let half_price = HalfTicks::from_ticks(price)?;
     let better = i128::from(mid.0) - i128::from(half_price.0);
     match contract {
-        ContractValue::Linear { nano_per_tick_lot, .. } => {
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
             div_nearest(product([signed, better, nano_per_tick_lot.into()])?, 2)
         }
         ContractValue::Inverse { nano_quote_per_lot, nano_quote_per_tick } => {
@@ -114,7 +117,8 @@ pub fn edge(
 /// the absolute value, so that a negative price pays a fee too.
 pub fn fee(contract: ContractValue, price: Ticks, size: Lots, rate: FeeRate) -> Option<i128> {
     match contract {
-        ContractValue::Linear { nano_per_tick_lot, .. } => {
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
             let value = product([price.0.into(), size.0.into(), nano_per_tick_lot.into()])?;
             div_ceil(value.checked_abs()?.checked_mul(rate.0.into())?, NANO)
         }

@@ -59,7 +59,8 @@ impl ValueLimit {
     /// A limit of `value` of the quote currency on one order of `instrument`, rounded down.
     pub fn new(instrument: &Instrument, value: Notional) -> ValueLimit {
         match instrument.value() {
-            ContractValue::Linear { nano_per_tick_lot, .. } => {
+            ContractValue::Linear { nano_per_tick_lot, .. }
+            | ContractValue::Option { nano_per_tick_lot, .. } => {
                 ValueLimit::TickLots(value.0 / i128::from(nano_per_tick_lot.max(1)))
             }
             ContractValue::Inverse { nano_quote_per_lot, .. } => {

@@ -153,6 +153,7 @@ pub fn config(model: Model) -> MakerConfig {
         carried: CarriedRisk::default(),
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],
+        options: Default::default(),
         opening_cash: vec![],
         orders_max: 48,
         book_levels_max: LEVELS,

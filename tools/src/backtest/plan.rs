@@ -7,7 +7,7 @@ use super::tape::AnyTape;
 use super::venue_time::VenueTime;
 use super::window::{Moment, Span, Window, WindowFault, duration_ns};
 use super::{Backtest, BacktestError, Outcome};
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, option_terms};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeError};
 use crate::refit::{Refit, Schedule};
@@ -234,8 +234,13 @@ impl Run<'_> {
         Ok((self.whole(window)?, Some(span)))
     }
 
-    fn whole<T: Tape>(self, tape: T) -> Result<Ended, PlanFault> {
+    fn whole<T: Tape>(self, mut tape: T) -> Result<Ended, PlanFault> {
         let Run { plan, file, config, journal, sample_ns } = self;
+        let start = tape.peek_at()?.unwrap_or_default();
+        let expired = option_terms::expired(&config.instruments, start);
+        if !expired.is_empty() {
+            return Err(PlanFault::Asked(format!("{}: {expired}", file.path)));
+        }
         let options = VenueOptions { queue_model: plan.queue, ..VenueOptions::default() };
         let exchange = Exchange::new(&config.instruments, options);
         let exchange = exchange.with_latency(plan.lateness.ways());

@@ -122,6 +122,37 @@ pub enum BookCommand {
         #[command(flatten)]
         at: Where,
     },
+    /// An option's whole position expires: in the money it pays or delivers, else it is gone.
+    Expire {
+        /// Which option.
+        symbol: String,
+        /// The underlying's settlement price.
+        price: String,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// We exercise an option before or at its expiry.
+    Exercise {
+        /// How much, in size units.
+        size: String,
+        /// Which option.
+        symbol: String,
+        /// The underlying's settlement price, where the option pays cash or coin.
+        price: Option<String>,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// We are assigned on an option that we are short.
+    Assign {
+        /// How much, in size units.
+        size: String,
+        /// Which option.
+        symbol: String,
+        /// The underlying's settlement price, where the option pays cash or coin.
+        price: Option<String>,
+        #[command(flatten)]
+        at: Where,
+    },
 }
 
 fn ask(at: &Where, ask: Ask) -> Result<(), Failure> {
@@ -208,5 +239,12 @@ pub(super) fn book(command: BookCommand) -> Result<(), Failure> {
         }
         BookCommand::Transfer { of, amount, at } => ask(&at, Ask::Transfer { of, amount }),
         BookCommand::Adjust { of, amount, at } => ask(&at, Ask::Adjust { of, amount }),
+        BookCommand::Expire { symbol, price, at } => ask(&at, Ask::Expire { symbol, price }),
+        BookCommand::Exercise { size, symbol, price, at } => {
+            ask(&at, Ask::Exercise { symbol, size, price })
+        }
+        BookCommand::Assign { size, symbol, price, at } => {
+            ask(&at, Ask::Exercise { symbol, size: format!("-{size}"), price })
+        }
     }
 }

@@ -4,8 +4,8 @@ use super::Failure;
 use super::outcome::{self, Ended, OutcomeArgs};
 use super::progress_line::Line;
 use crate::back_office::{EndWhen, Silent};
-use crate::config::ConfigFile;
 use crate::config::file::TimeKind;
+use crate::config::{ConfigFile, option_terms};
 use crate::live::{self, LiveOptions, SessionWatch};
 use crate::operator::{self, Operator};
 use crate::state_dir::StateDir;
@@ -94,12 +94,28 @@ fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
+/// An option that is over by this host's clock is refused before anything begins; a run in a venue's
+/// own time learns of it from the maker, which does not quote it.
+fn not_expired(file: &ConfigFile) -> Result<(), Failure> {
+    if file.raw.run.time == TimeKind::Venue {
+        return Ok(());
+    }
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let now = Nanos(u64::try_from(now).unwrap_or(0));
+    let expired = option_terms::expired(&file.table.instruments, now);
+    if expired.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("{}: {expired}", file.path)))
+}
+
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let file = ConfigFile::read(&args.config).map_err(|error| usage(&error))?;
     // Before the state folder is touched: a config that is refused leaves nothing behind.
     file.maker(1).map_err(|error| usage(&error))?;
+    not_expired(&file)?;
     operator::start_log();
     let folder = &file.raw.run.state_dir;
     operator::may_start(&file, folder).map_err(|error| failed(&error))?;

@@ -5,6 +5,7 @@
 
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
+use super::option_terms::RawChain;
 use super::times::RawSchedule;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ pub struct RawConfig {
     pub venues: Vec<RawVenue>,
     /// What is traded.
     pub instruments: Vec<RawInstrument>,
+    /// Options that share all but strike and right; they become instruments.
+    #[serde(default)]
+    pub chains: Vec<RawChain>,
     /// What the maker does with each, by symbol.
     pub instrument: BTreeMap<String, RawSettings>,
     /// Limits and hedging, by underlying.

@@ -4,6 +4,7 @@
 //! currencies and underlyings, each numbered in the order of first mention.
 
 use super::faults::Faults;
+use super::option_terms::{self, RawOption};
 use ballast_engine::event::{InstrumentId, VenueId};
 use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
@@ -21,10 +22,12 @@ pub struct RawInstrument {
     pub venue: String,
     /// Name of the underlying.
     pub underlying: String,
-    /// `spot`, `linear_perpetual`, `inverse_perpetual` or `dated_future`.
+    /// `spot`, `linear_perpetual`, `inverse_perpetual`, `dated_future` or `option`.
     pub kind: String,
     /// RFC 3339 time of the end of trading; dated futures alone.
     pub expiry: Option<String>,
+    /// Terms; options alone.
+    pub option: Option<RawOption>,
     /// Smallest step of the price.
     pub tick: String,
     /// Smallest step of the size.
@@ -181,24 +184,32 @@ fn fee(text: &str, key: &str, faults: &mut Faults) -> Option<FeeRate> {
     Some(FeeRate(count))
 }
 
+/// An RFC 3339 time.
+pub(super) fn time(key: &str, text: &str, faults: &mut Faults) -> Option<Nanos> {
+    let time = text.parse::<jiff::Timestamp>().ok();
+    let nanos = time.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
+    if nanos.is_none() {
+        faults.add(key, format!("{text:?}"), "a time such as 2024-12-27T08:00:00Z");
+    }
+    nanos.map(Nanos)
+}
+
 fn kind(raw: &RawInstrument, key: &str, faults: &mut Faults) -> Option<InstrumentKind> {
     let kind = match raw.kind.as_str() {
         "spot" => InstrumentKind::Spot,
         "linear_perpetual" => InstrumentKind::LinearPerpetual,
         "inverse_perpetual" => InstrumentKind::InversePerpetual,
         "dated_future" => {
-            let text = raw.expiry.as_deref().unwrap_or("");
-            let time = text.parse::<jiff::Timestamp>().ok();
-            let nanos = time.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
-            let Some(nanos) = nanos else {
-                let expiry = format!("instruments.{}.expiry", raw.symbol);
-                faults.add(expiry, format!("{text:?}"), "a time such as 2024-12-27T08:00:00Z");
-                return None;
-            };
-            InstrumentKind::DatedFuture { expiry: Nanos(nanos) }
+            let expiry = format!("instruments.{}.expiry", raw.symbol);
+            let expiry = time(&expiry, raw.expiry.as_deref().unwrap_or(""), faults)?;
+            InstrumentKind::DatedFuture { expiry }
+        }
+        "option" => {
+            let key = format!("instruments.{}", raw.symbol);
+            InstrumentKind::Option(option_terms::terms(raw, &key, faults)?)
         }
         other => {
-            let allowed = "one of spot, linear_perpetual, inverse_perpetual, dated_future";
+            let allowed = "one of spot, linear_perpetual, inverse_perpetual, dated_future, option";
             faults.add(key, other, allowed);
             return None;
         }
@@ -217,6 +228,7 @@ mod tests {
             underlying: "BTC".into(),
             kind: kind.into(),
             expiry: None,
+            option: None,
             tick: "0.1".into(),
             lot: "1".into(),
             multiplier: Some("100".into()),

@@ -8,6 +8,7 @@ use super::estimates;
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
 use super::instruments::InstrumentTable;
+use super::option_terms;
 use super::sessions;
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::volatility::Sigma;
@@ -52,6 +53,7 @@ pub fn maker_config(
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);
+    let options = option_terms::settings(raw, table, faults);
     raw.operator.check(faults);
     raw.journal.check(faults);
     if !faults.is_empty() {
@@ -67,6 +69,7 @@ pub fn maker_config(
         carried: CarriedRisk::default(),
         reporting: reporting?,
         conversions,
+        options,
         opening_cash,
         orders_max: raw.run.orders_max,
         book_levels_max: raw.run.book_levels_max,

@@ -7,6 +7,7 @@ pub mod file;
 pub mod instruments;
 pub mod maker;
 pub mod operator;
+pub mod option_terms;
 pub mod overrides;
 pub mod sessions;
 pub mod times;
@@ -71,10 +72,11 @@ impl ConfigFile {
 
     /// Parses a text; `path` names it in messages.
     pub fn parse(path: &str, text: String) -> Result<ConfigFile, ConfigFault> {
-        let raw: RawConfig = toml::from_str(&text).map_err(|error| ConfigFault::Syntax {
+        let mut raw: RawConfig = toml::from_str(&text).map_err(|error| ConfigFault::Syntax {
             path: path.to_owned(),
             message: error.to_string(),
         })?;
+        option_terms::expand(&mut raw);
         let mut faults = Faults::default();
         let table = InstrumentTable::new(&raw.instruments, &mut faults);
         times::check(&raw, &mut faults);

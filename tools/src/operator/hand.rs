@@ -130,6 +130,14 @@ impl Hand {
                 let (holding, amount) = self.rules.holding(of, amount)?;
                 self.order(user, User::NOBODY, Act::Adjust { holding, amount })
             }
+            Ask::Expire { symbol, price } => {
+                let act = self.rules.expiry(symbol, price)?;
+                self.order(user, User::NOBODY, act)
+            }
+            Ask::Exercise { symbol, size, price } => {
+                let act = self.rules.exercise(symbol, size, price.as_deref())?;
+                self.order(user, User::NOBODY, act)
+            }
         }
     }
 

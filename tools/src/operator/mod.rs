@@ -14,6 +14,7 @@ pub mod hand;
 /// Limits as they are, and what a change must satisfy.
 pub mod rules;
 /// Symbols, sizes and users for people; the text of an act.
+pub mod option_words;
 pub mod words;
 /// The way to the maker, and the kill.
 pub mod desk;

@@ -86,6 +86,22 @@ pub enum Ask {
         /// What is added.
         amount: String,
     },
+    /// Book the expiry of an option's whole position.
+    Expire {
+        /// Which.
+        symbol: String,
+        /// The underlying's settlement price.
+        price: String,
+    },
+    /// Book an exercise.
+    Exercise {
+        /// Which.
+        symbol: String,
+        /// How much; negative where we were assigned.
+        size: String,
+        /// The underlying's settlement price, where the option pays cash or coin.
+        price: Option<String>,
+    },
 }
 
 /// The answer.

@@ -83,7 +83,7 @@ impl Rules {
         }
     }
 
-    fn of_instrument(&self, symbol: &str) -> Result<&Instrument, String> {
+    pub(super) fn of_instrument(&self, symbol: &str) -> Result<&Instrument, String> {
         let known = || {
             let symbols: Vec<_> = self.table.instruments.iter().map(Instrument::symbol).collect();
             symbols.join(", ")
@@ -280,7 +280,7 @@ fn knobs_of(id: InstrumentId) -> [Knob; 8] {
     ]
 }
 
-fn count(text: &str, step: Decimal) -> Result<i64, String> {
+pub(super) fn count(text: &str, step: Decimal) -> Result<i64, String> {
     let decimal: Decimal = text.parse().map_err(|error| format!("{error}"))?;
     decimal.count_of(step).map_err(|error| error.to_string())
 }

@@ -115,6 +115,21 @@ pub fn act(table: &InstrumentTable, act: &Act) -> String {
         Act::Adjust { holding: of, amount } => {
             format!("book an adjustment of {}", holding(table, of, amount))
         }
+        Act::Expire { instrument: id, price } => {
+            let price = Decimal::text_of(price, NANO);
+            format!("book the expiry of {} with its underlying at {price}", symbol(table, id))
+        }
+        Act::Exercise { instrument: id, lots, price } => {
+            let size = Lots(lots.0.saturating_abs());
+            let size = instrument(table, id).map(|known| known.size_text(size));
+            let size = size.unwrap_or_else(|| format!("{} lots", lots.0));
+            let what = if lots.0 < 0 { "assignment" } else { "exercise" };
+            let at = match price {
+                0 => String::new(),
+                price => format!(" with its underlying at {}", Decimal::text_of(price, NANO)),
+            };
+            format!("book the {what} of {size} {}{at}", symbol(table, id))
+        }
     }
 }
 

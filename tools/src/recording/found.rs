@@ -308,9 +308,10 @@ fn fits(instrument: &Instrument, symbol: &str, file: &Found) -> bool {
         Format::Lean(LeanMarket::Future) => {
             matches!(instrument.spec().kind, InstrumentKind::DatedFuture { .. })
         }
-        Format::Lean(LeanMarket::FutureOption | LeanMarket::IndexOption | LeanMarket::Index) => {
-            false
+        Format::Lean(LeanMarket::FutureOption | LeanMarket::IndexOption) => {
+            instrument.option().is_some()
         }
+        Format::Lean(LeanMarket::Index) => false,
         Format::Databento(_) | Format::Tardis | Format::Capture | Format::BybitZip => true,
     };
     let core = |text: &str| {

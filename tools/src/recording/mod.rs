@@ -368,7 +368,9 @@ pub fn hftbacktest_files(
         let name = instrument.symbol().replace('-', "_");
         let (part, symbol, numbering) = match instrument.spec().kind {
             InstrumentKind::Spot => ("spot", name.as_str(), Numbering::Spot),
-            InstrumentKind::LinearPerpetual | InstrumentKind::DatedFuture { .. } => {
+            InstrumentKind::LinearPerpetual
+            | InstrumentKind::DatedFuture { .. }
+            | InstrumentKind::Option(_) => {
                 ("usdm", name.strip_suffix("_PERP").unwrap_or(&name), Numbering::Futures)
             }
             InstrumentKind::InversePerpetual => ("cm", name.as_str(), Numbering::Futures),

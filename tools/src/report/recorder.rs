@@ -74,6 +74,8 @@ impl Contract {
             ContractValue::Inverse { nano_quote_per_lot, .. } => {
                 self.mid.map(|mid| lots.0 as f64 * nano_quote_per_lot as f64 * 1e-9 / mid)
             }
+            // Its Greeks are the maker's: the underlying's own line has them in.
+            ContractValue::Option { .. } => None,
         }
     }
 }

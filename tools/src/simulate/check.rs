@@ -103,7 +103,7 @@ impl Checker {
                     ContractValue::Linear { nano_underlying_per_lot, .. } => {
                         i128::from(nano_underlying_per_lot)
                     }
-                    ContractValue::Inverse { .. } => 0,
+                    ContractValue::Inverse { .. } | ContractValue::Option { .. } => 0,
                 },
                 fills: 0,
                 book: Default::default(),

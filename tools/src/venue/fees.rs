@@ -22,7 +22,8 @@ pub fn fee(
     let (rate, price, size) = (i128::from(rate.0), i128::from(price.0), i128::from(size.0));
     // value × rate, still to be divided.
     let (numerator, denominator) = match instrument.value() {
-        ContractValue::Linear { nano_per_tick_lot, .. } => {
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
             let value = price.checked_mul(size)?.checked_mul(i128::from(nano_per_tick_lot))?;
             (value.checked_mul(rate)?, 1_000_000_000)
         }

@@ -140,7 +140,9 @@ impl Synthetic {
             let market_order_rate = match instrument.spec().kind {
                 InstrumentKind::Spot => 6.0,
                 InstrumentKind::LinearPerpetual => 8.0,
-                InstrumentKind::InversePerpetual | InstrumentKind::DatedFuture { .. } => 3.0,
+                InstrumentKind::InversePerpetual
+                | InstrumentKind::DatedFuture { .. }
+                | InstrumentKind::Option(_) => 3.0,
             };
             Market {
                 underlying: usize::from(instrument.spec().underlying.0),
@@ -344,7 +346,8 @@ impl Tape for Synthetic {
 /// What `value` of quote currency buys, in whole lots, at least one.
 fn lots(instrument: &Instrument, value: f64, price: f64) -> Lots {
     let count = match instrument.value() {
-        ContractValue::Linear { nano_underlying_per_lot, .. } => {
+        ContractValue::Linear { nano_underlying_per_lot, .. }
+        | ContractValue::Option { nano_underlying_per_lot, .. } => {
             value / price * 1e9 / nano_underlying_per_lot as f64
         }
         ContractValue::Inverse { nano_quote_per_lot, .. } => {

@@ -32,16 +32,9 @@ pub use black_scholes::BlackScholes;
 pub use black76::Black76;
 pub use inverse::{HedgeContracts, InverseFuture, InverseOption};
 
-use thiserror::Error;
+pub use crate::option_terms::OptionType;
 
-/// The right that an option gives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-pub enum OptionType {
-    /// To buy at the strike.
-    Call,
-    /// To sell at the strike.
-    Put,
-}
+use thiserror::Error;
 
 impl OptionType {
     /// +1 for a call, −1 for a put: the `cp` of the formulas.

@@ -1,0 +1,162 @@
+//! What a maker must know of the options that it trades, and what is wrong with it.
+//!
+//! Fed by the product's TOML or a test; feeds [`Maker::new`](super::Maker::new). Plain values.
+
+use super::config::{ConfigError, MakerConfig};
+use super::settlement::lots_delivered;
+use crate::event::InstrumentId;
+use crate::instrument::{ContractValue, Instrument, InstrumentKind};
+use crate::option_terms::Delivery;
+use thiserror::Error;
+
+/// Everything that a config says of options; by default there are none.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OptionsConfig {
+    /// One an option.
+    pub options: Vec<OptionSettings>,
+}
+
+/// One option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OptionSettings {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// What its value follows: the future or spot whose mid it is expanded in, and that it delivers
+    /// where it delivers a future.
+    pub reference: InstrumentId,
+}
+
+/// What is wrong with an option in a config.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum OptionFault {
+    /// It says nothing of what it is on.
+    #[error("{symbol} is an option without a reference instrument")]
+    NoReference {
+        /// Which.
+        symbol: String,
+    },
+    /// What is said is of no option.
+    #[error("{symbol} has option settings but is no option")]
+    NoOption {
+        /// Which.
+        symbol: String,
+    },
+    /// The reference is an option, or is of another underlying.
+    #[error("{symbol} is on {reference}, which is an option or of another underlying")]
+    Reference {
+        /// Which.
+        symbol: String,
+        /// On what.
+        reference: String,
+    },
+    /// Exercise would not deliver whole lots, or at a price off the future's grid.
+    #[error(
+        "{symbol} delivers {reference}: its lot × multiplier must be a whole number of the future's, \
+         its strike on the future's tick, and both settle in one currency"
+    )]
+    Delivery {
+        /// Which.
+        symbol: String,
+        /// What.
+        reference: String,
+    },
+    /// A strike in another unit than its neighbours'.
+    #[error(
+        "{symbol}: its strike is more than ten times, or less than a tenth, of the middle strike of \
+         the options on {reference}; is it in the unit of the underlying's price?"
+    )]
+    StrikeScale {
+        /// Which.
+        symbol: String,
+        /// On what.
+        reference: String,
+    },
+    /// An option would hedge.
+    #[error("{symbol} is an option: hedges are made in what has no Greeks of its own")]
+    Hedges {
+        /// Which.
+        symbol: String,
+    },
+}
+
+impl MakerConfig {
+    /// Everything wrong with its options.
+    pub(super) fn option_faults(&self, faults: &mut Vec<ConfigError>) {
+        for instrument in self.instruments.iter().filter(|i| i.option().is_some()) {
+            if !self.options.options.iter().any(|option| option.instrument == instrument.id()) {
+                let symbol = instrument.symbol().to_owned();
+                faults.push(OptionFault::NoReference { symbol }.into());
+            }
+        }
+        for option in &self.options.options {
+            let of = |id: InstrumentId| self.instruments.get(usize::from(id.0));
+            let (Some(instrument), Some(reference)) = (of(option.instrument), of(option.reference))
+            else {
+                let (index, instruments) = (option.reference.0, self.instruments.len());
+                let of = "option";
+                faults.push(ConfigError::NoSuchInstrument { of, index, instruments });
+                continue;
+            };
+            faults.extend(self.fault_of(instrument, reference).map(ConfigError::from));
+        }
+        let hedges = self.underlyings.iter().filter_map(|underlying| underlying.hedge.as_ref());
+        for with in hedges.flat_map(|hedge| &hedge.instruments) {
+            let instrument = self.instruments.get(usize::from(with.instrument.0));
+            if let Some(instrument) = instrument.filter(|instrument| instrument.option().is_some())
+            {
+                let symbol = instrument.symbol().to_owned();
+                faults.push(OptionFault::Hedges { symbol }.into());
+            }
+        }
+    }
+
+    fn fault_of(&self, instrument: &Instrument, reference: &Instrument) -> Option<OptionFault> {
+        let symbol = instrument.symbol().to_owned();
+        let Some(terms) = instrument.option() else {
+            return Some(OptionFault::NoOption { symbol });
+        };
+        let on = reference.symbol().to_owned();
+        let is_other = reference.spec().underlying != instrument.spec().underlying;
+        if reference.option().is_some() || is_other {
+            return Some(OptionFault::Reference { symbol, reference: on });
+        }
+        let is_future = match reference.spec().kind {
+            InstrumentKind::DatedFuture { .. } => true,
+            InstrumentKind::Spot
+            | InstrumentKind::LinearPerpetual
+            | InstrumentKind::InversePerpetual
+            | InstrumentKind::Option(_) => false,
+        };
+        let can_deliver = is_future
+            && lots_delivered(instrument, reference).is_some()
+            && terms.strike_ticks(reference.spec().tick).is_some()
+            && reference.spec().settlement == instrument.spec().settlement;
+        if terms.delivery == Delivery::Future && !can_deliver {
+            return Some(OptionFault::Delivery { symbol, reference: on });
+        }
+        let middle = self.middle_strike(reference.id())?;
+        let strike = i128::from(terms.nano_strike()?);
+        let is_far = strike > 10 * i128::from(middle) || strike * 10 < i128::from(middle);
+        is_far.then_some(OptionFault::StrikeScale { symbol, reference: on })
+    }
+
+    /// The middle one of the strikes on a reference.
+    fn middle_strike(&self, reference: InstrumentId) -> Option<i64> {
+        let on = self.options.options.iter().filter(|option| option.reference == reference);
+        let strikes = on.filter_map(|option| {
+            self.instruments.get(usize::from(option.instrument.0))?.option()?.nano_strike()
+        });
+        let mut strikes: Vec<i64> = strikes.collect();
+        strikes.sort_unstable();
+        strikes.get(strikes.len() / 2).copied()
+    }
+}
+
+/// What of the underlying a lot is on.
+pub(super) fn underlying_per_lot(instrument: &Instrument) -> Option<i64> {
+    match instrument.value() {
+        ContractValue::Option { nano_underlying_per_lot, .. }
+        | ContractValue::Linear { nano_underlying_per_lot, .. } => Some(nano_underlying_per_lot),
+        ContractValue::Inverse { .. } => None,
+    }
+}

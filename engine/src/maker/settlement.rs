@@ -1,0 +1,107 @@
+//! An option ends: expiry, exercise, assignment, settlement, as the venue or an operator says it.
+//!
+//! Fed by the operator's acts; feeds the ledger, then exposure, quotes and hedges like every booking.
+//! Maker thread; cold. Deliberately absent: guessing. An option past its expiry is neither quoted nor
+//! counted as settled until somebody says at what.
+
+use super::Maker;
+use super::option_config::underlying_per_lot;
+use crate::event::InstrumentId;
+use crate::instrument::Instrument;
+use crate::maker::intents::Intents;
+use crate::option_terms::{Delivery, OptionTerms};
+use crate::pnl::ledger::LedgerError;
+use crate::pnl::ledger::settlement::Delivered;
+use crate::units::{Lots, Notional};
+
+impl Maker {
+    /// The whole position expires with the underlying at `price` (1e-9): in the money it pays or
+    /// delivers, else it is gone.
+    pub(super) fn expire(&mut self, option: InstrumentId, price: i64, out: &mut Intents) {
+        let held = self.ledger.position(option).unwrap_or_default();
+        if held.0 == 0 {
+            return;
+        }
+        let Some(terms) = self.terms(option) else { return };
+        let is_worthless = terms.nano_in_the_money(price) == Some(0);
+        if is_worthless {
+            let booked = self.ledger.on_settled(option, held, Notional(0));
+            self.after_booking(booked, Some(option), out);
+        } else {
+            self.exercise(option, held, price, out);
+        }
+    }
+
+    /// `lots` of an option are exercised (+) or assigned (−); `price` settles what pays cash or coin.
+    pub(super) fn exercise(
+        &mut self,
+        option: InstrumentId,
+        lots: Lots,
+        price: i64,
+        out: &mut Intents,
+    ) {
+        let Some(terms) = self.terms(option) else { return };
+        let booked = match terms.delivery {
+            Delivery::Cash | Delivery::Coin => self.settle(option, &terms, lots, price),
+            Delivery::Future => self.deliver(option, &terms, lots),
+        };
+        let delivered = booked.is_ok().then(|| self.delivers(option)).flatten();
+        self.after_booking(booked, Some(option), out);
+        if let Some(future) = delivered {
+            self.after_booking(Ok(()), Some(future), out);
+        }
+    }
+
+    fn terms(&self, option: InstrumentId) -> Option<OptionTerms> {
+        self.line(option).and_then(|line| line.instrument.option()).copied()
+    }
+
+    /// The future that exercise delivers.
+    fn delivers(&self, option: InstrumentId) -> Option<InstrumentId> {
+        let line = self.line(option)?;
+        let is_physical = line.instrument.option()?.delivery == Delivery::Future;
+        self.reference_of(option).filter(|_| is_physical)
+    }
+
+    /// What an option is on.
+    fn reference_of(&self, option: InstrumentId) -> Option<InstrumentId> {
+        let settings = self.options.iter().find(|settings| settings.instrument == option)?;
+        Some(settings.reference)
+    }
+
+    fn settle(
+        &mut self,
+        option: InstrumentId,
+        terms: &OptionTerms,
+        lots: Lots,
+        price: i64,
+    ) -> Result<(), LedgerError> {
+        let per_lot = self.line(option).and_then(|line| underlying_per_lot(&line.instrument));
+        let cash = per_lot.and_then(|per_lot| terms.payoff(lots, per_lot, price));
+        let cash = cash.ok_or(LedgerError::DoesNotFit(option))?;
+        self.ledger.on_settled(option, lots, Notional(cash))
+    }
+
+    fn deliver(
+        &mut self,
+        option: InstrumentId,
+        terms: &OptionTerms,
+        lots: Lots,
+    ) -> Result<(), LedgerError> {
+        let future = self.delivers(option).ok_or(LedgerError::UnknownInstrument(option))?;
+        let delivered = self.line(option).zip(self.line(future)).and_then(|(from, to)| {
+            let each = lots_delivered(&from.instrument, &to.instrument)?;
+            let lots = lots.0.checked_mul(each)?.checked_mul(terms.option_type.direction())?;
+            let price = terms.strike_ticks(to.instrument.spec().tick)?;
+            Some(Delivered { future, lots: Lots(lots), price })
+        });
+        let delivered = delivered.ok_or(LedgerError::DoesNotFit(option))?;
+        self.ledger.on_delivered(option, lots, delivered)
+    }
+}
+
+/// How many lots of `future` one lot of `option` delivers; `None` where that is not whole.
+pub(super) fn lots_delivered(option: &Instrument, future: &Instrument) -> Option<i64> {
+    let (from, to) = (underlying_per_lot(option)?, underlying_per_lot(future)?);
+    (to > 0 && from >= to && from % to == 0).then(|| from / to)
+}
