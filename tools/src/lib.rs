@@ -40,6 +40,8 @@ pub mod calibrate;
 pub mod demo;
 /// The virtual runner.
 pub mod backtest;
+/// Many backtests over keys of the config.
+pub mod sweep;
 /// A and k refitted on a rolling window while the maker runs.
 pub mod refit;
 /// Everything at once in virtual time, out of one seed, with faults and invariants.

@@ -11,12 +11,14 @@ use crate::config::{ConfigFile, option_terms};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeError};
 use crate::refit::{Refit, Schedule};
+use crate::summary::{RunFacts, summary};
 use crate::venue::exchange::{Exchange, VenueOptions};
 use crate::venue::latency::{Delays, LATENCY_NS_MAX, Latency, LatencyFault, LatencyTable};
 use crate::venue::queue::QueueModel;
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::units::Nanos;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -161,6 +163,24 @@ pub struct Played {
     pub note: String,
     /// Which part of the tape played, where not all.
     pub span: Option<Span>,
+}
+
+impl Played {
+    /// The document that says how it went.
+    pub fn summary(&self, file: &ConfigFile) -> Value {
+        let outcome = &self.outcome;
+        let liquidity = self.observer.liquidity();
+        let facts = RunFacts {
+            intents_sha256: outcome.intents_sha256.clone(),
+            tape_events: outcome.tape.events,
+            telemetry_dropped: outcome.stage.telemetry_dropped(),
+            liquidity: liquidity.document(outcome.maker(), file.table.underlyings.iter()),
+            ..RunFacts::default()
+        };
+        let mut document = summary(file, outcome.maker(), &facts);
+        document["run_sha256"] = json!(outcome.run_sha256);
+        document
+    }
 }
 
 impl Plan {

@@ -5,7 +5,6 @@ use super::plan_args::PlanArgs;
 use crate::backtest::plan::{PlanFault, Played};
 use crate::config::ConfigFile;
 use crate::refit::Schedule;
-use crate::summary::{RunFacts, summary};
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::units::Nanos;
@@ -85,21 +84,12 @@ fn journal(args: &BacktestArgs, file: &ConfigFile) -> Result<Option<JournalWrite
 
 fn document(args: &BacktestArgs, file: &ConfigFile, played: &Played) -> Value {
     let outcome = &played.outcome;
-    let liquidity = played.observer.liquidity();
-    let facts = RunFacts {
-        intents_sha256: outcome.intents_sha256.clone(),
-        tape_events: outcome.tape.events,
-        telemetry_dropped: outcome.stage.telemetry_dropped(),
-        liquidity: liquidity.document(outcome.maker(), file.table.underlyings.iter()),
-        ..RunFacts::default()
-    };
-    let mut document = summary(file, outcome.maker(), &facts);
+    let mut document = played.summary(file);
     if let Some(refits) = outcome.refits {
         document["refits"] = json!({
             "made": refits.made, "unfitted": refits.unfitted, "too_far": refits.too_far,
         });
     }
-    document["run_sha256"] = json!(outcome.run_sha256);
     document["plays"] = json!(played.note);
     let queue = outcome.queue;
     document["queue"] = json!({

@@ -23,6 +23,7 @@ mod venue;
 mod study;
 mod replay;
 mod simulate;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Fix(fix::FixCommand),
     /// Runs the live maker against the simulated venue on a tape, in virtual time.
     Backtest(backtest::BacktestArgs),
+    /// Many backtests over keys of the config, on all cores, into one CSV file.
+    Sweep(sweep::SweepArgs),
     /// What a recording says of σ, A, k, the micro-price and order flow.
     Calibrate(calibrate::Arguments),
     /// Values options: one JSON case a line on standard input, one answer a line.
@@ -110,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Certify(arguments) => certify::run(&arguments),
         Command::Fix(command) => fix::run(command),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Greeks => greeks::run(std::io::stdin().lock(), std::io::stdout().lock()),
         Command::Journal(args) => journal::run(&args),

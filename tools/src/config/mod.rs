@@ -5,6 +5,7 @@ mod estimates;
 pub mod faults;
 pub mod file;
 pub mod instruments;
+mod keys;
 pub mod maker;
 pub mod operator;
 pub mod option_terms;
@@ -108,6 +109,28 @@ impl ConfigFile {
         overrides.apply(&mut tables);
         let text = toml::to_string(&tables).map_err(|error| syntax(&error))?;
         ConfigFile::parse(&self.path, text)
+    }
+
+    /// Its text with values at other keys than it has them.
+    ///
+    /// # Errors
+    /// The config has no such key, or a value is not of its type.
+    pub fn changed_text(&self, changes: &[(String, String)]) -> Result<String, ConfigFault> {
+        let syntax = |message| ConfigFault::Syntax { path: self.path.clone(), message };
+        let parsed = self.text.parse::<toml::Table>();
+        let mut tables = parsed.map_err(|error| syntax(error.to_string()))?;
+        for (key, value) in changes {
+            keys::assign(&mut tables, key, value).map_err(syntax)?;
+        }
+        toml::to_string(&tables).map_err(|error| syntax(error.to_string()))
+    }
+
+    /// The same file with values at other keys than it has them.
+    ///
+    /// # Errors
+    /// As [`ConfigFile::changed_text`], or the config that it makes is refused.
+    pub fn with(&self, changes: &[(String, String)]) -> Result<ConfigFile, ConfigFault> {
+        ConfigFile::parse(&self.path, self.changed_text(changes)?)
     }
 
     /// The same file with every venue at these addresses (market data, order entry).

@@ -236,7 +236,8 @@ fn name_of(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn collect(path: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), TapeError> {
+/// Every file below a folder, in the order of their names.
+pub(super) fn collect(path: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), TapeError> {
     let unreadable = |source| TapeError::Unreadable { file: path.to_path_buf(), source };
     if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
         out.push(path.to_path_buf());

@@ -16,6 +16,7 @@ pub mod databento;
 pub mod depth;
 pub mod deribit;
 pub mod found;
+pub mod identity;
 pub mod kraken;
 pub mod lean;
 pub mod lines;
