@@ -101,6 +101,7 @@ impl Seen {
             Record::Fill { purpose: Purpose::Quote { .. }, .. } => self.quote_fills += 1,
             Record::Fill { .. } => self.hedge_fills += 1,
             Record::Blocked { .. } => self.blocked += 1,
+            Record::ObligationMissed { .. } => {}
             Record::State { state, reason, .. } => {
                 self.halts += u64::from(state == State::Halted);
                 if !self.reasons.contains(&reason) {

@@ -15,6 +15,7 @@ use ballast_engine::instrument::*;
 use ballast_engine::inventory::hedge::Band;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::*;
+use ballast_engine::maker::guards::Guards;
 use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::intents::Intents;
 use ballast_engine::quote::Model;
@@ -142,6 +143,7 @@ fn config() -> MakerConfig {
                 day_ends: vec![],
             },
         },
+        guards: Guards::default(),
         carried: CarriedRisk::default(),
         reporting: Currency(1),
         conversions: vec![],

@@ -120,7 +120,7 @@ impl Observer {
             Telemetry::Happened(Record::State { instrument, state, reason, .. }) => {
                 latest.state = Some((instrument.0, state, reason));
             }
-            Telemetry::Happened(Record::Blocked { .. }) => {}
+            Telemetry::Happened(Record::Blocked { .. } | Record::ObligationMissed { .. }) => {}
             Telemetry::Instrument { at, instrument, snapshot } => {
                 latest.at = at;
                 if self.quoted.get(usize::from(instrument.0)) == Some(&true) {

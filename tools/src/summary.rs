@@ -91,6 +91,9 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     document.insert("pnl".into(), pnl(maker));
     document.insert("reporting_currency".into(), json!(file.raw.reporting));
     document.insert("blocked".into(), blocked(maker));
+    let entered = counters.entered.iter().map(|(reason, n)| (reason.name().into(), json!(n)));
+    document.insert("states_entered".into(), Value::Object(entered.collect()));
+    document.insert("obligations".into(), obligations(file, maker));
     document.insert("in_doubt_expired".into(), json!(counters.expired_requests));
     document.insert("unknown_orders".into(), json!(counters.unknown_orders));
     document.insert("duplicate_fills".into(), json!(counters.duplicate_fills));
@@ -180,6 +183,17 @@ fn pnl(maker: &Maker) -> Value {
         pnl.insert(cause.name().into(), json!(amount.to_string()));
     }
     Value::Object(pnl)
+}
+
+/// How much of the time each quoting obligation was met.
+fn obligations(file: &ConfigFile, maker: &Maker) -> Value {
+    let owed = file.table.instruments.iter().filter_map(|instrument| {
+        let uptime = maker.uptime(instrument.id())?;
+        let share = decimal_text(i128::from(uptime.permille), 3);
+        let told = json!({ "uptime": share, "breaches": uptime.breaches });
+        Some((instrument.symbol().to_owned(), told))
+    });
+    Value::Object(owed.collect())
 }
 
 fn blocked(maker: &Maker) -> Value {

@@ -1,4 +1,6 @@
 //! What we hold, what it exposes us to, and when to trade it away.
 
+pub mod basis;
+pub mod exit;
 pub mod exposure;
 pub mod hedge;

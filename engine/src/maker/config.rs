@@ -10,6 +10,7 @@ use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::Band;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
+use crate::maker::guards::Guards;
 use crate::pnl::ledger::LedgerError;
 use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
@@ -118,6 +119,8 @@ pub struct MakerConfig {
     pub order_to_trade: Vec<OrderToTradeLimit>,
     /// Limits on everything together.
     pub portfolio: PortfolioLimits,
+    /// What restrains quoting beyond the limits; where a list is short, nothing does.
+    pub guards: Guards,
     /// Where the controls stood when the last run ended.
     pub carried: CarriedRisk,
     /// What PnL is reported in.

@@ -538,7 +538,13 @@ impl Maker {
     }
 
     /// One immediate order that takes an instrument's position toward nothing.
-    fn send_home(&mut self, pool: usize, id: InstrumentId, position: Lots, out: &mut Intents) {
+    pub(super) fn send_home(
+        &mut self,
+        pool: usize,
+        id: InstrumentId,
+        position: Lots,
+        out: &mut Intents,
+    ) {
         let side = if position.0 > 0 { Side::Sell } else { Side::Buy };
         let Some(line) = self.line(id) else { return };
         let with = HedgeInstrument { instrument: id, collar: line.settings.limits.collar.width };

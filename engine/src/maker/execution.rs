@@ -258,6 +258,7 @@ impl Maker {
                 line.markouts.on_fill(now, side, level, price, mark.0, last_qty);
             }
         }
+        self.guard_fill(event.instrument, side, last_px, last_qty);
         out.record(Record::Fill {
             at: self.now,
             instrument: event.instrument,

@@ -10,13 +10,16 @@ use crate::orders::table::OrderSlot;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, Lots, Side, Ticks};
 
+/// What counts for the immediate orders of an underlying without a hedger: failures and hold-off.
+const UNHEDGED: (u32, u64) = (20, 100_000_000);
+
 impl Maker {
     /// Sends a hedge if net delta is beyond the band and none is under way.
     pub(super) fn hedge(&mut self, pool: usize, out: &mut Intents) {
         if self.is_killed {
             return;
         }
-        if self.work_flattening(pool, out) {
+        if self.work_flattening(pool, out) || self.work_exits(pool, out) {
             return;
         }
         let Some(order) = self.hedge_order(pool) else { return };
@@ -95,7 +98,7 @@ impl Maker {
             contract,
             book: &line.book,
             touch,
-            taker_fee: spec.taker_fee,
+            taker_fee: self.ledger.taker_fee(id).unwrap_or(spec.taker_fee),
             collar,
             order_size_max: Lots(size_max),
         })
@@ -132,7 +135,7 @@ impl Maker {
         }
         let settings = pool.settings.hedge.as_ref();
         let (failures_max, holdoff_ns) =
-            settings.map_or((0, 0), |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));
+            settings.map_or(UNHEDGED, |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));
         if order.cum_qty.0 > 0 {
             pool.hedge_failures = 0;
             return;

@@ -41,6 +41,15 @@ pub enum Record {
         /// Why.
         reason: Reason,
     },
+    /// A window of a quoting obligation ended in breach.
+    ObligationMissed {
+        /// When.
+        at: Nanos,
+        /// On what.
+        instrument: InstrumentId,
+        /// Thousandths of the window's time that quotes stood as they must.
+        uptime_permille: u32,
+    },
     /// The gate blocked a proposal.
     Blocked {
         /// When.

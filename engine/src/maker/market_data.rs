@@ -23,6 +23,7 @@ impl Maker {
             MarketUpdate::Gap => {
                 line.trust.on_gap();
                 line.volatility.on_gap();
+                line.guards.on_gap();
             }
         }
         let is_whole = event.last_in_message || event.update == MarketUpdate::Gap;
@@ -41,6 +42,7 @@ impl Maker {
             self.mark(instrument, touch, out);
             if let Some(line) = self.line_mut(instrument) {
                 line.markouts.on_mid(now, touch.mid_half_ticks());
+                line.watch_mid(now, HalfTicks(touch.mid_half_ticks()));
             }
         }
         self.requote(instrument, out);

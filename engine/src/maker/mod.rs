@@ -16,6 +16,7 @@
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `hedging.rs` | the band hedger of one underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
+//! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
@@ -25,6 +26,7 @@
 pub mod config;
 pub mod control;
 mod execution;
+pub mod guards;
 mod hedging;
 pub mod input;
 pub mod intents;
@@ -41,6 +43,8 @@ mod timer;
 
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod guard_tests;
 #[cfg(test)]
 mod risk_tests;
 #[cfg(test)]
@@ -63,12 +67,14 @@ use crate::risk::gross::GrossNotional;
 use crate::risk::loss::LossStop;
 use crate::risk::order_to_trade::OrderToTrade;
 use crate::risk::protection::Protection;
-use crate::risk::state::{Reason, State};
+use crate::risk::share::Share;
+use crate::risk::state::{EnteredCounts, Reason, State};
 use crate::risk::throttle::Throttle;
 use crate::units::{Exposure, Nanos, Side, Stamp};
 use config::{
     ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings, VolatilitySettings,
 };
+use guards::{LineGuards, Restraint};
 use input::Input;
 use intents::{Intents, Record};
 use option_config::OptionSettings;
@@ -107,6 +113,9 @@ struct Line {
     is_flattening: bool,
     executions: Executions,
     duplicates: DuplicateGuard,
+    guards: LineGuards,
+    /// What they say now.
+    restraint: Restraint,
 }
 
 impl Line {
@@ -137,6 +146,8 @@ impl Line {
             is_flattening: false,
             executions: Executions::new(settings.limits.executions),
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
+            guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
+            restraint: Restraint::default(),
         }
     }
 
@@ -199,10 +210,14 @@ struct Pool {
     /// An operator has its net delta traded home.
     is_flattening: bool,
     protection: Protection,
+    share: Option<Share>,
+    /// Positions of it may be closed by a plan or by the hour.
+    has_exits: bool,
 }
 
 impl Pool {
-    fn new(instruments: &[Instrument], place: u8, settings: &UnderlyingSettings) -> Pool {
+    fn new(config: &MakerConfig, place: u8, settings: &UnderlyingSettings) -> Pool {
+        let instruments = &config.instruments;
         Pool {
             settings: settings.clone(),
             exposure: ExposureMap::new(instruments, crate::instrument::Underlying(place)),
@@ -214,6 +229,8 @@ impl Pool {
             is_delta_known: false,
             is_flattening: false,
             protection: Protection::new(settings.protection),
+            share: config.guards.share_of(place),
+            has_exits: config.guards.have_exits(instruments, place),
         }
     }
 
@@ -252,6 +269,10 @@ pub struct Counters {
     pub protections: u64,
     /// Times that a loss stop took everything out.
     pub loss_stops: u64,
+    /// Windows of quoting obligations that ended in breach.
+    pub obligations_missed: u64,
+    /// States entered, by reason.
+    pub entered: EnteredCounts,
     /// Refitted coefficients taken in.
     pub parameters: u64,
     /// Refitted coefficients of another model or of no quote.
@@ -298,9 +319,8 @@ impl Maker {
                 .map_err(|fault| vec![fault.into()])?;
         let lines = config.instruments.iter().zip(&config.settings);
         let lines = lines.map(|(instrument, settings)| Line::new(config, instrument, settings));
-        let pools = (0u8..)
-            .zip(&config.underlyings)
-            .map(|(n, settings)| Pool::new(&config.instruments, n, settings));
+        let pools =
+            (0u8..).zip(&config.underlyings).map(|(n, settings)| Pool::new(config, n, settings));
         let mut maker = Maker {
             now: Nanos(0),
             stamp: Stamp(0),
@@ -326,6 +346,7 @@ impl Maker {
         }
         for n in 0..maker.lines.len() {
             maker.refresh_gross(instrument_id(n));
+            maker.apply_fees(instrument_id(n));
         }
         Ok(maker)
     }
@@ -398,6 +419,7 @@ impl Maker {
         {
             line.state = state;
             line.reason = reason;
+            self.counters.entered.count(reason);
             out.record(Record::State { at, instrument, state, reason });
         }
     }

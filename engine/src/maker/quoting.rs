@@ -1,5 +1,6 @@
 //! One instrument's quotes: may it quote, what does the model want, and what message gets there.
 
+use super::guards::{Restraint, Stand};
 use super::{Line, Maker, Pool};
 use crate::estimate::markout::Widening;
 use crate::event::{InstrumentId, TimeInForce};
@@ -13,12 +14,29 @@ use crate::pnl::valuation::HalfTicks;
 use crate::quote::ladder::{Caps, Ladder, Level};
 use crate::quote::requote::Tolerance;
 use crate::quote::{self, HalfSpreads};
+use crate::risk::share::Share;
 use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Side, SubTicks};
 
 /// A side that the soft limit took out is quoted again when net delta has come back to this many
 /// eighths of it; what the stop took out, when it is back at the soft limit.
 const RETURN_EIGHTHS: i64 = 6;
+
+/// What an instrument may do now.
+struct Stance {
+    state: State,
+    reason: Reason,
+    /// Where the market is to be believed and something may be quoted.
+    touch: Option<Touch>,
+    stands: [Stand; 2],
+}
+
+impl Stance {
+    /// Nothing is quoted.
+    fn out(state: State, reason: Reason) -> Stance {
+        Stance { state, reason, touch: None, stands: [Stand::Out; 2] }
+    }
+}
 
 impl Maker {
     /// Brings an instrument's state and quotes to where they should be now.
@@ -39,9 +57,10 @@ impl Maker {
             return;
         }
         let (is_beyond_soft, is_beyond_stop) = beyond(line, pool);
-        let (state, reason, touch) = self.assess(line, pool, is_beyond_soft, is_beyond_stop);
+        let Stance { state, reason, touch, stands } =
+            self.assess(line, pool, is_beyond_soft, is_beyond_stop);
         let ladder = match touch {
-            Some(touch) if state < State::Paused => self.wanted(line, pool, state, touch),
+            Some(touch) if state < State::Paused => self.wanted(line, pool, stands, touch),
             Some(_) | None => Ladder::EMPTY,
         };
         let bid_rises = self.bid_rises(line, &ladder);
@@ -80,43 +99,68 @@ impl Maker {
         pool: &Pool,
         is_beyond_soft: bool,
         is_beyond_stop: bool,
-    ) -> (State, Reason, Option<Touch>) {
+    ) -> Stance {
         if line.state == State::Halted || self.is_killed {
-            return (State::Halted, line.reason, None);
+            return Stance::out(State::Halted, line.reason);
         }
         if line.is_flattening || pool.is_flattening {
-            return (State::Paused, Reason::Operator, None);
+            return Stance::out(State::Paused, Reason::Operator);
         }
         if !self.is_session_up(line.instrument.spec().venue) {
-            return (State::Paused, Reason::SessionDown, None);
+            return Stance::out(State::Paused, Reason::SessionDown);
         }
         let touch = match line.touch(self.now) {
             Ok(touch) => touch,
-            Err(distrust) => return (State::Paused, Reason::Distrusted(distrust), None),
+            Err(distrust) => return Stance::out(State::Paused, Reason::Distrusted(distrust)),
         };
         if let Some(reason) = self.loss.stopped() {
-            return (State::Paused, reason, None);
+            return Stance::out(State::Paused, reason);
         }
         if pool.protection.is_cooling(self.now) {
-            return (State::Paused, Reason::Protection, None);
+            return Stance::out(State::Paused, Reason::Protection);
         }
         if is_beyond_stop {
-            return (State::Paused, Reason::Concentration, None);
+            return Stance::out(State::Paused, Reason::Concentration);
         }
+        if pool.share.as_ref().is_some_and(Share::is_beyond) {
+            return Stance::out(State::Paused, Reason::ConcentrationShare);
+        }
+        let restraint = &line.restraint;
+        if restraint.state == State::Paused {
+            return Stance::out(State::Paused, restraint.reason);
+        }
+        let (mut state, mut reason) = (restraint.state, restraint.reason);
+        let mut stands = restraint.stands;
+        if let Some((limit, stand)) = self.reducing(line, pool, is_beyond_soft) {
+            (state, reason) = (State::Reducing, limit);
+            let adding = match pool.delta.0.signum() {
+                1 => Some(Side::Buy),
+                -1 => Some(Side::Sell),
+                _ => None,
+            };
+            if let Some(place) = adding.and_then(|side| stands.get_mut(side.index())) {
+                *place = (*place).max(stand);
+            }
+        }
+        Stance { state, reason, touch: Some(touch), stands }
+    }
+
+    /// Why only the side that takes net delta off is quoted, and what becomes of the other.
+    fn reducing(&self, line: &Line, pool: &Pool, is_beyond_soft: bool) -> Option<(Reason, Stand)> {
         if is_beyond_soft {
-            return (State::Reducing, Reason::SoftLimit, Some(touch));
+            return Some((Reason::SoftLimit, line.guards.soft_stand()));
         }
         let band = pool.settings.hedge.as_ref().map(|hedge| hedge.band.outer.0);
         let is_unhedged = band.is_some_and(|band| pool.delta.0.saturating_abs() > band);
         if is_unhedged && self.is_hedging_halted(pool) {
             // What should be hedged and cannot be is not added to.
-            return (State::Reducing, Reason::HedgeFailed, Some(touch));
+            return Some((Reason::HedgeFailed, Stand::Out));
         }
-        (State::Quoting, Reason::Normal, Some(touch))
+        None
     }
 
     /// The ladder that the model wants, within what limits and holdings leave room for.
-    fn wanted(&self, line: &Line, pool: &Pool, state: State, touch: Touch) -> Ladder {
+    fn wanted(&self, line: &Line, pool: &Pool, stands: [Stand; 2], touch: Touch) -> Ladder {
         let Some(settings) = &line.settings.quote else { return Ladder::EMPTY };
         let mark = HalfTicks(touch.mid_half_ticks());
         let Some(per_lot) = exposure_per_lot(line.contract(), Some(mark)) else {
@@ -128,15 +172,14 @@ impl Maker {
             .horizon_end
             .map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(self.now)));
         let half = settings.quoter.half_spreads(inventory, sigma, time_left);
-        let half = widened(half, line, settings.markout.as_ref());
+        let mut half = widened(half, line, settings.markout.as_ref());
         let fair = settings.fair_value.estimate(&touch);
         let mut caps = self.caps(line, pool, per_lot.0);
-        if state == State::Reducing {
-            match pool.delta.0.signum() {
-                1 => caps.bid = Lots(0),
-                -1 => caps.ask = Lots(0),
-                _ => {}
-            }
+        if line.restraint != Restraint::default() || stands != [Stand::Free; 2] {
+            line.restraint.shape(fair, &touch, &mut half, &mut caps);
+            line.guards.shape(stands, &mut half, &mut caps);
+        } else if let Some(owed) = line.guards.obligation() {
+            half = owed.within(half);
         }
         let others = quote::Touch { bid: Some(touch.bid.price), ask: Some(touch.ask.price) };
         settings.ladder.ladder(fair, half, others, caps)

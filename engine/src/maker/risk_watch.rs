@@ -106,6 +106,7 @@ impl Maker {
             for ratio in &mut self.order_to_trade {
                 ratio.on_day();
             }
+            self.roll_fees();
         }
         let is_new = self.loss.stopped().is_some() && self.loss.stopped() != was;
         self.counters.loss_stops = self.counters.loss_stops.saturating_add(u64::from(is_new));
@@ -113,9 +114,11 @@ impl Maker {
 
     /// An operator resumes an instrument: what was counted against it counts no more.
     pub(super) fn reset_controls(&mut self, instrument: InstrumentId) {
+        let now = self.now;
         if let Some(line) = self.line_mut(instrument) {
             line.rejects_in_row = 0;
             line.executions.reset();
+            line.resume_guards(now);
         }
         // Or the first hedge that fails after the operator's word would halt again.
         let pool = self.pool_of(instrument);

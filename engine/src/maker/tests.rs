@@ -19,7 +19,6 @@ use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::protection::ProtectionLimits;
 use crate::risk::{throttle::MessageRate, window::WindowLimit};
 use crate::units::*;
-
 pub(super) const SPOT: InstrumentId = InstrumentId(0);
 pub(super) const PERP: InstrumentId = InstrumentId(1);
 const VENUE: VenueId = VenueId(0);
@@ -125,6 +124,7 @@ pub(super) fn config() -> MakerConfig {
                 day_ends: vec![],
             },
         },
+        guards: guards::Guards::default(),
         carried: CarriedRisk::default(),
         reporting: Currency(1),
         conversions: vec![],
@@ -142,7 +142,7 @@ pub(super) fn config() -> MakerConfig {
 /// A maker with hands: every call is one input, and its intents are what it answered.
 pub(super) struct Desk {
     pub maker: Maker,
-    out: Intents,
+    pub out: Intents,
     pub now: u64,
     seq: u64,
     exec: u64,

@@ -19,6 +19,7 @@ impl Maker {
             }
         }
         self.sample_losses();
+        self.watch(out);
         self.ask_about_doubts(out);
         if self.is_killed {
             self.cancel_everything(out);

@@ -198,6 +198,19 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// What an immediate order of an instrument pays.
+    pub fn taker_fee(&self, instrument: InstrumentId) -> Option<FeeRate> {
+        self.line(instrument).ok().map(|line| line.taker_fee)
+    }
+
+    /// Fills pay these fees from now on.
+    pub fn set_fees(&mut self, instrument: InstrumentId, maker: FeeRate, taker: FeeRate) {
+        if let Some(line) = self.lines.get_mut(usize::from(instrument.0)) {
+            line.maker_fee = maker;
+            line.taker_fee = taker;
+        }
+    }
+
     /// Books a fill: marks the position to the given mid, then trades against it.
     /// On an error the mark may stand, the fill does not.
     pub fn on_fill(&mut self, fill: &BookedFill) -> Result<(), LedgerError> {

@@ -7,5 +7,6 @@
 //! as they happen, `ledger` holds cash, positions and marks and computes the total from those alone.
 
 pub mod attribution;
+pub mod fee_tiers;
 pub mod ledger;
 pub mod valuation;

@@ -182,6 +182,11 @@ impl LadderShape {
         self.edge_min = edge_min;
     }
 
+    /// The floor counts this maker fee from now on.
+    pub fn set_maker_fee(&mut self, rate: FeeRate) {
+        self.maker_fee = Scaled::from_decimal(Decimal { mantissa: rate.0, scale: 9 });
+    }
+
     /// Works out every level's size and offset.
     pub fn new(config: LadderConfig) -> Result<LadderShape, LadderError> {
         if !(1..=LEVELS_MAX).contains(&config.levels) {

@@ -13,6 +13,7 @@ pub mod glft;
 pub mod glft_exact;
 pub mod ladder;
 pub mod multi_asset;
+pub mod obligation;
 pub mod requote;
 pub mod weighted_mid;
 

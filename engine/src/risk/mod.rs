@@ -3,6 +3,7 @@
 //! A missing limit refuses to start; there is no "unlimited" and no bypass. Each control has a file,
 //! a reason and a counter of its own.
 
+pub mod breakout;
 pub mod carried;
 pub mod collar;
 pub mod duplicate;
@@ -10,10 +11,13 @@ pub mod executions;
 pub mod gate;
 pub mod greek_limits;
 pub mod gross;
+pub mod hours;
 pub mod limits;
 pub mod loss;
 pub mod order_to_trade;
+pub mod position_age;
 pub mod protection;
+pub mod share;
 pub mod state;
 pub mod throttle;
 pub mod window;

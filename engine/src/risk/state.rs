@@ -63,9 +63,57 @@ pub enum Reason {
     Protection,
     /// More fills in a window than the instrument may have, until a person has looked.
     RepeatedExecutions,
+    /// The market moved further in a window than volatility explains.
+    Breakout,
+    /// A step of the take-profit is being closed.
+    TakeProfit,
+    /// The instrument's position lost as much as it may: it is closed, until a person has looked.
+    InstrumentLoss,
+    /// The hour's profile says so.
+    Hours,
+    /// The position has been held for longer than it may.
+    PositionAge,
+    /// Net exposure is too large a share of the portfolio.
+    ConcentrationShare,
 }
 
 impl Reason {
+    /// How many there are.
+    pub const COUNT: usize = 30;
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Reason; Reason::COUNT] = [
+        Reason::Normal,
+        Reason::Distrusted(Distrust::Gapped),
+        Reason::Distrusted(Distrust::Stale),
+        Reason::Distrusted(Distrust::OneSided),
+        Reason::Distrusted(Distrust::Crossed),
+        Reason::SoftLimit,
+        Reason::Concentration,
+        Reason::SessionDown,
+        Reason::Operator,
+        Reason::Killed,
+        Reason::Shutdown,
+        Reason::Overfill,
+        Reason::Inconsistent,
+        Reason::UnknownOrder,
+        Reason::HedgeFailed,
+        Reason::Rejects,
+        Reason::Overflow,
+        Reason::PositionDiffers,
+        Reason::VenueForgot,
+        Reason::OutboundDiffers,
+        Reason::DailyLoss,
+        Reason::Drawdown,
+        Reason::Protection,
+        Reason::RepeatedExecutions,
+        Reason::Breakout,
+        Reason::TakeProfit,
+        Reason::InstrumentLoss,
+        Reason::Hours,
+        Reason::PositionAge,
+        Reason::ConcentrationShare,
+    ];
+
     /// Its name in records and reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -93,6 +141,37 @@ impl Reason {
             Reason::Drawdown => "drawdown",
             Reason::Protection => "protection",
             Reason::RepeatedExecutions => "repeated_executions",
+            Reason::Breakout => "breakout",
+            Reason::TakeProfit => "take_profit",
+            Reason::InstrumentLoss => "instrument_loss",
+            Reason::Hours => "hours",
+            Reason::PositionAge => "position_age",
+            Reason::ConcentrationShare => "concentration_share",
         }
+    }
+}
+
+/// How often a state was entered, by reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EnteredCounts([u64; Reason::COUNT]);
+
+impl Default for EnteredCounts {
+    fn default() -> EnteredCounts {
+        EnteredCounts([0; Reason::COUNT])
+    }
+}
+
+impl EnteredCounts {
+    /// Once more for this reason.
+    pub fn count(&mut self, reason: Reason) {
+        let place = Reason::ALL.iter().position(|known| *known == reason);
+        if let Some(count) = place.and_then(|place| self.0.get_mut(place)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// The reasons that there were, with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 }

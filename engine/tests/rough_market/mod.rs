@@ -11,6 +11,7 @@ use ballast_engine::event::*;
 use ballast_engine::instrument::*;
 use ballast_engine::inventory::hedge::Band;
 use ballast_engine::maker::config::*;
+use ballast_engine::maker::guards::Guards;
 use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::quote::Model;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
@@ -150,6 +151,7 @@ pub fn config(model: Model) -> MakerConfig {
                 day_ends: (1..100).map(|day| Nanos(day * 2_000_000)).collect(),
             },
         },
+        guards: Guards::default(),
         carried: CarriedRisk::default(),
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],

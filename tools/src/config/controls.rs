@@ -49,7 +49,7 @@ pub(super) fn portfolio(raw: &RawPortfolio, faults: &mut Faults) -> Option<Portf
 }
 
 /// A time of day such as `17:00`.
-fn time_of_day(key: &str, text: &str, faults: &mut Faults) -> Option<Time> {
+pub(super) fn time_of_day(key: &str, text: &str, faults: &mut Faults) -> Option<Time> {
     let time = Time::strptime("%H:%M", text).ok();
     if time.is_none() {
         faults.add(key, format!("{text:?}"), "a time of day such as 17:00");
@@ -58,7 +58,7 @@ fn time_of_day(key: &str, text: &str, faults: &mut Faults) -> Option<Time> {
 }
 
 /// A zone such as `UTC` or `America/New_York`, from the zones that are built in.
-fn zone(key: &str, text: &str, faults: &mut Faults) -> Option<TimeZone> {
+pub(super) fn zone(key: &str, text: &str, faults: &mut Faults) -> Option<TimeZone> {
     let zone = if text == "UTC" { Some(TimeZone::UTC) } else { TimeZone::get(text).ok() };
     if zone.is_none() {
         faults.add(key, format!("{text:?}"), "an IANA time zone such as UTC or America/New_York");
@@ -67,7 +67,7 @@ fn zone(key: &str, text: &str, faults: &mut Faults) -> Option<TimeZone> {
 }
 
 /// One instant; a time of day that a clock change skips is the moment after the change.
-fn instant(day: Date, time: Time, zone: &TimeZone) -> Option<Nanos> {
+pub(super) fn instant(day: Date, time: Time, zone: &TimeZone) -> Option<Nanos> {
     let at = zone.to_ambiguous_timestamp(day.to_datetime(time)).compatible().ok()?;
     u64::try_from(at.as_nanosecond()).ok().map(Nanos)
 }
@@ -76,8 +76,12 @@ fn day_ends(time: &str, zone_name: &str, faults: &mut Faults) -> Option<Vec<Nano
     let time = time_of_day("limits.day_end", time, faults);
     let zone = zone("limits.time_zone", zone_name, faults);
     let (time, zone) = (time?, zone?);
-    let days = FIRST_DAY.series(1.day()).take_while(|day| *day <= LAST_DAY);
-    Some(days.filter_map(|day| instant(day, time, &zone)).collect())
+    Some(days().filter_map(|day| instant(day, time, &zone)).collect())
+}
+
+/// Every day that a config knows.
+pub(super) fn days() -> impl Iterator<Item = Date> {
+    FIRST_DAY.series(1.day()).take_while(|day| *day <= LAST_DAY)
 }
 
 /// `{ max = …, window_ms = … }`

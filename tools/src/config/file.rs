@@ -3,6 +3,7 @@
 //! Fed by `toml`; feeds `maker.rs` and `venues.rs`, which validate it. Unknown keys are refused, and
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
+use super::guards::{RawGuards, RawShare};
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
 use super::option_terms::RawChain;
@@ -253,6 +254,8 @@ pub struct RawSettings {
     pub volatility: RawVolatility,
     /// Left out for an instrument that is only watched or hedged with.
     pub quote: Option<RawQuote>,
+    /// What restrains quoting beyond the limits; each of it may be left out.
+    pub guards: Option<RawGuards>,
 }
 
 /// `[instrument.SYMBOL.limits]`
@@ -358,6 +361,8 @@ pub struct RawUnderlying {
     pub hard: String,
     /// Fills in a window that pull every quote.
     pub protection: RawProtection,
+    /// Stop on its share of the portfolio; left out: none.
+    pub share: Option<RawShare>,
     /// Left out for a maker that only quotes.
     pub hedge: Option<RawHedge>,
 }

@@ -175,7 +175,7 @@ fn small(number: usize) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
-fn fee(text: &str, key: &str, faults: &mut Faults) -> Option<FeeRate> {
+pub(super) fn fee(text: &str, key: &str, faults: &mut Faults) -> Option<FeeRate> {
     let count = faults.count(key, text, FEE_STEP, i64::MIN)?;
     if count.abs() > 100_000_000 {
         faults.add(key, text, "must lie within -1000 and 1000 basis points");

@@ -7,6 +7,7 @@ use super::controls;
 use super::estimates;
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
+use super::guards;
 use super::instruments::InstrumentTable;
 use super::option_terms;
 use super::sessions;
@@ -45,6 +46,7 @@ pub fn maker_config(
     }
     let underlyings: Vec<_> =
         table.underlyings.iter().map(|name| underlying(raw, table, name, faults)).collect();
+    let guards = guards::guards(raw, table, faults);
     let portfolio = controls::portfolio(&raw.limits, faults);
     let order_to_trade = table.venues.iter().map(|name| order_to_trade(raw, name, faults));
     let order_to_trade = order_to_trade.collect();
@@ -66,6 +68,7 @@ pub fn maker_config(
         message_rates,
         order_to_trade,
         portfolio: portfolio?,
+        guards,
         carried: CarriedRisk::default(),
         reporting: reporting?,
         conversions,

@@ -2,6 +2,7 @@
 
 mod controls;
 mod estimates;
+mod guards;
 pub mod faults;
 pub mod file;
 pub mod instruments;

@@ -165,6 +165,11 @@ impl Guard {
                     let reason = "the journal cannot be written: the run ends".into();
                     self.alert(at, "journal_lost", String::new(), reason);
                 }
+                Some(News::Obligation(instrument, uptime)) => {
+                    let symbol = self.names.symbol(usize::from(instrument.0)).to_owned();
+                    let reason = format!("quotes stood {uptime} thousandths of the window");
+                    self.alert(at, "obligation_missed", symbol, reason);
+                }
                 Some(News::State(instrument, state, reason)) => {
                     let symbol = self.names.symbol(usize::from(instrument.0)).to_owned();
                     let kind = match (state, reason) {

@@ -45,6 +45,8 @@ impl Latency {
 pub enum News {
     /// An instrument changed its state.
     State(InstrumentId, State, Reason),
+    /// A window of an instrument's quoting obligation ended with only so many thousandths of its time.
+    Obligation(InstrumentId, u32),
     /// The journal can no longer be written.
     JournalLost,
 }
@@ -102,6 +104,11 @@ impl Standing {
             }
             Telemetry::Happened(Record::Blocked { reason, .. }) => {
                 *self.blocked.entry(reason.name()).or_default() += 1;
+            }
+            Telemetry::Happened(Record::ObligationMissed {
+                instrument, uptime_permille, ..
+            }) => {
+                self.tell(News::Obligation(instrument, uptime_permille));
             }
             Telemetry::Instrument { at, instrument, snapshot } => {
                 self.at = at;

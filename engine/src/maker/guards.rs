@@ -1,0 +1,464 @@
+//! What restrains one instrument's quotes beyond the limits: breakout, exits, obligations, hours, age,
+//! share of the portfolio, fee tiers.
+//!
+//! Fed by fills, believed mids and the timer; feeds quoting with a [`Restraint`], the one immediate
+//! order of an underlying with what is to be closed, and the ledger with fees. Maker thread. The
+//! concepts have files of their own; here they are put in order of weight. What a message costs is a
+//! comparison: the restraint is worked out on the timer, on a fill and when a breakout begins or ends.
+
+use super::{Line, Maker, instrument_id};
+use crate::event::InstrumentId;
+use crate::instrument::Instrument;
+use crate::inventory::basis::Basis;
+use crate::inventory::exit::{Exit, ExitPlan, ExitSettings};
+use crate::inventory::exposure::exposure_per_lot;
+use crate::maker::intents::{Intents, Record};
+use crate::market::book::Touch;
+use crate::orders::order::OrderState;
+use crate::pnl::fee_tiers::{FeeSchedule, FeeTiers, traded_value};
+use crate::pnl::valuation::{HalfTicks, position_value};
+use crate::quote::HalfSpreads;
+use crate::quote::ladder::Caps;
+use crate::quote::obligation::{Obligation, ObligationSettings, Uptime};
+use crate::risk::breakout::{Breakout, BreakoutSettings, Danger};
+use crate::risk::hours::{Hours, Phase};
+use crate::risk::position_age::AgeLimit;
+use crate::risk::share::{Share, ShareSettings};
+use crate::risk::state::{Reason, State};
+use crate::units::{Lots, Nanos, Notional, Side, SubTicks, Ticks};
+use std::sync::Arc;
+
+/// What the config says of one instrument; all of it may be absent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GuardSettings {
+    /// Pulls the side that a large move threatens.
+    pub breakout: Option<BreakoutSettings>,
+    /// Takes profit in steps, stops a loss.
+    pub exit: ExitSettings,
+    /// Longest time to hold a position.
+    pub age: Option<AgeLimit>,
+    /// What is owed to the venue.
+    pub obligation: Option<ObligationSettings>,
+    /// What holds from when on.
+    pub hours: Option<Arc<[(Nanos, Phase)]>>,
+    /// Fees by volume; the instrument's own where left out.
+    pub fees: Option<FeeSchedule>,
+}
+
+/// What the config says of all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Guards {
+    /// By instrument.
+    pub instruments: Vec<GuardSettings>,
+    /// By underlying.
+    pub shares: Vec<Option<ShareSettings>>,
+}
+
+impl Guards {
+    /// An instrument's.
+    pub(super) fn of(&self, instrument: InstrumentId) -> GuardSettings {
+        self.instruments.get(usize::from(instrument.0)).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn share_of(&self, underlying: u8) -> Option<Share> {
+        self.shares.get(usize::from(underlying)).copied().flatten().map(Share::new)
+    }
+
+    /// Can a position of the underlying be closed by a plan or by the hour?
+    pub(super) fn have_exits(&self, instruments: &[Instrument], underlying: u8) -> bool {
+        let pairs = instruments.iter().zip(&self.instruments);
+        let mut of_it = pairs.filter(|(i, _)| i.spec().underlying.0 == underlying);
+        of_it.any(|(_, guards)| guards.exit != ExitSettings::default() || guards.hours.is_some())
+    }
+}
+
+/// What becomes of a side.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) enum Stand {
+    /// Quoted as the model says.
+    #[default]
+    Free,
+    /// As far out, and as small, as the obligation lets it be.
+    Wide,
+    /// Not quoted.
+    Out,
+}
+
+/// What the guards say of an instrument now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Restraint {
+    pub state: State,
+    pub reason: Reason,
+    pub stands: [Stand; 2],
+    /// Half-spreads are so many thousandths of the model's.
+    wide_permille: u32,
+    /// So much is offered at the touch of this side.
+    joins: Option<(Side, Lots)>,
+}
+
+impl Default for Restraint {
+    fn default() -> Restraint {
+        Restraint {
+            state: State::Quoting,
+            reason: Reason::Normal,
+            stands: [Stand::Free; 2],
+            wide_permille: 1000,
+            joins: None,
+        }
+    }
+}
+
+impl Restraint {
+    /// Stronger of two; the earlier where they are alike.
+    fn add(&mut self, state: State, reason: Reason, stands: [Stand; 2]) {
+        if state > self.state || (self.reason == Reason::Normal && state == self.state) {
+            self.state = state;
+            self.reason = reason;
+        }
+        for (mine, other) in self.stands.iter_mut().zip(stands) {
+            *mine = (*mine).max(other);
+        }
+    }
+
+    /// The hour's width, and what is being closed passively, on the way to the ladder.
+    pub(super) fn shape(
+        &self,
+        fair: SubTicks,
+        touch: &Touch,
+        half: &mut HalfSpreads,
+        caps: &mut Caps,
+    ) {
+        if self.wide_permille != 1000 {
+            let wide = |half: SubTicks| {
+                let wide = i128::from(half.0) * i128::from(self.wide_permille) / 1000;
+                SubTicks(i64::try_from(wide).unwrap_or(i64::MAX))
+            };
+            *half = HalfSpreads { bid: half.bid.map(wide), ask: half.ask.map(wide) };
+        }
+        match self.joins {
+            Some((Side::Buy, size)) => {
+                half.bid = Some(fair.saturating_sub(SubTicks::from_ticks(touch.bid.price)));
+                caps.bid = caps.bid.min(size);
+            }
+            Some((Side::Sell, size)) => {
+                half.ask = Some(SubTicks::from_ticks(touch.ask.price).saturating_sub(fair));
+                caps.ask = caps.ask.min(size);
+            }
+            None => {}
+        }
+    }
+}
+
+/// The guards of one instrument.
+#[derive(Clone, Debug)]
+pub(super) struct LineGuards {
+    breakout: Option<Breakout>,
+    /// The position beyond `opening`.
+    basis: Basis,
+    opening: Lots,
+    plan: ExitPlan,
+    age: Option<AgeLimit>,
+    obligation: Option<Obligation>,
+    hours: Hours,
+    fees: Option<FeeTiers>,
+    /// Something of it is looked at on the timer.
+    is_watched: bool,
+}
+
+impl LineGuards {
+    pub(super) fn new(settings: GuardSettings, opening: Lots) -> LineGuards {
+        let is_watched =
+            GuardSettings { fees: None, ..settings.clone() } != GuardSettings::default();
+        LineGuards {
+            breakout: settings.breakout.map(Breakout::new),
+            basis: Basis::default(),
+            opening,
+            plan: ExitPlan::new(settings.exit),
+            age: settings.age,
+            obligation: settings.obligation.map(Obligation::new),
+            hours: settings.hours.map(Hours::new).unwrap_or_default(),
+            fees: settings.fees.map(FeeTiers::new),
+            is_watched,
+        }
+    }
+
+    /// What is owed to the venue.
+    pub(super) fn obligation(&self) -> Option<&ObligationSettings> {
+        self.obligation.as_ref().map(Obligation::settings)
+    }
+
+    /// What becomes of a side that the soft limit takes out: an obligation is widened first.
+    pub(super) fn soft_stand(&self) -> Stand {
+        if self.obligation.is_some() { Stand::Wide } else { Stand::Out }
+    }
+
+    pub(super) fn on_gap(&mut self) {
+        if let Some(breakout) = &mut self.breakout {
+            breakout.on_gap();
+        }
+    }
+
+    /// The sides as they stand, on the way to the ladder.
+    pub(super) fn shape(&self, stands: [Stand; 2], half: &mut HalfSpreads, caps: &mut Caps) {
+        if let Some(owed) = self.obligation() {
+            *half = owed.within(*half);
+        }
+        for (side, stand) in Side::BOTH.into_iter().zip(stands) {
+            let cap = match side {
+                Side::Buy => &mut caps.bid,
+                Side::Sell => &mut caps.ask,
+            };
+            match (stand, self.obligation()) {
+                (Stand::Free, _) => {}
+                (Stand::Wide, Some(owed)) => {
+                    *cap = (*cap).min(owed.size_min);
+                    *half = owed.widest(*half, side);
+                }
+                (Stand::Wide, None) | (Stand::Out, _) => *cap = Lots(0),
+            }
+        }
+    }
+
+    /// Only what takes the position off.
+    fn reducing(&self) -> [Stand; 2] {
+        match self.basis.lots().0.signum() {
+            1 => [Stand::Out, Stand::Free],
+            -1 => [Stand::Free, Stand::Out],
+            _ => [Stand::Out; 2],
+        }
+    }
+
+    fn restraint(&self, now: Nanos) -> Restraint {
+        let mut all = Restraint::default();
+        let none = [Stand::Out; 2];
+        if self.plan.is_stopped() {
+            all.add(State::Paused, Reason::InstrumentLoss, none);
+        }
+        match self.hours.phase() {
+            Phase::Normal => {}
+            Phase::Wide { permille } => all.wide_permille = permille,
+            Phase::Reduce => all.add(State::Reducing, Reason::Hours, self.reducing()),
+            Phase::Pause | Phase::Flat => all.add(State::Paused, Reason::Hours, none),
+        }
+        match self.plan.exit() {
+            Exit::Hold => {}
+            Exit::Passive(size) => {
+                all.add(State::Reducing, Reason::TakeProfit, self.reducing());
+                let side = if self.basis.lots().0 > 0 { Side::Sell } else { Side::Buy };
+                all.joins = Some((side, size));
+            }
+            Exit::Immediate(_) => all.add(State::Paused, Reason::TakeProfit, none),
+        }
+        if self.age.is_some_and(|limit| limit.is_beyond(now, &self.basis)) {
+            all.add(State::Reducing, Reason::PositionAge, self.reducing());
+        }
+        if let Some(breakout) = &self.breakout {
+            let stands = Side::BOTH.map(|side| match breakout.danger(side) {
+                Danger::Calm => Stand::Free,
+                Danger::Threatened => self.soft_stand(),
+                Danger::Severe => Stand::Out,
+            });
+            match stands {
+                [Stand::Free, Stand::Free] => {}
+                [Stand::Out, Stand::Out] => all.add(State::Paused, Reason::Breakout, stands),
+                [_, _] => all.add(State::Quoting, Reason::Breakout, stands),
+            }
+        }
+        all
+    }
+
+    /// How much of the position is to be taken off at once, with its sign.
+    fn surplus(&self) -> Lots {
+        let held = self.basis.lots();
+        let size = match (self.hours.phase(), self.plan.exit()) {
+            (Phase::Flat, _) => held.0.saturating_abs(),
+            (_, Exit::Immediate(size)) => size.0,
+            (_, Exit::Hold | Exit::Passive(_)) => 0,
+        };
+        Lots(size.saturating_mul(held.0.signum()))
+    }
+}
+
+impl Line {
+    /// An operator has looked.
+    pub(super) fn resume_guards(&mut self, now: Nanos) {
+        self.guards.plan.resume();
+        self.restraint = self.guards.restraint(now);
+    }
+
+    /// A believed mid: does a breakout begin or end?
+    pub(super) fn watch_mid(&mut self, now: Nanos, mid: HalfTicks) {
+        let sigma = self.volatility.sigma();
+        if let Some(breakout) = &mut self.guards.breakout
+            && breakout.on_mid(now, mid, sigma)
+        {
+            self.restraint = self.guards.restraint(now);
+        }
+    }
+}
+
+impl Maker {
+    /// How much of the time an instrument's quoting obligation was met; `None` where none is owed.
+    pub fn uptime(&self, instrument: InstrumentId) -> Option<Uptime> {
+        self.line(instrument)?.guards.obligation.as_ref().map(Obligation::uptime)
+    }
+
+    /// The timer's look at every guard.
+    pub(super) fn watch(&mut self, out: &mut Intents) {
+        for n in 0..self.pools.len() {
+            self.watch_share(n);
+        }
+        for n in 0..self.lines.len() {
+            if self.lines.get(n).is_some_and(|line| line.guards.is_watched) {
+                self.watch_line(instrument_id(n), out);
+            }
+        }
+    }
+
+    fn watch_line(&mut self, id: InstrumentId, out: &mut Intents) {
+        let now = self.now;
+        let mark = self.ledger.mark(id);
+        let position = self.ledger.position(id).unwrap_or_default();
+        let (is_met, is_open) = (self.is_obligation_met(id), self.is_market_open(id));
+        let Some(line) = self.line_mut(id) else { return };
+        let contract = line.contract();
+        let guards = &mut line.guards;
+        guards.hours.on_clock(now);
+        if let Some(mark) = mark {
+            let held = Lots(position.0.saturating_sub(guards.opening.0));
+            guards.basis.settle(now, held, mark, contract);
+            guards.plan.look(now, &guards.basis, mark, contract);
+        }
+        let is_closed_hour = matches!(guards.hours.phase(), Phase::Pause | Phase::Flat);
+        let missed = guards
+            .obligation
+            .as_mut()
+            .and_then(|owed| owed.on_clock(now, is_open && !is_closed_hour, is_met));
+        let is_done = guards.plan.is_stopped() && guards.basis.lots().0 == 0;
+        line.restraint = line.guards.restraint(now);
+        if let Some(uptime_permille) = missed {
+            self.counters.obligations_missed = self.counters.obligations_missed.saturating_add(1);
+            out.record(Record::ObligationMissed { at: now, instrument: id, uptime_permille });
+        }
+        let open = self.orders.open(id);
+        if is_done && open.buy.0 == 0 && open.sell.0 == 0 {
+            self.halt(id, Reason::InstrumentLoss, out);
+        }
+    }
+
+    /// Its market has been seen, so that quotes are owed, whatever keeps them away now.
+    fn is_market_open(&self, id: InstrumentId) -> bool {
+        self.ledger.mark(id).is_some()
+    }
+
+    /// Do the orders that work at the venue meet the obligation?
+    fn is_obligation_met(&self, id: InstrumentId) -> bool {
+        let Some(line) = self.line(id) else { return false };
+        let Some(owed) = line.guards.obligation() else { return false };
+        let working = |side: Side| {
+            let orders = line.rungs(side).iter().filter_map(|rung| rung.order);
+            let orders = orders.filter_map(|slot| self.orders.get(slot));
+            orders.filter(|order| {
+                matches!(order.state, OrderState::Working | OrderState::PendingReplace)
+            })
+        };
+        let bid = working(Side::Buy).map(|order| order.price.0).max();
+        let ask = working(Side::Sell).map(|order| order.price.0).min();
+        let (Some(bid), Some(ask)) = (bid, ask) else { return false };
+        let is_within = |side: Side, price: Ticks| match side {
+            Side::Buy => ask.saturating_sub(price.0) <= owed.spread_max.0,
+            Side::Sell => price.0.saturating_sub(bid) <= owed.spread_max.0,
+        };
+        Side::BOTH.into_iter().all(|side| {
+            let near = working(side).filter(|order| is_within(side, order.price));
+            let size = near.fold(0i64, |sum, order| sum.saturating_add(order.leaves().0));
+            size >= owed.size_min.0
+        })
+    }
+
+    /// The underlying's share of the portfolio: its net delta at the worth of a lot that is known.
+    fn watch_share(&mut self, place: usize) {
+        let gross = self.gross.total();
+        let Some(pool) = self.pools.get(place).filter(|pool| pool.share.is_some()) else { return };
+        let delta = pool.delta.0;
+        let mut lines =
+            self.lines.iter().filter(|l| usize::from(l.instrument.spec().underlying.0) == place);
+        let worth = lines.find_map(|line| {
+            let id = line.instrument.id();
+            let mark = self.ledger.mark(id)?;
+            let per_lot = exposure_per_lot(line.contract(), Some(mark))?.0;
+            // As many lots as make a whole unit, so that rounding is no part of it.
+            let lots = 1_000_000_000i64.checked_div(per_lot)?.max(1);
+            let value = position_value(line.contract(), Lots(lots), mark)?.checked_abs()?;
+            let value = self.ledger.rate(line.instrument.spec().settlement)?.convert(value)?;
+            let nano = i128::from(lots).checked_mul(i128::from(per_lot))?;
+            i128::from(delta).checked_abs()?.checked_mul(value)?.checked_div(nano).map(Notional)
+        });
+        let worth = if delta == 0 { Some(Notional(0)) } else { worth };
+        if let Some(share) = self.pools.get_mut(place).and_then(|pool| pool.share.as_mut()) {
+            share.look(worth, gross);
+        }
+    }
+
+    /// A fill: what the position cost, and what the next ones are charged.
+    pub(super) fn guard_fill(&mut self, id: InstrumentId, side: Side, price: Ticks, size: Lots) {
+        let now = self.now;
+        let Some(line) = self.line_mut(id) else { return };
+        let contract = line.contract();
+        let guards = &mut line.guards;
+        if guards.is_watched {
+            guards.basis.on_fill(now, side, price, size, contract);
+            line.restraint = line.guards.restraint(now);
+        }
+        let Some(fees) = &mut line.guards.fees else { return };
+        let before = fees.tier();
+        fees.on_fill(traded_value(contract, price, size));
+        if fees.tier() != before {
+            self.apply_fees(id);
+        }
+    }
+
+    /// A trading day has ended: its volume moves on.
+    pub(super) fn roll_fees(&mut self) {
+        for n in 0..self.lines.len() {
+            let fees = self.lines.get_mut(n).and_then(|line| line.guards.fees.as_mut());
+            if let Some(fees) = fees {
+                fees.on_day();
+                self.apply_fees(instrument_id(n));
+            }
+        }
+    }
+
+    /// The ledger and the ladder's floor count the tier that holds now.
+    pub(super) fn apply_fees(&mut self, id: InstrumentId) {
+        let Some(line) = self.line_mut(id) else { return };
+        let Some(tier) = line.guards.fees.as_ref().map(FeeTiers::tier) else { return };
+        if let Some(quote) = &mut line.settings.quote {
+            quote.ladder.set_maker_fee(tier.maker);
+        }
+        self.ledger.set_fees(id, tier.maker, tier.taker);
+    }
+
+    /// Sends the next immediate order of what is to be closed at once. Says whether the underlying's
+    /// one immediate order is spoken for.
+    pub(super) fn work_exits(&mut self, place: usize, out: &mut Intents) -> bool {
+        if !self.pools.get(place).is_some_and(|pool| pool.has_exits) {
+            return false;
+        }
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            let Some(line) = self.line(id) else { continue };
+            let surplus = line.guards.surplus();
+            let is_ours = usize::from(line.instrument.spec().underlying.0) == place;
+            if !is_ours || surplus.0 == 0 || line.state == State::Halted {
+                continue;
+            }
+            let open = self.orders.open(id);
+            let is_quiet = open.buy.0 == 0 && open.sell.0 == 0;
+            if is_quiet && self.pools.get(place).is_some_and(|pool| pool.may_trade(self.now)) {
+                self.send_home(place, id, surplus, out);
+            }
+        }
+        self.pools.get(place).is_some_and(|pool| pool.hedge.is_some())
+    }
+}
