@@ -66,28 +66,10 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     document.insert("cancels_rejected".into(), json!(counters.cancel_rejected));
     document.insert("fills".into(), json!(counters.fills));
     by_instrument(&mut document, file, maker);
-    let delta_max: Map<String, Value> = file
-        .table
-        .underlyings
-        .iter()
-        .enumerate()
-        .map(|(n, name)| {
-            let nano = maker.delta_max_abs(n).unwrap_or(0);
-            (name.to_owned(), json!(decimal_text(i128::from(nano), 9)))
-        })
-        .collect();
-    let delta_end: Map<String, Value> = file
-        .table
-        .underlyings
-        .iter()
-        .enumerate()
-        .map(|(n, name)| {
-            let delta = maker.delta(n).unwrap_or(Exposure(0));
-            (name.to_owned(), json!(delta.to_string()))
-        })
-        .collect();
-    document.insert("delta_end".into(), Value::Object(delta_end));
-    document.insert("delta_max_abs".into(), Value::Object(delta_max));
+    let delta = |n: usize| maker.delta(n).unwrap_or(Exposure(0)).to_string();
+    document.insert("delta_end".into(), by_underlying(file, delta));
+    let most = |n: usize| decimal_text(maker.delta_max_abs(n).unwrap_or(0).into(), 9);
+    document.insert("delta_max_abs".into(), by_underlying(file, most));
     document.insert("pnl".into(), pnl(maker));
     document.insert("reporting_currency".into(), json!(file.raw.reporting));
     document.insert("blocked".into(), blocked(maker));
@@ -127,6 +109,11 @@ pub fn percentiles(histogram: &Histogram<u64>) -> Value {
         "max": histogram.max(),
         "count": histogram.len(),
     })
+}
+
+fn by_underlying(file: &ConfigFile, text: impl Fn(usize) -> String) -> Value {
+    let names = file.table.underlyings.iter().enumerate();
+    Value::Object(names.map(|(n, name)| (name.to_owned(), json!(text(n)))).collect())
 }
 
 fn by_instrument(document: &mut Map<String, Value>, file: &ConfigFile, maker: &Maker) {
