@@ -80,7 +80,8 @@ impl FeeTiers {
 pub fn traded_value(contract: ContractValue, price: Ticks, size: Lots) -> i128 {
     let (price, size) = (i128::from(price.0), i128::from(size.0));
     let value = match contract {
-        ContractValue::Linear { nano_per_tick_lot, .. } => {
+        ContractValue::Linear { nano_per_tick_lot, .. }
+        | ContractValue::Option { nano_per_tick_lot, .. } => {
             price.saturating_mul(size).saturating_mul(i128::from(nano_per_tick_lot))
         }
         ContractValue::Inverse { nano_quote_per_lot, .. } => {
