@@ -39,7 +39,7 @@ pub enum InstrumentKind {
 /// An instrument as the config states it, before it is believed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InstrumentSpec {
-    /// Symbol(55) as the venue writes it.
+    /// Its name; Symbol(55) too, unless the venue has another.
     pub symbol: String,
     /// Where it trades.
     pub venue: VenueId,
@@ -119,6 +119,7 @@ pub struct Instrument {
     id: InstrumentId,
     spec: InstrumentSpec,
     value: ContractValue,
+    venue_symbol: Option<String>,
 }
 
 /// What one lot is worth, precomputed in the units that the ledger and the gate count in.
@@ -199,7 +200,12 @@ impl Instrument {
                 }
             }
         };
-        Ok(Instrument { id, spec, value })
+        Ok(Instrument { id, spec, value, venue_symbol: None })
+    }
+
+    /// The same under another name at its venue: one contract over two sessions has one name there.
+    pub fn named_at_venue(self, symbol: String) -> Instrument {
+        Instrument { venue_symbol: Some(symbol), ..self }
     }
 
     /// Its place in the tables.
@@ -224,6 +230,11 @@ impl Instrument {
     }
 
     /// Symbol(55).
+    pub fn venue_symbol(&self) -> &str {
+        self.venue_symbol.as_deref().unwrap_or(&self.spec.symbol)
+    }
+
+    /// Its name in the config and in reports.
     pub fn symbol(&self) -> &str {
         &self.spec.symbol
     }

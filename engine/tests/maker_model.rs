@@ -27,6 +27,7 @@ use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLi
 use ballast_engine::risk::loss::LossLimits;
 use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
 use ballast_engine::risk::protection::ProtectionLimits;
+use ballast_engine::risk::self_trade::SelfTrade;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::risk::throttle::MessageRate;
 use ballast_engine::risk::window::WindowLimit;
@@ -102,6 +103,8 @@ fn settings(opening: i64) -> InstrumentSettings {
             markout: None,
         }),
         opening: Lots(opening),
+        spike: None,
+        self_trade: SelfTrade::default(),
     }
 }
 

@@ -1,6 +1,10 @@
 //! What a config file promises: the shipped ones work, and a broken one tells everything at once.
 
 use ballast::config::{ConfigFault, ConfigFile};
+use ballast_engine::event::InstrumentId;
+use ballast_engine::risk::self_trade::{Prevention, SelfTrade};
+use ballast_engine::units::Ticks;
+use ballast_gateway::venue::symbols::Symbols;
 use std::path::Path;
 
 fn shipped() -> String {
@@ -47,6 +51,63 @@ fn every_wrong_value_is_told_with_key_and_what_is_allowed() {
     assert!(fault.contains("instrument.BTCUSDT.limits.collar = \"200.005\""), "{fault}");
     assert!(fault.contains("one of symmetric, avellaneda_stoikov_finite"), "{fault}");
     assert!(fault.contains("0 < soft < stop < hard"), "{fault}");
+}
+
+#[test]
+fn self_trade_prevention_and_the_spike_guard_are_read_and_what_is_wrong_is_told() {
+    let with = |more: &str| {
+        let table = "[instrument.BTCUSDT-PERP]\n";
+        assert!(shipped().contains(table));
+        shipped().replacen(table, &format!("{table}{more}\n"), 1)
+    };
+    let file = ConfigFile::parse("test.toml", with("self_trade = \"decrement\"")).unwrap();
+    let settings = file.maker(1).unwrap().settings;
+    assert_eq!(settings[1].self_trade.prevention, Prevention::Decrement);
+    assert_eq!(settings[0].self_trade, SelfTrade::default());
+    assert_eq!(settings[0].spike.unwrap().width, Ticks(5_000));
+    assert_eq!(settings[0].spike.unwrap().after_ns, 500_000_000);
+
+    let fault = fault_of(with("self_trade = \"cancel\"\nsame_book_as = \"ETHUSDT\""));
+    assert!(fault.contains("self_trade = cancel: one of cancel_new, cancel_resting"), "{fault}");
+    assert!(fault.contains("same_book_as = ETHUSDT: a symbol of [[instruments]]"), "{fault}");
+    let fault = fault_of(with("same_book_as = \"BTCUSDT\""));
+    assert!(fault.contains("instrument 1 shares its book with 0"), "{fault}");
+
+    let spiked = shipped()
+        .replace("width = \"50.00\", sigmas = 20, messages = 2", "width = \"0\", messages = 0");
+    let fault = fault_of(spiked);
+    assert!(fault.contains("instrument.BTCUSDT.spike.width"), "{fault}");
+    assert!(fault.contains("instrument.BTCUSDT.spike.messages"), "{fault}");
+}
+
+#[test]
+fn one_contract_over_two_sessions_has_one_name_at_the_venue() {
+    // The spot's tables once more, under another name and over another venue's session.
+    let shipped = shipped();
+    let table = |from: &str| {
+        let table = shipped.split(from).nth(1).unwrap().split("\n\n").next().unwrap();
+        format!("{from}{table}\n").replace("venue = \"sim\"", "venue = \"two\"")
+    };
+    let spot = "symbol = \"BTCUSDT\"";
+    let instrument = table("[[instruments]]");
+    assert!(instrument.contains(spot));
+    let named = format!("symbol = \"BTCUSDT-2\"\nvenue_symbol = \"BTCUSDT\"");
+    let instrument = instrument.replacen(spot, &named, 1);
+    let venue = table("[[venues]]").replacen("name = \"sim\"", "name = \"two\"", 1);
+    let settings = table("[instrument.BTCUSDT]").replacen(
+        "[instrument.BTCUSDT]",
+        "[instrument.BTCUSDT-2]\nsame_book_as = \"BTCUSDT\"",
+        1,
+    );
+    let text = format!("{shipped}\n{instrument}\n{venue}\n{settings}");
+    let file = ConfigFile::parse("test.toml", text).unwrap();
+    let config = file.maker(1).unwrap();
+    let one = config.instruments.last().unwrap();
+    assert_eq!((one.symbol(), one.venue_symbol()), ("BTCUSDT-2", "BTCUSDT"));
+    assert_eq!(config.settings.last().unwrap().self_trade.same_book_as, Some(InstrumentId(0)));
+    let symbols = Symbols::new(one.spec().venue, &config.instruments).unwrap();
+    let place = symbols.find(b"BTCUSDT").unwrap();
+    assert_eq!(symbols.at(place).unwrap().id(), one.id());
 }
 
 #[test]

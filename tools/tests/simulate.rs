@@ -76,6 +76,14 @@ fn an_order_after_the_end_is_caught() {
 }
 
 #[test]
+fn a_missing_guard_against_spikes_is_caught() {
+    let invariants = caught(PlantedBug::NoSpikeGuard, &[Fault::Spike]);
+    assert!(!invariants.is_empty());
+    let untrusted = "no_quote_on_untrusted_data";
+    assert!(invariants.iter().all(|name| *name == untrusted), "{invariants:?}");
+}
+
+#[test]
 fn an_unknown_fault_is_a_usage_error_that_lists_them() {
     let ballast = Command::new(env!("CARGO_BIN_EXE_ballast"))
         .args(["simulate", "--seed", "1", "--faults", "gremlins"])

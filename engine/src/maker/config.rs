@@ -11,6 +11,7 @@ use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::Band;
 use crate::maker::guards::Guards;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
+use crate::market::spike::SpikeLimit;
 use crate::pnl::ledger::LedgerError;
 use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
@@ -18,6 +19,7 @@ use crate::risk::carried::CarriedRisk;
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits};
 use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::protection::ProtectionLimits;
+use crate::risk::self_trade::SelfTrade;
 use crate::risk::throttle::MessageRate;
 use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
 use thiserror::Error;
@@ -67,6 +69,10 @@ pub struct InstrumentSettings {
     pub quote: Option<QuoteSettings>,
     /// Position at the start.
     pub opening: Lots,
+    /// Jumps of the touch that are not believed at once; `None`: every touch is.
+    pub spike: Option<SpikeLimit>,
+    /// What becomes of an order that would meet one of our own.
+    pub self_trade: SelfTrade,
 }
 
 /// How an underlying's exposure is hedged.
@@ -178,6 +184,17 @@ pub enum ConfigError {
         /// With which instrument.
         index: u16,
     },
+    /// Two instruments cannot be one book.
+    #[error(
+        "instrument {index} shares its book with {with}, which must be another instrument of the same \
+         underlying, kind, tick, lot and currencies at another venue, and name no further one"
+    )]
+    NotTheSameBook {
+        /// Which.
+        index: u16,
+        /// With which.
+        with: u16,
+    },
     /// The run's number does not fit into a ClOrdID(11): ids would be used twice.
     #[error("epoch {0} is beyond 16777215, the last run that ClOrdID(11) has room for")]
     Epoch(u32),
@@ -208,6 +225,7 @@ impl MakerConfig {
         self.table_faults(&mut faults);
         self.reference_faults(&mut faults);
         self.option_faults(&mut faults);
+        self.book_faults(&mut faults);
         let positive = [
             ("orders_max", self.orders_max > 0),
             ("book_levels_max", self.book_levels_max > 0),
@@ -275,10 +293,43 @@ impl MakerConfig {
             .filter_map(|u| u.hedge.as_ref())
             .flat_map(|h| h.instruments.iter().map(|i| ("hedge", i.instrument)));
         let conversions = self.conversions.iter().map(|(_, i)| ("conversion", *i));
-        for (of, id) in hedges.chain(conversions) {
+        let books = self.settings.iter().filter_map(|s| s.self_trade.same_book_as);
+        let books = books.map(|id| ("same_book_as", id));
+        for (of, id) in hedges.chain(conversions).chain(books) {
             if usize::from(id.0) >= self.instruments.len() {
                 let instruments = self.instruments.len();
                 faults.push(ConfigError::NoSuchInstrument { of, index: id.0, instruments });
+            }
+        }
+    }
+
+    /// The instruments whose book is that of `of` too.
+    pub(crate) fn twins(&self, of: InstrumentId) -> impl Iterator<Item = InstrumentId> + '_ {
+        let book = |id: InstrumentId| {
+            let settings = self.settings.get(usize::from(id.0));
+            settings.and_then(|s| s.self_trade.same_book_as).unwrap_or(id)
+        };
+        let ids = self.instruments.iter().map(Instrument::id);
+        ids.filter(move |id| *id != of && book(*id) == book(of))
+    }
+
+    fn book_faults(&self, faults: &mut Vec<ConfigError>) {
+        for (instrument, settings) in self.instruments.iter().zip(&self.settings) {
+            let Some(with) = settings.self_trade.same_book_as else { continue };
+            let place = usize::from(with.0);
+            let (Some(other), Some(others)) =
+                (self.instruments.get(place), self.settings.get(place))
+            else {
+                continue;
+            };
+            let (one, two) = (instrument.spec(), other.spec());
+            let is_same = (one.underlying, one.kind, one.tick, one.lot, one.multiplier)
+                == (two.underlying, two.kind, two.tick, two.lot, two.multiplier)
+                && (one.base, one.quote, one.settlement) == (two.base, two.quote, two.settlement)
+                && one.venue != two.venue
+                && others.self_trade.same_book_as.is_none();
+            if !is_same {
+                faults.push(ConfigError::NotTheSameBook { index: instrument.id().0, with: with.0 });
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, Purpose};
 use crate::orders::table::OrderSlot;
+use crate::risk::self_trade::Prevention;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, Lots, Side, Ticks};
 
@@ -68,7 +69,9 @@ impl Maker {
         }
         let touch = line.touch(self.now).ok()?;
         let limits = &line.settings.limits;
-        let own = self.own_best(id, side.opposite());
+        // Where our quotes give way, the hedge need not keep away from them.
+        let keeps_away = line.settings.self_trade.prevention == Prevention::CancelNew;
+        let own = keeps_away.then(|| self.own_best(id, side.opposite())).flatten();
         let mid = touch.mid_half_ticks().div_euclid(2);
         let width = limits.collar.width.0;
         // How far beyond the touch the price may go: not into a quote of our own, nor out of the

@@ -28,6 +28,9 @@ impl Maker {
         }
         let is_whole = event.last_in_message || event.update == MarketUpdate::Gap;
         line.trust.on_event(now, is_whole);
+        if is_whole {
+            line.trust.on_whole_message(now, &line.book, line.volatility.sigma());
+        }
         // Quotes move only on a whole message: half of one is not a market. A gap moves them at once.
         if is_whole {
             self.on_whole_message(event.instrument, out);

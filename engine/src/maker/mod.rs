@@ -18,6 +18,7 @@
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
 //! | `request.rs` | the one way out: gate, order table, intent |
+//! | `own_orders.rs` | our orders in each other's way, and which gives way |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
 //! | `snapshot.rs` | how it stands, for reports |
@@ -33,6 +34,7 @@ pub mod intents;
 pub mod option_config;
 pub mod parameters;
 mod market_data;
+mod own_orders;
 mod quoting;
 mod request;
 mod risk_watch;
@@ -47,6 +49,8 @@ mod control_tests;
 mod guard_tests;
 #[cfg(test)]
 mod risk_tests;
+#[cfg(test)]
+mod self_trade_tests;
 #[cfg(test)]
 mod tests;
 
@@ -116,6 +120,8 @@ struct Line {
     guards: LineGuards,
     /// What they say now.
     restraint: Restraint,
+    /// The instruments whose book is the same.
+    twins: Box<[InstrumentId]>,
 }
 
 impl Line {
@@ -131,7 +137,7 @@ impl Line {
             instrument: instrument.clone(),
             settings: *settings,
             book: Book::new(config.book_levels_max),
-            trust: Trust::new(settings.stale_after_ns),
+            trust: Trust::new(settings.stale_after_ns).guarded(settings.spike),
             volatility: Volatility::new(interval_ns, weight_shift, floor).of_kind(kind),
             markouts: Markouts::of(settings.quote.as_ref().and_then(|quote| quote.markout)),
             state,
@@ -148,6 +154,7 @@ impl Line {
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
             guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
             restraint: Restraint::default(),
+            twins: config.twins(instrument.id()).collect(),
         }
     }
 
@@ -267,6 +274,10 @@ pub struct Counters {
     pub unknown_orders: u64,
     /// Times that market-maker protection pulled an underlying's quotes.
     pub protections: u64,
+    /// Resting orders taken out because a new one would have met them.
+    pub self_trade_cancels: u64,
+    /// Resting orders made smaller because a new one would have met them.
+    pub self_trade_reductions: u64,
     /// Times that a loss stop took everything out.
     pub loss_stops: u64,
     /// Windows of quoting obligations that ended in breach.

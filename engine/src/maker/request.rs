@@ -185,6 +185,9 @@ impl Maker {
             Some(Verdict::Pass) => true,
             Some(Verdict::Block(reason)) => {
                 self.block(proposal.instrument, reason, out);
+                if reason == BlockReason::SelfTrade {
+                    self.clear_the_way(proposal, likeness.is_some(), out);
+                }
                 false
             }
             None => false,
@@ -235,16 +238,6 @@ impl Maker {
             gross: &self.gross,
         };
         Some(gate::check(proposal, &facts))
-    }
-
-    /// The best price that an order of our own may trade at on a side.
-    pub(super) fn own_best(&self, instrument: InstrumentId, side: Side) -> Option<Ticks> {
-        let orders = self.line(instrument)?.rungs(side).iter().filter_map(|rung| rung.order);
-        let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
-        match side {
-            Side::Buy => prices.max(),
-            Side::Sell => prices.min(),
-        }
     }
 
     pub(super) fn block(

@@ -36,6 +36,8 @@ pub struct InstrumentSnapshot {
     pub reason: Reason,
     /// How often its book lost its sequence.
     pub gaps_seen: u64,
+    /// How often its touch jumped further than the limit.
+    pub spikes_seen: u64,
 }
 
 impl Maker {
@@ -135,6 +137,7 @@ impl Maker {
             state: line.state,
             reason: line.reason,
             gaps_seen: line.trust.gaps_seen(),
+            spikes_seen: line.trust.spikes_seen(),
         })
     }
 }

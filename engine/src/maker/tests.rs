@@ -11,13 +11,10 @@ use crate::event::*;
 use crate::instrument::*;
 use crate::inventory::hedge::Band;
 use crate::quote::{Model, ladder::*, requote::Tolerance};
-use crate::risk::carried::CarriedRisk;
-use crate::risk::collar::Collar;
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
-use crate::risk::loss::LossLimits;
-use crate::risk::order_to_trade::OrderToTradeLimit;
-use crate::risk::protection::ProtectionLimits;
-use crate::risk::{throttle::MessageRate, window::WindowLimit};
+use crate::risk::{carried::CarriedRisk, collar::Collar, loss::LossLimits};
+use crate::risk::{order_to_trade::OrderToTradeLimit, protection::ProtectionLimits};
+use crate::risk::{self_trade::SelfTrade, throttle::MessageRate, window::WindowLimit};
 use crate::units::*;
 pub(super) const SPOT: InstrumentId = InstrumentId(0);
 pub(super) const PERP: InstrumentId = InstrumentId(1);
@@ -82,6 +79,8 @@ fn settings(quote: Option<QuoteSettings>, opening: i64) -> InstrumentSettings {
         },
         quote,
         opening: Lots(opening),
+        spike: None,
+        self_trade: SelfTrade::default(),
     }
 }
 
@@ -159,7 +158,7 @@ impl Desk {
         Desk { maker, out, now: 1_000, seq: 0, exec: 0 }
     }
 
-    fn step(&mut self, input: Input) -> Vec<OrderIntent> {
+    pub fn step(&mut self, input: Input) -> Vec<OrderIntent> {
         self.now += 1_000;
         self.out.clear();
         self.maker.step(Nanos(self.now), &input, &mut self.out);

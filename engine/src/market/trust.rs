@@ -1,10 +1,12 @@
-//! Whether to believe a book: synchronised, fresh, two-sided, not crossed.
+//! Whether to believe a book: synchronised, fresh, two-sided, not crossed, not suddenly elsewhere.
 //!
 //! Fed by the maker with every market event; feeds quoting, hedging and the gate, which ask before
 //! they act. Maker thread. Deliberately absent: a way to trust a gapped book by waiting — only a
 //! whole new image of it ends a gap.
 
+use crate::estimate::volatility::Sigma;
 use crate::market::book::{Book, Touch};
+use crate::market::spike::{SpikeGuard, SpikeLimit};
 use crate::units::Nanos;
 
 /// Why a book is not to be believed.
@@ -18,6 +20,8 @@ pub enum Distrust {
     OneSided,
     /// The best bid is at or above the best ask.
     Crossed,
+    /// The touch jumped further than the limit, and nothing has confirmed it yet.
+    Spike,
 }
 
 /// The state of belief in one instrument's book.
@@ -31,6 +35,7 @@ pub struct Trust {
     is_mid_message: bool,
     last_event_at: Nanos,
     gaps_seen: u64,
+    spike: Option<SpikeGuard>,
 }
 
 impl Trust {
@@ -43,7 +48,13 @@ impl Trust {
             is_mid_message: false,
             last_event_at: Nanos(0),
             gaps_seen: 0,
+            spike: None,
         }
+    }
+
+    /// The same with a guard against jumps, where there is a limit.
+    pub fn guarded(self, limit: Option<SpikeLimit>) -> Trust {
+        Trust { spike: limit.map(SpikeGuard::new), ..self }
     }
 
     /// Something was missed: wait for a new image. Counted once until the image comes.
@@ -70,6 +81,17 @@ impl Trust {
         }
     }
 
+    /// A whole message is in the book: where is the touch now?
+    pub fn on_whole_message(&mut self, now: Nanos, book: &Book, sigma: Sigma) {
+        if let Some(guard) = &mut self.spike
+            && self.is_synced
+            && let Some(touch) = book.touch()
+            && touch.spread().0 > 0
+        {
+            guard.on_touch(now, &touch, sigma);
+        }
+    }
+
     /// Half of a message is in the book and the rest is on its way: not a market to act on, nor a
     /// reason to withdraw. A rest that does not come in time is silence like any other.
     pub fn is_mid_message(&self, now: Nanos) -> bool {
@@ -79,6 +101,11 @@ impl Trust {
     /// How often a synchronised book lost its sequence.
     pub fn gaps_seen(&self) -> u64 {
         self.gaps_seen
+    }
+
+    /// How often the touch jumped further than the limit.
+    pub fn spikes_seen(&self) -> u64 {
+        self.spike.map_or(0, |guard| guard.spikes_seen())
     }
 
     /// The touch, if the book is to be believed at `now`.
@@ -92,6 +119,9 @@ impl Trust {
         let touch = book.touch().ok_or(Distrust::OneSided)?;
         if touch.spread().0 <= 0 {
             return Err(Distrust::Crossed);
+        }
+        if self.spike.is_some_and(|guard| guard.is_suspect(now)) {
+            return Err(Distrust::Spike);
         }
         Ok(touch)
     }
@@ -153,5 +183,39 @@ mod tests {
         let mut book = two_sided();
         book.set(Side::Sell, Ticks(101), Lots(0));
         assert_eq!(trust.check(Nanos(5), &book), Err(Distrust::OneSided));
+    }
+
+    #[test]
+    fn a_touch_that_jumps_is_not_trusted_before_it_is_confirmed() {
+        let limit = SpikeLimit { width: Ticks(5), sigmas: 0, messages: 1, after_ns: 500 };
+        let mut trust = synced_at(5).guarded(Some(limit));
+        let mut book = two_sided();
+        trust.on_whole_message(Nanos(5), &book, Sigma(0));
+        book.set(Side::Sell, Ticks(101), Lots(0));
+        book.set(Side::Sell, Ticks(107), Lots(1));
+        trust.on_whole_message(Nanos(6), &book, Sigma(0));
+        assert_eq!(trust.check(Nanos(6), &book), Err(Distrust::Spike));
+        assert_eq!(trust.spikes_seen(), 1);
+        trust.on_whole_message(Nanos(7), &book, Sigma(0));
+        assert!(trust.check(Nanos(7), &book).is_ok());
+    }
+
+    #[test]
+    fn what_is_gapped_or_crossed_confirms_no_jump() {
+        let limit = SpikeLimit { width: Ticks(5), sigmas: 0, messages: 1, after_ns: 500 };
+        let mut trust = synced_at(5).guarded(Some(limit));
+        let mut book = two_sided();
+        trust.on_whole_message(Nanos(5), &book, Sigma(0));
+        book.set(Side::Buy, Ticks(300), Lots(1));
+        trust.on_whole_message(Nanos(6), &book, Sigma(0));
+        trust.on_whole_message(Nanos(7), &book, Sigma(0));
+        book.set(Side::Sell, Ticks(101), Lots(0));
+        book.set(Side::Sell, Ticks(301), Lots(1));
+        trust.on_gap();
+        trust.on_whole_message(Nanos(8), &book, Sigma(0));
+        trust.on_reset();
+        trust.on_event(Nanos(9), true);
+        trust.on_whole_message(Nanos(9), &book, Sigma(0));
+        assert_eq!(trust.check(Nanos(9), &book), Err(Distrust::Spike), "seen once as a market");
     }
 }

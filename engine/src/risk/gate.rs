@@ -9,6 +9,7 @@ use crate::market::trust::Distrust;
 use crate::orders::table::OpenSize;
 use crate::risk::gross::{self, GrossNotional};
 use crate::risk::limits::{ExposureLimits, InstrumentLimits};
+use crate::risk::self_trade;
 use crate::units::{Exposure, Lots, Side, Ticks};
 
 /// The answer to one proposal.
@@ -131,7 +132,7 @@ pub struct Facts<'a> {
     pub exposure_worst: Exposure,
     /// The underlying's limits.
     pub exposure_limits: &'a ExposureLimits,
-    /// The best price of our own on the other side of this instrument, if any.
+    /// The best price of our own on the other side of this instrument's book, if any.
     pub own_opposite: Option<Ticks>,
     /// The portfolio's gross notional.
     pub gross: &'a GrossNotional,
@@ -153,18 +154,13 @@ pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     if let Verdict::Block(reason) = limits.collar.check(reference, proposal.price) {
         return Verdict::Block(reason);
     }
-    if would_self_trade(proposal, facts.own_opposite) {
+    let verdict = check_position(proposal, facts);
+    // Last: nothing of ours gives way to an order that may not go for another reason.
+    let is_met = |own| self_trade::meets(proposal.side, proposal.price, own);
+    if verdict == Verdict::Pass && facts.own_opposite.is_some_and(is_met) {
         return Verdict::Block(BlockReason::SelfTrade);
     }
-    check_position(proposal, facts)
-}
-
-fn would_self_trade(proposal: &Proposal, own_opposite: Option<Ticks>) -> bool {
-    match (own_opposite, proposal.side) {
-        (Some(ask), Side::Buy) => proposal.price >= ask,
-        (Some(bid), Side::Sell) => proposal.price <= bid,
-        (None, Side::Buy | Side::Sell) => false,
-    }
+    verdict
 }
 
 fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {

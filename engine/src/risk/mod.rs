@@ -17,6 +17,7 @@ pub mod loss;
 pub mod order_to_trade;
 pub mod position_age;
 pub mod protection;
+pub mod self_trade;
 pub mod share;
 pub mod state;
 pub mod throttle;

@@ -122,6 +122,7 @@ impl Reason {
             Reason::Distrusted(Distrust::Stale) => "stale",
             Reason::Distrusted(Distrust::OneSided) => "one_sided",
             Reason::Distrusted(Distrust::Crossed) => "crossed",
+            Reason::Distrusted(Distrust::Spike) => "spike",
             Reason::SoftLimit => "soft_limit",
             Reason::Concentration => "concentration",
             Reason::SessionDown => "session_down",

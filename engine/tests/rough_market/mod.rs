@@ -22,6 +22,7 @@ use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLi
 use ballast_engine::risk::loss::LossLimits;
 use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
 use ballast_engine::risk::protection::ProtectionLimits;
+use ballast_engine::risk::self_trade::SelfTrade;
 use ballast_engine::risk::throttle::MessageRate;
 use ballast_engine::risk::window::WindowLimit;
 use ballast_engine::units::*;
@@ -104,6 +105,8 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
         },
         quote,
         opening: Lots(opening),
+        spike: None,
+        self_trade: SelfTrade::default(),
     }
 }
 

@@ -91,7 +91,7 @@ impl Symbols {
     pub fn new(venue: VenueId, instruments: &[Instrument]) -> Result<Symbols, SymbolsError> {
         let mut symbols = Vec::new();
         for instrument in instruments.iter().filter(|i| i.spec().venue == venue) {
-            let text = instrument.symbol();
+            let text = instrument.venue_symbol();
             if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
                 return Err(SymbolsError::NotText(text.to_string()));
             }

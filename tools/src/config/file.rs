@@ -256,6 +256,28 @@ pub struct RawSettings {
     pub quote: Option<RawQuote>,
     /// What restrains quoting beyond the limits; each of it may be left out.
     pub guards: Option<RawGuards>,
+    /// Jumps of the touch that are not believed at once; left out, every touch is.
+    pub spike: Option<RawSpike>,
+    /// `cancel_new` (left out), `cancel_resting` or `decrement`: who gives way to an order of this
+    /// instrument that would meet one of our own.
+    pub self_trade: Option<String>,
+    /// The symbol whose book this one is too: the same contract over another session.
+    pub same_book_as: Option<String>,
+}
+
+/// `[instrument.SYMBOL.spike]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSpike {
+    /// How far a side of the touch may move in one message, in quote currency.
+    pub width: String,
+    /// Or so many times σ, where that is further.
+    #[serde(default)]
+    pub sigmas: u32,
+    /// Further messages that confirm a jump.
+    pub messages: u32,
+    /// A jump that stands so long is confirmed without them.
+    pub after_ms: u64,
 }
 
 /// `[instrument.SYMBOL.limits]`

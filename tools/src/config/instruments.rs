@@ -16,8 +16,10 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawInstrument {
-    /// Symbol(55), unique in the file.
+    /// Its name, unique in the file; Symbol(55) too, unless `venue_symbol` is another.
     pub symbol: String,
+    /// Symbol(55), where the same contract stands in the file twice: once a session.
+    pub venue_symbol: Option<String>,
     /// Name of the venue.
     pub venue: String,
     /// Name of the underlying.
@@ -164,7 +166,10 @@ impl InstrumentTable {
         };
         let id = InstrumentId(u16::try_from(self.instruments.len()).unwrap_or(u16::MAX));
         match Instrument::new(id, spec) {
-            Ok(instrument) => self.instruments.push(instrument),
+            Ok(instrument) => self.instruments.push(match &raw.venue_symbol {
+                Some(name) => instrument.named_at_venue(name.clone()),
+                None => instrument,
+            }),
             Err(error) => faults.add("instruments", &raw.symbol, error),
         }
     }
@@ -224,6 +229,7 @@ mod tests {
     fn raw(symbol: &str, kind: &str) -> RawInstrument {
         RawInstrument {
             symbol: symbol.into(),
+            venue_symbol: None,
             venue: "sim".into(),
             underlying: "BTC".into(),
             kind: kind.into(),

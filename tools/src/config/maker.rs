@@ -10,7 +10,9 @@ use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnde
 use super::guards;
 use super::instruments::InstrumentTable;
 use super::option_terms;
+use super::self_trade;
 use super::sessions;
+use super::spike;
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::volatility::Sigma;
 use ballast_engine::instrument::{Currency, Instrument};
@@ -40,7 +42,8 @@ pub fn maker_config(
     epoch: u32,
     faults: &mut Faults,
 ) -> Option<MakerConfig> {
-    let settings: Vec<_> = table.instruments.iter().map(|i| settings(raw, i, faults)).collect();
+    let settings: Vec<_> =
+        table.instruments.iter().map(|i| settings(raw, table, i, faults)).collect();
     for symbol in raw.instrument.keys().filter(|symbol| table.find(symbol).is_none()) {
         faults.add(format!("instrument.{symbol}"), symbol, "is not in [[instruments]]");
     }
@@ -169,6 +172,7 @@ fn order_to_trade(raw: &RawConfig, name: &str, faults: &mut Faults) -> OrderToTr
 
 fn settings(
     raw: &RawConfig,
+    table: &InstrumentTable,
     instrument: &Instrument,
     faults: &mut Faults,
 ) -> Option<InstrumentSettings> {
@@ -187,6 +191,9 @@ fn settings(
     };
     let quote =
         settings.quote.as_ref().map(|q| quote(&format!("{key}.quote"), q, instrument, faults));
+    let tick = instrument.spec().tick;
+    let spike = settings.spike.as_ref().map(|raw| spike::spike(&key, raw, tick, faults));
+    let self_trade = self_trade::self_trade(&key, settings, table, faults);
     if settings.stale_after_ms == 0 {
         faults.add(format!("{key}.stale_after_ms"), 0, "must be greater than zero");
     }
@@ -199,6 +206,11 @@ fn settings(
             None => None,
         },
         opening: opening?,
+        spike: match spike {
+            Some(spike) => Some(spike?),
+            None => None,
+        },
+        self_trade: self_trade?,
     })
 }
 

@@ -2,16 +2,18 @@
 
 mod controls;
 mod estimates;
-mod guards;
 pub mod faults;
 pub mod file;
+mod guards;
 pub mod instruments;
 mod keys;
 pub mod maker;
 pub mod operator;
 pub mod option_terms;
 pub mod overrides;
+mod self_trade;
 pub mod sessions;
+mod spike;
 pub mod times;
 
 use faults::Faults;

@@ -15,6 +15,7 @@ use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Control;
+use ballast_engine::market::spike::SpikeLimit;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,10 @@ struct Watched {
     is_synced: bool,
     is_rebuilding: bool,
     heard_at: Nanos,
+    spike: Option<SpikeLimit>,
+    /// The touch of the last whole message that was believed, and the one that jumped from it.
+    believed: Option<[Ticks; 2]>,
+    jumped: Option<([Ticks; 2], Nanos, u32)>,
 }
 
 impl Watched {
@@ -64,6 +69,41 @@ impl Watched {
         if self.is_rebuilding && event.last_in_message {
             (self.is_synced, self.is_rebuilding) = (true, false);
         }
+        if event.last_in_message {
+            self.judge_touch(now);
+        }
+    }
+
+    /// Where the touch jumped, what follows decides whether it is a market.
+    fn judge_touch(&mut self, now: Nanos) {
+        let [bids, asks] = &self.book;
+        let best = (bids.last_key_value(), asks.first_key_value());
+        let (Some(limit), true, (Some((&bid, _)), Some((&ask, _)))) =
+            (self.spike, self.is_synced, best)
+        else {
+            return;
+        };
+        if bid >= ask {
+            return;
+        }
+        let near =
+            |[b, a]: [Ticks; 2]| (bid.0 - b.0).abs().max((ask.0 - a.0).abs()) <= limit.width.0;
+        self.jumped = match self.jumped {
+            _ if self.believed.is_none_or(near) => None,
+            Some((touch, since, heard)) if near(touch) => Some(([bid, ask], since, heard + 1)),
+            _ => Some(([bid, ask], now, 0)),
+        };
+        let is_over = |(_, since, heard): ([Ticks; 2], Nanos, u32)| {
+            heard >= limit.messages || now.since(since) >= limit.after_ns
+        };
+        if self.jumped.is_none_or(is_over) {
+            (self.believed, self.jumped) = (Some([bid, ask]), None);
+        }
+    }
+
+    fn is_spiked(&self, now: Nanos) -> bool {
+        let stood = self.jumped.map(|(_, since, _)| now.since(since));
+        stood.zip(self.spike).is_some_and(|(stood, limit)| stood < limit.after_ns)
     }
 
     /// Why an order should not be sent on this book.
@@ -72,7 +112,8 @@ impl Watched {
         match (bids.last_key_value(), asks.first_key_value()) {
             _ if !self.is_synced => Some("gapped"),
             _ if now.since(self.heard_at) > self.stale_after_ns => Some("stale"),
-            (Some((bid, _)), Some((ask, _))) => (bid >= ask).then_some("crossed"),
+            (Some((bid, _)), Some((ask, _))) if bid >= ask => Some("crossed"),
+            (Some(_), Some(_)) => self.is_spiked(now).then_some("spiked"),
             (None, _) | (_, None) => Some("one-sided"),
         }
     }
@@ -110,6 +151,9 @@ impl Checker {
                 is_synced: false,
                 is_rebuilding: false,
                 heard_at: Nanos(0),
+                spike: settings.spike,
+                believed: None,
+                jumped: None,
             });
         Checker {
             instruments: watched.collect(),

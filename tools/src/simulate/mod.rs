@@ -30,7 +30,7 @@ pub mod world;
 
 use crate::config::{ConfigFault, ConfigFile};
 use ballast_engine::event::InstrumentId;
-use ballast_engine::maker::config::ConfigError;
+use ballast_engine::maker::config::{ConfigError, MakerConfig};
 use ballast_engine::units::Side;
 use ballast_gateway::fix::template::TemplateError;
 use ballast_gateway::venue::symbols::SymbolsError;
@@ -108,6 +108,14 @@ pub struct Outcome {
 /// The config of the simulated maker, built in.
 fn config() -> Result<ConfigFile, ConfigFault> {
     ConfigFile::parse("simulate/world.toml", include_str!("world.toml").to_owned())
+}
+
+/// The maker's config with the bug that a test plants there.
+fn spoil_config(mut config: MakerConfig, bug: Option<PlantedBug>) -> MakerConfig {
+    if bug == Some(PlantedBug::NoSpikeGuard) {
+        config.settings.iter_mut().for_each(|settings| settings.spike = None);
+    }
+    config
 }
 
 /// Runs one simulation.

@@ -21,6 +21,8 @@ pub enum PlantedBug {
     ReusedId,
     /// A new order goes out after a kill.
     OrderAfterKill,
+    /// The maker has no guard against jumps of the touch.
+    NoSpikeGuard,
 }
 
 /// The how-manieth of its kind the planted bug takes.

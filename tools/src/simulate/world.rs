@@ -240,6 +240,8 @@ impl World {
     pub fn new(options: &Options) -> Result<World, SimulationError> {
         let file = super::config()?;
         let config = file.maker(1)?;
+        let checker = Checker::new(&config);
+        let config = super::spoil_config(config, options.bug);
         let (synthetic, plan) = schedule(options);
         let start = synthetic.start;
         let end = start.plus(options.length_ns());
@@ -282,7 +284,7 @@ impl World {
             control: ends.control,
             journal: ends.journal,
             telemetry: ends.telemetry,
-            checker: Checker::new(&config),
+            checker,
             seen: counted(&plan),
             plan: plan.into(),
             endings: Vec::new(),

@@ -1,0 +1,126 @@
+//! Our own orders as they stand in each other's way, over every session to the same book.
+//!
+//! Fed by the order table; feeds the gate with the best price of our own on the other side, and does
+//! what the instrument's self-trade prevention says where the gate has blocked an order for it. Maker
+//! thread; walks no more than the rungs of the instrument and of those that share its book.
+
+use super::{Line, Maker};
+use crate::event::InstrumentId;
+use crate::maker::intents::Intents;
+use crate::orders::order::{Order, OrderState};
+use crate::orders::table::OrderSlot;
+use crate::risk::gate::Proposal;
+use crate::risk::self_trade::{Prevention, Remedy, meets, nearer};
+use crate::units::{Lots, Side, Ticks};
+
+impl Maker {
+    /// The best price that an order of our own may trade at on a side of the instrument's book.
+    pub(super) fn own_best(&self, instrument: InstrumentId, side: Side) -> Option<Ticks> {
+        let line = self.line(instrument)?;
+        let mut best = self.best_rung(line, side);
+        // Over another session an immediate order may arrive after what is sent later over this one.
+        for twin in line.twins.iter().filter_map(|twin| self.line(*twin)) {
+            best = nearer(side, best, self.best_rung(twin, side));
+            best = nearer(side, best, self.immediate(twin, side));
+        }
+        best
+    }
+
+    fn best_rung(&self, line: &Line, side: Side) -> Option<Ticks> {
+        let orders = line.rungs(side).iter().filter_map(|rung| rung.order);
+        let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
+        match side {
+            Side::Buy => prices.max(),
+            Side::Sell => prices.min(),
+        }
+    }
+
+    /// The immediate order that is under way in an instrument on a side.
+    fn immediate(&self, line: &Line, side: Side) -> Option<Ticks> {
+        let pool = self.pools.get(usize::from(line.instrument.spec().underlying.0))?;
+        let order = self.orders.get(pool.hedge?)?;
+        let is_here = order.instrument == line.instrument.id() && order.side == side;
+        is_here.then(|| order.price_worst())
+    }
+
+    /// Self-trade prevention blocked the proposal: our quotes in its way give way as the instrument's
+    /// mode says. A replace is refused in every mode but `cancel_resting`: what it would meet is not
+    /// worth two orders.
+    pub(super) fn clear_the_way(&mut self, proposal: &Proposal, is_new: bool, out: &mut Intents) {
+        let Some(line) = self.line(proposal.instrument) else { return };
+        let prevention = line.settings.self_trade.prevention;
+        if prevention == Prevention::CancelNew || (prevention == Prevention::Decrement && !is_new) {
+            return;
+        }
+        let twins = line.twins.len();
+        let mut left = proposal.size;
+        self.yield_rungs(proposal.instrument, proposal, prevention, &mut left, out);
+        for n in 0..twins {
+            let twin = self.line(proposal.instrument).and_then(|line| line.twins.get(n).copied());
+            if let Some(twin) = twin {
+                self.yield_rungs(twin, proposal, prevention, &mut left, out);
+            }
+        }
+    }
+
+    fn yield_rungs(
+        &mut self,
+        of: InstrumentId,
+        proposal: &Proposal,
+        prevention: Prevention,
+        left: &mut Lots,
+        out: &mut Intents,
+    ) {
+        let side = proposal.side.opposite();
+        let levels = self.line(of).map_or(0, |line| line.levels_used);
+        for level in 0..levels {
+            let slot = self.line(of).and_then(|line| line.rung(side, level).order);
+            let order = slot.and_then(|slot| self.orders.get(slot)).copied();
+            let (Some(slot), Some(order)) = (slot, order) else { continue };
+            let is_in_the_way = meets(proposal.side, proposal.price, order.price_worst());
+            // What is under way already, or in doubt, is waited for.
+            if !is_in_the_way || order.state != OrderState::Working {
+                continue;
+            }
+            if self.give_way(slot, &order, prevention.remedy(order.leaves(), left), out) {
+                self.rest(of, side, level);
+            }
+        }
+    }
+
+    /// Says whether anything went to the venue.
+    fn give_way(
+        &mut self,
+        slot: OrderSlot,
+        order: &Order,
+        remedy: Remedy,
+        out: &mut Intents,
+    ) -> bool {
+        let reduced = match remedy {
+            Remedy::Keep => return false,
+            Remedy::Cancel => false,
+            Remedy::Reduce(by) => {
+                let size = Lots(order.size.0.saturating_sub(by.0));
+                self.send_replace(slot, order.price, size, out)
+            }
+        };
+        // What may not shrink is taken out.
+        let cancelled = !reduced && self.send_cancel(slot, out);
+        let counters = &mut self.counters;
+        counters.self_trade_reductions =
+            counters.self_trade_reductions.saturating_add(u64::from(reduced));
+        counters.self_trade_cancels =
+            counters.self_trade_cancels.saturating_add(u64::from(cancelled));
+        reduced || cancelled
+    }
+
+    /// Or the quote that gave way would come back at once and push the other out in its turn.
+    fn rest(&mut self, instrument: InstrumentId, side: Side, level: usize) {
+        let now = self.now;
+        let Some(line) = self.line_mut(instrument) else { return };
+        let holdoff_ns = line.settings.quote.as_ref().map_or(0, |quote| quote.reject_holdoff_ns);
+        if let Some(rung) = line.rung_mut(side, level) {
+            rung.rests_until = now.plus(holdoff_ns);
+        }
+    }
+}
