@@ -133,7 +133,8 @@ impl Script {
     /// # Errors
     /// All that is wrong with it, for people.
     pub fn parse(text: &str, dictionary: &Dictionary) -> Result<Script, String> {
-        let raw: RawScript = toml::from_str(text).map_err(|error| error.to_string())?;
+        let raw: RawScript =
+            toml::from_str(text).map_err(|error| crate::config::syntax::told(text, &error))?;
         let mut faults = Faults::default();
         for session in &raw.sessions {
             if !["order_entry", "market_data"].contains(&session.as_str()) {

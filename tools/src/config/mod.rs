@@ -14,6 +14,7 @@ pub mod overrides;
 mod self_trade;
 pub mod sessions;
 mod spike;
+pub mod syntax;
 pub mod times;
 
 use faults::Faults;
@@ -78,7 +79,7 @@ impl ConfigFile {
     pub fn parse(path: &str, text: String) -> Result<ConfigFile, ConfigFault> {
         let mut raw: RawConfig = toml::from_str(&text).map_err(|error| ConfigFault::Syntax {
             path: path.to_owned(),
-            message: error.to_string(),
+            message: syntax::told(&text, &error),
         })?;
         option_terms::expand(&mut raw);
         let mut faults = Faults::default();
@@ -104,13 +105,14 @@ impl ConfigFile {
         if *overrides == Overrides::default() {
             return Ok(self.clone());
         }
-        let syntax = |error: &dyn std::fmt::Display| ConfigFault::Syntax {
+        let wrong = |error: &dyn std::fmt::Display| ConfigFault::Syntax {
             path: self.path.clone(),
             message: error.to_string(),
         };
-        let mut tables: toml::Table = self.text.parse().map_err(|e: toml::de::Error| syntax(&e))?;
+        let mut tables: toml::Table =
+            self.text.parse().map_err(|e: toml::de::Error| wrong(&syntax::told(&self.text, &e)))?;
         overrides.apply(&mut tables);
-        let text = toml::to_string(&tables).map_err(|error| syntax(&error))?;
+        let text = toml::to_string(&tables).map_err(|error| wrong(&error))?;
         ConfigFile::parse(&self.path, text)
     }
 

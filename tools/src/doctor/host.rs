@@ -64,7 +64,7 @@ impl Host {
             .map_err(|source| HostConfigError::Unreadable { path: path.clone(), source })?;
         let raw: RawFile = toml::from_str(&text).map_err(|error| HostConfigError::Malformed {
             path,
-            message: error.to_string().trim().replace('\n', " "),
+            message: crate::config::syntax::told(&text, &error),
         })?;
         if let Some(host) = raw.host {
             self.cores = host.cores;

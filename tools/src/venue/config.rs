@@ -107,7 +107,8 @@ pub struct VenueConfig {
 impl VenueConfig {
     /// Reads a config text; the error lists every fault with its key, its value and what is allowed.
     pub fn parse(text: &str) -> Result<VenueConfig, String> {
-        let raw: RawVenueFile = toml::from_str(text).map_err(|error| error.to_string())?;
+        let raw: RawVenueFile =
+            toml::from_str(text).map_err(|error| crate::config::syntax::told(text, &error))?;
         let mut faults = Faults::default();
         let table = InstrumentTable::new(&raw.instruments, &mut faults);
         let listen = raw.listen.iter().filter_map(|text| address(text, &mut faults)).collect();
