@@ -34,6 +34,10 @@ use ballast_engine::units::{Decimal, Exposure, Lots, Notional, SubTicks, Ticks};
 /// 1e-9, the step of money and exposure.
 const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
 const MS: u64 = 1_000_000;
+/// Most orders, and most levels of a side.
+const ALLOCATED_MAX: usize = 65_536;
+/// Most messages of a window: each is remembered.
+const RATE_MAX: u32 = 1_000_000;
 
 /// Builds the maker's config for run number `epoch`; `None` where `faults` says why.
 pub fn maker_config(
@@ -55,6 +59,7 @@ pub fn maker_config(
     let order_to_trade = order_to_trade.collect();
     let message_rates = table.venues.iter().map(|name| message_rate(raw, name, faults)).collect();
     sessions::check(raw, faults);
+    sizes(raw, faults);
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);
@@ -88,6 +93,18 @@ pub fn maker_config(
         faults.add("config", "as a whole", fault);
     }
     faults.is_empty().then_some(config)
+}
+
+/// What is allocated at the start: a slip of the hand there must be told, not end the process.
+fn sizes(raw: &RawConfig, faults: &mut Faults) {
+    let run = &raw.run;
+    for (key, value) in
+        [("run.orders_max", run.orders_max), ("run.book_levels_max", run.book_levels_max)]
+    {
+        if value > ALLOCATED_MAX {
+            faults.add(key, value, format!("must be at most {ALLOCATED_MAX}: each has its place"));
+        }
+    }
 }
 
 fn currency(
@@ -149,6 +166,10 @@ fn message_rate(raw: &RawConfig, name: &str, faults: &mut Faults) -> MessageRate
     if rate.max == 0 || rate.window_ms == 0 {
         let value = format!("{} in {} ms", rate.max, rate.window_ms);
         faults.add(format!("{key}.message_rate"), value, "both must be greater than zero");
+    }
+    if rate.max > RATE_MAX {
+        let allowed = format!("must be at most {RATE_MAX}: each is remembered");
+        faults.add(format!("{key}.message_rate.max"), rate.max, allowed);
     }
     if rate.cancel_reserve >= rate.max {
         let key = format!("{key}.message_rate.cancel_reserve");
