@@ -201,7 +201,7 @@ fn read(path: &Path) -> Result<Vec<(Nanos, Input, Kind)>, String> {
             Record::Order { now, event, .. } => (now, Input::Order(event), Kind::Acknowledgement),
             Record::Control { now, control, .. } => (now, Input::Control(control), Kind::Timer),
             Record::Timer { now, .. } => (now, Input::Timer, Kind::Timer),
-            Record::Intent { .. } | Record::End(_) => continue,
+            Record::Intent { .. } | Record::State { .. } | Record::End(_) => continue,
         };
         inputs.push(input);
     }

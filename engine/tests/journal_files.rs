@@ -21,6 +21,7 @@ use ballast_engine::maker::parameters::Parameters;
 use ballast_engine::pnl::ledger::Holding;
 use ballast_engine::quote::Model;
 use ballast_engine::ring;
+use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use std::io;
@@ -122,6 +123,11 @@ fn every_kind() -> Vec<Record> {
     }
     for update in updates {
         records.push(order(records.len() as u64, update));
+    }
+    for reason in Reason::ALL {
+        let state = if reason == Reason::Normal { State::Quoting } else { State::Halted };
+        let cause = records.len() as u64;
+        records.push(Record::State { cause, instrument: InstrumentId(1), state, reason });
     }
     let one = InstrumentId(1);
     let plain = [Control::Pause(one), Control::Resume(one), Control::Kill, Control::Shutdown];

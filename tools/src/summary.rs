@@ -76,6 +76,8 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     let entered = counters.entered.iter().map(|(reason, n)| (reason.name().into(), json!(n)));
     document.insert("states_entered".into(), Value::Object(entered.collect()));
     document.insert("obligations".into(), obligations(file, maker));
+    document.insert("self_trade_cancels".into(), json!(counters.self_trade_cancels));
+    document.insert("self_trade_reductions".into(), json!(counters.self_trade_reductions));
     document.insert("in_doubt_expired".into(), json!(counters.expired_requests));
     document.insert("unknown_orders".into(), json!(counters.unknown_orders));
     document.insert("duplicate_fills".into(), json!(counters.duplicate_fills));
@@ -139,10 +141,10 @@ fn by_instrument(document: &mut Map<String, Value>, file: &ConfigFile, maker: &M
             "bid": best(Side::Buy),
             "ask": best(Side::Sell),
             "gaps": snapshot.gaps_seen,
+            "spikes": snapshot.spikes_seen,
         });
         books.insert(symbol.clone(), book);
-        let state =
-            json!({ "state": state_name(&snapshot.state), "reason": snapshot.reason.name() });
+        let state = json!({ "state": snapshot.state.name(), "reason": snapshot.reason.name() });
         states.insert(symbol, state);
     }
     document.insert("fills_by_instrument".into(), Value::Object(fills));
@@ -150,16 +152,6 @@ fn by_instrument(document: &mut Map<String, Value>, file: &ConfigFile, maker: &M
     document.insert("inventory_max_abs".into(), Value::Object(max));
     document.insert("books".into(), Value::Object(books));
     document.insert("states".into(), Value::Object(states));
-}
-
-fn state_name(state: &ballast_engine::risk::state::State) -> &'static str {
-    use ballast_engine::risk::state::State;
-    match state {
-        State::Quoting => "quoting",
-        State::Reducing => "reducing",
-        State::Paused => "paused",
-        State::Halted => "halted",
-    }
 }
 
 fn pnl(maker: &Maker) -> Value {

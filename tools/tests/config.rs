@@ -91,8 +91,8 @@ fn one_contract_over_two_sessions_has_one_name_at_the_venue() {
     let spot = "symbol = \"BTCUSDT\"";
     let instrument = table("[[instruments]]");
     assert!(instrument.contains(spot));
-    let named = format!("symbol = \"BTCUSDT-2\"\nvenue_symbol = \"BTCUSDT\"");
-    let instrument = instrument.replacen(spot, &named, 1);
+    let named = "symbol = \"BTCUSDT-2\"\nvenue_symbol = \"BTCUSDT\"";
+    let instrument = instrument.replacen(spot, named, 1);
     let venue = table("[[venues]]").replacen("name = \"sim\"", "name = \"two\"", 1);
     let settings = table("[instrument.BTCUSDT]").replacen(
         "[instrument.BTCUSDT]",

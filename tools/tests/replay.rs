@@ -13,7 +13,7 @@ use ballast_engine::journal::record::{End, Record};
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::{Control, Input};
-use ballast_engine::maker::intents::Intents;
+use ballast_engine::maker::intents::{Intents, Record as Happened};
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -49,6 +49,13 @@ impl Desk {
         self.records.push(Record::of_input(number, now, &input));
         self.maker.step(now, &input, &mut self.out);
         let intents = self.out.orders().to_vec();
+        let changes = self.out.records().iter().filter_map(|record| match *record {
+            Happened::State { instrument, state, reason, .. } => {
+                Some(Record::State { cause: number, instrument, state, reason })
+            }
+            Happened::Fill { .. } | Happened::Blocked { .. } => None,
+        });
+        self.records.extend(changes);
         self.out.clear();
         let recorded = intents.iter().map(|&intent| Record::Intent { cause: number, intent });
         self.records.extend(recorded);
@@ -275,6 +282,9 @@ fn the_journal_is_told_in_symbols_and_prices_for_people_and_programs() {
         "{people:.900}"
     );
     assert!(people.contains("operator") && people.contains("kill"));
+    for change in ["quoting (normal)", "halted (killed)"] {
+        assert!(people.contains(change), "each change of state with its reason");
+    }
     assert!(people.contains(&end.unwrap().intents_sha256.to_string()));
     assert!(!people.contains("level"), "market data is counted, not printed");
     let everything = text(&ballast(&["journal", "--market"], &path).stdout);

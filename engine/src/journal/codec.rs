@@ -13,8 +13,10 @@ use crate::instrument::Currency;
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
 use crate::maker::parameters::Parameters;
+use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
 use crate::quote::{Quoter, encoding};
+use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
 
 /// A value that can be written into a record and read back.
@@ -209,6 +211,37 @@ enums! {
         2 = Trade { aggressor, price, size },
         3 = Reset,
         4 = Gap,
+    }
+    State { 1 = Quoting, 2 = Reducing, 3 = Paused, 4 = Halted }
+    Distrust { 1 = Gapped, 2 = Stale, 3 = OneSided, 4 = Crossed, 5 = Spike }
+    Reason {
+        1 = Normal,
+        2 = Distrusted(distrust),
+        3 = SoftLimit,
+        4 = Concentration,
+        5 = SessionDown,
+        6 = Operator,
+        7 = Killed,
+        8 = Shutdown,
+        9 = Overfill,
+        10 = Inconsistent,
+        11 = UnknownOrder,
+        12 = HedgeFailed,
+        13 = Rejects,
+        14 = Overflow,
+        15 = PositionDiffers,
+        16 = VenueForgot,
+        17 = OutboundDiffers,
+        18 = DailyLoss,
+        19 = Drawdown,
+        20 = Protection,
+        21 = RepeatedExecutions,
+        22 = Breakout,
+        23 = TakeProfit,
+        24 = InstrumentLoss,
+        25 = Hours,
+        26 = PositionAge,
+        27 = ConcentrationShare,
     }
     OrderUpdate {
         1 = SessionUp,

@@ -7,8 +7,9 @@
 
 use super::codec::Field;
 use super::hash::Sha;
-use crate::event::{MarketEvent, OrderEvent, OrderIntent};
+use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent};
 use crate::maker::input::{Control, Input};
+use crate::risk::state::{Reason, State};
 use crate::units::Nanos;
 
 /// Bytes before a payload.
@@ -60,6 +61,17 @@ pub enum Record {
         /// What it decided.
         intent: OrderIntent,
     },
+    /// An instrument changed its state. Told, not replayed: it follows from the inputs.
+    State {
+        /// Number of the input that caused it.
+        cause: u64,
+        /// Which.
+        instrument: InstrumentId,
+        /// Into what.
+        state: State,
+        /// Why.
+        reason: Reason,
+    },
     /// The run ended in order; nothing follows.
     End(End),
 }
@@ -98,6 +110,7 @@ mod kind {
     pub const CONTROL: u8 = 3;
     pub const TIMER: u8 = 4;
     pub const INTENT: u8 = 16;
+    pub const STATE: u8 = 17;
     pub const END: u8 = 255;
 }
 
@@ -146,7 +159,7 @@ impl Record {
                 Some((number, now, Input::Control(control)))
             }
             Record::Timer { number, now } => Some((number, now, Input::Timer)),
-            Record::Intent { .. } | Record::End(_) => None,
+            Record::Intent { .. } | Record::State { .. } | Record::End(_) => None,
         }
     }
 
@@ -222,6 +235,13 @@ impl Record {
                 intent.put(to);
                 kind::INTENT
             }
+            Record::State { cause, instrument, state, reason } => {
+                cause.put(to);
+                instrument.put(to);
+                state.put(to);
+                reason.put(to);
+                kind::STATE
+            }
             Record::End(end) => {
                 end.put(to);
                 kind::END
@@ -248,6 +268,11 @@ impl Record {
             }
             kind::INTENT => {
                 Some(Record::Intent { cause: u64::take(from)?, intent: Field::take(from)? })
+            }
+            kind::STATE => {
+                let (cause, instrument) = (u64::take(from)?, InstrumentId::take(from)?);
+                let (state, reason) = (State::take(from)?, Reason::take(from)?);
+                Some(Record::State { cause, instrument, state, reason })
             }
             kind::END => End::take(from).map(Record::End),
             _ => None,

@@ -90,6 +90,7 @@ impl Survey {
                 self.intents += 1;
                 self.cl_ord_id_max = self.cl_ord_id_max.max(intent.cl_ord_id);
             }
+            Record::State { .. } => {}
             Record::End(end) => self.tail = Tail::Ended(end),
         }
     }

@@ -93,7 +93,7 @@ impl<S: Sink> JournalWriter<S> {
             | Record::Control { .. }
             | Record::Timer { .. } => self.inputs += 1,
             Record::Intent { intent, .. } => self.hash.update(intent),
-            Record::End(_) => {}
+            Record::State { .. } | Record::End(_) => {}
         }
         record.encode(self.seed, self.records, &mut self.batch);
         self.records += 1;

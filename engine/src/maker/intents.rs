@@ -2,7 +2,8 @@
 //!
 //! Fed by the maker; drained by the maker's stage after every step. Sized once: a step never
 //! allocates. An intent is never dropped (the maker asks for room before it decides); a record is
-//! dropped and counted when there is no room.
+//! dropped and counted when there is no room, one of a blocked proposal already when half is used:
+//! changes of state are journaled, and what is blocked over and over must not push them out.
 
 use crate::event::{InstrumentId, Liquidity, OrderIntent};
 use crate::orders::order::Purpose;
@@ -127,7 +128,11 @@ impl Intents {
     }
 
     pub(crate) fn record(&mut self, record: Record) {
-        if self.records.len() < self.records.capacity() {
+        let room = match record {
+            Record::Blocked { .. } => self.records.capacity() / 2,
+            Record::Fill { .. } | Record::State { .. } => self.records.capacity(),
+        };
+        if self.records.len() < room {
             self.records.push(record);
         } else {
             self.records_dropped = self.records_dropped.saturating_add(1);

@@ -28,6 +28,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Most inputs a turn takes from one kind of ring.
 pub const TURN_INPUTS: usize = 64;
 
+/// Most changes of one instrument's state in a step: a halt takes what was decided before it back.
+const STATES_MAX: usize = 4;
+
 /// After a shutdown: how long the answers to the last cancels are waited for, by the runner's clock.
 const WIND_DOWN_NS: u64 = 10_000_000_000;
 
@@ -208,9 +211,10 @@ impl MakerStage {
         self.unjournaled
     }
 
-    /// Entries of the worst step: its input, its intents, and a timer before it.
+    /// Entries of the worst step: its input, its intents, what changes of every instrument's state they
+    /// go with, and a timer before it.
     fn entries_max(&self) -> usize {
-        2 * self.settings.intents_max + 2
+        2 * (self.settings.intents_max + STATES_MAX * self.maker.lines.len()) + 2
     }
 
     /// Room for the worst step everywhere that may not drop.
@@ -309,6 +313,9 @@ impl MakerStage {
         }
         for n in 0..self.out.records().len() {
             if let Some(&record) = self.out.records().get(n) {
+                if let Record::State { instrument, state, reason, .. } = record {
+                    self.journal(Entry::State { cause, instrument, state, reason });
+                }
                 self.tell(Telemetry::Happened(record));
             }
         }

@@ -18,6 +18,18 @@ pub enum State {
     Halted,
 }
 
+impl State {
+    /// Its name in records and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Quoting => "quoting",
+            State::Reducing => "reducing",
+            State::Paused => "paused",
+            State::Halted => "halted",
+        }
+    }
+}
+
 /// Why a state was entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
@@ -79,7 +91,7 @@ pub enum Reason {
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 30;
+    pub const COUNT: usize = 31;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -87,6 +99,7 @@ impl Reason {
         Reason::Distrusted(Distrust::Stale),
         Reason::Distrusted(Distrust::OneSided),
         Reason::Distrusted(Distrust::Crossed),
+        Reason::Distrusted(Distrust::Spike),
         Reason::SoftLimit,
         Reason::Concentration,
         Reason::SessionDown,
@@ -174,5 +187,22 @@ impl EnteredCounts {
     /// The reasons that there were, with how often.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_reason_has_a_name_and_a_counter_of_its_own() {
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), Reason::COUNT);
+        let mut counts = EnteredCounts::default();
+        for reason in Reason::ALL {
+            counts.count(reason);
+        }
+        assert!(counts.iter().eq(Reason::ALL.into_iter().map(|reason| (reason, 1))));
     }
 }

@@ -1,6 +1,6 @@
 //! `ballast journal JOURNAL`: what happened, for people or programs.
 //!
-//! Reads a journal record by record; prints orders, operators' acts and sessions, a line each, with the
+//! Reads a journal record by record; prints orders, operators' acts, sessions and changes of state, a line each, with the
 //! symbols and digits of the journal's own config. Market data and timers are counted; `--market` prints
 //! them too. A damaged journal is printed up to the damage, which then is the error (exit 1).
 
@@ -201,6 +201,10 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
         Record::Timer { number, .. } => (number, told("timer", String::new(), String::new())),
         Record::Intent { cause, intent } => {
             (cause, told("intent", names.symbol(intent.instrument), intent_text(names, &intent)))
+        }
+        Record::State { cause, instrument, state, reason } => {
+            let text = format!("{} ({})", state.name(), reason.name());
+            (cause, told("state", names.symbol(instrument), text))
         }
         Record::End(_) => return None,
     })

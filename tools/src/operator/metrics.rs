@@ -107,6 +107,10 @@ pub fn text(names: &Names, desk: &Desk) -> String {
         let rows = rows.map(|(name, amount)| (of("cause", name), amount as f64 * 1e-9));
         family("pnl", "In the reporting currency", rows.collect());
     }
+    let blocked = standing.blocked.iter().map(|(reason, n)| (of("reason", reason), *n as f64));
+    family("blocked", "Proposals that the gate blocked", blocked.collect());
+    let changes = standing.changes.iter().map(|(reason, n)| (of("reason", reason), *n as f64));
+    family("state_changes", "Changes of an instrument's state", changes.collect());
     let latency = standing.latency.iter().flat_map(|latency| {
         ["p50", "p99", "p99.9", "max"].into_iter().zip(latency.nanos).map(|(at, nanos)| {
             let labels = vec![("stretch", latency.name.to_owned()), ("at", at.to_owned())];
@@ -115,8 +119,6 @@ pub fn text(names: &Names, desk: &Desk) -> String {
     });
     family("latency_seconds", "Percentiles since the start", latency.collect());
     registry.register("fills", "Fills booked", ConstCounter::new(standing.fills));
-    let blocked: u64 = standing.blocked.values().sum();
-    registry.register("blocked", "Proposals that the gate blocked", ConstCounter::new(blocked));
     let mut out = String::new();
     // Writing into a string fails nowhere.
     let _ = encode(&mut out, &registry);

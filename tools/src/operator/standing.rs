@@ -68,6 +68,8 @@ pub struct Standing {
     pub fills: u64,
     /// Proposals that the gate blocked, by reason.
     pub blocked: BTreeMap<&'static str, u64>,
+    /// Changes of an instrument's state, by reason.
+    pub changes: BTreeMap<&'static str, u64>,
     /// Where it is measured.
     pub latency: Vec<Latency>,
     /// The journal can no longer be written.
@@ -100,6 +102,7 @@ impl Standing {
                 if let Some(known) = self.states.get_mut(usize::from(instrument.0)) {
                     *known = (state, reason);
                 }
+                *self.changes.entry(reason.name()).or_default() += 1;
                 self.tell(News::State(instrument, state, reason));
             }
             Telemetry::Happened(Record::Blocked { reason, .. }) => {

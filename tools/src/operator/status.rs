@@ -58,6 +58,7 @@ fn instruments(names: &Names, standing: &Standing) -> Vec<Value> {
             row.insert("open_sell".into(), json!(selling));
             row.insert("fills".into(), json!(sample.fills));
             row.insert("gaps".into(), json!(sample.gaps_seen));
+            row.insert("spikes".into(), json!(sample.spikes_seen));
         }
         Value::Object(row)
     });
@@ -105,6 +106,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "pnl_currency": names.reporting,
         "pnl": pnl,
         "blocked": standing.blocked,
+        "state_changes": standing.changes,
         "sessions": sessions.collect::<Vec<_>>(),
         "latency_ns": latency,
     })
@@ -160,6 +162,9 @@ pub fn for_people(document: &Value) -> String {
     }
     for (reason, count) in fields(document, "blocked") {
         let _ = writeln!(out, "blocked by {reason}: {count}");
+    }
+    for (reason, count) in fields(document, "state_changes") {
+        let _ = writeln!(out, "changed state for {reason}: {count}");
     }
     for row in rows(document, "sessions") {
         let is_up = row.get("up") == Some(&Value::Bool(true));
