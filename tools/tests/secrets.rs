@@ -172,8 +172,8 @@ fn debug_output_and_a_panic_hold_no_secret() {
     let secret = Secret::from_bytes(PASSWORD.as_bytes());
     assert!(!format!("{secret:?}{:?}", Some(&secret)).contains(PASSWORD));
     let panicked = std::panic::catch_unwind(|| {
-        let wrong: Result<(), Secret> = Err(Secret::from_bytes(PASSWORD.as_bytes()));
-        wrong.unwrap();
+        let refused = |bytes: &[u8]| -> Result<(), Secret> { Err(Secret::from_bytes(bytes)) };
+        refused(PASSWORD.as_bytes()).unwrap();
     });
     let payload = panicked.unwrap_err();
     let text = payload.downcast_ref::<String>().expect("a message");

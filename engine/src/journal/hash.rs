@@ -91,6 +91,7 @@ impl RunHash {
             | Record::Market { .. }
             | Record::Control { .. }
             | Record::Timer { .. }
+            | Record::State { .. }
             | Record::End(_) => return,
         }
         self.hasher.update(&self.scratch);

@@ -81,6 +81,7 @@ impl RawChain {
         };
         RawInstrument {
             symbol: self.symbol.replace("{right}", right).replace("{strike}", strike),
+            venue_symbol: None,
             venue: self.venue.clone(),
             underlying: self.underlying.clone(),
             kind: "option".into(),
