@@ -204,18 +204,15 @@ fn assert_means(text: &str, config: &MakerConfig) {
         assert_eq!(i128::from(limits.position_max.0) * lot, limit("position_max"));
         assert_eq!(i128::from(limits.collar.width.0) * tick, limit("collar"));
         let value = limit("order_value_max");
-        let price = match instrument.value() {
-            ContractValue::Linear { .. } => (60_000 * 1_000_000_000_000 + tick - 1) / tick,
-            ContractValue::Inverse { .. } => 1,
+        let per_contract = match instrument.value() {
+            ContractValue::Inverse { nano_quote_per_lot, .. } => Some(nano_quote_per_lot),
+            ContractValue::Linear { .. } | ContractValue::Option { .. } => None,
         };
+        let price = per_contract.map_or((60_000 * 1_000_000_000_000 + tick - 1) / tick, |_| 1);
         let price = ballast_engine::units::Ticks(i64::try_from(price).unwrap());
         let most = i128::from(limits.order_value_max.size_max(price).0);
-        let worth = match instrument.value() {
-            ContractValue::Linear { .. } => most * lot * 60_000,
-            ContractValue::Inverse { nano_quote_per_lot, .. } => {
-                most * i128::from(nano_quote_per_lot) * 1_000
-            }
-        };
+        let worth =
+            per_contract.map_or(most * lot * 60_000, |nano| most * i128::from(nano) * 1_000);
         assert!(worth <= value, "{symbol}: {most} lots are worth more than {value}");
     }
     let limits = config.underlyings[0].limits;

@@ -53,7 +53,9 @@ impl Desk {
             Happened::State { instrument, state, reason, .. } => {
                 Some(Record::State { cause: number, instrument, state, reason })
             }
-            Happened::Fill { .. } | Happened::Blocked { .. } => None,
+            Happened::Fill { .. }
+            | Happened::Blocked { .. }
+            | Happened::ObligationMissed { .. } => None,
         });
         self.records.extend(changes);
         self.out.clear();

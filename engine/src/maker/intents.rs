@@ -130,7 +130,9 @@ impl Intents {
     pub(crate) fn record(&mut self, record: Record) {
         let room = match record {
             Record::Blocked { .. } => self.records.capacity() / 2,
-            Record::Fill { .. } | Record::State { .. } => self.records.capacity(),
+            Record::Fill { .. } | Record::State { .. } | Record::ObligationMissed { .. } => {
+                self.records.capacity()
+            }
         };
         if self.records.len() < room {
             self.records.push(record);
