@@ -26,7 +26,7 @@ use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::{ConfigError, MakerConfig};
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::stage::{MakerStage, Telemetry, TimeBase};
+use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Stamp};
 use std::collections::{BTreeMap, VecDeque};
@@ -164,33 +164,56 @@ impl<T: Tape> Backtest<T> {
     }
 
     /// The next thing in time, at the venue or at the maker; false when nothing is left before
-    /// `until`. A report is never behind a tick of the same moment.
+    /// `until`. A report is never behind a tick of the same moment; what happens at the venue at the
+    /// moment of a delivery comes first.
     fn advance(&mut self, until: Nanos) -> Result<bool, BacktestError> {
-        let report = self.reports.keys().next().map(|(at, _)| *at);
-        let tick = self.market.front().map(|event| event.at);
-        let delivery = [report, tick].into_iter().flatten().min();
-        let venue = self.playback.next_at()?;
-        let Some(next) = [delivery, venue].into_iter().flatten().min() else { return Ok(false) };
-        if next > until {
-            return Ok(false);
-        }
-        if delivery.is_some_and(|at| venue.is_none_or(|venue| at < venue)) {
-            if report == delivery {
+        let report = self.reports.first_key_value().map_or(Nanos(u64::MAX), |((at, _), _)| *at);
+        let tick = self.market.front().map_or(Nanos(u64::MAX), |event| event.at);
+        let delivery = report.min(tick);
+        match self.playback.step(until.min(delivery), &mut self.fresh)? {
+            Step::Market(event) => self.send_market(event),
+            Step::Arrival => {}
+            Step::Idle | Step::Over if delivery > until || delivery == Nanos(u64::MAX) => {
+                return Ok(false);
+            }
+            Step::Idle | Step::Over if report <= tick => {
                 if let Some((_, event)) = self.reports.pop_first() {
                     self.deliver_order(event)?;
                 }
-            } else if let Some(event) = self.market.pop_front() {
-                self.deliver_market(event)?;
             }
-            return Ok(true);
+            Step::Idle | Step::Over => self.deliver_message()?,
         }
-        match self.playback.step(until, &mut self.fresh)? {
-            Step::Market(event) => self.send_market(event),
-            Step::Arrival => {}
-            Step::Idle | Step::Over => return Ok(false),
+        if !self.fresh.is_empty() {
+            self.send_reports();
         }
-        self.send_reports();
         Ok(true)
+    }
+
+    /// Hands the maker what arrived together of one message, in one turn: it would be the same one
+    /// by one, but for requests and answers that take no time at all, which come after it.
+    fn deliver_message(&mut self) -> Result<(), BacktestError> {
+        let Some(first) = self.market.front().copied() else { return Ok(()) };
+        for _ in 0..TURN_INPUTS {
+            let is_together =
+                |event: &&MarketEvent| event.at == first.at && event.instrument == first.instrument;
+            let Some(event) = self.market.front().filter(is_together).copied() else { break };
+            self.market.pop_front();
+            let parameters = self.refit.as_mut().and_then(|refit| refit.see(&event));
+            if let Some(parameters) = parameters {
+                self.turn(first.at, true, "market")?;
+                self.deliver_control(Control::Parameters(parameters))?;
+            }
+            let place = usize::from(event.instrument.0);
+            let venue = self.venues.get(place).copied().unwrap_or_default();
+            let ring = self.ends.market.get_mut(usize::from(venue.0));
+            if ring.is_none_or(|ring| ring.push(event).is_err()) {
+                return Err(BacktestError::RingFull("market"));
+            }
+            if event.last_in_message {
+                break;
+            }
+        }
+        self.turn(first.at, true, "market")
     }
 
     /// Under recorded latencies one instrument's stream may be faster than another's.
@@ -219,17 +242,6 @@ impl<T: Tape> Backtest<T> {
         let ring = self.ends.orders.get_mut(usize::from(event.venue.0));
         let is_taken = ring.is_some_and(|ring| ring.push(event).is_ok());
         self.turn(event.at, is_taken, "order")
-    }
-
-    fn deliver_market(&mut self, event: MarketEvent) -> Result<(), BacktestError> {
-        let parameters = self.refit.as_mut().and_then(|refit| refit.see(&event));
-        if let Some(parameters) = parameters {
-            self.deliver_control(Control::Parameters(parameters))?;
-        }
-        let venue = self.venues.get(usize::from(event.instrument.0)).copied().unwrap_or_default();
-        let ring = self.ends.market.get_mut(usize::from(venue.0));
-        let is_taken = ring.is_some_and(|ring| ring.push(event).is_ok());
-        self.turn(event.at, is_taken, "market")
     }
 
     fn deliver_control(&mut self, control: Control) -> Result<(), BacktestError> {

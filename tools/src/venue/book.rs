@@ -3,8 +3,8 @@
 //! Fed by the tape; feeds `matching.rs`. One thread. Deliberately absent: participants' own orders
 //! (`queue.rs`).
 
+use super::ladder::Ladder;
 use ballast_engine::units::{Lots, Side, Ticks};
-use std::collections::BTreeMap;
 
 /// One displayed level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,40 +25,43 @@ impl Shown {
 }
 
 /// Both sides of the displayed book.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct DisplayedBook {
-    levels: [BTreeMap<Ticks, Shown>; 2],
+    levels: [Ladder; 2],
+}
+
+impl Default for DisplayedBook {
+    fn default() -> DisplayedBook {
+        DisplayedBook { levels: Side::BOTH.map(Ladder::new) }
+    }
 }
 
 impl DisplayedBook {
     /// The tape's word on a level, whose volume is there again in full. Returns what stood before.
     pub fn set(&mut self, side: Side, price: Ticks, size: Lots) -> Shown {
-        let levels = &mut self.levels[side.index()];
-        let fresh = Shown { size, ..Shown::default() };
-        if size.0 > 0 { levels.insert(price, fresh) } else { levels.remove(&price) }
-            .unwrap_or_default()
+        self.levels[side.index()].set(price, Shown { size, ..Shown::default() })
     }
 
     /// Empties the book.
     pub fn clear(&mut self) {
-        self.levels = Default::default();
+        self.levels.iter_mut().for_each(Ladder::clear);
     }
 
     /// A level as it stands.
     pub fn level(&self, side: Side, price: Ticks) -> Shown {
-        self.levels[side.index()].get(&price).copied().unwrap_or_default()
+        self.levels[side.index()].get(price)
     }
 
     /// Marks displayed volume as taken by a participant.
     pub fn take(&mut self, side: Side, price: Ticks, size: Lots) {
-        if let Some(shown) = self.levels[side.index()].get_mut(&price) {
+        if let Some(shown) = self.levels[side.index()].get_mut(price) {
             shown.taken.0 = shown.taken.0.saturating_add(size.0);
         }
     }
 
     /// Notes a trade of the tape at a level.
     pub fn note_trade(&mut self, side: Side, price: Ticks, size: Lots) {
-        if let Some(shown) = self.levels[side.index()].get_mut(&price) {
+        if let Some(shown) = self.levels[side.index()].get_mut(price) {
             shown.traded.0 = shown.traded.0.saturating_add(size.0);
         }
     }
@@ -69,11 +72,7 @@ impl DisplayedBook {
     }
 
     /// All levels of a side with what is left of them, best first.
-    pub fn from_best(&self, side: Side) -> Box<dyn Iterator<Item = (Ticks, Lots)> + '_> {
-        let levels = self.levels[side.index()].iter().map(|(&p, shown)| (p, shown.available()));
-        match side {
-            Side::Buy => Box::new(levels.rev()),
-            Side::Sell => Box::new(levels),
-        }
+    pub fn from_best(&self, side: Side) -> impl Iterator<Item = (Ticks, Lots)> + '_ {
+        self.levels[side.index()].best_first().map(|(price, shown)| (price, shown.available()))
     }
 }

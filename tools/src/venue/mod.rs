@@ -20,6 +20,7 @@ pub mod fix_face;
 pub mod fix_market_data;
 pub mod fix_orders;
 pub mod fix_seat;
+mod ladder;
 pub mod latency;
 pub mod matching;
 pub mod order;
