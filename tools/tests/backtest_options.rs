@@ -157,6 +157,40 @@ fn recorded_latencies_and_windows_play_the_real_recording() {
     assert!(told.contains("hftbacktest collector"), "{told}");
 }
 
+#[test]
+fn a_decoded_recording_plays_as_its_files_do_until_they_change() {
+    let Some(folder) = shared("hftbacktest") else { return };
+    let folders = ["tape", "cache"]
+        .map(|name| std::env::temp_dir().join(format!("ballast-{}-{name}", std::process::id())));
+    let [tape, cache] = folders.each_ref().map(|path| path.display().to_string());
+    for part in ["spot", "usdm", "cm"] {
+        std::fs::create_dir_all(folders[0].join(part)).unwrap();
+        for file in std::fs::read_dir(Path::new(&folder).join(part)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folders[0].join(part).join(file.file_name())).unwrap();
+        }
+    }
+    let part = ["--tape", &tape, "--no-fees", "--to=+40s"];
+    let plain = document(&part);
+    let cached = || document(&[&part, &["--cache", &cache][..]].concat());
+    let files = || std::fs::read_dir(&folders[1]).unwrap().count();
+    let modified = || {
+        let file = std::fs::read_dir(&folders[1]).unwrap().next().unwrap().unwrap();
+        file.metadata().unwrap().modified().unwrap()
+    };
+    assert_eq!(cached()["run_sha256"], plain["run_sha256"]);
+    let made = modified();
+    assert_eq!((cached()["run_sha256"].clone(), files()), (plain["run_sha256"].clone(), 1));
+    assert_eq!(modified(), made, "used as it is");
+    // The same bytes under another time of change: whoever changed them, they are decoded again.
+    let spot = std::fs::read_dir(folders[0].join("spot")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(&spot, std::fs::read(&spot).unwrap()).unwrap();
+    assert_eq!(cached()["run_sha256"], plain["run_sha256"]);
+    assert_ne!(modified(), made, "stale");
+    assert_eq!(files(), 1, "and replaced");
+    folders.iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
+}
+
 /// The demo's config as tables.
 fn demo() -> toml::Table {
     include_str!("../../config/demo.toml").parse().unwrap()

@@ -141,6 +141,8 @@ impl From<WindowFault> for PlanFault {
 pub struct Plan {
     /// Which market.
     pub market: Market,
+    /// Where decoded recordings are kept, if anywhere.
+    pub cache: Option<PathBuf>,
     /// Where it begins to play; at its start where it is left out.
     pub from: Option<Moment>,
     /// Where it ends; at its end where it is left out.
@@ -215,6 +217,17 @@ impl Plan {
         Ok(Played { outcome, observer, note, span })
     }
 
+    /// Decodes the recording into the cache, where there is one, so that no run has to.
+    ///
+    /// # Errors
+    /// The recording cannot be played.
+    pub fn prepare(&self, file: &ConfigFile) -> Result<(), PlanFault> {
+        if self.cache.is_some() {
+            self.tape(file)?;
+        }
+        Ok(())
+    }
+
     fn tape(&self, file: &ConfigFile) -> Result<(AnyTape, String), PlanFault> {
         let instruments = &file.table.instruments;
         match &self.market {
@@ -223,7 +236,10 @@ impl Plan {
                     let venue = usize::from(instrument.spec().venue.0);
                     file.table.venues.name(venue).map(str::to_owned)
                 };
-                Ok(AnyTape::of_venues(folder, instruments, &venue, None)?)
+                match &self.cache {
+                    Some(cache) => Ok(AnyTape::cached(cache, folder, instruments, &venue)?),
+                    None => Ok(AnyTape::of_venues(folder, instruments, &venue, None)?),
+                }
             }
             Market::Synthetic { .. } if self.lateness == Lateness::Recorded => {
                 Err(TapeError::NoVenueTimes.into())

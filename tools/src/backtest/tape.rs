@@ -2,15 +2,20 @@
 //!
 //! Fed by the command line; feeds the backtest, the demo and the venue with one [`Tape`].
 
+use crate::operator::archivist::binary_identity;
+use crate::recording::decoded::{self, Decoded};
 use crate::recording::found::Folder;
+use crate::recording::identity::identity;
 use crate::recording::merge::{CLOCK_OFFSET_20240808_NS, Recording, RecordingOptions};
 use crate::recording::merged::Merged;
 use crate::recording::{OrderGone, Tape, TapeCounters, TapeError, hftbacktest_files};
 use crate::venue::synthetic::{Synthetic, SyntheticOptions};
 use ballast_engine::event::MarketEvent;
 use ballast_engine::instrument::Instrument;
+use ballast_engine::journal::hash::Sha;
 use ballast_engine::units::Nanos;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// A tape that ends early.
 pub struct Limited<T> {
@@ -61,6 +66,8 @@ pub enum AnyTape {
     Recording(Box<Recording>),
     /// Recorded files of any other format.
     Merged(Box<Merged>),
+    /// Recorded files that were decoded before.
+    Decoded(Box<Decoded>),
     /// Made from a seed.
     Synthetic(Box<Synthetic>),
 }
@@ -95,6 +102,48 @@ impl AnyTape {
         Ok((tape, "hftbacktest collector, spot, usdm and cm".into()))
     }
 
+    /// [`AnyTape::of_venues`] out of `cache`, a folder, where it was decoded before, and into it where
+    /// not. What is there of another state of the recording, other grids or another build is not used.
+    ///
+    /// # Errors
+    /// As there, or the cache's file is broken or cannot be written.
+    pub fn cached(
+        cache: &Path,
+        folder: &Path,
+        instruments: &[Instrument],
+        venue_of: &dyn Fn(&Instrument) -> Option<String>,
+    ) -> Result<(AnyTape, String), TapeError> {
+        static BUILD: OnceLock<String> = OnceLock::new();
+        let build = BUILD.get_or_init(binary_identity);
+        let mut text = format!("{build} {}\n", identity(folder)?);
+        for instrument in instruments {
+            let spec = instrument.spec();
+            let venue = venue_of(instrument).unwrap_or_default();
+            text +=
+                &format!("{} {venue} {:?} {} {}\n", spec.symbol, spec.kind, spec.tick, spec.lot);
+        }
+        let key = Sha::of(text.as_bytes());
+        // One file a recording and its instruments: a newer state replaces the older one's.
+        let name = format!("{}\n{}", folder.display(), text.split_once('\n').map_or("", |t| t.1));
+        let name = format!("{:.24}.bltape", Sha::of(name.as_bytes()).to_string());
+        let path = cache.join(name);
+        let decoded = match Decoded::open(&path, key)? {
+            Some(decoded) => Some(decoded),
+            None => {
+                let (mut tape, note) = AnyTape::of_venues(folder, instruments, venue_of, None)?;
+                decoded::write(&path, key, &note, &mut tape)?;
+                Decoded::open(&path, key)?
+            }
+        };
+        match decoded {
+            Some(decoded) => {
+                let note = decoded.note().to_owned();
+                Ok((AnyTape::Decoded(Box::new(decoded)), note))
+            }
+            None => AnyTape::of_venues(folder, instruments, venue_of, None),
+        }
+    }
+
     fn hftbacktest(
         folder: &Path,
         instruments: &[Instrument],
@@ -118,6 +167,7 @@ impl Tape for AnyTape {
         match self {
             AnyTape::Recording(tape) => tape.next(),
             AnyTape::Merged(tape) => tape.next(),
+            AnyTape::Decoded(tape) => tape.next(),
             AnyTape::Synthetic(tape) => tape.next(),
         }
     }
@@ -126,6 +176,7 @@ impl Tape for AnyTape {
         match self {
             AnyTape::Recording(tape) => tape.peek_at(),
             AnyTape::Merged(tape) => tape.peek_at(),
+            AnyTape::Decoded(tape) => tape.peek_at(),
             AnyTape::Synthetic(tape) => tape.peek_at(),
         }
     }
@@ -134,6 +185,7 @@ impl Tape for AnyTape {
         match self {
             AnyTape::Recording(tape) => tape.counters(),
             AnyTape::Merged(tape) => tape.counters(),
+            AnyTape::Decoded(tape) => tape.counters(),
             AnyTape::Synthetic(tape) => tape.counters(),
         }
     }
@@ -141,6 +193,7 @@ impl Tape for AnyTape {
     fn order_gone(&self) -> Option<OrderGone> {
         match self {
             AnyTape::Merged(tape) => tape.order_gone(),
+            AnyTape::Decoded(tape) => tape.order_gone(),
             AnyTape::Recording(_) | AnyTape::Synthetic(_) => None,
         }
     }
@@ -148,6 +201,7 @@ impl Tape for AnyTape {
     fn knows_orders(&self) -> bool {
         match self {
             AnyTape::Merged(tape) => tape.knows_orders(),
+            AnyTape::Decoded(tape) => tape.knows_orders(),
             AnyTape::Recording(_) | AnyTape::Synthetic(_) => false,
         }
     }

@@ -40,6 +40,10 @@ pub(super) struct PlanArgs {
     /// Folder of recordings, of any format that is known; a synthetic market where it is left out.
     #[arg(long)]
     tape: Option<PathBuf>,
+    /// Keep the decoded recording in this folder, and play it from there the next time: as long as
+    /// the recording's files, the instruments' grids and this build are the same.
+    #[arg(long, value_name = "DIR", requires = "tape")]
+    cache: Option<PathBuf>,
     /// Seed of the synthetic market.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -98,6 +102,7 @@ impl PlanArgs {
         };
         Plan {
             market: self.tape.clone().map_or(synthetic, Market::Recorded),
+            cache: self.cache.clone(),
             from: self.from,
             to: self.to,
             lateness: self.latency.value.clone(),

@@ -13,6 +13,7 @@ pub mod binance;
 pub mod bybit;
 pub mod capture;
 pub mod databento;
+pub mod decoded;
 pub mod depth;
 pub mod deribit;
 pub mod found;
@@ -133,8 +134,51 @@ pub struct TapeCounters {
 }
 
 impl TapeCounters {
+    /// How many there are.
+    pub const COUNT: usize = 16;
+
+    /// From their values, in the order of [`TapeCounters::named`].
+    pub fn of(values: [u64; TapeCounters::COUNT]) -> TapeCounters {
+        let [
+            rows,
+            events,
+            gaps,
+            snapshots,
+            snapshots_old,
+            depth_old,
+            before_snapshot,
+            book_tickers_skipped,
+            trades_skipped,
+            other_streams,
+            off_grid,
+            time_went_back,
+            other_instruments,
+            unknown_orders,
+            latency_negative,
+            latency_unknown,
+        ] = values;
+        TapeCounters {
+            rows,
+            events,
+            gaps,
+            snapshots,
+            snapshots_old,
+            depth_old,
+            before_snapshot,
+            book_tickers_skipped,
+            trades_skipped,
+            other_streams,
+            off_grid,
+            time_went_back,
+            other_instruments,
+            unknown_orders,
+            latency_negative,
+            latency_unknown,
+        }
+    }
+
     /// Every counter with its name, for documents and people.
-    pub fn named(&self) -> [(&'static str, u64); 16] {
+    pub fn named(&self) -> [(&'static str, u64); TapeCounters::COUNT] {
         [
             ("rows", self.rows),
             ("events", self.events),

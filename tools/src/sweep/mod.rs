@@ -77,6 +77,10 @@ impl Sweep {
         let points = grid::points(&self.axes, self.search).map_err(SweepFault::Asked)?;
         self.check(&points)?;
         let mut progress = Progress::open(out, &self.fingerprint()?)?;
+        self.plan.prepare(&self.file).map_err(|fault| match fault {
+            PlanFault::Asked(why) => SweepFault::Asked(why),
+            PlanFault::Run(error) => SweepFault::Run(error),
+        })?;
         let todo: Vec<usize> = (1..=points.len()).filter(|run| !progress.has(*run)).collect();
         let counts = Counts { runs: points.len(), resumed: progress.done(), done: todo.len() };
         told(progress.done(), points.len());
@@ -155,6 +159,7 @@ impl Sweep {
         };
         let build = crate::operator::archivist::binary_identity();
         let Sweep { file, plan, axes, search } = self;
+        let plan = Plan { cache: None, ..plan.clone() };
         let all = format!("{build}\n{}\n{tape}\n{plan:?}\n{axes:?}\n{search:?}", file.text);
         Ok(format!("ballast-sweep-1 {}", Sha::of(all.as_bytes())))
     }
