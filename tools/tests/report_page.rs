@@ -89,7 +89,50 @@ fn run(events: u64) -> RunReport {
         recorder.latency("tick_to_order", 4_000 + random.below(3_000) + 1_000_000 / tail);
         recorder.latency("decoded", 300 + random.below(200) + 30_000 / tail);
     }
-    recorder.finish("Ballast demo", facts(), serde_json::json!({"fills": 12}))
+    recorder.finish("Ballast demo", facts(), document())
+}
+
+/// The figures that the page takes from the run's document.
+fn document() -> serde_json::Value {
+    let realised = serde_json::json!({"0.1s": -1.5, "1s": -0.25, "10s": null, "60s": 2.0});
+    let spreads =
+        serde_json::json!({"fills": 7, "effective_spread": 3.5, "realised_spread": realised});
+    serde_json::json!({
+        "fills": 12,
+        "orders_sent": 21,
+        "blocked": {"message_rate": 6123},
+        "delta_max_abs": {"BTC": "0.4321"},
+        "liquidity": {
+            "drawdown_max": 17.25,
+            "inventory": {"BTC": {"traded": 2.5}},
+            "instruments": {"BTCUSDT": {
+                "quote_uptime": 0.9838, "time_at_touch": 0.015, "quoted_spread": 7.66,
+                "spreads": spreads,
+            }},
+        },
+    })
+}
+
+#[test]
+fn the_page_begins_with_what_a_trader_looks_for() {
+    let page = page(&written("report-figures", 5_000));
+    let head = page.split("<section>").next().unwrap();
+    for part in [
+        "0.4321", // The account's largest delta, not the samples'.
+        "86 % of the hard limit",
+        "largest drawdown",
+        "17.25",
+        "PnL per BTC traded",
+        "2.500 BTC traded",
+        "98.4 %",
+        "at the touch 1.5 %",
+    ] {
+        assert!(head.contains(part), "{part} in {head}");
+    }
+    let earned = page.split("What the quotes earned").nth(1).unwrap();
+    assert!(earned.contains("<td>7</td><td>7.66</td><td>+3.5"), "{earned:.700}");
+    assert!(page.contains("held back: message rate</th><td>6123</td>"));
+    assert!(page.contains("<th>sent</th><td>21</td>"));
 }
 
 fn facts() -> Vec<(String, String)> {

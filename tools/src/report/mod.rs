@@ -7,6 +7,7 @@
 
 pub mod charts;
 pub mod hgrm;
+pub mod key_figures;
 pub mod latency_chart;
 pub mod page;
 pub mod plot;

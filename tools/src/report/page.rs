@@ -4,6 +4,7 @@
 //! Light or dark follows the reader's system.
 
 use super::charts::{self, cause_name, signed};
+use super::key_figures;
 use super::latency_chart::{self, nanos_text};
 use super::svg::{escape, grouped};
 use super::{InstrumentSeries, RunReport};
@@ -30,7 +31,7 @@ pub fn html(report: &RunReport) -> String {
         section(
             &mut out,
             &format!("Net delta {name}"),
-            "All instruments together, from the target. Outside the shaded band the maker hedges.",
+            "All instruments together, from the target, as sampled. Outside the shaded band the maker hedges.",
             &charts::delta(report, pool),
         );
         let picture = charts::inventory(report, place);
@@ -88,7 +89,9 @@ fn tiles(report: &RunReport, out: &mut String) {
     let class = if total < 0.0 { "bad" } else { "good" };
     tile(out, "PnL", &signed(total), &escape(&report.pnl.currency), class);
     for pool in &report.underlyings {
-        let (reached, hard) = (pool.delta.abs_max(), pool.limits.hard);
+        // Between two samples it may have been larger: the account saw every fill.
+        let exact = key_figures::delta_max(report, &pool.name).unwrap_or(0.0);
+        let (reached, hard) = (pool.delta.abs_max().max(exact), pool.limits.hard);
         let share = if hard > 0.0 { reached / hard * 100.0 } else { 0.0 };
         let class = if reached > pool.limits.stop { "bad" } else { "" };
         let name = escape(&pool.name);
@@ -100,6 +103,10 @@ fn tiles(report: &RunReport, out: &mut String) {
     let note =
         format!("{} quotes, {} hedges", grouped(quoted as f64, 0), grouped(hedged as f64, 0));
     tile(out, "fills", &grouped((quoted + hedged) as f64, 0), &note, "");
+    for figure in key_figures::tiles(report) {
+        let class = if figure.is_bad { "bad" } else { "" };
+        tile(out, &figure.name, &figure.value, &figure.note, class);
+    }
     for (name, histogram) in &report.latencies {
         if *name == TICK_TO_ORDER {
             let p50 = nanos_text(histogram.value_at_quantile(0.5) as f64);
@@ -123,6 +130,15 @@ fn account(report: &RunReport, out: &mut String) {
         &charts::waterfall(&report.pnl),
     );
     section(out, "PnL over time", "The total and each of its causes.", &charts::pnl(report));
+    if let Some(table) = key_figures::spreads(report) {
+        section(
+            out,
+            "What the quotes earned",
+            "In quote currency, both sides together: the spread that stood, what fills paid against the mid, and what of it \
+             was left so long after. Less than paid: the market went on against us.",
+            &table,
+        );
+    }
 }
 
 fn quoted(report: &RunReport, line: &InstrumentSeries, out: &mut String) {
@@ -190,7 +206,11 @@ fn figures(report: &RunReport, out: &mut String) {
             grouped(line.hedged.size, digits)
         );
     }
-    out.push_str("</table></section><section><h2>The run</h2><table class=\"facts\">");
+    out.push_str("</table></section>");
+    if let Some(table) = key_figures::orders(report) {
+        let _ = write!(out, "<section><h2>Orders</h2>{table}</section>");
+    }
+    out.push_str("<section><h2>The run</h2><table class=\"facts\">");
     for (name, value) in &report.facts {
         let _ = write!(out, "<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value));
     }
