@@ -177,6 +177,7 @@ fn played(file: &ConfigFile, config: &MakerConfig, path: &Path) -> Result<(), St
         started: Nanos(0),
         binary: env!("CARGO_PKG_VERSION").into(),
         config: file.text.clone(),
+        resumption: None,
     };
     let journal = JournalWriter::create(path, &header).map_err(|fault| fault.to_string())?;
     let options = VenueOptions {

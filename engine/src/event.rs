@@ -154,8 +154,12 @@ pub struct OrderEvent {
 /// The venue's word on an order, by ExecType(150).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderUpdate {
-    /// The session can carry orders: logged on and in sequence.
+    /// The session can carry orders: logged on, in sequence, and what the venue knows of our orders and
+    /// holdings has been told.
     SessionUp,
+    /// Logged on, and the venue is being asked what it knows. The event's `venue_at` says since when the
+    /// session's numbers count from 1.
+    SessionReconciling,
     /// The session is gone: every unanswered order is in doubt.
     SessionDown,
     /// ExecType A, 6, E: the venue has the request and has not decided.
@@ -318,6 +322,7 @@ impl OrderUpdate {
     pub const fn word(&self) -> Word {
         match self {
             OrderUpdate::SessionUp
+            | OrderUpdate::SessionReconciling
             | OrderUpdate::SessionDown
             | OrderUpdate::SessionHalted { .. } => Word::Session,
             OrderUpdate::Position { .. } => Word::Account,

@@ -34,6 +34,7 @@ fn header() -> Header {
         started: Nanos(1_700_000_000_000_000_000),
         binary: "0.1.0".into(),
         config: "[maker]\nseed = 1\n".into(),
+        resumption: None,
     }
 }
 
@@ -308,7 +309,7 @@ fn a_file_cut_at_any_byte_gives_the_records_before_and_says_so() {
                 assert_eq!(record, good.len() as u64, "cut at {cut}");
                 assert_eq!(offset + bytes, cut as u64, "cut at {cut}");
             }
-            Some(JournalFault::Header { .. }) => assert!(cut < bytes.len() - body, "cut at {cut}"),
+            Some(JournalFault::Unbegun { .. }) => assert!(cut < bytes.len() - body, "cut at {cut}"),
             None => at_boundary += 1,
             other => panic!("cut at {cut}: {other:?}"),
         }
@@ -402,7 +403,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     let survey = Survey::of(&path).unwrap();
     assert_eq!((survey.inputs, survey.intents), (52, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
-    assert_eq!(survey.msg_seq_num_max.get(&VenueId(1)), Some(&118));
+    assert_eq!(survey.delivered.get(&VenueId(1)).map(|last| last.msg_seq_num), Some(118));
     assert_eq!(survey.tail, Tail::Unfinished);
     assert_eq!(survey.good_bytes, std::fs::metadata(&path).unwrap().len());
     let end = writer.finish().unwrap();
@@ -432,7 +433,7 @@ fn a_file_that_is_no_journal_or_of_another_version_is_told_apart() {
     ));
     let mut bytes = written(&[], false);
     bytes[8] = 200;
-    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 1, .. })));
+    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 2, .. })));
 }
 
 /// The recorder over a ring with all of `records` in it, and the sink behind it.

@@ -27,7 +27,7 @@ fn folder(name: &str) -> PathBuf {
 
 fn header() -> Header {
     let config = "[limits]".into();
-    Header { epoch: 7, started: Nanos(1), binary: "test".into(), config }
+    Header { epoch: 7, started: Nanos(1), binary: "test".into(), config, resumption: None }
 }
 
 fn record(number: u64) -> Record {

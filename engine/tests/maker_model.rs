@@ -148,6 +148,7 @@ fn config() -> MakerConfig {
         },
         guards: Guards::default(),
         carried: CarriedRisk::default(),
+        resumption: None,
         reporting: Currency(1),
         conversions: vec![],
         options: Default::default(),

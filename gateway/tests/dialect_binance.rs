@@ -204,7 +204,7 @@ fn world(kind: BinanceSession) -> (World<Exchange>, venue_peer::Desk) {
     let mut world = World::new(peer, venue, folder);
     world.settle(&mut desk.stage);
     world.peer.check();
-    assert_eq!(desk.names(), ["SessionUp"]);
+    assert_eq!(desk.names(), ["SessionReconciling", "SessionUp"]);
     (world, desk)
 }
 
@@ -253,7 +253,7 @@ fn a_gap_ends_the_session_and_the_next_logon_cancels_what_is_out() {
     world.settle(&mut desk.stage);
     // Down, up again with numbers from 1 and another signature, and the order is cancelled by us,
     // because the venue lets orders outlive the session. No ResendRequest(2): the venue has none.
-    assert_eq!(desk.names(), ["SessionDown", "SessionUp", "Canceled"]);
+    assert_eq!(desk.names(), ["SessionDown", "SessionReconciling", "Canceled", "SessionUp"]);
     let seen = world.take_seen();
     let types: Vec<_> = seen.iter().map(Fields::msg_type).filter(|kind| *kind != "5").collect();
     assert_eq!(types, ["A", "F"]);

@@ -19,6 +19,8 @@ pub mod live;
 pub mod live_venue;
 /// What a process leaves behind for the next one.
 pub mod state_dir;
+/// Going on from the run before.
+pub mod recovery;
 /// The cold side of a run: journal, telemetry, the decision to end.
 pub mod back_office;
 /// What is seen of a run while it goes on.

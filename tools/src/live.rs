@@ -322,12 +322,17 @@ impl<S: Stage, F: FnOnce(S) + Send> Stage for Kept<S, F> {
 }
 
 /// This run's journal: its segments, the header written.
-fn journal(file: &ConfigFile, state: &StateDir) -> Result<JournalWriter<Segments>, JournalFault> {
+fn journal(
+    file: &ConfigFile,
+    config: &MakerConfig,
+    state: &StateDir,
+) -> Result<JournalWriter<Segments>, JournalFault> {
     let header = Header {
         epoch: state.epoch(),
         started: Nanos(0),
         binary: archivist::binary_identity(),
         config: file.text.clone(),
+        resumption: config.resumption.clone(),
     };
     let segments = archivist::segments(state, &file.raw.journal)?;
     JournalWriter::over(segments, &state.journal(), &header)
@@ -372,7 +377,7 @@ pub fn pipeline(
         Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config))
     };
     let office = BackOffice {
-        recorder: Recorder::new(ends.journal, journal(file, state)?, SYNC_INTERVAL_NS),
+        recorder: Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS),
         telemetry: ends.telemetry,
         samples,
         desk: desk.clone(),

@@ -3,7 +3,7 @@
 //! Fed by the config; feeds `live.rs` with the two stages. Deliberately absent: rings and threads.
 
 use crate::config::ConfigFile;
-use crate::config::file::{DialectKind, RawSession, RawVenue};
+use crate::config::file::{DialectKind, RawSession, RawVenue, ReconcileKind};
 use crate::config::sessions::host_of;
 use crate::live::LiveError;
 use crate::state_dir::StateDir;
@@ -11,19 +11,21 @@ use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::latency::Probe;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase as MakerTime;
+use ballast_engine::orders::order::Order;
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::message_log::{LogError, MessageLog, Tape};
+use ballast_gateway::order_entry::earlier::deliver_from;
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{Credentials, ReconnectConfig, Role, Session, SessionConfig};
-use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore};
+use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store};
 use ballast_gateway::transport::{ClientFiles, Cut, Tee, TlsClient, Trouble};
 use ballast_gateway::venue::binance::{self, Binance, BinanceSession};
 use ballast_gateway::venue::deribit::{self, Deribit};
 use ballast_gateway::venue::dial::SocketDial;
-use ballast_gateway::venue::dialect::Rules;
+use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::line::TcpDial;
 use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::plain;
@@ -60,6 +62,23 @@ pub struct Venue<'a> {
     config: &'a MakerConfig,
     symbols: Symbols,
     time: TimeBase,
+}
+
+/// What differs at a venue beside the Logon.
+pub fn rules(raw: &RawVenue) -> Rules {
+    let rules = match raw.dialect {
+        DialectKind::Plain => Rules { reconciliation: Reconciliation::ALL, ..plain::RULES },
+        DialectKind::Binance => binance::RULES,
+        DialectKind::Deribit => deribit::RULES,
+    };
+    let Some(asked) = &raw.reconcile else { return rules };
+    let reconciliation = Reconciliation {
+        mass_cancel: asked.contains(&ReconcileKind::MassCancel),
+        mass_status: asked.contains(&ReconcileKind::MassStatus),
+        status: asked.contains(&ReconcileKind::OrderStatus),
+        positions: asked.contains(&ReconcileKind::Positions),
+    };
+    Rules { reconciliation, ..rules }
 }
 
 impl<'a> Venue<'a> {
@@ -136,15 +155,6 @@ impl<'a> Venue<'a> {
         Ok(Tee::new(SocketDial::new(tcp, tls, trouble), tape))
     }
 
-    /// What differs at this venue beside the Logon.
-    fn rules(&self) -> Rules {
-        match self.raw.dialect {
-            DialectKind::Plain => plain::RULES,
-            DialectKind::Binance => binance::RULES,
-            DialectKind::Deribit => deribit::RULES,
-        }
-    }
-
     fn session_config(
         &self,
         raw: &RawSession,
@@ -154,7 +164,7 @@ impl<'a> Venue<'a> {
         let mut config =
             SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
         config.notices = notices.clone();
-        config.on_news = self.rules().on_news;
+        config.on_news = rules(self.raw).on_news;
         config.heart_bt_int_s = raw.heartbeat_s;
         config.reset_on_logon = raw.reset_on_logon;
         // The config is checked: a schedule that is there can be read.
@@ -209,7 +219,7 @@ impl<'a> Venue<'a> {
         // What was missed of a market is not asked for again: a new snapshot says more.
         session.reset_on_logon = true;
         let config = FeedConfig {
-            market_depth: self.rules().market_depth,
+            market_depth: rules(self.raw).market_depth,
             levels_max: self.config.book_levels_max,
             entries_max: ENTRIES_MAX,
             time_base: self.time,
@@ -218,7 +228,7 @@ impl<'a> Venue<'a> {
         };
         let dial = self.dial(raw, ears, &Cut::default())?;
         let session = Session::new(session, MemoryStore::new());
-        let (symbols, rules) = (self.symbols.clone(), self.rules());
+        let (symbols, rules) = (self.symbols.clone(), rules(self.raw));
         Ok(Feed::new(config, (dial, session), (symbols, rules), ring, Some(probe)))
     }
 
@@ -239,7 +249,16 @@ impl<'a> Venue<'a> {
             // has it, an order would reach the matching up to one too early.
             session.sending_time = Precision::Nanos;
         }
-        let session = Session::new(session, FileStore::open(store)?);
+        // A quote that did not arrive then is wrong now.
+        session.resends_messages = false;
+        let ids_path = store.folder.join("exec-ids");
+        let store = FileStore::open(store)?;
+        let venue = self.symbols.venue();
+        let resumption = self.config.resumption.as_ref();
+        let delivered = resumption.and_then(|r| r.delivered.iter().find(|d| d.venue == venue));
+        let from = deliver_from(&store, delivered.copied());
+        let exec_ids = ExecIds::open(&ids_path, EXEC_IDS, (store.created_at(), from))?;
+        let session = Session::new(session, store);
         let config = OrderEntryConfig {
             epoch: state.epoch(),
             orders_max: self.config.orders_max,
@@ -249,15 +268,24 @@ impl<'a> Venue<'a> {
             wind_down_ns: WIND_DOWN_NS,
         };
         let dial = self.dial(raw, ears, cut)?;
-        let (symbols, rules) = (self.symbols.clone(), self.rules());
-        OrderEntry::new(
+        let (symbols, rules) = (self.symbols.clone(), rules(self.raw));
+        let mut entry = OrderEntry::new(
             config,
             (dial, session),
             (symbols, rules),
-            ExecIds::new(EXEC_IDS),
+            exec_ids,
             rings,
             Some(probe),
         )
-        .map_err(|error| LiveError::Names { venue: self.raw.name.clone(), why: error.to_string() })
+        .map_err(|error| LiveError::Names {
+            venue: self.raw.name.clone(),
+            why: error.to_string(),
+        })?;
+        if let Some(resumption) = resumption {
+            let is_here = |order: &&Order| self.symbols.place_of(order.instrument).is_some();
+            let orders: Vec<Order> = resumption.orders.iter().filter(is_here).copied().collect();
+            entry.resume(&orders, from);
+        }
+        Ok(entry)
     }
 }

@@ -14,6 +14,7 @@ use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::record::{End, Record};
 use ballast_engine::maker::Maker;
+use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::intents::Intents;
 use ballast_engine::units::{Nanos, Stamp};
 use std::collections::VecDeque;
@@ -91,19 +92,37 @@ pub enum ReplayFault {
     },
 }
 
-/// A maker as it stood at the run's start, and room for its intents.
-fn maker_of(header: &Header, path: &Path) -> Result<(Maker, Intents), ReplayFault> {
+/// What a run began with.
+pub struct Beginning {
+    /// The config that it ran on.
+    pub file: ConfigFile,
+    /// Where a run before it ended included.
+    pub config: MakerConfig,
+    /// The maker as it stood then.
+    pub maker: Maker,
+    /// Room for its intents.
+    pub out: Intents,
+}
+
+/// What the run of a journal's header began with; `path` is what faults name.
+///
+/// # Errors
+/// The config is not one that this binary takes.
+pub fn beginning(header: &Header, path: &Path) -> Result<Beginning, ReplayFault> {
     let name = format!("{}: its config", path.display());
     let binary = || header.binary.clone();
-    let file = ConfigFile::parse(&name, header.config.clone());
-    let config = file
-        .and_then(|file| file.maker(header.epoch))
-        .map_err(|fault| ReplayFault::Config(fault, binary()))?;
+    let wrong = |fault| ReplayFault::Config(fault, binary());
+    let file = ConfigFile::parse(&name, header.config.clone()).map_err(wrong)?;
+    let mut config = file.maker(header.epoch).map_err(wrong)?;
+    if let Some(resumption) = header.resumption.clone() {
+        resumption.begin(&mut config);
+    }
     let maker = Maker::new(&config).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         ReplayFault::Maker(faults.join("; "), binary())
     })?;
-    Ok((maker, Intents::new(Maker::intents_max(&config), RECORDS_MAX)))
+    let out = Intents::new(Maker::intents_max(&config), RECORDS_MAX);
+    Ok(Beginning { file, config, maker, out })
 }
 
 /// Replays a journal file.
@@ -119,7 +138,7 @@ pub fn replay(path: &Path) -> Result<Replay, ReplayFault> {
 /// # Errors
 /// As [`replay`].
 pub fn run<R: Read>(mut reader: JournalReader<R>, path: &Path) -> Result<Replay, ReplayFault> {
-    let (maker, out) = maker_of(reader.header(), path)?;
+    let Beginning { maker, out, .. } = beginning(reader.header(), path)?;
     let mut run = Run::new(maker, out);
     for next in reader.by_ref() {
         match next {

@@ -1,12 +1,15 @@
 //! What a process leaves behind for the next one: the run's number, the journal, the FIX stores.
 //!
 //! Fed by the commands that trade; feeds `live.rs` with paths and with a number greater than that of
-//! every run before, so that no ClOrdID(11) is ever used twice. Files are made 0600, the folder 0700.
+//! every run before, so that no ClOrdID(11) is ever used twice. One process at a time: the folder is
+//! locked before a number is taken, and until the last handle is dropped. Files are made 0600, the
+//! folder 0700.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// The state folder cannot be used.
@@ -21,6 +24,12 @@ pub enum StateError {
         action: &'static str,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("{path}: another process trades from this folder; stop it, or name another state_dir")]
+    Locked {
+        /// The lock file.
+        path: String,
     },
     /// The file does not hold a number.
     #[error(
@@ -39,6 +48,8 @@ pub enum StateError {
 pub struct StateDir {
     folder: PathBuf,
     epoch: u32,
+    stores: &'static str,
+    _lock: Arc<File>,
 }
 
 impl StateDir {
@@ -54,6 +65,7 @@ impl StateDir {
             .mode(0o700)
             .create(folder)
             .map_err(io(folder, "cannot be made"))?;
+        let lock = locked(&folder.join("lock"))?;
         let file = folder.join("epoch");
         let epoch = last_epoch(&file)?.saturating_add(1);
         let partial = folder.join("epoch.partial");
@@ -63,7 +75,14 @@ impl StateDir {
             .and_then(|()| fs::rename(&partial, &file))
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(io(&file, "cannot be written"))?;
-        Ok(StateDir { folder: folder.to_path_buf(), epoch })
+        let folder = folder.to_path_buf();
+        Ok(StateDir { folder, epoch, stores: "fix", _lock: Arc::new(lock) })
+    }
+
+    /// For a run whose venue lives and dies with it: its message stores are apart from those that the next
+    /// run goes on from.
+    pub fn with_own_venue(self) -> StateDir {
+        StateDir { stores: "fix-demo", ..self }
     }
 
     /// This run's number.
@@ -78,12 +97,31 @@ impl StateDir {
 
     /// This run's journal.
     pub fn journal(&self) -> PathBuf {
-        self.folder.join(format!("journal-{:06}.blj", self.epoch))
+        self.journal_of(self.epoch)
+    }
+
+    /// The first segment of a run's journal.
+    pub fn journal_of(&self, epoch: u32) -> PathBuf {
+        self.folder.join(format!("journal-{epoch:06}.blj"))
     }
 
     /// Folder of a session's message store.
     pub fn store(&self, venue: &str, session: &str) -> PathBuf {
-        self.folder.join("fix").join(venue).join(session)
+        self.folder.join(self.stores).join(venue).join(session)
+    }
+}
+
+/// The lock file, locked; the system lets go of it when the process ends, however it ends.
+fn locked(path: &Path) -> Result<File, StateError> {
+    let name = || path.display().to_string();
+    let failed = |source| StateError::Io { path: name(), action: "cannot be locked", source };
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(failed)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Locked { path: name() }),
+        Err(error) => Err(failed(error.into())),
     }
 }
 
@@ -118,16 +156,29 @@ mod tests {
     fn every_run_has_a_greater_number_than_the_one_before() {
         let folder = folder("epochs");
         let first = StateDir::open(&folder).unwrap();
+        let (epoch, journal) = (first.epoch(), first.journal());
+        drop(first);
         let second = StateDir::open(&folder).unwrap();
-        assert_eq!((first.epoch(), second.epoch()), (1, 2));
-        assert_ne!(first.journal(), second.journal());
+        assert_eq!((epoch, second.epoch()), (1, 2));
+        assert_ne!(journal, second.journal());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused_and_no_number_is_taken() {
+        let folder = folder("locked");
+        let first = StateDir::open(&folder).unwrap();
+        let error = StateDir::open(&folder).unwrap_err();
+        assert!(error.to_string().contains("another process"), "{error}");
+        drop(first);
+        assert_eq!(StateDir::open(&folder).unwrap().epoch(), 2);
         fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_damaged_number_is_an_error_and_never_one() {
         let folder = folder("damaged");
-        StateDir::open(&folder).unwrap();
+        drop(StateDir::open(&folder).unwrap());
         fs::write(folder.join("epoch"), "seven").unwrap();
         let error = StateDir::open(&folder).unwrap_err();
         assert!(error.to_string().contains("seven"), "{error}");

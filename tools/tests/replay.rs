@@ -171,6 +171,7 @@ fn written(name: &str, records: &[Record], is_ended: bool) -> (PathBuf, Option<E
         started: Nanos(1_722_000_000_000_000_000),
         binary: env!("CARGO_PKG_VERSION").into(),
         config: config(),
+        resumption: None,
     };
     let mut writer = JournalWriter::create(&path, &header).unwrap();
     for record in records {

@@ -104,6 +104,8 @@ macro_rules! enums {
     )+};
 }
 
+pub(super) use {enums, structs};
+
 integers!(u8, u16, u32, u64, i64);
 
 wrappers!(Ticks, Lots, Nanos, Stamp, InstrumentId, VenueId, ClOrdId, ExecId, Currency);
@@ -242,6 +244,7 @@ enums! {
         25 = Hours,
         26 = PositionAge,
         27 = ConcentrationShare,
+        28 = OpeningUnconfirmed,
     }
     OrderUpdate {
         1 = SessionUp,
@@ -261,5 +264,6 @@ enums! {
         15 = Unsent,
         16 = Position { lots },
         17 = SessionHalted { fault },
+        18 = SessionReconciling,
     }
 }

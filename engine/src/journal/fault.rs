@@ -57,13 +57,19 @@ pub enum JournalFault {
         /// Ours.
         known: u32,
     },
-    /// The header fails its checksum or ends early.
+    /// The header fails its checksum.
     #[error("{path}: the header is damaged ({what}); no record of it can be trusted", path = path.display())]
     Header {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         what: &'static str,
+    },
+    /// The file ends inside its header: the run died before it began.
+    #[error("{path}: ends inside its header: that run died before it began", path = path.display())]
+    Unbegun {
+        /// Which file.
+        path: PathBuf,
     },
     /// The file ends inside a record: what a crash leaves. All records before are good.
     #[error(

@@ -2,17 +2,20 @@
 //! a replay can build the same maker.
 //!
 //! Fed by whoever starts a run; feeds replay and recovery. Layout, little-endian: magic (8), version
-//! (4), body length (4), CRC-32C of these and the body (4), body. Absent: secrets; the config names
+//! (4), body length (4), CRC-32C of these and the body (4), body. Version 1 had no resumption. Absent: secrets; the config names
 //! the files that hold them.
 
 use super::codec::Field;
 use super::hash::Sha;
+use crate::maker::resumption::Resumption;
 use crate::units::Nanos;
 
 /// What every journal starts with.
 pub const MAGIC: [u8; 8] = *b"BALLASTJ";
-/// The format that this code writes and reads.
-pub const VERSION: u32 = 1;
+/// The format that this code writes.
+pub const VERSION: u32 = 2;
+/// The oldest that it reads.
+const VERSION_MIN: u32 = 1;
 /// Magic, version, length and checksum.
 pub const PREFIX_BYTES: usize = 20;
 /// Largest body that is believed: 16 MiB.
@@ -29,6 +32,8 @@ pub struct Header {
     pub binary: String,
     /// The config's full text.
     pub config: String,
+    /// Where the run before ended, if this one goes on from it.
+    pub resumption: Option<Resumption>,
 }
 
 /// What is wrong with a header's bytes.
@@ -51,7 +56,7 @@ pub fn body_length(prefix: &[u8; PREFIX_BYTES]) -> Result<usize, HeaderFault> {
     }
     rest = rest.get(8..).ok_or(damaged)?;
     let version = u32::take(&mut rest).ok_or(damaged)?;
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Err(HeaderFault::Version(version));
     }
     let length = u32::take(&mut rest).and_then(|length| usize::try_from(length).ok());
@@ -91,6 +96,7 @@ impl Header {
         put_text(&self.binary, &mut body)?;
         put_text(&self.config, &mut body)?;
         body.extend_from_slice(&self.config_sha().0);
+        self.resumption.put(&mut body);
         let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= BODY_BYTES_MAX)?;
         let mut bytes = MAGIC.to_vec();
         VERSION.put(&mut bytes);
@@ -121,7 +127,9 @@ impl Header {
         let config = take_text(from)?;
         let (sha, rest) = from.split_first_chunk::<32>()?;
         *from = rest;
-        let header = Header { epoch, started, binary, config };
+        // Version 1 ends here.
+        let resumption = if from.is_empty() { None } else { Field::take(from)? };
+        let header = Header { epoch, started, binary, config, resumption };
         (header.config_sha() == Sha(*sha)).then_some(header)
     }
 }
@@ -137,6 +145,7 @@ mod tests {
             started: Nanos(1_700_000_000_000_000_000),
             binary: "0.1.0".into(),
             config: "[limits]\norder_size_max = \"1\" # ±".into(),
+            resumption: Some(Resumption { epoch: 6, ..Resumption::default() }),
         };
         let (bytes, sum) = header.encode().unwrap();
         let (prefix, body) = bytes.split_first_chunk::<PREFIX_BYTES>().unwrap();

@@ -19,5 +19,6 @@ pub mod reader;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
+mod resumption;
 pub mod segments;
 pub mod writer;

@@ -71,17 +71,17 @@ impl<R: Read> JournalReader<R> {
             }
             HeaderFault::Damaged(what) => JournalFault::Header { path: path.clone(), what },
         };
-        let ended = HeaderFault::Damaged("the file ends inside it");
+        let ended = JournalFault::Unbegun { path: path.clone() };
         let mut prefix = [0u8; PREFIX_BYTES];
         let count = read_up_to(&mut source, &mut prefix).map_err(|e| failed(&e))?;
         if count < PREFIX_BYTES {
             let is_start = prefix.iter().zip(&header::MAGIC).take(count).all(|(a, b)| a == b);
-            return Err(fault(if is_start { ended } else { HeaderFault::Magic }));
+            return Err(if is_start { ended } else { fault(HeaderFault::Magic) });
         }
         let length = header::body_length(&prefix).map_err(fault)?;
         let mut body = vec![0; length];
         if read_up_to(&mut source, &mut body).map_err(|e| failed(&e))? < length {
-            return Err(fault(ended));
+            return Err(ended);
         }
         let (header, seed) = Header::decode(&prefix, &body).map_err(fault)?;
         let offset = (PREFIX_BYTES as u64).saturating_add(length as u64);

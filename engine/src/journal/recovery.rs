@@ -11,7 +11,8 @@ use super::fault::JournalFault;
 use super::header::Header;
 use super::reader::JournalReader;
 use super::record::{End, Record};
-use crate::event::{ClOrdId, VenueId};
+use crate::event::{ClOrdId, OrderEvent, OrderUpdate, VenueId};
+use crate::maker::resumption::Delivered;
 use crate::units::Nanos;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,8 +44,8 @@ pub struct Survey {
     pub last_now: Option<Nanos>,
     /// The highest ClOrdID sent: the next run's ids must lie above it.
     pub cl_ord_id_max: ClOrdId,
-    /// The last MsgSeqNum(34) that reached the maker, a venue: the store re-delivers from the next.
-    pub msg_seq_num_max: BTreeMap<VenueId, u64>,
+    /// The last message that reached the maker, a venue: the store re-delivers from the next.
+    pub delivered: BTreeMap<VenueId, Delivered>,
     /// Bytes up to the last good record.
     pub good_bytes: u64,
     /// How it ends.
@@ -55,16 +56,8 @@ impl Survey {
     /// Reads a whole journal. A torn tail is an answer; damage before it is a fault.
     pub fn of(path: &Path) -> Result<Survey, JournalFault> {
         let mut reader = JournalReader::open(path)?;
-        let mut survey = Survey {
-            header: reader.header().clone(),
-            inputs: 0,
-            intents: 0,
-            last_now: None,
-            cl_ord_id_max: ClOrdId::NONE,
-            msg_seq_num_max: BTreeMap::new(),
-            good_bytes: reader.offset(),
-            tail: Tail::Unfinished,
-        };
+        let mut survey = Survey::begin(reader.header().clone());
+        survey.good_bytes = reader.offset();
         while let Some(next) = reader.next() {
             match next {
                 Ok(record) => survey.take(&record),
@@ -76,15 +69,31 @@ impl Survey {
         Ok(survey)
     }
 
-    fn take(&mut self, record: &Record) {
+    /// Of a journal whose records are still to be taken in.
+    pub fn begin(header: Header) -> Survey {
+        let delivered = header.resumption.iter().flat_map(|earlier| &earlier.delivered);
+        let delivered = delivered.map(|delivered| (delivered.venue, *delivered)).collect();
+        Survey {
+            header,
+            inputs: 0,
+            intents: 0,
+            last_now: None,
+            cl_ord_id_max: ClOrdId::NONE,
+            delivered,
+            good_bytes: 0,
+            tail: Tail::Unfinished,
+        }
+    }
+
+    /// Takes in the next record.
+    pub fn take(&mut self, record: &Record) {
         match *record {
             Record::Market { now, .. }
             | Record::Control { now, .. }
             | Record::Timer { now, .. } => self.input(now),
             Record::Order { now, event, .. } => {
                 self.input(now);
-                let last = self.msg_seq_num_max.entry(event.venue).or_default();
-                *last = (*last).max(event.msg_seq_num);
+                self.deliver(&event);
             }
             Record::Intent { intent, .. } => {
                 self.intents += 1;
@@ -93,6 +102,16 @@ impl Survey {
             Record::State { .. } => {}
             Record::End(end) => self.tail = Tail::Ended(end),
         }
+    }
+
+    fn deliver(&mut self, event: &OrderEvent) {
+        let venue = event.venue;
+        let none = Delivered { venue, numbers_since: Nanos(0), msg_seq_num: 0 };
+        let last = self.delivered.entry(venue).or_insert(none);
+        if event.update == OrderUpdate::SessionReconciling && last.numbers_since != event.venue_at {
+            *last = Delivered { numbers_since: event.venue_at, ..none };
+        }
+        last.msg_seq_num = last.msg_seq_num.max(event.msg_seq_num);
     }
 
     fn input(&mut self, now: Nanos) {

@@ -11,6 +11,7 @@ use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::Band;
 use crate::maker::guards::Guards;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
+use crate::maker::resumption::Resumption;
 use crate::market::spike::SpikeLimit;
 use crate::pnl::ledger::LedgerError;
 use crate::quote::requote::Tolerance;
@@ -129,6 +130,8 @@ pub struct MakerConfig {
     pub guards: Guards,
     /// Where the controls stood when the last run ended.
     pub carried: CarriedRisk,
+    /// Where an earlier run ended, to go on from there; `opening`, `opening_cash` and `carried` are its.
+    pub resumption: Option<Resumption>,
     /// What PnL is reported in.
     pub reporting: Currency,
     /// For every other settlement currency: the instrument whose mid converts it.
@@ -207,6 +210,14 @@ pub enum ConfigError {
     /// The hedging band is not inside the soft limit, or is empty.
     #[error("the hedge band must satisfy 0 <= inner < outer <= soft limit")]
     Band,
+    /// An earlier run left more orders than there is room for.
+    #[error("the last run left {orders} orders in doubt, but orders_max is {orders_max}; raise it")]
+    OrdersInDoubt {
+        /// How many it left.
+        orders: usize,
+        /// How many there is room for.
+        orders_max: usize,
+    },
     /// A settlement currency has no conversion to the reporting currency.
     #[error("currency {0:?} is settled in but has no conversion into the reporting currency")]
     NoConversion(Currency),
@@ -236,6 +247,11 @@ impl MakerConfig {
         faults.extend(
             positive.iter().filter(|(_, ok)| !ok).map(|(key, _)| ConfigError::NotPositive { key }),
         );
+        let orders = self.resumption.as_ref().map_or(0, |resumption| resumption.orders.len());
+        if orders > self.orders_max {
+            let orders_max = self.orders_max;
+            faults.push(ConfigError::OrdersInDoubt { orders, orders_max });
+        }
         if u64::from(self.epoch) >= 1 << (64 - ClOrdId::COUNTER_BITS) {
             faults.push(ConfigError::Epoch(self.epoch));
         }

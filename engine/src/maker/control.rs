@@ -317,6 +317,7 @@ impl Maker {
             return;
         }
         self.reset_controls(instrument);
+        self.confirm(instrument);
         if let Some(line) = self.line_mut(instrument) {
             line.is_flattening = false;
         }
@@ -348,7 +349,7 @@ impl Maker {
     }
 
     /// Sets a limit or a parameter; what makes no sense changes nothing (the socket refused it).
-    fn set(&mut self, knob: Knob, value: i64) {
+    pub(super) fn set(&mut self, knob: Knob, value: i64) {
         match knob {
             Knob::OrderSizeMax(id)
             | Knob::OrderValueMax(id)

@@ -48,6 +48,8 @@ impl Maker {
         let OrderUpdate::Position { lots } = event.update else { return };
         if self.ledger.position(event.instrument).is_some_and(|ours| ours != lots) {
             self.halt(event.instrument, Reason::PositionDiffers, out);
+        } else {
+            self.confirm(event.instrument);
         }
     }
 

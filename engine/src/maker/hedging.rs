@@ -43,7 +43,8 @@ impl Maker {
         let settings = pool.settings.hedge.as_ref()?;
         // One at a time: until the venue has said what became of the last one, exposure is unknown.
         // Exposure that does not fit is no reason to trade either: nobody knows which way.
-        if !pool.may_trade(self.now) || !pool.is_delta_known {
+        let is_known = pool.is_delta_known && pool.unconfirmed == 0;
+        if !pool.may_trade(self.now) || !is_known {
             return None;
         }
         let home = Band { outer: Exposure(0), inner: Exposure(0) };

@@ -22,6 +22,7 @@
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
 //! | `snapshot.rs` | how it stands, for reports |
+//! | `resumption.rs` | where an earlier run ended, and going on from there |
 //! | `stage.rs` | the maker with its rings, on a runner |
 
 pub mod config;
@@ -37,6 +38,7 @@ mod market_data;
 mod own_orders;
 mod quoting;
 mod request;
+pub mod resumption;
 mod risk_watch;
 mod settlement;
 pub mod snapshot;
@@ -115,6 +117,8 @@ struct Line {
     is_beyond_stop: bool,
     /// An operator has its position traded home.
     is_flattening: bool,
+    /// Its position is an earlier run's, and nobody has confirmed it yet.
+    is_unconfirmed: bool,
     executions: Executions,
     duplicates: DuplicateGuard,
     guards: LineGuards,
@@ -150,6 +154,7 @@ impl Line {
             is_beyond_soft: false,
             is_beyond_stop: false,
             is_flattening: false,
+            is_unconfirmed: false,
             executions: Executions::new(settings.limits.executions),
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
             guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
@@ -216,6 +221,8 @@ struct Pool {
     is_delta_known: bool,
     /// An operator has its net delta traded home.
     is_flattening: bool,
+    /// How many of its instruments' positions nobody has confirmed yet.
+    unconfirmed: u32,
     protection: Protection,
     share: Option<Share>,
     /// Positions of it may be closed by a plan or by the hour.
@@ -235,6 +242,7 @@ impl Pool {
             hedge_rests_until: Nanos(0),
             is_delta_known: false,
             is_flattening: false,
+            unconfirmed: 0,
             protection: Protection::new(settings.protection),
             share: config.guards.share_of(place),
             has_exits: config.guards.have_exits(instruments, place),
@@ -352,12 +360,17 @@ impl Maker {
             is_shut_down: false,
             counters: Counters::default(),
         };
+        if let Some(resumption) = &config.resumption {
+            maker.resume_from(resumption);
+        }
         for pool in 0..maker.pools.len() {
             maker.refresh_delta(pool);
         }
         for n in 0..maker.lines.len() {
-            maker.refresh_gross(instrument_id(n));
-            maker.apply_fees(instrument_id(n));
+            let id = instrument_id(n);
+            maker.refresh_gross(id);
+            maker.revalue_gross(id, maker.ledger.mark(id));
+            maker.apply_fees(id);
         }
         Ok(maker)
     }

@@ -109,6 +109,9 @@ impl Maker {
         if !self.is_session_up(line.instrument.spec().venue) {
             return Stance::out(State::Paused, Reason::SessionDown);
         }
+        if pool.unconfirmed > 0 {
+            return Stance::out(State::Paused, Reason::OpeningUnconfirmed);
+        }
         let touch = match line.touch(self.now) {
             Ok(touch) => touch,
             Err(distrust) => return Stance::out(State::Paused, Reason::Distrusted(distrust)),

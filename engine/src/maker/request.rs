@@ -178,7 +178,11 @@ impl Maker {
         likeness: Option<Likeness>,
         out: &mut Intents,
     ) -> bool {
-        if self.is_killed || !self.has_ring_room(proposal.instrument, out) {
+        let pool = self.pool_of(proposal.instrument).and_then(|pool| self.pools.get(pool));
+        // What an earlier run left may not be what is held: whatever asks, nothing new is traded.
+        let is_unconfirmed = pool.is_none_or(|pool| pool.unconfirmed > 0);
+        let has_room = self.has_ring_room(proposal.instrument, out);
+        if self.is_killed || is_unconfirmed || !has_room {
             return false;
         }
         match self.judge(proposal, likeness) {

@@ -12,7 +12,7 @@ use crate::instrument::*;
 use crate::inventory::hedge::Band;
 use crate::quote::{Model, ladder::*, requote::Tolerance};
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
-use crate::risk::{carried::CarriedRisk, collar::Collar, loss::LossLimits};
+use crate::risk::{collar::Collar, loss::LossLimits};
 use crate::risk::{order_to_trade::OrderToTradeLimit, protection::ProtectionLimits};
 use crate::risk::{self_trade::SelfTrade, throttle::MessageRate, window::WindowLimit};
 use crate::units::*;
@@ -124,7 +124,8 @@ pub(super) fn config() -> MakerConfig {
             },
         },
         guards: guards::Guards::default(),
-        carried: CarriedRisk::default(),
+        carried: Default::default(),
+        resumption: None,
         reporting: Currency(1),
         conversions: vec![],
         options: Default::default(),

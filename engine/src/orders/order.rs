@@ -135,7 +135,9 @@ impl Order {
             OrderUpdate::Pending | OrderUpdate::SessionUp | OrderUpdate::Position { .. } => {
                 Outcome::Lives
             }
-            OrderUpdate::SessionDown | OrderUpdate::SessionHalted { .. } => {
+            OrderUpdate::SessionDown
+            | OrderUpdate::SessionReconciling
+            | OrderUpdate::SessionHalted { .. } => {
                 self.state = OrderState::InDoubt;
                 Outcome::Lives
             }

@@ -71,6 +71,8 @@ pub struct OrderTable {
     orders: Box<[Option<Order>]>,
     free: Vec<u32>,
     ids: Box<[IdPlace]>,
+    /// Ids of orders that an earlier run left: they may share a place with others. Usually none.
+    earlier: Vec<IdPlace>,
     epoch: u32,
     counter: u64,
     open: Box<[OpenSize]>,
@@ -92,6 +94,7 @@ impl OrderTable {
             orders: vec![None; orders_max].into(),
             free: (0..slots).rev().collect(),
             ids: vec![IdPlace::default(); places].into(),
+            earlier: Vec::new(),
             epoch,
             counter: 0,
             open: vec![OpenSize::default(); instruments.len()].into(),
@@ -152,7 +155,13 @@ impl OrderTable {
             return None;
         }
         let place = self.ids.get(self.place(id))?;
-        (place.id == id).then_some(OrderSlot(place.slot))
+        let found = if place.id == id {
+            Some(place)
+        } else {
+            // At most three an order, and only until the venue has answered.
+            self.earlier.iter().find(|earlier| earlier.id == id)
+        };
+        found.map(|place| OrderSlot(place.slot))
     }
 
     fn name(&mut self, slot: OrderSlot) -> ClOrdId {
@@ -181,6 +190,7 @@ impl OrderTable {
         {
             *entry = IdPlace::default();
         }
+        self.earlier.retain(|earlier| earlier.id != id);
     }
 
     fn count(&mut self, order: &Order, sign: i64) {
@@ -243,6 +253,25 @@ impl OrderTable {
         self.count(&order, 1);
         *self.orders.get_mut(slot.0 as usize)? = Some(order);
         Some((slot, cl_ord_id))
+    }
+
+    /// Takes in an order that an earlier run left, under its own ids. `None` when the table is full.
+    /// It allocates: at the start alone.
+    pub fn restore(&mut self, order: &Order) -> Option<OrderSlot> {
+        let slot = OrderSlot(self.free.pop()?);
+        for id in [order.cl_ord_id, order.replace_id, order.cancel_id] {
+            if id != ClOrdId::NONE {
+                self.earlier.push(IdPlace { id, slot: slot.0 });
+            }
+        }
+        self.count(order, 1);
+        *self.orders.get_mut(slot.0 as usize)? = Some(*order);
+        Some(slot)
+    }
+
+    /// The last ClOrdID(11) that was given.
+    pub fn last_id(&self) -> ClOrdId {
+        ClOrdId::new(self.epoch, self.counter)
     }
 
     /// A replace of the order at `slot` is under way. Returns its ClOrdID(11); `None` while another

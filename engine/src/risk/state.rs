@@ -63,6 +63,8 @@ pub enum Reason {
     Overflow,
     /// The venue says that we hold something else than we do.
     PositionDiffers,
+    /// What an earlier run held is neither confirmed by the venue nor by an operator.
+    OpeningUnconfirmed,
     /// The venue's session began anew unasked: it may have forgotten orders and fills.
     VenueForgot,
     /// What went out over the socket is not what was intended.
@@ -149,6 +151,7 @@ impl Reason {
             Reason::Rejects => "rejects",
             Reason::Overflow => "overflow",
             Reason::PositionDiffers => "position_differs",
+            Reason::OpeningUnconfirmed => "opening_unconfirmed",
             Reason::VenueForgot => "venue_forgot",
             Reason::OutboundDiffers => "outbound_differs",
             Reason::DailyLoss => "daily_loss",

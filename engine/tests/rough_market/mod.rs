@@ -156,6 +156,7 @@ pub fn config(model: Model) -> MakerConfig {
         },
         guards: Guards::default(),
         carried: CarriedRisk::default(),
+        resumption: None,
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],
         options: Default::default(),

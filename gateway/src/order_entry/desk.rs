@@ -95,6 +95,10 @@ impl Desk {
         &self.live
     }
 
+    pub(super) fn live_mut(&mut self) -> &mut LiveOrders {
+        &mut self.live
+    }
+
     /// The venue's symbols.
     pub fn symbols(&self) -> &Symbols {
         &self.symbols
@@ -124,6 +128,11 @@ impl Desk {
         });
     }
 
+    /// The numbers of the session's messages count since then.
+    pub(super) fn count_since(&mut self, numbers_since: Nanos) {
+        self.exec_ids.count_since(numbers_since);
+    }
+
     /// The session starts again at MsgSeqNum 1.
     pub fn sequence_reset(&mut self) {
         self.sent.clear();
@@ -149,9 +158,8 @@ impl Desk {
         self.event(arrival, at, ids, intent.instrument, OrderUpdate::Unsent)
     }
 
-    /// The session came up or went down.
-    pub fn session_event(&mut self, arrival: Arrival, is_up: bool) -> OrderEvent {
-        let update = if is_up { OrderUpdate::SessionUp } else { OrderUpdate::SessionDown };
+    /// How the session is.
+    pub fn session_event(&mut self, arrival: Arrival, update: OrderUpdate) -> OrderEvent {
         let any = self.symbols.at(0).map_or(InstrumentId(0), Symbol::id);
         self.event(arrival, Nanos(0), (ClOrdId::NONE, ClOrdId::NONE), any, update)
     }
@@ -159,6 +167,7 @@ impl Desk {
     /// ExecutionReport(8).
     pub fn on_report(&mut self, arrival: Arrival, report: &Report<'_>) -> Option<OrderEvent> {
         self.counts.reports += 1;
+        self.exec_ids.hear(arrival.msg_seq_num);
         let (Some(exec_type), Some(shown)) =
             (exec_type_of(report), report.ord_status.and_then(OrdStatus::parse))
         else {
@@ -427,6 +436,7 @@ impl Desk {
             | OrderUpdate::Rejected { .. } => self.live.set(handle, shown, cum_qty),
             // No report becomes one of these.
             OrderUpdate::SessionUp
+            | OrderUpdate::SessionReconciling
             | OrderUpdate::SessionDown
             | OrderUpdate::SessionHalted { .. }
             | OrderUpdate::Position { .. }
@@ -435,7 +445,7 @@ impl Desk {
         }
     }
 
-    fn event(
+    pub(super) fn event(
         &mut self,
         arrival: Arrival,
         venue_at: Nanos,

@@ -3,15 +3,16 @@
 //! Fed by [`super::report`] with ExecID(17) and ExecRefID(19); feeds order events with [`ExecId`].
 //! Order-entry thread. All memory is taken at start: the newest `capacity` texts are remembered and
 //! the oldest is forgotten for each one beyond. Budget: one hash, one or two cache lines.
-//! Deliberately absent: a file. [`ExecIds::newest_first`] and [`ExecIds::restore`] are what a store
-//! writes and reads back; until it does, numbers start anew with each process.
+//! With a file ([`ExecIds::open`]) they survive the process: a fill that comes again after a restart is not
+//! booked again, and one that was told to a maker whose journal does not hold it is.
 
+use super::exec_id_file::{ExecIdFile, Kept, TEXT_KEPT};
 use super::status::Meaning;
+use crate::store::StoreError;
 use ballast_engine::event::ExecId;
-use ballast_engine::units::Side;
+use ballast_engine::units::{Nanos, Side};
+use std::path::Path;
 
-/// Bytes of a text that are kept; a longer one is told apart by length, head and hash.
-const TEXT_KEPT: usize = 43;
 const EMPTY: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
@@ -21,6 +22,9 @@ struct Entry {
     length: u32,
     /// What was told under this ExecID: one bit a meaning and side.
     told: u8,
+    /// Which message told it last.
+    by: (Nanos, u64),
+    /// A longer one is told apart by length, head and hash.
     text: [u8; TEXT_KEPT],
 }
 
@@ -42,6 +46,9 @@ pub struct ExecIds {
     /// The number of the next new text, and of the oldest remembered one.
     next: u64,
     oldest: u64,
+    file: Option<ExecIdFile>,
+    /// The message in hand: since when the numbers count, and its MsgSeqNum(34).
+    hearing: (Nanos, u64),
 }
 
 /// FNV-1a, mixed: deterministic over runs and hosts, because journals compare numbers.
@@ -57,12 +64,71 @@ impl ExecIds {
     /// A table that remembers the newest `capacity` texts (rounded up to a power of two).
     pub fn new(capacity: usize) -> ExecIds {
         let capacity = capacity.clamp(2, 1 << 24).next_power_of_two();
-        let empty = Entry { id: ExecId(0), hash: 0, length: 0, told: 0, text: [0; TEXT_KEPT] };
+        let (by, text) = ((Nanos(0), 0), [0; TEXT_KEPT]);
+        let empty = Entry { id: ExecId(0), hash: 0, length: 0, told: 0, by, text };
         ExecIds {
             entries: vec![empty; capacity].into_boxed_slice(),
             slots: vec![EMPTY; capacity * 2].into_boxed_slice(),
             next: 1,
             oldest: 1,
+            file: None,
+            hearing: (Nanos(0), 0),
+        }
+    }
+
+    /// A table that is kept in the file at `path`. What messages from MsgSeqNum(34) `deliver_from` on have
+    /// told, of numbers that count since `numbers_since`, counts as not told: it will be told again.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made.
+    pub fn open(
+        path: &Path,
+        capacity: usize,
+        (numbers_since, deliver_from): (Nanos, u64),
+    ) -> Result<ExecIds, StoreError> {
+        let mut ids = ExecIds::new(capacity);
+        let (file, kept) = ExecIdFile::open(path, ids.entries.len())?;
+        let first = kept.len().saturating_sub(ids.entries.len());
+        for kept in kept.get(first..).unwrap_or_default() {
+            let is_to_come = kept.by.0 == numbers_since && kept.by.1 >= deliver_from;
+            ids.put_back(Kept { told: if is_to_come { 0 } else { kept.told }, ..*kept });
+        }
+        ids.file = Some(file);
+        ids.hearing.0 = numbers_since;
+        Ok(ids)
+    }
+
+    /// The numbers of the session's messages count since then.
+    pub fn count_since(&mut self, numbers_since: Nanos) {
+        self.hearing.0 = numbers_since;
+    }
+
+    /// What is told from here on, the message of this MsgSeqNum(34) tells.
+    pub fn hear(&mut self, msg_seq_num: u64) {
+        self.hearing.1 = msg_seq_num;
+    }
+
+    /// An entry of the file; numbers ascend, and one that is missing stands for a text that was lost.
+    fn put_back(&mut self, kept: Kept) {
+        if kept.id < self.next {
+            return;
+        }
+        if self.next == self.oldest {
+            self.next = kept.id;
+            self.oldest = kept.id;
+        }
+        while self.next < kept.id {
+            // No text has this length.
+            self.place(Kept { id: self.next, hash: self.next, length: u32::MAX, told: 0, ..kept });
+        }
+        self.place(kept);
+    }
+
+    fn write(&mut self, place: usize) {
+        let Some(file) = &mut self.file else { return };
+        if let Some(entry) = self.entries.get(place) {
+            let Entry { id, hash, length, told, by, text } = *entry;
+            file.write(place, &Kept { id: id.0, hash, length, told, by, text });
         }
     }
 
@@ -92,9 +158,14 @@ impl ExecIds {
         } + side.index();
         let id = self.intern(text).id;
         let place = self.place_of(id.0);
+        let hearing = self.hearing;
         let Some(entry) = self.entries.get_mut(place) else { return true };
         let is_first = entry.told & (1 << bit) == 0;
-        entry.told |= 1 << bit;
+        if is_first {
+            entry.told |= 1 << bit;
+            entry.by = hearing;
+            self.write(place);
+        }
         is_first
     }
 
@@ -114,28 +185,7 @@ impl ExecIds {
         None
     }
 
-    /// Puts back what a store kept, oldest first, before the session starts, as told for both sides:
-    /// a fill from before the restart is not booked again. Numbers that do not
-    /// ascend are refused with `false`: two texts under one number would hide a fill.
-    pub fn restore(&mut self, id: ExecId, text: &[u8]) -> bool {
-        if id.0 < self.next || self.find(text).is_some() {
-            return false;
-        }
-        // The ring is dense: a number left out would make the oldest one hard to tell.
-        if id.0 > self.next {
-            self.forget_all();
-            self.next = id.0;
-            self.oldest = id.0;
-        }
-        self.remember(id, text);
-        let place = self.place_of(id.0);
-        if let Some(entry) = self.entries.get_mut(place) {
-            entry.told = u8::MAX;
-        }
-        true
-    }
-
-    /// What is remembered, newest first: for a store. Texts beyond 43 bytes come cut.
+    /// What is remembered, newest first. Texts beyond 43 bytes come cut.
     pub fn newest_first(&self) -> impl Iterator<Item = (ExecId, &[u8])> {
         (self.oldest..self.next).rev().filter_map(|number| {
             let entry = self.entries.get(self.place_of(number))?;
@@ -145,20 +195,26 @@ impl ExecIds {
     }
 
     fn remember(&mut self, id: ExecId, text: &[u8]) {
+        let mut kept = [0; TEXT_KEPT];
+        for (kept, byte) in kept.iter_mut().zip(text) {
+            *kept = *byte;
+        }
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let (hash, by) = (hash_of(text), self.hearing);
+        self.place(Kept { id: id.0, hash, length, told: 0, by, text: kept });
+        self.write(self.place_of(id.0));
+    }
+
+    /// Into the table, as its newest.
+    fn place(&mut self, kept: Kept) {
         let capacity = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
         if self.next - self.oldest >= capacity {
             self.forget_oldest();
         }
-        let hash = hash_of(text);
-        let place = self.place_of(id.0);
+        let Kept { id, hash, length, told, by, text } = kept;
+        let place = self.place_of(id);
         if let Some(entry) = self.entries.get_mut(place) {
-            entry.id = id;
-            entry.told = 0;
-            entry.hash = hash;
-            entry.length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            for (kept, byte) in entry.text.iter_mut().zip(text) {
-                *kept = *byte;
-            }
+            *entry = Entry { id: ExecId(id), hash, length, told, by, text };
         }
         let mut slot = self.home(hash);
         while let Some(taken) = self.slots.get_mut(slot) {
@@ -168,7 +224,7 @@ impl ExecIds {
             }
             slot = (slot + 1) & self.mask();
         }
-        self.next = id.0.saturating_add(1);
+        self.next = id.saturating_add(1);
     }
 
     fn forget_oldest(&mut self) {
@@ -210,10 +266,6 @@ impl ExecIds {
         if let Some(target) = self.slots.get_mut(hole) {
             *target = EMPTY;
         }
-    }
-
-    fn forget_all(&mut self) {
-        self.slots.fill(EMPTY);
     }
 
     fn mask(&self) -> usize {
@@ -279,22 +331,62 @@ mod tests {
         assert_eq!(ids.newest_first().next(), Some((ExecId(10_000), &b"exec9999"[..])));
     }
 
+    fn folder(name: &str) -> std::path::PathBuf {
+        let folder =
+            std::env::temp_dir().join(format!("ballast-ids-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
     #[test]
-    fn what_a_store_kept_comes_back_under_its_number() {
-        let mut before = ExecIds::new(16);
-        for number in 0..40u32 {
-            before.intern(format!("e{number}").as_bytes());
+    fn what_was_told_before_a_restart_is_not_told_again_and_what_the_journal_lacks_is() {
+        let folder = folder("restart");
+        let path = folder.join("exec-ids");
+        let (since, filled) = (Nanos(9), Meaning::Filled);
+        let mut before = ExecIds::open(&path, 16, (since, 1)).unwrap();
+        for number in 1..=40u64 {
+            before.hear(number);
+            assert!(before.is_first(format!("e{number}").as_bytes(), Side::Buy, filled));
         }
-        let mut kept: Vec<(ExecId, Vec<u8>)> =
-            before.newest_first().map(|(id, text)| (id, text.to_vec())).collect();
-        kept.reverse();
-        let mut after = ExecIds::new(16);
-        for (id, text) in &kept {
-            assert!(after.restore(*id, text));
+        before.hear(41);
+        let long = [b'x'; 100];
+        assert!(before.is_first(&long, Side::Sell, filled));
+        drop(before);
+        // The journal ends with message 38: what 39 and on told is told again.
+        let mut after = ExecIds::open(&path, 16, (since, 39)).unwrap();
+        assert!(!after.is_first(b"e38", Side::Buy, filled));
+        assert_eq!(after.find(b"e39"), Some(ExecId(39)));
+        assert!(after.is_first(b"e39", Side::Buy, filled));
+        assert!(!after.is_first(b"e39", Side::Buy, filled));
+        assert!(after.is_first(&long, Side::Sell, filled), "whole, though only its head is kept");
+        assert!(after.is_first(b"e38", Side::Sell, filled), "the other side is another fill");
+        assert_eq!(after.intern(b"fresh").id, ExecId(42));
+        drop(after);
+        // Numbers that begin anew: what counted from another time was told.
+        let mut anew = ExecIds::open(&path, 16, (Nanos(10), 1)).unwrap();
+        assert!(!anew.is_first(b"e40", Side::Buy, filled));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_torn_slot_costs_its_own_entry_alone_and_another_capacity_keeps_the_newest() {
+        let folder = folder("torn");
+        let path = folder.join("exec-ids");
+        let mut before = ExecIds::open(&path, 16, (Nanos(1), 1)).unwrap();
+        for number in 1..=10u64 {
+            assert!(before.is_first(format!("e{number}").as_bytes(), Side::Buy, Meaning::Filled));
         }
-        assert_eq!(after.find(b"e39"), Some(ExecId(40)));
-        assert_eq!(after.intern(b"e39"), Interned { id: ExecId(40), is_new: false });
-        assert_eq!(after.intern(b"fresh").id, ExecId(41));
-        assert!(!after.restore(ExecId(3), b"old"), "a number that was used is refused");
+        drop(before);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[64 + 88 * 5 + 20] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let wider = ExecIds::open(&path, 64, (Nanos(1), 1)).unwrap();
+        assert_eq!((wider.find(b"e4"), wider.find(b"e5")), (Some(ExecId(4)), None));
+        assert_eq!(wider.find(b"e10"), Some(ExecId(10)));
+        drop(wider);
+        let narrow = ExecIds::open(&path, 4, (Nanos(1), 1)).unwrap();
+        assert_eq!((narrow.find(b"e6"), narrow.find(b"e7")), (None, Some(ExecId(7))));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -6,6 +6,7 @@ pub mod status;
 /// The orders that are out.
 pub mod live_orders;
 
+mod exec_id_file;
 /// ExecIDs as numbers.
 pub mod exec_ids;
 
@@ -15,8 +16,15 @@ pub mod sent;
 /// The venue's answers, read.
 pub mod report;
 
+/// What an earlier run sent and heard.
+pub mod earlier;
+
 mod amounts;
+mod ear;
+mod questions;
+mod reconcile;
 mod status_led;
+mod takeover;
 
 /// The venue's answers, told to the maker.
 pub mod desk;

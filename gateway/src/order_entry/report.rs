@@ -83,6 +83,8 @@ pub struct Report<'a> {
     pub ref_seq_num: Option<u64>,
     /// BusinessRejectRefID(379), where it is one of our ClOrdIDs.
     pub business_reject_ref_id: ClOrdId,
+    /// OrdStatusReqID(790), where it is one of our numbers: the answer to an OrderStatusRequest(H).
+    pub ord_status_req_id: ClOrdId,
     /// PossDupFlag(43) or PossResend(97): we may have seen it.
     pub is_poss_dup: bool,
     /// [`ReportTags::is_status_led`].
@@ -113,6 +115,7 @@ impl<'a> Report<'a> {
             reason: None,
             ref_seq_num: None,
             business_reject_ref_id: ClOrdId::NONE,
+            ord_status_req_id: ClOrdId::NONE,
             is_poss_dup: false,
             is_status_led: tags.is_status_led,
         };
@@ -163,6 +166,7 @@ impl<'a> Report<'a> {
             }
             tag::REF_SEQ_NUM => self.ref_seq_num = value::parse_uint(text),
             tag::BUSINESS_REJECT_REF_ID => self.business_reject_ref_id = cl_ord_id(text),
+            tag::ORD_STATUS_REQ_ID => self.ord_status_req_id = cl_ord_id(text),
             tag::POSS_DUP_FLAG | tag::POSS_RESEND => self.is_poss_dup |= text == b"Y",
             _ => {}
         }

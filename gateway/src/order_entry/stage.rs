@@ -11,15 +11,15 @@
 //! Ids: the maker's ClOrdIDs use the lower half of a run's counter, the stage's own cancels the upper
 //! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, logs out and is done.
 
-use super::desk::{Arrival, Desk, DeskCounts};
+use super::desk::{Desk, DeskCounts};
+use super::ear::Ear;
 use super::exec_ids::ExecIds;
-use super::report::Report;
+use super::reconcile::Reconciler;
 use super::requests::{RequestError, Requests};
 use super::throttle::Throttle;
-use crate::fix::message::Message;
-use crate::fix::msg_type;
+use crate::fix::decode::Decoder;
 use crate::fix::template::TemplateError;
-use crate::session::{Event, ReconnectConfig, Session};
+use crate::session::{ReconnectConfig, Session};
 use crate::store::Store;
 use crate::venue::dialect::Rules;
 use crate::venue::line::{Dial, Line, LineTurn};
@@ -30,10 +30,11 @@ use ballast_engine::latency::{Mark, Probe};
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Nanos, Stamp};
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+mod reconciling;
 
 /// From here on a run's ClOrdID counter belongs to the stage's own cancels.
 pub const OWN_IDS: u64 = 1 << (ClOrdId::COUNTER_BITS - 1);
@@ -41,8 +42,6 @@ pub const OWN_IDS: u64 = 1 << (ClOrdId::COUNTER_BITS - 1);
 const INTENTS_MAX: usize = 64;
 /// Own cancels sent in one turn.
 const CANCELS_MAX: usize = 64;
-/// Events that one message or one end of a connection can cause.
-const PARKED_MAX: usize = 8;
 
 /// What the stage is told once.
 #[derive(Clone, Debug)]
@@ -108,19 +107,6 @@ impl CancelSwitch {
     }
 }
 
-/// What the venue's events become, apart from the line that they come from.
-struct Ear {
-    desk: Desk,
-    rules: Rules,
-    events: Producer<OrderEvent>,
-    /// Events that found the ring full, oldest first; while there is one, nothing is read.
-    parked: VecDeque<OrderEvent>,
-    counts: OrderEntryCounts,
-    is_up: bool,
-    /// Cancel all: the next place of the index to look at.
-    sweep: Option<usize>,
-}
-
 /// The stage.
 pub struct OrderEntry<D: Dial, S: Store> {
     line: Line<D, S>,
@@ -133,7 +119,12 @@ pub struct OrderEntry<D: Dial, S: Store> {
     unwritten: Vec<Stamp>,
     switch: CancelSwitch,
     epoch: u32,
-    own_cancels: u64,
+    account: Option<String>,
+    own_ids: u64,
+    /// The next stored message that an earlier run heard and did not take in.
+    redelivery: Option<u64>,
+    has_told_numbers: bool,
+    decoder: Decoder,
     wind_down_ns: u64,
     leaving_since: Option<Nanos>,
 }
@@ -153,17 +144,17 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     ) -> Result<OrderEntry<D, S>, TemplateError> {
         let account = config.account.as_deref();
         let requests = Requests::new(session.config(), &symbols, &rules, account)?;
+        let decoder = Decoder::new(session.config().fields_max);
+        let reconciler =
+            Reconciler::new(rules.reconciliation, rules.cancels_on_disconnect, symbols.count());
         Ok(OrderEntry {
             line: Line::new(dial, session, config.redial),
-            ear: Ear {
-                desk: Desk::new(symbols, config.orders_max, exec_ids, config.time_base),
+            ear: Ear::new(
+                Desk::new(symbols, config.orders_max, exec_ids, config.time_base),
                 rules,
                 events,
-                parked: VecDeque::with_capacity(PARKED_MAX),
-                counts: OrderEntryCounts::default(),
-                is_up: false,
-                sweep: None,
-            },
+                reconciler,
+            ),
             requests,
             throttle: Throttle::new(rules.order_limit),
             intents,
@@ -171,7 +162,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             unwritten: Vec::with_capacity(INTENTS_MAX + CANCELS_MAX),
             switch: CancelSwitch::default(),
             epoch: config.epoch,
-            own_cancels: 0,
+            account: config.account,
+            own_ids: 0,
+            redelivery: None,
+            has_told_numbers: false,
+            decoder,
             wind_down_ns: config.wind_down_ns,
             leaving_since: None,
         })
@@ -302,7 +297,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         while place < self.ear.desk.live().capacity() && cancels < CANCELS_MAX {
             let order = self.ear.desk.live().live_at(place).copied();
             if let Some(order) = order.filter(|o| !o.is_cancel_pending()) {
-                let cl_ord_id = ClOrdId::new(self.epoch, OWN_IDS | (self.own_cancels + 1));
+                let cl_ord_id = self.own_id();
                 let intent = OrderIntent {
                     cl_ord_id,
                     orig_cl_ord_id: order.cl_ord_id,
@@ -318,7 +313,6 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 if !self.throttle.pass(now, true) {
                     break;
                 }
-                self.own_cancels += 1;
                 cancels += 1;
                 let place_of = self.ear.desk.symbols().place_of(order.instrument);
                 let is_sent = self.ear.desk.admit(&intent).is_ok()
@@ -335,6 +329,12 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         cancels > 0
     }
 
+    /// The next ClOrdID(11) of the stage's own.
+    fn own_id(&mut self) -> ClOrdId {
+        self.own_ids += 1;
+        ClOrdId::new(self.epoch, OWN_IDS | self.own_ids)
+    }
+
     fn move_line(&mut self, now: Nanos) -> bool {
         let stamp = self.probe.as_ref().map_or(Stamp(0), |probe| probe.counter().stamp());
         let Self { line, ear, probe, unwritten, .. } = self;
@@ -342,8 +342,13 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             // The session hands out bytes before it looks at what came in.
             mark_written(probe, unwritten);
             ear.hear(now, stamp, event);
-            if ear.has_room() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            let goes_on = ear.has_room() && !ear.has_logged_on;
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        if std::mem::take(&mut self.ear.has_logged_on) {
+            let numbers_since = self.line.session().store().created_at();
+            self.ear.begin_reconciling(now, stamp, numbers_since);
+        }
         if !self.line.is_writing() {
             mark_written(&mut self.probe, &mut self.unwritten);
         }
@@ -367,7 +372,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         self.ear.parked.clear();
         let is_busy = self.sweep(now) | self.move_line(now);
         let is_settled = self.ear.sweep.is_none() && self.ear.desk.live().live_count() == 0;
-        if is_settled || !self.ear.is_up || now.since(since) >= self.wind_down_ns {
+        let is_up = self.line.session().is_logged_on();
+        if is_settled || !is_up || now.since(since) >= self.wind_down_ns {
             self.line.leave(now);
         }
         match self.line.is_left() {
@@ -386,102 +392,6 @@ fn mark_written(probe: &mut Option<Probe>, unwritten: &mut Vec<Stamp>) {
     }
 }
 
-impl Ear {
-    /// Whether one more message can be heard: its event has a place, here or in the ring.
-    fn has_room(&mut self) -> bool {
-        self.parked.is_empty() && self.events.has_room(1)
-    }
-
-    fn tell(&mut self, event: OrderEvent) {
-        if !self.parked.is_empty() || self.events.push(event).is_err() {
-            debug_assert!(self.parked.len() < PARKED_MAX, "nothing is read while events wait");
-            self.parked.push_back(event);
-        }
-    }
-
-    /// Tells what waits; whether nothing waits any more.
-    fn settle(&mut self) -> bool {
-        while let Some(event) = self.parked.front().copied() {
-            if self.events.push(event).is_err() {
-                return false;
-            }
-            self.parked.pop_front();
-        }
-        true
-    }
-
-    fn hear(&mut self, now: Nanos, stamp: Stamp, event: Event<'_>) {
-        match event {
-            Event::LoggedOn { is_reset } => {
-                if is_reset {
-                    self.desk.sequence_reset();
-                }
-                self.session_up(now, stamp);
-            }
-            Event::Message(message) => self.hear_message(now, stamp, &message),
-            Event::Rejected(message) => {
-                let (arrival, report) = self.read(now, stamp, &message);
-                if let Some(event) = self.desk.on_message_reject(arrival, &report) {
-                    self.tell(event);
-                }
-            }
-            // Answers were lost for good: every unanswered order is in doubt.
-            Event::SequenceReset { .. } => {
-                self.session_down(now);
-                self.session_up(now, stamp);
-            }
-            // The answers come late, but they come; and after a Logout comes the end.
-            Event::GapDetected { .. } | Event::LogoutReceived(_) => {}
-        }
-    }
-
-    fn hear_message(&mut self, now: Nanos, stamp: Stamp, message: &Message<'_>) {
-        let (arrival, report) = self.read(now, stamp, message);
-        let event = match message.msg_type() {
-            msg_type::EXECUTION_REPORT => self.desk.on_report(arrival, &report),
-            msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
-            msg_type::BUSINESS_MESSAGE_REJECT => self.desk.on_message_reject(arrival, &report),
-            _ => {
-                self.counts.ignored += 1;
-                None
-            }
-        };
-        if let Some(event) = event {
-            self.tell(event);
-        }
-    }
-
-    fn read<'a>(&self, now: Nanos, stamp: Stamp, message: &Message<'a>) -> (Arrival, Report<'a>) {
-        let msg_seq_num = message.msg_seq_num().unwrap_or(0);
-        // A refusal of a cancel names what the cancel named.
-        let tags = match message.msg_type() {
-            msg_type::ORDER_CANCEL_REJECT => self.rules.refusal_tags,
-            _ => self.rules.report_tags,
-        };
-        (Arrival { now, stamp, msg_seq_num }, Report::read(message, tags))
-    }
-
-    fn session_up(&mut self, now: Nanos, stamp: Stamp) {
-        self.is_up = true;
-        let arrival = Arrival { now, stamp, msg_seq_num: 0 };
-        let event = self.desk.session_event(arrival, true);
-        self.tell(event);
-        // What was out before this logon is out still, where the venue has not cancelled it.
-        if !self.rules.cancels_on_disconnect && self.desk.live().live_count() > 0 {
-            self.sweep = Some(0);
-        }
-    }
-
-    fn session_down(&mut self, now: Nanos) {
-        if self.is_up {
-            self.is_up = false;
-            let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
-            let event = self.desk.session_event(arrival, false);
-            self.tell(event);
-        }
-    }
-}
-
 impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
     fn name(&self) -> &'static str {
         "order-entry"
@@ -495,9 +405,13 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
             self.ear.counts.stalled_turns += 1;
             return Turn::Idle;
         }
+        if self.redelivery.is_some() {
+            return self.redeliver(now);
+        }
         let is_busy = self.take_intents(now) | self.sweep(now);
         // An intent's answer may have taken the last place.
         let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));
+        let is_busy = is_busy | (self.ear.reconciler.is_active() && self.reconcile(now));
         if is_busy { Turn::Busy } else { Turn::Idle }
     }
 }

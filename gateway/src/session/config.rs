@@ -63,6 +63,9 @@ pub struct SessionConfig {
     pub logout_timeout_ns: u64,
     /// How long a ResendRequest may stay without progress before it is sent again.
     pub resend_timeout_ns: u64,
+    /// The counterparty's ResendRequest(2) is answered with our application messages; else with gap fills
+    /// alone: an order that did not arrive then is stale now.
+    pub resends_messages: bool,
     /// What to do when messages are missing.
     pub gap_policy: GapPolicy,
     /// Longest message in bytes, either way.
@@ -117,6 +120,7 @@ impl SessionConfig {
             logon_timeout_ns: 10 * SECOND_NS,
             logout_timeout_ns: 2 * SECOND_NS,
             resend_timeout_ns: 30 * SECOND_NS,
+            resends_messages: true,
             gap_policy: GapPolicy::RequestAll,
             message_len_max: 64 * 1024,
             fields_max: 4096,

@@ -2,9 +2,11 @@
 //!
 //! Fed by `admin`; the machine asks for the next piece whenever the last was handed out, so that a
 //! slow counterparty slows the resend and memory stays bounded. A resend uses no new numbers and is
-//! not stored. Not hot. Deliberately absent: judging whether an old order should be sent again; an
-//! application that does not want that resets its numbers at Logon.
+//! not stored. Not hot. Deliberately absent: judging whether one old order should be sent again; an
+//! application that wants none to be says so ([`SessionConfig::resends_messages`]).
 
+#[cfg(doc)]
+use super::config::SessionConfig;
 use super::machine::Core;
 use crate::fix::encode::Encoder;
 use crate::fix::{SOH, msg_type, tag, value};
@@ -66,7 +68,8 @@ impl<S: Store> Core<S> {
                 return;
             }
             let mut fill_to = resend.next;
-            while fill_to <= resend.end && self.store.outbound(fill_to).is_none() {
+            let is_filled = |n| !self.config.resends_messages || self.store.outbound(n).is_none();
+            while fill_to <= resend.end && is_filled(fill_to) {
                 fill_to += 1;
             }
             let is_written = if fill_to > resend.next {

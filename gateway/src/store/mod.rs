@@ -16,6 +16,7 @@ mod segment;
 
 pub use file::{FileStore, FileStoreConfig, Recovered, SyncPolicy};
 pub use memory::MemoryStore;
+pub(crate) use segment::Segment;
 
 use ballast_engine::units::Nanos;
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ const PAGE: usize = 4096;
 
 /// A mapped file.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     path: PathBuf,
     file: File,
     map: MmapMut,
@@ -39,7 +39,7 @@ pub(super) fn io_error(path: &Path, error: &std::io::Error) -> StoreError {
 
 impl Segment {
     /// Makes a segment of `len` bytes, readable by its owner alone. A half-made file is removed.
-    pub(super) fn create(path: &Path, len: usize) -> Result<Segment, StoreError> {
+    pub(crate) fn create(path: &Path, len: usize) -> Result<Segment, StoreError> {
         let made = Self::create_file(path, len).and_then(|file| Self::map(path, file, len));
         match made {
             Ok(mut segment) => {
@@ -74,7 +74,7 @@ impl Segment {
     }
 
     /// Opens a segment of an earlier run.
-    pub(super) fn open(path: &Path) -> Result<Segment, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<Segment, StoreError> {
         let opened = || -> std::io::Result<Segment> {
             let file = OpenOptions::new().read(true).write(true).open(path)?;
             let len = usize::try_from(file.metadata()?.len())
@@ -109,11 +109,11 @@ impl Segment {
         self.file.try_clone().map_err(|error| io_error(&self.path, &error))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.map
     }
 
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.map
     }
 

@@ -6,7 +6,7 @@
 //! goes out as a cancel, and the maker sends a new order once that is answered: XCN's new order is a
 //! whole order, so that a fill on its way while XCN is would be bought twice, and XAK can only shrink.
 
-use super::dialect::Rules;
+use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
 use super::secret::{Secret, SecretError};
 use crate::fix::message::Message;
@@ -56,6 +56,7 @@ pub const RULES: Rules = Rules {
     has_update_type: false,
     on_news: OnNews::Move,
     cancels_on_disconnect: false,
+    reconciliation: Reconciliation::NONE,
 };
 
 /// Which of the venue's sessions it is.

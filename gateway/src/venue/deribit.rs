@@ -9,7 +9,7 @@
 //! an amendment cannot be told from the one before; a replace goes out as a cancel, and the maker sends
 //! a new order once that is answered.
 
-use super::dialect::Rules;
+use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
 use super::secret::Secret;
 use crate::fix::message::Message;
@@ -62,6 +62,7 @@ pub const RULES: Rules = Rules {
     has_update_type: true,
     on_news: OnNews::Tell,
     cancels_on_disconnect: true,
+    reconciliation: Reconciliation::NONE,
 };
 
 /// Fills a nonce with randomness; whether it could.

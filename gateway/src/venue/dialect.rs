@@ -45,4 +45,29 @@ pub struct Rules {
     pub on_news: OnNews,
     /// The venue cancels our orders when the session ends; else we do after the next Logon.
     pub cancels_on_disconnect: bool,
+    /// What can be asked after a Logon.
+    pub reconciliation: Reconciliation,
+}
+
+/// What a venue answers about our orders and holdings. A question that it refuses after all is passed
+/// over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reconciliation {
+    /// OrderMassCancelRequest(q) of everything.
+    pub mass_cancel: bool,
+    /// OrderMassStatusRequest(AF) of everything.
+    pub mass_status: bool,
+    /// OrderStatusRequest(H).
+    pub status: bool,
+    /// RequestForPositions(AN); without it an operator confirms what is held after a crash.
+    pub positions: bool,
+}
+
+impl Reconciliation {
+    /// Nothing but cancels.
+    pub const NONE: Reconciliation =
+        Reconciliation { mass_cancel: false, mass_status: false, status: false, positions: false };
+    /// All that FIX 4.4 has.
+    pub const ALL: Reconciliation =
+        Reconciliation { mass_cancel: true, mass_status: true, status: true, positions: true };
 }

@@ -3,7 +3,7 @@
 //! The Logon's Username(553) and Password(554) are the session's own
 //! [`Credentials`](crate::session::Credentials). Deliberately absent: anything that a venue invented.
 
-use super::dialect::Rules;
+use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
 use crate::order_entry::report::FIX_44;
 use crate::order_entry::throttle::MessageLimit;
@@ -36,4 +36,5 @@ pub const RULES: Rules = Rules {
     has_update_type: true,
     on_news: OnNews::Tell,
     cancels_on_disconnect: false,
+    reconciliation: Reconciliation::NONE,
 };

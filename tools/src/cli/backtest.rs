@@ -76,6 +76,7 @@ fn journal(args: &BacktestArgs, file: &ConfigFile) -> Result<Option<JournalWrite
         started: Nanos(0),
         binary: env!("CARGO_PKG_VERSION").into(),
         config: file.text.clone(),
+        resumption: None,
     };
     JournalWriter::create(path, &header)
         .map(Some)

@@ -83,7 +83,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     };
     operator::start_log();
     operator::may_start(&file, &args.state_dir).map_err(|error| failed(&error))?;
-    let state = StateDir::open(&args.state_dir).map_err(|error| failed(&error))?;
+    let state = StateDir::open(&args.state_dir).map_err(|error| failed(&error))?.with_own_venue();
     let options = DemoOptions {
         speed,
         duration_ns,

@@ -245,6 +245,9 @@ fn order_text(names: &Names, event: &OrderEvent) -> String {
     let (size, price) = (|lots| names.size(id, lots), |ticks| names.price(id, ticks));
     let text = match event.update {
         OrderUpdate::SessionUp => return format!("session of venue {} is up", event.venue.0),
+        OrderUpdate::SessionReconciling => {
+            return format!("session of venue {} is logged on and reconciles", event.venue.0);
+        }
         OrderUpdate::SessionDown => return format!("session of venue {} is down", event.venue.0),
         OrderUpdate::Pending => "pending".into(),
         OrderUpdate::New { leaves_qty } => format!("working, leaves {}", size(leaves_qty)),

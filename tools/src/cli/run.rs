@@ -8,6 +8,7 @@ use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
 use crate::live::{self, LiveOptions, SessionWatch};
 use crate::operator::{self, Operator};
+use crate::recovery;
 use crate::state_dir::StateDir;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::stage::TimeBase;
@@ -28,6 +29,10 @@ pub struct RunArgs {
     /// How long the venues may take to log on at the start, in seconds.
     #[arg(long, default_value_t = 30)]
     logon_within: u64,
+    /// Begin with the config's opening and opening_cash, whatever the last run held; its orders, halts and
+    /// losses stay.
+    #[arg(long)]
+    opening_from_config: bool,
     #[command(flatten)]
     outcome: OutcomeArgs,
 }
@@ -120,7 +125,12 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let folder = &file.raw.run.state_dir;
     operator::may_start(&file, folder).map_err(|error| failed(&error))?;
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
-    let config = file.maker(state.epoch()).map_err(|error| usage(&error))?;
+    let mut config = file.maker(state.epoch()).map_err(|error| usage(&error))?;
+    let told = recovery::recover(&file, &mut config, &state, args.opening_from_config)
+        .map_err(|error| failed(&error))?;
+    if let Some(told) = told {
+        eprintln!("run {} {told}", state.epoch());
+    }
     let interrupted = interrupts().map_err(|error| failed(&error))?;
     let sessions = Arc::new(Mutex::new(Vec::new()));
     let missing = Arc::new(Mutex::new(Vec::new()));

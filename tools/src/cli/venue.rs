@@ -88,6 +88,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let exchange = Exchange::new(&config.table.instruments, config.venue);
     let playback = Playback::new(tape, exchange);
     let mut venue = FixVenue::new(playback, &config.seats, config.face, Unpaced);
+    for (firm, instrument, lots) in &config.openings {
+        venue.open_with(firm, *instrument, *lots);
+    }
     serve(&mut venue, &Entrance { doors, tls, trouble: Trouble::default() })
 }
 

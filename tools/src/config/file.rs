@@ -116,6 +116,23 @@ pub struct RawVenue {
     pub message_rate: RawMessageRate,
     /// Messages for the trades of a day.
     pub order_to_trade: RawOrderToTrade,
+    /// What the venue answers after a Logon; left out, all of it at a plain venue and what the dialect
+    /// has elsewhere.
+    pub reconcile: Option<Vec<ReconcileKind>>,
+}
+
+/// A question about our orders and holdings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReconcileKind {
+    /// OrderMassCancelRequest(q).
+    MassCancel,
+    /// OrderMassStatusRequest(AF).
+    MassStatus,
+    /// OrderStatusRequest(H).
+    OrderStatus,
+    /// RequestForPositions(AN).
+    Positions,
 }
 
 /// A venue's dialect of FIX; `gateway/src/venue` has a file for each.

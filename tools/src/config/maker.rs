@@ -78,6 +78,7 @@ pub fn maker_config(
         portfolio: portfolio?,
         guards,
         carried: CarriedRisk::default(),
+        resumption: None,
         reporting: reporting?,
         conversions,
         options,

@@ -138,7 +138,8 @@ impl ConfigFile {
         ConfigFile::parse(&self.path, self.changed_text(changes)?)
     }
 
-    /// The same file with every venue at these addresses (market data, order entry).
+    /// The same file with every venue at these addresses (market data, order entry), where they begin
+    /// with the run.
     pub fn at(
         &self,
         addresses: [std::net::SocketAddr; 2],
@@ -147,6 +148,7 @@ impl ConfigFile {
         self.changed(&Overrides {
             addresses: Some(addresses),
             is_venue_time: time == file::TimeKind::Venue,
+            has_new_venues: true,
             ..Overrides::default()
         })
     }

@@ -18,6 +18,8 @@ pub struct Overrides {
     pub addresses: Option<[SocketAddr; 2]>,
     /// The maker's time is the venue's.
     pub is_venue_time: bool,
+    /// The venues begin with the run: there is nothing to reconcile with.
+    pub has_new_venues: bool,
 }
 
 impl Overrides {
@@ -47,6 +49,12 @@ impl Overrides {
                         session.insert("address".into(), Value::String(address.to_string()));
                     }
                 }
+            }
+        }
+        if self.has_new_venues {
+            let venues = tables.get_mut("venues").and_then(Value::as_array_mut);
+            for venue in venues.into_iter().flatten().filter_map(Value::as_table_mut) {
+                venue.insert("reconcile".into(), Value::Array(Vec::new()));
             }
         }
         if self.is_venue_time

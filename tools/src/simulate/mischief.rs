@@ -44,7 +44,10 @@ fn is_ack(answer: &Answer) -> bool {
         Answer::Execution(report) => {
             [ExecType::New, ExecType::Canceled].contains(&report.exec_type)
         }
-        Answer::CancelReject(_) | Answer::MassCanceled { .. } => false,
+        Answer::CancelReject(_)
+        | Answer::MassCanceled { .. }
+        | Answer::Listed { .. }
+        | Answer::Position { .. } => false,
     }
 }
 

@@ -10,7 +10,10 @@ use super::matching::SelfMatch;
 use super::queue::QueueModel;
 use crate::config::faults::Faults;
 use crate::config::instruments::{InstrumentTable, RawInstrument};
+use ballast_engine::event::InstrumentId;
+use ballast_engine::units::Lots;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -30,6 +33,9 @@ struct RawVenueFile {
     subscriptions_min: usize,
     tape: RawTape,
     sessions: Vec<RawSeat>,
+    /// By participant, by symbol: what it holds before it first trades.
+    #[serde(default)]
+    opening: BTreeMap<String, BTreeMap<String, String>>,
     instruments: Vec<RawInstrument>,
 }
 
@@ -100,6 +106,8 @@ pub struct VenueConfig {
     pub tape: TapeConfig,
     /// Who may come.
     pub seats: Vec<SeatConfig>,
+    /// What participants hold before they first trade.
+    pub openings: Vec<(String, InstrumentId, Lots)>,
     /// What is traded.
     pub table: InstrumentTable,
 }
@@ -138,8 +146,10 @@ impl VenueConfig {
         };
         let tape = tape(&raw.tape, &mut faults);
         let seats = seats(&raw.sessions, &mut faults);
+        let openings = openings(&raw, &table, &mut faults);
         let tls = raw.tls;
-        let config = tape.map(|tape| VenueConfig { listen, tls, face, venue, tape, seats, table });
+        let config =
+            tape.map(|tape| VenueConfig { listen, tls, face, venue, tape, seats, openings, table });
         faults.or(config).map_err(|faults| faults.to_string())
     }
 }
@@ -250,6 +260,33 @@ fn seats(raw: &[RawSeat], faults: &mut Faults) -> Vec<SeatConfig> {
         });
     }
     seats
+}
+
+fn openings(
+    raw: &RawVenueFile,
+    table: &InstrumentTable,
+    faults: &mut Faults,
+) -> Vec<(String, InstrumentId, Lots)> {
+    let mut openings = Vec::new();
+    for (participant, sizes) in &raw.opening {
+        let key = format!("opening.{participant}");
+        if raw.sessions.iter().all(|seat| seat.participant != *participant) {
+            faults.add(&key, participant, "a participant of [[sessions]]");
+        }
+        for (symbol, size) in sizes {
+            let key = format!("{key}.{symbol}");
+            let Some(instrument) = table.find(symbol) else {
+                // What is wrong with one that stands there is told where it stands.
+                if raw.instruments.iter().all(|instrument| instrument.symbol != *symbol) {
+                    faults.add(key, symbol, "a symbol of [[instruments]]");
+                }
+                continue;
+            };
+            let lots = faults.count(&key, size, instrument.spec().lot, i64::MIN);
+            openings.extend(lots.map(|lots| (participant.clone(), instrument.id(), Lots(lots))));
+        }
+    }
+    openings
 }
 
 #[cfg(test)]

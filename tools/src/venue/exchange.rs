@@ -50,11 +50,11 @@ impl Default for VenueOptions {
 
 /// An order as the venue keeps it, for ever: a late cancel must be told what became of it.
 #[derive(Clone, Copy, Debug)]
-struct Order {
+pub(super) struct Order {
     participant: Participant,
     cl_ord_id: ClOrdId,
-    instrument: InstrumentId,
-    side: Side,
+    pub instrument: InstrumentId,
+    pub side: Side,
     price: Ticks,
     size: Lots,
     cum: Lots,
@@ -64,7 +64,7 @@ struct Order {
 }
 
 impl Order {
-    fn leaves(&self) -> Lots {
+    pub fn leaves(&self) -> Lots {
         if self.status.is_final() { Lots(0) } else { Lots(self.size.0 - self.cum.0) }
     }
 
@@ -82,8 +82,10 @@ pub struct Exchange {
     orders: Vec<Order>,
     /// Every ClOrdID ever used, and the order it belongs to (none: it was refused).
     by_client: BTreeMap<(Participant, ClOrdId), Option<OrderId>>,
-    live: BTreeSet<(Participant, OrderId)>,
+    pub(super) live: BTreeSet<(Participant, OrderId)>,
     positions: BTreeMap<(Participant, InstrumentId), Lots>,
+    /// What participants held before they first traded here.
+    pub(super) openings: BTreeMap<(Participant, InstrumentId), Lots>,
     arrivals: BTreeMap<(Nanos, u64), (Participant, Request)>,
     submitted: u64,
     executions: u64,
@@ -109,6 +111,7 @@ impl Exchange {
             by_client: BTreeMap::new(),
             live: BTreeSet::new(),
             positions: BTreeMap::new(),
+            openings: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             submitted: 0,
             executions: 0,
@@ -159,24 +162,6 @@ impl Exchange {
         self.is_closed = is_closed;
     }
 
-    /// What may still trade of a participant's working orders, by side.
-    pub fn open(&self, participant: Participant, instrument: InstrumentId) -> [Lots; 2] {
-        let all = (participant, OrderId(0))..=(participant, OrderId(u64::MAX));
-        let mut open = [Lots(0); 2];
-        for (_, order) in self.live.range(all) {
-            let order = self.order(*order);
-            if order.instrument == instrument {
-                open[order.side.index()].0 += order.leaves().0;
-            }
-        }
-        open
-    }
-
-    /// How many orders of a participant work.
-    pub fn live_orders(&self, participant: Participant) -> usize {
-        self.live.range((participant, OrderId(0))..=(participant, OrderId(u64::MAX))).count()
-    }
-
     /// Takes a request on its way. It arrives after the order latency, but never in the past.
     pub fn submit(&mut self, sent_at: Nanos, participant: Participant, request: Request) -> Nanos {
         let arrives = self.latency.order(sent_at).max(self.now);
@@ -217,6 +202,8 @@ impl Exchange {
             }
             Request::Status { cl_ord_id } => self.on_status(participant, cl_ord_id, out),
             Request::CancelAll { instrument } => self.on_cancel_all(participant, instrument, out),
+            Request::StatusAll => self.on_status_all(participant, out),
+            Request::Positions => self.on_positions(participant, out),
         }
         true
     }
@@ -381,8 +368,7 @@ impl Exchange {
         instrument: Option<InstrumentId>,
         out: &mut Vec<Report>,
     ) {
-        let all = (participant, OrderId(0))..=(participant, OrderId(u64::MAX));
-        let ids: Vec<OrderId> = self.live.range(all).map(|(_, order)| *order).collect();
+        let ids: Vec<OrderId> = self.working(participant).collect();
         let mut affected = 0;
         for order in ids {
             let Order { instrument: traded, side, price, .. } = *self.order(order);
@@ -490,7 +476,7 @@ impl Exchange {
     }
 
     /// An order as it stands, under the latest ExecID.
-    fn describe(
+    pub(super) fn describe(
         &self,
         order_id: OrderId,
         exec_type: ExecType,
@@ -558,13 +544,18 @@ impl Exchange {
         self.answer(participant, Answer::CancelReject(reject), out);
     }
 
-    fn answer(&mut self, participant: Participant, answer: Answer, out: &mut Vec<Report>) {
+    pub(super) fn answer(
+        &mut self,
+        participant: Participant,
+        answer: Answer,
+        out: &mut Vec<Report>,
+    ) {
         let deliver_at = self.latency.report(self.now);
         out.push(Report { at: self.now, deliver_at, participant, answer });
     }
 
     /// OrderIds are handed out by this value alone, as places in `orders` counted from 1.
-    fn order(&self, order: OrderId) -> &Order {
+    pub(super) fn order(&self, order: OrderId) -> &Order {
         &self.orders[order.0 as usize - 1]
     }
 

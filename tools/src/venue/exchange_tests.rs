@@ -88,7 +88,10 @@ fn ask(
 fn executions(reports: &[Report]) -> impl Iterator<Item = &ExecutionReport> {
     reports.iter().filter_map(|report| match &report.answer {
         Answer::Execution(execution) => Some(execution),
-        Answer::CancelReject(_) | Answer::MassCanceled { .. } => None,
+        Answer::CancelReject(_)
+        | Answer::MassCanceled { .. }
+        | Answer::Listed { .. }
+        | Answer::Position { .. } => None,
     })
 }
 

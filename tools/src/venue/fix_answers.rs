@@ -1,4 +1,4 @@
-//! Order entry in FIX 4.4, outbound: the exchange's answers become 8, 9, r and j.
+//! Order entry in FIX 4.4, outbound: the exchange's answers become 8, 9, r, AP and j.
 //!
 //! Fed by `fix_face.rs` with answers; feeds a session with message bodies. The venue's thread.
 //! Deliberately absent: header and trailer, which are the session's.
@@ -8,11 +8,11 @@
 //! TransactTime(60) is the tape's time of the matching, to the nanosecond.
 
 use super::fix_orders::{ClientNames, Listing, Refused};
-use super::order::{CancelReject, ExecType, ExecutionReport, OrdStatus};
-use ballast_engine::event::{ClOrdId, Liquidity};
-use ballast_engine::units::{Decimal, Nanos, Side};
+use super::order::{CancelReject, ExecType, ExecutionReport, OrdStatus, Place};
+use ballast_engine::event::{ClOrdId, InstrumentId, Liquidity};
+use ballast_engine::units::{Decimal, Lots, Nanos, Side};
 use ballast_gateway::fix::encode::Encoder;
-use ballast_gateway::fix::timestamp::Precision;
+use ballast_gateway::fix::timestamp::{Precision, TimestampText};
 use ballast_gateway::fix::{msg_type, tag};
 
 /// Digits that AvgPx(6) has beyond the tick's; it is cut there.
@@ -116,6 +116,66 @@ pub fn write_mass_cancel(
         .char(tag::MASS_CANCEL_RESPONSE, scope)
         .uint(tag::TOTAL_AFFECTED_ORDERS, u64::from(affected))
         .timestamp(tag::TRANSACT_TIME, at, Precision::Nanos);
+}
+
+/// The body of an ExecutionReport(8) that belongs to a list: of nothing, where nothing works.
+pub fn write_listed(
+    encoder: &mut Encoder<'_>,
+    report: Option<&ExecutionReport>,
+    (place, req_id): (Place, &[u8]),
+    at: Nanos,
+    (listing, names): (&Listing, &ClientNames),
+) {
+    match report {
+        Some(report) => write_execution(encoder, report, at, listing, names, None),
+        None => {
+            encoder
+                .str(tag::ORDER_ID, "NONE")
+                .uint(tag::EXEC_ID, 0)
+                .char(tag::EXEC_TYPE, b'I')
+                .char(tag::ORD_STATUS, b'8')
+                .str(tag::SYMBOL, "NONE")
+                .char(tag::SIDE, b'1')
+                .uint(tag::LEAVES_QTY, 0)
+                .uint(tag::CUM_QTY, 0)
+                .uint(tag::AVG_PX, 0)
+                .timestamp(tag::TRANSACT_TIME, at, Precision::Nanos);
+        }
+    }
+    encoder
+        .bytes(tag::MASS_STATUS_REQ_ID, req_id)
+        .uint(tag::TOT_NUM_REPORTS, u64::from(place.of))
+        .bool(tag::LAST_RPT_REQUESTED, place.is_last());
+}
+
+/// The body of a PositionReport(AP): one instrument, all of it as one quantity.
+pub fn write_position(
+    encoder: &mut Encoder<'_>,
+    (instrument, lots): (InstrumentId, Lots),
+    (place, req_id): (Place, &[u8]),
+    at: Nanos,
+    (account, listing): (&str, &Listing),
+) {
+    let Some(instrument) = listing.instrument(instrument) else { return };
+    let lot = instrument.spec().lot;
+    let mut clock = TimestampText::new(Precision::Millis);
+    let date = clock.write(at).get(..8).unwrap_or_default();
+    encoder
+        .str(tag::ACCOUNT, account)
+        .str(tag::SYMBOL, instrument.symbol())
+        .uint(tag::ACCOUNT_TYPE, 1)
+        .uint(tag::NO_POSITIONS, 1)
+        .str(tag::POS_TYPE, "TQ")
+        .decimal(tag::LONG_QTY, lots.0.max(0), lot)
+        .decimal(tag::SHORT_QTY, lots.0.min(0).saturating_neg(), lot)
+        .bytes(tag::POS_REQ_ID, req_id)
+        .bytes(tag::CLEARING_BUSINESS_DATE, date)
+        .str(tag::POS_MAINT_RPT_ID, &format!("P{}", place.number))
+        .uint(tag::TOTAL_NUM_POS_REPORTS, u64::from(place.of))
+        .uint(tag::POS_REQ_RESULT, 0)
+        .uint(tag::SETTL_PRICE, 0)
+        .uint(tag::SETTL_PRICE_TYPE, 2)
+        .uint(tag::PRIOR_SETTL_PRICE, 0);
 }
 
 impl Refused {

@@ -14,13 +14,14 @@ use super::fix_market_data::{
     self as market_data, ENTRIES_MAX, MarketRequest, Mirror, Publication,
 };
 use super::fix_orders::{self as orders, Asked, ClientNames, Listing};
+pub use super::fix_pace::{Pace, Told, Unpaced};
 use super::fix_seat::{Parcel, Rights, Seat, SeatConfig};
 use super::order::{Answer, ExecType, Participant, Report, Request};
 use super::playback::{Playback, Step};
 use crate::recording::{Tape, TapeError};
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::stage::{Stage, Turn};
-use ballast_engine::units::Nanos;
+use ballast_engine::units::{Lots, Nanos};
 use ballast_gateway::fix::message::Message;
 use ballast_gateway::fix::msg_type;
 use ballast_gateway::session::{Event, Knock, SendError, Turn as ConnectionTurn, Visitor};
@@ -32,40 +33,6 @@ use std::ops::ControlFlow;
 const LOGON_TIMEOUT_NS: u64 = 10_000_000_000;
 /// How much happens in one turn at most.
 const RELEASES_MAX: usize = 256;
-
-/// What the venue has told its clients and heard from them, for a [`Pace`] to compare with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Told {
-    /// Time of the last market data that went to a subscriber.
-    pub published_at: Nanos,
-    /// Reports on orders.
-    pub reports: u64,
-    /// Order messages that were heard, refused ones included.
-    pub heard: u64,
-}
-
-/// Whether the tape may go on: asked before each thing that happens.
-pub trait Pace: Send {
-    /// May what is due at `tape_time` happen now? `now` is the wall's time.
-    fn may_release(&mut self, now: Nanos, tape_time: Nanos, told: &Told) -> bool;
-
-    /// Have the clients consumed all that they were told, and is nothing of theirs on its way?
-    fn is_quiet(&self, told: &Told) -> bool;
-}
-
-/// Nobody is waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct Unpaced;
-
-impl Pace for Unpaced {
-    fn may_release(&mut self, _: Nanos, _: Nanos, _: &Told) -> bool {
-        true
-    }
-
-    fn is_quiet(&self, _: &Told) -> bool {
-        true
-    }
-}
 
 /// How fast the tape runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,6 +162,14 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         &self.seats
     }
 
+    /// What a firm held before it first traded here.
+    pub fn open_with(&mut self, firm: &str, instrument: InstrumentId, lots: Lots) {
+        let seat = self.seats.iter().find(|seat| seat.config().participant == firm);
+        if let Some(participant) = seat.map(Seat::participant) {
+            self.playback.exchange_mut().open_with(participant, instrument, lots);
+        }
+    }
+
     /// Who a seat trades for.
     pub fn participant(&self, seat: usize) -> Option<Participant> {
         self.seats.get(seat).map(Seat::participant)
@@ -314,6 +289,10 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
                 self.seats[place].await_mass_cancel(Some((cl_ord_id, scope)));
                 self.submit(place, request, None);
             }
+            Action::Order(Asked::List(request, req_id)) => {
+                self.seats[place].await_list(req_id);
+                self.submit(place, request, None);
+            }
             Action::Order(Asked::Refused(refused)) => {
                 self.counters.refusals += 1;
                 self.told.heard += 1;
@@ -337,7 +316,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         let sent_at = self.seats[place].in_order(sent_at);
         let latency = exchange.options().order_latency_ns;
         self.counters.requests += 1;
-        self.told.heard += 1;
+        self.told.heard += u64::from(!request.is_question());
         self.counters.requests_late += u64::from(sent_at.plus(latency) < now);
         exchange.submit(sent_at, self.seats[place].participant(), request);
     }
@@ -501,12 +480,16 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         let cl_ord_id = match &report.answer {
             Answer::Execution(execution) => Some(execution.cl_ord_id),
             Answer::CancelReject(reject) => Some(reject.cl_ord_id),
-            Answer::MassCanceled { .. } => None,
+            Answer::Listed { .. } | Answer::Position { .. } | Answer::MassCanceled { .. } => None,
         };
+        let is_list = matches!(report.answer, Answer::Listed { .. } | Answer::Position { .. });
         let of_firm = |seat: &Seat<C>| seat.participant() == report.participant;
         let asked = |seat: &Seat<C>| of_firm(seat) && seat.awaits_mass_cancel();
         let place = match cl_ord_id {
             Some(cl_ord_id) => names.seat(cl_ord_id),
+            None if is_list => {
+                self.seats.iter().position(|seat| of_firm(seat) && seat.awaits_list())
+            }
             None => self.seats.iter().position(asked),
         };
         let Some(place) = place else { return };
@@ -519,13 +502,17 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
                 self.counters.fills += u64::from(execution.last.is_some());
             }
             Answer::CancelReject(_) => {}
+            Answer::Listed { place: of, .. } | Answer::Position { place: of, .. } => {
+                note = self.seats[place].take_list(of.is_last()).map(|req_id| (req_id, 0));
+            }
             // The venue's own, after a disconnect: nobody asked for a summary.
             Answer::MassCanceled { .. } => match self.seats[place].take_mass_cancel() {
                 Some(asked) => note = Some(asked),
                 None => return,
             },
         }
-        self.told.reports += u64::from(cl_ord_id.is_some());
+        let is_listed = matches!(report.answer, Answer::Listed { report: Some(_), .. });
+        self.told.reports += u64::from(cl_ord_id.is_some() || is_listed);
         let parcel = Parcel::Answer { at: report.at, answer: report.answer, note };
         self.outgoing.push_back((place, parcel));
     }

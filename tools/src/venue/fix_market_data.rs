@@ -19,8 +19,8 @@ use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::fix::encode::Encoder;
 use ballast_gateway::fix::message::{FieldError, Message, optional};
-use ballast_gateway::fix::tag;
 use ballast_gateway::fix::timestamp::{Precision, TimestampText};
+use ballast_gateway::fix::{msg_type, tag};
 use ballast_gateway::market_data::refresh::AGGRESSOR_SIDE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,6 +69,14 @@ pub struct MarketRefusal {
 }
 
 impl MarketRefusal {
+    /// W or X.
+    pub fn msg_type_of(is_snapshot: bool) -> &'static [u8] {
+        match is_snapshot {
+            true => msg_type::MARKET_DATA_SNAPSHOT_FULL_REFRESH,
+            false => msg_type::MARKET_DATA_INCREMENTAL_REFRESH,
+        }
+    }
+
     /// The body of the message.
     pub fn write(&self, encoder: &mut Encoder<'_>) {
         encoder

@@ -1,4 +1,4 @@
-//! Order entry in FIX 4.4, inbound: D, F, G, H and q become requests.
+//! Order entry in FIX 4.4, inbound: D, F, G, H, q, AF and AN become requests.
 //!
 //! Fed by `fix_face.rs` with decoded messages; feeds it requests, or refusals of what the exchange
 //! need not see. The venue's thread; cold, so it may allocate. Deliberately absent: sessions, what an
@@ -11,6 +11,8 @@
 //! | F | 11 41, 60 |
 //! | H | 11, 790 |
 //! | q | 11, 530 (1 with 55, or 7) |
+//! | AF | 584, 585 = 7 |
+//! | AN | 710, 724 = 0 |
 
 use super::order::{Lifetime, NewOrder, Request};
 use ballast_engine::event::{ClOrdId, InstrumentId};
@@ -64,6 +66,8 @@ pub enum Asked {
     Status(Request, Option<Vec<u8>>),
     /// OrderMassCancelRequest(q), with its ClOrdID(11) and MassCancelRequestType(530).
     MassCancel(Request, Vec<u8>, u8),
+    /// OrderMassStatusRequest(AF) or RequestForPositions(AN), with its own id: 584 or 710.
+    List(Request, Vec<u8>),
     /// It cannot be taken to the exchange.
     Refused(Refused),
 }
@@ -141,6 +145,8 @@ pub fn read(
         msg_type::ORDER_CANCEL_REQUEST => reading.cancel(),
         msg_type::ORDER_STATUS_REQUEST => reading.status(),
         msg_type::ORDER_MASS_CANCEL_REQUEST => reading.mass_cancel(),
+        msg_type::ORDER_MASS_STATUS_REQUEST => reading.mass_status(),
+        msg_type::REQUEST_FOR_POSITIONS => reading.positions(),
         _ => return None,
     };
     Some(asked.unwrap_or_else(|fault| Asked::Refused(business(message, 5, fault.to_string()))))
@@ -256,6 +262,28 @@ impl Reading<'_, '_> {
             _ => return refuse(5, "MassCancelRequestType(530) must be 1 or 7"),
         };
         Ok(Asked::MassCancel(Request::CancelAll { instrument }, cl_ord_id, scope))
+    }
+
+    fn mass_status(&self) -> Result<Asked, FieldError> {
+        let id = self.message.text(tag::MASS_STATUS_REQ_ID)?.to_vec();
+        match self.message.char(tag::MASS_STATUS_REQ_TYPE)? {
+            b'7' => Ok(Asked::List(Request::StatusAll, id)),
+            _ => {
+                let text = "MassStatusReqType(585) must be 7".to_owned();
+                Ok(Asked::Refused(business(self.message, 5, text)))
+            }
+        }
+    }
+
+    fn positions(&self) -> Result<Asked, FieldError> {
+        let id = self.message.text(tag::POS_REQ_ID)?.to_vec();
+        match self.message.char(tag::POS_REQ_TYPE)? {
+            b'0' => Ok(Asked::List(Request::Positions, id)),
+            _ => {
+                let text = "PosReqType(724) must be 0".to_owned();
+                Ok(Asked::Refused(business(self.message, 5, text)))
+            }
+        }
     }
 
     fn both_ids(&mut self) -> Result<(ClOrdId, ClOrdId), FieldError> {

@@ -106,6 +106,7 @@ pub struct Seat<C: Transport> {
     backlog: Vec<Parcel>,
     statuses: VecDeque<Option<Vec<u8>>>,
     mass_cancels: VecDeque<Option<(Vec<u8>, u8)>>,
+    lists: VecDeque<Vec<u8>>,
     last_sent_at: Nanos,
 }
 
@@ -129,6 +130,7 @@ impl<C: Transport> Seat<C> {
             backlog: Vec::new(),
             statuses: VecDeque::new(),
             mass_cancels: VecDeque::new(),
+            lists: VecDeque::new(),
             last_sent_at: Nanos(0),
         }
     }
@@ -265,6 +267,25 @@ impl<C: Transport> Seat<C> {
         self.mass_cancels.pop_front().flatten()
     }
 
+    /// The next list of orders or holdings answers this request.
+    pub fn await_list(&mut self, req_id: Vec<u8>) {
+        self.lists.push_back(req_id);
+    }
+
+    /// A list is on its way.
+    pub fn awaits_list(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
+    /// Which request an item of a list answers; behind the last item comes the next list.
+    pub fn take_list(&mut self, is_last: bool) -> Option<Vec<u8>> {
+        let req_id = self.lists.front().cloned();
+        if is_last {
+            self.lists.pop_front();
+        }
+        req_id
+    }
+
     /// Sends one message.
     ///
     /// # Errors
@@ -296,16 +317,26 @@ impl<C: Transport> Seat<C> {
                     answers::write_mass_cancel(encoder, cl_ord_id, scope, *affected, *at);
                 })
             }
+            Parcel::Answer { at, answer: Answer::Listed { report, place }, note } => {
+                let place = (*place, req_id(note));
+                session.send(now, msg_type::EXECUTION_REPORT, |encoder| {
+                    let report = report.as_ref();
+                    answers::write_listed(encoder, report, place, *at, (listing, names));
+                })
+            }
+            Parcel::Answer { at, answer: Answer::Position { instrument, lots, place }, note } => {
+                let (held, place) = ((*instrument, *lots), (*place, req_id(note)));
+                let of = (self.config.participant.as_str(), listing);
+                session.send(now, msg_type::POSITION_REPORT, |encoder| {
+                    answers::write_position(encoder, held, place, *at, of);
+                })
+            }
             Parcel::Refused { refused, at, number } => {
                 session
                     .send(now, refused.msg_type(), |encoder| refused.write(encoder, *at, *number))
             }
             Parcel::Market { md_req_id, instrument, at, is_snapshot, entries, part } => {
-                let msg_type = if *is_snapshot {
-                    msg_type::MARKET_DATA_SNAPSHOT_FULL_REFRESH
-                } else {
-                    msg_type::MARKET_DATA_INCREMENTAL_REFRESH
-                };
+                let msg_type = market_data::msg_type_of(*is_snapshot);
                 let entries = entries.get(part.clone()).unwrap_or_default();
                 session.send(now, msg_type, |encoder| {
                     let (id, at) = (*instrument, *at);
@@ -320,4 +351,9 @@ impl<C: Transport> Seat<C> {
         }
         .map(|_| ())
     }
+}
+
+/// Which request an item of a list answers.
+fn req_id(note: &Option<(Vec<u8>, u8)>) -> &[u8] {
+    note.as_ref().map_or(&b"NONE"[..], |(req_id, _)| req_id)
 }

@@ -69,6 +69,24 @@ pub enum Request {
         /// One instrument, or all.
         instrument: Option<InstrumentId>,
     },
+    /// OrderMassStatusRequest(AF) of all working orders.
+    StatusAll,
+    /// RequestForPositions(AN) of every instrument.
+    Positions,
+}
+
+impl Request {
+    /// A question changes nothing.
+    pub fn is_question(&self) -> bool {
+        match self {
+            Request::Status { .. } | Request::StatusAll | Request::Positions => true,
+            Request::New(_)
+            | Request::Replace { .. }
+            | Request::ReplaceOffGrid { .. }
+            | Request::Cancel { .. }
+            | Request::CancelAll { .. } => false,
+        }
+    }
 }
 
 /// A new limit order.
@@ -316,6 +334,38 @@ pub enum Answer {
         /// TotalAffectedOrders(533).
         affected: u32,
     },
+    /// ExecutionReport(8) in answer to an OrderMassStatusRequest(AF); none works where there is none.
+    Listed {
+        /// How a working order stands.
+        report: Option<ExecutionReport>,
+        /// Its place in the list, from 1.
+        place: Place,
+    },
+    /// PositionReport(AP).
+    Position {
+        /// What.
+        instrument: InstrumentId,
+        /// How much; + long.
+        lots: Lots,
+        /// Its place among all, from 1.
+        place: Place,
+    },
+}
+
+/// One of several answers to one question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Counted from 1.
+    pub number: u32,
+    /// How many there are; 0 where the only answer says that there is nothing.
+    pub of: u32,
+}
+
+impl Place {
+    /// Nothing comes behind it.
+    pub fn is_last(&self) -> bool {
+        self.number >= self.of
+    }
 }
 
 /// An answer on its way.
@@ -347,7 +397,13 @@ impl Report {
                     is_gone: reject.ord_status.is_final(),
                 },
             ),
-            Answer::MassCanceled { .. } => return None,
+            Answer::Listed { report: Some(report), .. } => {
+                (report.cl_ord_id, report.orig_cl_ord_id, report.instrument, report.update())
+            }
+            Answer::Position { instrument, lots, .. } => {
+                (ClOrdId::NONE, ClOrdId::NONE, instrument, OrderUpdate::Position { lots })
+            }
+            Answer::MassCanceled { .. } | Answer::Listed { report: None, .. } => return None,
         };
         Some(OrderEvent {
             at: self.deliver_at,

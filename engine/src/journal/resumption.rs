@@ -1,0 +1,174 @@
+//! The bytes of a header's [`Resumption`]: where the run before ended.
+//!
+//! Fed by the header, in both directions. Cold. Lists are a count and their items; a count is believed
+//! only as far as its items are there. Tags are never given a second meaning.
+
+use super::codec::{Field, enums, structs};
+use crate::maker::resumption::{Delivered, Halt, Held, LimitSet, Purse, Resumption};
+use crate::orders::order::{Order, OrderState, Purpose};
+use crate::pnl::attribution::ConversionRate;
+use crate::pnl::valuation::HalfTicks;
+use crate::risk::carried::CarriedRisk;
+use crate::risk::loss::CarriedDay;
+use crate::units::{Lots, Notional, Ticks};
+
+impl Field for Notional {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0.to_le_bytes());
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let (bytes, rest) = from.split_first_chunk()?;
+        *from = rest;
+        Some(Notional(i128::from_le_bytes(*bytes)))
+    }
+}
+
+impl Field for HalfTicks {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Field::take(from).map(HalfTicks)
+    }
+}
+
+impl Field for ConversionRate {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Field::take(from).map(ConversionRate)
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.is_some().put(to);
+        if let Some(value) = self {
+            value.put(to);
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        match bool::take(from)? {
+            true => T::take(from).map(Some),
+            false => Some(None),
+        }
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        // More than 2^32 items do not fit into a header: what is left out fails its length.
+        u32::try_from(self.len()).unwrap_or(u32::MAX).put(to);
+        for item in self {
+            item.put(to);
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let count = u32::take(from)?;
+        (0..count).map(|_| T::take(from)).collect()
+    }
+}
+
+impl Field for (Ticks, Lots) {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some((Ticks::take(from)?, Lots::take(from)?))
+    }
+}
+
+structs! {
+    Resumption { epoch, held, purses, orders, carried, halts, limits, unconfirmed, delivered }
+    Held { lots, mark }
+    Purse { currency, cash, rate }
+    Halt { instrument, reason }
+    LimitSet { knob, value }
+    Delivered { venue, numbers_since, msg_seq_num }
+    CarriedRisk { day, switched_off }
+    CarriedDay { ends, pnl, best }
+    Order {
+        cl_ord_id, replace_id, cancel_id, cancel_of, asks_new_name, instrument, side, purpose, price,
+        size, cum_qty, missed, is_acknowledged, replacement, state, requested_at,
+    }
+}
+
+enums! {
+    Purpose { 1 = Quote { level }, 2 = Hedge }
+    OrderState {
+        1 = PendingNew, 2 = Working, 3 = PendingReplace, 4 = PendingCancel, 5 = InDoubt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{ClOrdId, InstrumentId, VenueId};
+    use crate::instrument::Currency;
+    use crate::maker::control::Knob;
+    use crate::market::trust::Distrust;
+    use crate::risk::state::Reason;
+    use crate::units::{Nanos, Side};
+
+    #[test]
+    fn a_resumption_reads_as_it_was_written_and_a_cut_one_not_at_all() {
+        let order = Order {
+            cl_ord_id: ClOrdId::new(3, 9),
+            replace_id: ClOrdId::new(3, 10),
+            cancel_id: ClOrdId::NONE,
+            cancel_of: ClOrdId::NONE,
+            asks_new_name: false,
+            instrument: InstrumentId(1),
+            side: Side::Sell,
+            purpose: Purpose::Quote { level: 2 },
+            price: Ticks(-7),
+            size: Lots(5),
+            cum_qty: Lots(1),
+            missed: Lots(0),
+            is_acknowledged: true,
+            replacement: Some((Ticks(8), Lots(4))),
+            state: OrderState::InDoubt,
+            requested_at: Nanos(0),
+        };
+        let resumption = Resumption {
+            epoch: 3,
+            held: vec![Held { lots: Lots(-4), mark: Some(HalfTicks(9)) }, Held::default()],
+            purses: vec![Purse {
+                currency: Currency(1),
+                cash: Notional(i128::MIN),
+                rate: Some(ConversionRate::ONE),
+            }],
+            orders: vec![order, Order { purpose: Purpose::Hedge, ..order }],
+            carried: CarriedRisk {
+                day: Some(CarriedDay { ends: Nanos(5), pnl: Notional(-1), best: Notional(2) }),
+                switched_off: vec![InstrumentId(1)],
+            },
+            halts: vec![Halt {
+                instrument: InstrumentId(0),
+                reason: Reason::Distrusted(Distrust::Stale),
+            }],
+            limits: vec![LimitSet { knob: Knob::Soft(0), value: 3 }],
+            unconfirmed: vec![InstrumentId(0)],
+            delivered: vec![Delivered {
+                venue: VenueId(2),
+                numbers_since: Nanos(8),
+                msg_seq_num: 77,
+            }],
+        };
+        let mut bytes = Vec::new();
+        resumption.put(&mut bytes);
+        let mut rest = &bytes[..];
+        assert_eq!((Resumption::take(&mut rest), rest.len()), (Some(resumption), 0));
+        for cut in 0..bytes.len() {
+            assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Where an earlier run ended, and how a maker goes on from there.
+//!
+//! Fed by the start of a run, which replays the earlier journal, and by the header of a journal, so that
+//! a replay begins where the run did; feeds [`Maker::new`] through its config. Once a run; it may
+//! allocate. Deliberately absent: files, and what the venue says of it all (those are inputs).
+//!
+//! Orders that the earlier run left are **in doubt**: they hold their rungs and count in full until the
+//! venue answers. Marks come along, so that what a position gained or lost in between is told.
+
+use super::config::MakerConfig;
+use super::control::{Act, Knob};
+use super::{Maker, instrument_id};
+use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce, VenueId};
+use crate::instrument::Currency;
+use crate::maker::input::Control;
+use crate::orders::order::{Order, OrderState, Purpose};
+use crate::pnl::attribution::ConversionRate;
+use crate::pnl::valuation::HalfTicks;
+use crate::quote::ladder::LEVELS_MAX;
+use crate::risk::carried::CarriedRisk;
+use crate::risk::limits::{ExposureLimits, ValueLimit};
+use crate::risk::state::{Reason, State};
+use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
+
+/// What is held of an instrument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// + long.
+    pub lots: Lots,
+    /// The last mark, where there was one.
+    pub mark: Option<HalfTicks>,
+}
+
+/// What is held of a currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Purse {
+    /// Which.
+    pub currency: Currency,
+    /// How much.
+    pub cash: Notional,
+    /// The last rate into the reporting currency, where there was one.
+    pub rate: Option<ConversionRate>,
+}
+
+/// An instrument that only an operator may bring back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Halt {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A limit as an operator has set it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitSet {
+    /// Which.
+    pub knob: Knob,
+    /// To what.
+    pub value: i64,
+}
+
+/// How far a venue's messages have reached the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delivered {
+    /// Whose.
+    pub venue: VenueId,
+    /// When the session's numbers began at 1: with it a MsgSeqNum(34) names one message.
+    pub numbers_since: Nanos,
+    /// The last MsgSeqNum(34) that did.
+    pub msg_seq_num: u64,
+}
+
+/// Where an earlier run ended, in this run's numbering.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Resumption {
+    /// The run that ended; 0 where there was none.
+    pub epoch: u32,
+    /// One an instrument.
+    pub held: Vec<Held>,
+    /// One a currency.
+    pub purses: Vec<Purse>,
+    /// Orders that it left: all in doubt.
+    pub orders: Vec<Order>,
+    /// Where the controls stand.
+    pub carried: CarriedRisk,
+    /// What stays halted.
+    pub halts: Vec<Halt>,
+    /// Limits that it had other than by its config; those that are lower than this run's hold.
+    pub limits: Vec<LimitSet>,
+    /// Instruments whose position the venue or an operator must confirm before anything of their
+    /// underlying is traded.
+    pub unconfirmed: Vec<InstrumentId>,
+    /// What of the venues' messages is in all this.
+    pub delivered: Vec<Delivered>,
+}
+
+impl Resumption {
+    /// Puts what the config says of the beginning in place of what the earlier run left; orders,
+    /// controls and halts stay.
+    pub fn open_as(&mut self, config: &MakerConfig) {
+        let held = |lots| Held { lots, mark: None };
+        self.held = config.settings.iter().map(|s| held(s.opening)).collect();
+        let purse = |&(currency, cash)| Purse { currency, cash, rate: None };
+        self.purses = config.opening_cash.iter().map(purse).collect();
+    }
+
+    /// Into the config of the run that goes on from here.
+    pub fn begin(self, config: &mut MakerConfig) {
+        for (settings, held) in config.settings.iter_mut().zip(&self.held) {
+            settings.opening = held.lots;
+        }
+        config.opening_cash = self.purses.iter().map(|p| (p.currency, p.cash)).collect();
+        config.carried = self.carried.clone();
+        config.resumption = Some(self);
+    }
+
+    /// A request of the earlier run that its journal does not hold and its message store does: it may
+    /// have reached the venue.
+    pub fn take_sent(&mut self, intent: &OrderIntent) {
+        let known = |order: &&mut Order| {
+            [order.cl_ord_id, order.replace_id].contains(&intent.orig_cl_ord_id)
+        };
+        match intent.action {
+            OrderAction::New => self.orders.push(order_of(intent)),
+            OrderAction::Replace => {
+                if let Some(order) = self.orders.iter_mut().find(known) {
+                    order.replace_id = intent.cl_ord_id;
+                    order.replacement = Some((intent.price, intent.size));
+                }
+            }
+            OrderAction::Cancel => {
+                if let Some(order) = self.orders.iter_mut().find(known) {
+                    order.cancel_id = intent.cl_ord_id;
+                    order.cancel_of = intent.orig_cl_ord_id;
+                }
+            }
+        }
+    }
+
+    /// An operator's order of the earlier run, in the order in which they came: what is set stays set.
+    pub fn take_control(&mut self, control: &Control) {
+        let Control::By { act: Act::Set { knob, value }, .. } = *control else { return };
+        if knob.is_limit() {
+            self.limits.retain(|limit| limit.knob != knob);
+            self.limits.push(LimitSet { knob, value });
+        }
+    }
+}
+
+/// An order of which nothing is known but that it was sent.
+fn order_of(intent: &OrderIntent) -> Order {
+    Order {
+        cl_ord_id: intent.cl_ord_id,
+        replace_id: ClOrdId::NONE,
+        cancel_id: ClOrdId::NONE,
+        cancel_of: ClOrdId::NONE,
+        asks_new_name: false,
+        instrument: intent.instrument,
+        side: intent.side,
+        purpose: match intent.time_in_force {
+            TimeInForce::PostOnly => Purpose::Quote { level: 0 },
+            TimeInForce::ImmediateOrCancel => Purpose::Hedge,
+        },
+        price: intent.price,
+        size: intent.size,
+        cum_qty: Lots(0),
+        missed: Lots(0),
+        is_acknowledged: false,
+        replacement: None,
+        state: OrderState::InDoubt,
+        requested_at: Nanos(0),
+    }
+}
+
+impl Maker {
+    /// How it stands, for the next run. A run that `crashed` goes on with its halts; one that ended in
+    /// order was ended by a person, who starts the next one.
+    pub fn resumption(&self, epoch: u32, crashed: bool) -> Resumption {
+        let held = |n| {
+            let id = instrument_id(n);
+            let lots = self.ledger.position(id).unwrap_or_default();
+            Held { lots, mark: self.ledger.mark(id) }
+        };
+        let purse = |number| {
+            let currency = Currency(number);
+            let cash = self.ledger.cash(currency)?;
+            Some(Purse { currency, cash, rate: self.ledger.rate(currency) })
+        };
+        let is_halted = |line: &&super::Line| {
+            let is_end = matches!(line.reason, Reason::Shutdown | Reason::Killed);
+            crashed && line.state == State::Halted && !is_end
+        };
+        let halt =
+            |line: &super::Line| Halt { instrument: line.instrument.id(), reason: line.reason };
+        let in_doubt = |(_, order): (_, Order)| Order {
+            state: OrderState::InDoubt,
+            // It is due to be asked about as soon as the session is up.
+            requested_at: Nanos(0),
+            ..order
+        };
+        let all = |n| instrument_id(n);
+        Resumption {
+            epoch,
+            held: (0..self.lines.len()).map(held).collect(),
+            purses: (0..=u8::MAX).map_while(purse).collect(),
+            orders: (0..self.orders.capacity())
+                .filter_map(|n| self.orders.at(n))
+                .map(in_doubt)
+                .collect(),
+            carried: self.carried(),
+            halts: self.lines.iter().filter(is_halted).map(halt).collect(),
+            limits: Vec::new(),
+            unconfirmed: if crashed {
+                (0..self.lines.len()).map(all).collect()
+            } else {
+                Vec::new()
+            },
+            delivered: Vec::new(),
+        }
+    }
+
+    /// The last ClOrdID(11) that it gave.
+    pub fn last_cl_ord_id(&self) -> ClOrdId {
+        self.orders.last_id()
+    }
+
+    /// Goes on from where an earlier run ended: what the config's opening does not say.
+    pub(super) fn resume_from(&mut self, resumption: &Resumption) {
+        for (n, held) in resumption.held.iter().enumerate() {
+            // A mark that does not fit is no mark: the first one of this run is the opening's.
+            let marked = held.mark.map(|mark| self.ledger.on_mark(instrument_id(n), mark));
+            debug_assert!(marked.is_none_or(|marked| marked.is_ok()), "it fitted before");
+        }
+        for purse in &resumption.purses {
+            let rated = purse.rate.map(|rate| self.ledger.on_conversion(purse.currency, rate));
+            debug_assert!(rated.is_none_or(|rated| rated.is_ok()), "it was a rate before");
+        }
+        for order in &resumption.orders {
+            self.restore(order);
+        }
+        for halt in &resumption.halts {
+            if let Some(line) = self.line_mut(halt.instrument) {
+                (line.state, line.reason) = (State::Halted, halt.reason);
+            }
+        }
+        for limit in &resumption.limits {
+            self.lower(limit.knob, limit.value);
+        }
+        for &instrument in &resumption.unconfirmed {
+            if let Some(line) = self.line_mut(instrument) {
+                line.is_unconfirmed = true;
+            }
+            let pool = self.pool_of(instrument);
+            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+                pool.unconfirmed = pool.unconfirmed.saturating_add(1);
+            }
+        }
+    }
+
+    /// The order is in the table again, and in the place that would send another one.
+    fn restore(&mut self, order: &Order) {
+        let slot = self.orders.restore(order);
+        debug_assert!(slot.is_some(), "the config's faults say where the table is too small");
+        let pool = self.pool_of(order.instrument);
+        match order.purpose {
+            Purpose::Hedge => {
+                if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool))
+                    && pool.hedge.is_none()
+                {
+                    pool.hedge = slot;
+                }
+            }
+            Purpose::Quote { level } => {
+                let level = usize::from(level);
+                let Some(line) = self.line_mut(order.instrument) else { return };
+                let is_free = level < LEVELS_MAX && line.rung(order.side, level).order.is_none();
+                if is_free && let Some(rung) = line.rung_mut(order.side, level) {
+                    rung.order = slot;
+                }
+            }
+        }
+    }
+
+    /// The position was confirmed, by the venue or by an operator.
+    pub(super) fn confirm(&mut self, instrument: InstrumentId) {
+        let Some(line) = self.line_mut(instrument).filter(|line| line.is_unconfirmed) else {
+            return;
+        };
+        line.is_unconfirmed = false;
+        let pool = self.pool_of(instrument);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.unconfirmed = pool.unconfirmed.saturating_sub(1);
+        }
+    }
+
+    fn exposure(&self, place: u8) -> Option<ExposureLimits> {
+        self.pools.get(usize::from(place)).map(|pool| pool.settings.limits)
+    }
+
+    /// Sets a limit where that makes it lower.
+    fn lower(&mut self, knob: Knob, value: i64) {
+        let is_lower = match knob {
+            Knob::OrderSizeMax(id)
+            | Knob::OrderValueMax(id)
+            | Knob::PositionMax(id)
+            | Knob::Collar(id) => self.line(id).is_some_and(|line| is_below(knob, value, line)),
+            Knob::Soft(place) => self.exposure(place).is_some_and(|l| Exposure(value) < l.soft()),
+            Knob::Stop(place) => self.exposure(place).is_some_and(|l| Exposure(value) < l.stop()),
+            Knob::Hard(place) => self.exposure(place).is_some_and(|l| Exposure(value) < l.hard()),
+            Knob::QuoteSize(_)
+            | Knob::EdgeMin(_)
+            | Knob::ToleranceAggressive(_)
+            | Knob::TolerancePassive(_) => false,
+        };
+        if is_lower {
+            self.set(knob, value);
+        }
+    }
+}
+
+/// Is `value` below the limit that an instrument has?
+fn is_below(knob: Knob, value: i64, line: &super::Line) -> bool {
+    let limits = &line.settings.limits;
+    match knob {
+        Knob::OrderSizeMax(_) => Lots(value) < limits.order_size_max,
+        Knob::OrderValueMax(_) => {
+            let new = ValueLimit::new(&line.instrument, Notional(i128::from(value)));
+            match (new, limits.order_value_max) {
+                (ValueLimit::TickLots(new), ValueLimit::TickLots(now)) => new < now,
+                (ValueLimit::Lots(new), ValueLimit::Lots(now)) => new < now,
+                (ValueLimit::TickLots(_), ValueLimit::Lots(_))
+                | (ValueLimit::Lots(_), ValueLimit::TickLots(_)) => false,
+            }
+        }
+        Knob::PositionMax(_) => Lots(value) < limits.position_max,
+        Knob::Collar(_) => Ticks(value) < limits.collar.width,
+        Knob::Soft(_)
+        | Knob::Stop(_)
+        | Knob::Hard(_)
+        | Knob::QuoteSize(_)
+        | Knob::EdgeMin(_)
+        | Knob::ToleranceAggressive(_)
+        | Knob::TolerancePassive(_) => false,
+    }
+}

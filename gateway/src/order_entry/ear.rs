@@ -1,0 +1,198 @@
+//! What the session's events become: order events for the maker, answers for the reconciliation.
+//!
+//! Fed by the stage with each event of its line; feeds the maker's ring. Order-entry thread; an order
+//! event never drops. Deliberately absent: the line, and what goes out.
+
+use super::desk::{Arrival, Desk};
+use super::reconcile::{Listed, Reconciler};
+use super::report::Report;
+use super::stage::OrderEntryCounts;
+use crate::fix::message::Message;
+use crate::fix::msg_type;
+use crate::session::Event;
+use crate::venue::dialect::Rules;
+use ballast_engine::event::{ClOrdId, OrderEvent, OrderUpdate};
+use ballast_engine::ring::Producer;
+use ballast_engine::units::{Nanos, Stamp};
+use std::collections::VecDeque;
+
+/// Events that one message or one end of a connection can cause.
+const PARKED_MAX: usize = 8;
+
+/// What the venue's events become, apart from the line that they come from.
+pub(super) struct Ear {
+    pub desk: Desk,
+    pub rules: Rules,
+    pub events: Producer<OrderEvent>,
+    /// Events that found the ring full, oldest first; while there is one, nothing is read.
+    pub parked: VecDeque<OrderEvent>,
+    pub counts: OrderEntryCounts,
+    pub is_up: bool,
+    pub reconciler: Reconciler,
+    /// The session logged on in this turn; nothing else is heard before that was told.
+    pub has_logged_on: bool,
+    /// Cancel all: the next place of the index to look at.
+    pub sweep: Option<usize>,
+}
+
+impl Ear {
+    pub fn new(
+        desk: Desk,
+        rules: Rules,
+        events: Producer<OrderEvent>,
+        reconciler: Reconciler,
+    ) -> Ear {
+        Ear {
+            desk,
+            rules,
+            events,
+            parked: VecDeque::with_capacity(PARKED_MAX),
+            counts: OrderEntryCounts::default(),
+            is_up: false,
+            reconciler,
+            has_logged_on: false,
+            sweep: None,
+        }
+    }
+
+    /// Whether one more message can be heard: its event has a place, here or in the ring.
+    pub fn has_room(&mut self) -> bool {
+        self.parked.is_empty() && self.events.has_room(1)
+    }
+
+    pub fn tell(&mut self, event: OrderEvent) {
+        if !self.parked.is_empty() || self.events.push(event).is_err() {
+            debug_assert!(self.parked.len() < PARKED_MAX, "nothing is read while events wait");
+            self.parked.push_back(event);
+        }
+    }
+
+    /// Tells what waits; whether nothing waits any more.
+    pub fn settle(&mut self) -> bool {
+        while let Some(event) = self.parked.front().copied() {
+            if self.events.push(event).is_err() {
+                return false;
+            }
+            self.parked.pop_front();
+        }
+        true
+    }
+
+    pub fn hear(&mut self, now: Nanos, stamp: Stamp, event: Event<'_>) {
+        match event {
+            Event::LoggedOn { is_reset } => {
+                if is_reset {
+                    self.desk.sequence_reset();
+                }
+                self.has_logged_on = true;
+            }
+            // A Reject(3) is known by its type.
+            Event::Message(message) | Event::Rejected(message) => {
+                self.hear_message(now, stamp, &message);
+            }
+            // Answers were lost for good: every unanswered order is in doubt.
+            Event::SequenceReset { .. } => {
+                self.session_down(now);
+                self.has_logged_on = true;
+            }
+            // The answers come late, but they come; and after a Logout comes the end.
+            Event::GapDetected { .. } | Event::LogoutReceived(_) => {}
+        }
+    }
+
+    pub fn hear_message(&mut self, now: Nanos, stamp: Stamp, message: &Message<'_>) {
+        let (arrival, report) = self.read(now, stamp, message);
+        let event = match message.msg_type() {
+            msg_type::EXECUTION_REPORT => self.hear_report(arrival, &report, message),
+            msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
+            msg_type::BUSINESS_MESSAGE_REJECT | msg_type::REJECT => {
+                self.reconciler.on_refused(report.ref_seq_num);
+                self.desk.on_message_reject(arrival, &report)
+            }
+            msg_type::ORDER_MASS_CANCEL_REPORT => {
+                self.reconciler.on_mass_cancel(message);
+                None
+            }
+            msg_type::REQUEST_FOR_POSITIONS_ACK => {
+                self.reconciler.on_positions_ack(message);
+                None
+            }
+            msg_type::POSITION_REPORT => {
+                let symbol = self.rules.report_tags.symbol;
+                self.reconciler.on_positions(message, self.desk.symbols(), symbol);
+                None
+            }
+            _ => {
+                self.counts.ignored += 1;
+                None
+            }
+        };
+        if let Some(event) = event {
+            self.tell(event);
+        }
+    }
+
+    fn hear_report(
+        &mut self,
+        arrival: Arrival,
+        report: &Report<'_>,
+        message: &Message<'_>,
+    ) -> Option<OrderEvent> {
+        if !self.reconciler.is_active() {
+            return self.desk.on_report(arrival, report);
+        }
+        match self.reconciler.on_listed(message) {
+            Listed::Empty => return None,
+            Listed::Order => {
+                if let Some(stranger) = self.desk.stranger(arrival, report) {
+                    self.reconciler.on_stranger(stranger);
+                    return None;
+                }
+            }
+            Listed::No if report.ord_status_req_id != ClOrdId::NONE => self.reconciler.on_status(),
+            Listed::No => {}
+        }
+        self.desk.on_report(arrival, report)
+    }
+
+    fn read<'a>(&self, now: Nanos, stamp: Stamp, message: &Message<'a>) -> (Arrival, Report<'a>) {
+        let msg_seq_num = message.msg_seq_num().unwrap_or(0);
+        // A refusal of a cancel names what the cancel named.
+        let tags = match message.msg_type() {
+            msg_type::ORDER_CANCEL_REJECT => self.rules.refusal_tags,
+            _ => self.rules.report_tags,
+        };
+        (Arrival { now, stamp, msg_seq_num }, Report::read(message, tags))
+    }
+
+    /// Logged on: the maker learns since when the numbers count, and the venue is asked what it knows.
+    pub fn begin_reconciling(&mut self, now: Nanos, stamp: Stamp, numbers_since: Nanos) {
+        self.tell_numbers(now, stamp, numbers_since);
+        self.reconciler.begin(now);
+    }
+
+    /// Since when the session's numbers count from 1.
+    pub fn tell_numbers(&mut self, now: Nanos, stamp: Stamp, numbers_since: Nanos) {
+        let arrival = Arrival { now, stamp, msg_seq_num: 0 };
+        self.desk.count_since(numbers_since);
+        let event = self.desk.session_event(arrival, OrderUpdate::SessionReconciling);
+        self.tell(OrderEvent { venue_at: numbers_since, ..event });
+    }
+
+    pub fn session_up(&mut self, now: Nanos) {
+        self.is_up = true;
+        let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+        let event = self.desk.session_event(arrival, OrderUpdate::SessionUp);
+        self.tell(event);
+    }
+
+    pub fn session_down(&mut self, now: Nanos) {
+        if self.is_up || self.reconciler.is_active() {
+            self.is_up = false;
+            self.reconciler.stop();
+            let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+            let event = self.desk.session_event(arrival, OrderUpdate::SessionDown);
+            self.tell(event);
+        }
+    }
+}

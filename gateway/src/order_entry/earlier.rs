@@ -1,0 +1,102 @@
+//! What an earlier run of a session sent and heard and its journal does not hold.
+//!
+//! Fed by the session's store at the start of a run; feeds the recovery with order messages that may
+//! have reached the venue, and the stage with the number from which what the venue said is told again.
+//! Cold. Deliberately absent: the stage's own cancels; their answers name the order as well.
+
+use crate::fix::decode::Decoder;
+use crate::fix::message::Message;
+use crate::fix::{msg_type, tag, value};
+use crate::order_entry::OWN_IDS;
+use crate::store::Store;
+use crate::venue::dialect::Rules;
+use crate::venue::symbols::Symbols;
+use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
+use ballast_engine::maker::resumption::Delivered;
+use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
+
+/// Most fields of a message of ours.
+const FIELDS_MAX: usize = 64;
+
+/// The first stored message that the account has not seen; `delivered` is the last that it has.
+pub fn deliver_from(store: &impl Store, delivered: Option<Delivered>) -> u64 {
+    let Some(delivered) = delivered else { return 1 };
+    let is_same = store.created_at() == delivered.numbers_since
+        && store.next_target() > delivered.msg_seq_num;
+    if is_same { delivered.msg_seq_num.saturating_add(1) } else { 1 }
+}
+
+/// The order messages in `store` that the maker of run `last` sent after its ClOrdID(11) `last`, oldest
+/// first.
+pub fn sent_after(
+    store: &impl Store,
+    (symbols, rules): (&Symbols, &Rules),
+    last: ClOrdId,
+) -> Vec<OrderIntent> {
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    let mut sent = Vec::new();
+    for number in (1..store.next_sender()).rev() {
+        let Some(frame) = store.outbound(number) else { continue };
+        let Ok(message) = decoder.decode(frame) else { continue };
+        let Some(action) = action_of(message.msg_type()) else { continue };
+        if action == OrderAction::Cancel && rules.cancel_names_order {
+            // It bears the order's id, which may be of any age.
+            continue;
+        }
+        let id = number_of(&message, tag::CL_ORD_ID);
+        if id.0 >> ClOrdId::COUNTER_BITS != last.0 >> ClOrdId::COUNTER_BITS {
+            break;
+        }
+        if id.0 & OWN_IDS != 0 {
+            continue;
+        }
+        if id <= last {
+            break;
+        }
+        sent.extend(intent(&message, action, id, (symbols, rules)));
+    }
+    sent.reverse();
+    sent
+}
+
+fn action_of(msg_type: &[u8]) -> Option<OrderAction> {
+    match msg_type {
+        msg_type::NEW_ORDER_SINGLE => Some(OrderAction::New),
+        msg_type::ORDER_CANCEL_REPLACE_REQUEST => Some(OrderAction::Replace),
+        msg_type::ORDER_CANCEL_REQUEST => Some(OrderAction::Cancel),
+        _ => None,
+    }
+}
+
+fn number_of(message: &Message<'_>, tag: u32) -> ClOrdId {
+    message.get(tag).and_then(value::parse_uint).map_or(ClOrdId::NONE, ClOrdId)
+}
+
+/// The intent that a message of ours was made from.
+fn intent(
+    message: &Message<'_>,
+    action: OrderAction,
+    cl_ord_id: ClOrdId,
+    (symbols, rules): (&Symbols, &Rules),
+) -> Option<OrderIntent> {
+    let place = symbols.find(message.get(rules.report_tags.symbol)?)?;
+    let symbol = symbols.at(place)?;
+    let price = message.get(tag::PRICE).and_then(|text| symbol.ticks(text).ok());
+    let size = message.get(tag::ORDER_QTY).and_then(|text| symbol.lots(text).ok());
+    let is_immediate = message.get(tag::TIME_IN_FORCE) == Some(b"3");
+    Some(OrderIntent {
+        cl_ord_id,
+        orig_cl_ord_id: number_of(message, tag::ORIG_CL_ORD_ID),
+        price: price.unwrap_or(Ticks(0)),
+        size: size.unwrap_or(Lots(0)),
+        stamp: Stamp(0),
+        at: Nanos(0),
+        instrument: symbol.id(),
+        action,
+        side: if message.get(tag::SIDE) == Some(b"2") { Side::Sell } else { Side::Buy },
+        time_in_force: match is_immediate {
+            true => TimeInForce::ImmediateOrCancel,
+            false => TimeInForce::PostOnly,
+        },
+    })
+}

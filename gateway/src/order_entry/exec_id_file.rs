@@ -1,0 +1,133 @@
+//! The ExecIDs of a session on disk: a fixed file, one slot an entry of the table, written as it is told.
+//!
+//! Fed by [`ExecIds`](super::exec_ids::ExecIds) on the order-entry thread; read once at a start. Mapped like
+//! a store's segment: what a call has written survives the death of the process. Budget: 84 bytes and
+//! their CRC-32C a fill, no system call. A slot that a kill tore fails its checksum and is left out: its
+//! fill was not told yet. Deliberately absent: syncing; what a loss of power takes, the venue's resend
+//! brings again and the account's CumQty(14) refuses.
+
+use crate::store::{Segment, StoreError};
+use ballast_engine::units::Nanos;
+use std::path::Path;
+
+/// Bytes of a text that are kept.
+pub(super) const TEXT_KEPT: usize = 43;
+const MAGIC: &[u8; 8] = b"BALEXEC1";
+const HEADER: usize = 64;
+const SLOT: usize = 88;
+
+/// One ExecID(17) as it is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Kept {
+    pub id: u64,
+    pub hash: u64,
+    pub length: u32,
+    /// What was told under it.
+    pub told: u8,
+    /// Which message told it last: since when the numbers count, and its MsgSeqNum(34).
+    pub by: (Nanos, u64),
+    pub text: [u8; TEXT_KEPT],
+}
+
+impl Kept {
+    fn encode(&self) -> [u8; SLOT] {
+        let mut slot = [0; SLOT];
+        slot[4..8].copy_from_slice(&self.length.to_le_bytes());
+        slot[8..16].copy_from_slice(&self.id.to_le_bytes());
+        slot[16..24].copy_from_slice(&self.hash.to_le_bytes());
+        slot[24..32].copy_from_slice(&self.by.0.0.to_le_bytes());
+        slot[32..40].copy_from_slice(&self.by.1.to_le_bytes());
+        slot[40] = self.told;
+        slot[41..41 + TEXT_KEPT].copy_from_slice(&self.text);
+        let sum = crc32c::crc32c(&slot[4..]);
+        slot[..4].copy_from_slice(&sum.to_le_bytes());
+        slot
+    }
+
+    /// `None` for an unused slot, and for a torn one.
+    fn decode(slot: &[u8]) -> Option<Kept> {
+        let (sum, rest) = slot.split_first_chunk::<4>()?;
+        if crc32c::crc32c(rest) != u32::from_le_bytes(*sum) {
+            return None;
+        }
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (id, rest) = rest.split_first_chunk::<8>()?;
+        let (hash, rest) = rest.split_first_chunk::<8>()?;
+        let (since, rest) = rest.split_first_chunk::<8>()?;
+        let (number, rest) = rest.split_first_chunk::<8>()?;
+        let (told, rest) = rest.split_first()?;
+        let text = rest.first_chunk::<TEXT_KEPT>()?;
+        let by = (Nanos(u64::from_le_bytes(*since)), u64::from_le_bytes(*number));
+        let (id, hash) = (u64::from_le_bytes(*id), u64::from_le_bytes(*hash));
+        let length = u32::from_le_bytes(*length);
+        (id != 0).then_some(Kept { id, hash, length, told: *told, by, text: *text })
+    }
+}
+
+/// The file.
+pub(super) struct ExecIdFile {
+    segment: Segment,
+}
+
+impl ExecIdFile {
+    /// Opens or makes the file for `capacity` entries, and what it holds, oldest first. One of another
+    /// capacity is read and made anew.
+    pub(super) fn open(
+        path: &Path,
+        capacity: usize,
+    ) -> Result<(ExecIdFile, Vec<Kept>), StoreError> {
+        let bytes = HEADER.saturating_add(capacity.saturating_mul(SLOT));
+        let found = if path.exists() { Some(Segment::open(path)?) } else { None };
+        let mut kept: Vec<Kept> = Vec::new();
+        if let Some(segment) = &found
+            && segment.bytes().starts_with(MAGIC)
+        {
+            let slots = segment.bytes().get(HEADER..).unwrap_or_default().chunks_exact(SLOT);
+            kept.extend(slots.filter_map(Kept::decode));
+        }
+        kept.sort_unstable_by_key(|kept| kept.id);
+        let fits = found
+            .filter(|segment| segment.bytes().len() == bytes && segment.bytes().starts_with(MAGIC));
+        let segment = match fits {
+            Some(segment) => segment,
+            None => Self::make(path, bytes, &kept, capacity)?,
+        };
+        Ok((ExecIdFile { segment }, kept))
+    }
+
+    /// Made beside the old one and put in its place: a kill in between leaves the old one.
+    fn make(
+        path: &Path,
+        bytes: usize,
+        kept: &[Kept],
+        capacity: usize,
+    ) -> Result<Segment, StoreError> {
+        let partial = path.with_extension("partial");
+        let mut file = ExecIdFile { segment: Segment::create(&partial, bytes)? };
+        if let Some(magic) = file.segment.bytes_mut().get_mut(..MAGIC.len()) {
+            magic.copy_from_slice(MAGIC);
+        }
+        for one in kept.iter().rev().take(capacity) {
+            file.write(place_of(one.id, capacity), one);
+        }
+        drop(file);
+        let io =
+            |error: std::io::Error| StoreError::Io { path: path.to_path_buf(), kind: error.kind() };
+        std::fs::rename(&partial, path).map_err(io)?;
+        Segment::open(path)
+    }
+
+    /// Writes the entry that stands at `place` of the table.
+    pub(super) fn write(&mut self, place: usize, kept: &Kept) {
+        let start = HEADER.saturating_add(place.saturating_mul(SLOT));
+        if let Some(slot) = self.segment.bytes_mut().get_mut(start..start.saturating_add(SLOT)) {
+            slot.copy_from_slice(&kept.encode());
+        }
+    }
+}
+
+/// Where an entry stands; the capacity is a power of two.
+fn place_of(id: u64, capacity: usize) -> usize {
+    let mask = u64::try_from(capacity.saturating_sub(1)).unwrap_or(0);
+    usize::try_from(id & mask).unwrap_or(0)
+}

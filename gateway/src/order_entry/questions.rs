@@ -1,0 +1,81 @@
+//! The questions of a reconciliation as messages: q, AF, H and AN.
+//!
+//! Fed by the stage with a [`Question`]; feeds the session. Order-entry thread, cold. Fields go out
+//! ascending by tag. Deliberately absent: header and trailer, which are the session's.
+
+use super::live_orders::LiveOrder;
+use super::reconcile::Question;
+use crate::fix::encode::Encoder;
+use crate::fix::timestamp::{Precision, TimestampText};
+use crate::fix::{msg_type, tag};
+use crate::venue::dialect::Rules;
+use crate::venue::symbols::Symbol;
+use ballast_engine::event::ClOrdId;
+use ballast_engine::units::{Nanos, Side};
+
+/// Bytes of a date: YYYYMMDD.
+const DATE_BYTES: usize = 8;
+
+/// What a question is made of.
+pub(super) struct Asked<'a> {
+    /// Its own id.
+    pub id: ClOrdId,
+    /// The order that it is about, and what that trades.
+    pub order: Option<(&'a LiveOrder, &'a Symbol)>,
+    /// Whose holdings.
+    pub account: &'a str,
+    /// TransactTime(60).
+    pub now: Nanos,
+}
+
+/// MsgType(35) of a question.
+pub(super) fn msg_type_of(question: Question) -> &'static [u8] {
+    match question {
+        Question::MassCancel => msg_type::ORDER_MASS_CANCEL_REQUEST,
+        Question::MassStatus => msg_type::ORDER_MASS_STATUS_REQUEST,
+        Question::Status(_) => msg_type::ORDER_STATUS_REQUEST,
+        Question::Positions => msg_type::REQUEST_FOR_POSITIONS,
+    }
+}
+
+/// The body of a question.
+pub(super) fn write(
+    encoder: &mut Encoder<'_>,
+    question: Question,
+    asked: &Asked<'_>,
+    rules: &Rules,
+) {
+    match question {
+        Question::MassCancel => {
+            encoder.uint(tag::CL_ORD_ID, asked.id.0);
+            encoder.timestamp(tag::TRANSACT_TIME, asked.now, Precision::Millis);
+            encoder.char(tag::MASS_CANCEL_REQUEST_TYPE, b'7');
+        }
+        Question::MassStatus => {
+            encoder.uint(tag::MASS_STATUS_REQ_ID, asked.id.0).uint(tag::MASS_STATUS_REQ_TYPE, 7);
+        }
+        Question::Status(_) => {
+            let Some((order, symbol)) = asked.order else { return };
+            encoder.uint(tag::CL_ORD_ID, order.cl_ord_id.0);
+            if rules.report_tags.symbol < tag::SIDE {
+                encoder.bytes(rules.report_tags.symbol, symbol.text());
+            }
+            encoder.char(tag::SIDE, if order.side == Side::Buy { b'1' } else { b'2' });
+            if rules.report_tags.symbol > tag::SIDE {
+                encoder.bytes(rules.report_tags.symbol, symbol.text());
+            }
+            encoder.uint(tag::ORD_STATUS_REQ_ID, asked.id.0);
+        }
+        Question::Positions => {
+            let mut clock = TimestampText::new(Precision::Millis);
+            let date = clock.write(asked.now).get(..DATE_BYTES).unwrap_or_default();
+            encoder
+                .str(tag::ACCOUNT, asked.account)
+                .timestamp(tag::TRANSACT_TIME, asked.now, Precision::Millis)
+                .uint(tag::ACCOUNT_TYPE, 1)
+                .uint(tag::POS_REQ_ID, asked.id.0)
+                .bytes(tag::CLEARING_BUSINESS_DATE, date)
+                .uint(tag::POS_REQ_TYPE, 0);
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! After each logon, before anything is traded: what does the venue know of our orders and holdings?
+//!
+//! Fed by the stage with the session's state, the index and the venue's answers; tells the stage what
+//! to ask next. Order-entry thread; cold, and yet nothing allocates. In this order, each step where the
+//! venue has it: the sequence is whole → all orders out (q, else F one by one) → a list of what still
+//! works (AF), of which what we do not know is cancelled → each order that we know and it does not (H)
+//! → what we hold (AN), asked while nothing of ours is on its way → up. A question that is refused or not
+//! answered in time is passed over: what it would have settled stays in doubt, and the maker knows.
+//! Deliberately absent: what follows from an answer; the maker decides.
+
+use super::live_orders::LiveOrders;
+use crate::fix::message::Message;
+use crate::fix::{tag, value};
+use crate::venue::dialect::Reconciliation;
+use crate::venue::symbols::Symbols;
+use ballast_engine::event::{ClOrdId, OrderIntent};
+use ballast_engine::units::{Lots, Nanos};
+
+/// How long one step may take.
+const PATIENCE_NS: u64 = 5_000_000_000;
+/// Orders of the venue's list that we do not know and that are cancelled.
+const STRANGERS_MAX: usize = 256;
+
+/// What the venue is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question {
+    /// OrderMassCancelRequest(q).
+    MassCancel,
+    /// OrderMassStatusRequest(AF).
+    MassStatus,
+    /// OrderStatusRequest(H) of the live order at this place of the index.
+    Status(usize),
+    /// RequestForPositions(AN).
+    Positions,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// Nothing.
+    Wait,
+    /// Cancel the orders of the index one by one.
+    Sweep,
+    /// Ask.
+    Ask(Question),
+    /// Cancel an order that only the venue knows.
+    Cancel(OrderIntent),
+    /// The venue's word on the holdings of the symbol at this place.
+    Tell(usize, Lots),
+    /// The session may carry orders.
+    Up,
+}
+
+/// How far a question is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    Unasked,
+    Awaited,
+    Given,
+    /// Refused, or too late.
+    None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Idle,
+    Syncing,
+    Cancelling,
+    Sweeping,
+    Listing,
+    Asking,
+    Counting,
+    Telling,
+}
+
+/// The reconciliation of one session.
+pub(super) struct Reconciler {
+    has: Reconciliation,
+    /// The venue cancels our orders with the session: they need not be asked out one by one.
+    cancels_on_disconnect: bool,
+    /// The account may have orders that this process never sent.
+    has_earlier: bool,
+    phase: Phase,
+    /// The step in hand began.
+    since: Nanos,
+    answer: Answer,
+    /// MsgSeqNum(34) of the question in hand.
+    asked: u64,
+    /// The next place of the index, or of the symbols.
+    place: usize,
+    unanswered: usize,
+    strangers: Vec<OrderIntent>,
+    /// The venue's word, by place of the symbol; unknown is none.
+    held: Box<[Lots]>,
+    reports: u64,
+}
+
+impl Reconciler {
+    pub(super) fn new(
+        has: Reconciliation,
+        cancels_on_disconnect: bool,
+        symbols: usize,
+    ) -> Reconciler {
+        Reconciler {
+            has,
+            cancels_on_disconnect,
+            has_earlier: false,
+            phase: Phase::Idle,
+            since: Nanos(0),
+            answer: Answer::Unasked,
+            asked: 0,
+            place: 0,
+            unanswered: 0,
+            strangers: Vec::with_capacity(STRANGERS_MAX),
+            held: vec![Lots(0); symbols].into_boxed_slice(),
+            reports: 0,
+        }
+    }
+
+    /// Another process has sent orders over this session.
+    pub(super) fn expect_earlier_orders(&mut self) {
+        self.has_earlier = true;
+    }
+
+    /// The session is logged on.
+    pub(super) fn begin(&mut self, now: Nanos) {
+        self.strangers.clear();
+        self.held.fill(Lots(0));
+        self.reports = 0;
+        self.enter(now, Phase::Syncing);
+    }
+
+    /// The session is gone.
+    pub(super) fn stop(&mut self) {
+        self.phase = Phase::Idle;
+    }
+
+    /// Is it under way?
+    pub(super) fn is_active(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    fn enter(&mut self, now: Nanos, phase: Phase) {
+        self.phase = phase;
+        self.since = now;
+        self.answer = Answer::Unasked;
+        self.asked = 0;
+        self.place = 0;
+        self.unanswered = 0;
+    }
+
+    /// The question went out under this MsgSeqNum(34).
+    pub(super) fn on_asked(&mut self, question: Question, msg_seq_num: u64) {
+        self.asked = msg_seq_num;
+        match question {
+            Question::Status(place) => {
+                self.place = place.saturating_add(1);
+                self.unanswered = self.unanswered.saturating_add(1);
+            }
+            Question::MassCancel | Question::MassStatus | Question::Positions => {
+                self.answer = Answer::Awaited;
+            }
+        }
+    }
+
+    /// The stranger's cancel went out.
+    pub(super) fn on_cancelled(&mut self) {
+        self.strangers.pop();
+    }
+
+    /// What to do now; asked again after each step that is not [`Step::Wait`].
+    pub(super) fn next(
+        &mut self,
+        now: Nanos,
+        is_synced: bool,
+        live: &LiveOrders,
+        is_sweeping: bool,
+    ) -> Step {
+        let is_late = now.since(self.since) > PATIENCE_NS;
+        if is_late && self.answer == Answer::Awaited {
+            self.answer = Answer::None;
+        }
+        match self.phase {
+            Phase::Idle => Step::Wait,
+            Phase::Syncing if !is_synced => Step::Wait,
+            Phase::Syncing => self.begin_cancelling(now, live),
+            Phase::Cancelling => match self.answer {
+                Answer::Unasked => Step::Ask(Question::MassCancel),
+                Answer::Awaited => Step::Wait,
+                // Reports of the single orders may come behind the one for all.
+                Answer::Given if live.live_count() > 0 && !is_late => Step::Wait,
+                Answer::Given if live.live_count() == 0 => self.list(now),
+                Answer::Given | Answer::None => self.sweep(now, live),
+            },
+            Phase::Sweeping if (is_sweeping || live.live_count() > 0) && !is_late => Step::Wait,
+            Phase::Sweeping => self.list(now),
+            Phase::Listing => match self.answer {
+                Answer::Unasked => Step::Ask(Question::MassStatus),
+                Answer::Awaited => Step::Wait,
+                Answer::Given | Answer::None => match self.strangers.last() {
+                    Some(stranger) => Step::Cancel(*stranger),
+                    None => self.ask(now),
+                },
+            },
+            Phase::Asking => self.ask_one(now, live, is_late),
+            Phase::Counting => match self.answer {
+                Answer::Unasked => Step::Ask(Question::Positions),
+                Answer::Awaited => Step::Wait,
+                Answer::Given => {
+                    self.enter(now, Phase::Telling);
+                    self.tell_one()
+                }
+                Answer::None => self.up(),
+            },
+            Phase::Telling => self.tell_one(),
+        }
+    }
+
+    fn begin_cancelling(&mut self, now: Nanos, live: &LiveOrders) -> Step {
+        let may_be_there = live.live_count() > 0 || self.has_earlier;
+        self.has_earlier = false;
+        if self.has.mass_cancel && may_be_there {
+            self.enter(now, Phase::Cancelling);
+            return Step::Ask(Question::MassCancel);
+        }
+        self.sweep(now, live)
+    }
+
+    fn sweep(&mut self, now: Nanos, live: &LiveOrders) -> Step {
+        if live.live_count() == 0 || self.cancels_on_disconnect {
+            return self.list(now);
+        }
+        self.enter(now, Phase::Sweeping);
+        Step::Sweep
+    }
+
+    fn list(&mut self, now: Nanos) -> Step {
+        if !self.has.mass_status {
+            return self.ask(now);
+        }
+        self.enter(now, Phase::Listing);
+        Step::Ask(Question::MassStatus)
+    }
+
+    fn ask(&mut self, now: Nanos) -> Step {
+        self.enter(now, Phase::Asking);
+        // A turn later: what the list said is in the index then.
+        Step::Wait
+    }
+
+    fn ask_one(&mut self, now: Nanos, live: &LiveOrders, is_late: bool) -> Step {
+        if self.has.status {
+            let next = (self.place..live.capacity()).find(|place| live.live_at(*place).is_some());
+            if let Some(place) = next {
+                return Step::Ask(Question::Status(place));
+            }
+            self.place = live.capacity();
+            if self.unanswered > 0 && live.live_count() > 0 && !is_late {
+                return Step::Wait;
+            }
+        }
+        // With an order out or in doubt, what the venue holds and what we do may rightly differ.
+        if self.has.positions && live.live_count() == 0 {
+            self.enter(now, Phase::Counting);
+            return Step::Ask(Question::Positions);
+        }
+        self.up()
+    }
+
+    fn tell_one(&mut self) -> Step {
+        let Some(lots) = self.held.get(self.place).copied() else { return self.up() };
+        self.place = self.place.saturating_add(1);
+        Step::Tell(self.place.saturating_sub(1), lots)
+    }
+
+    fn up(&mut self) -> Step {
+        self.phase = Phase::Idle;
+        Step::Up
+    }
+
+    /// A Reject(3) or BusinessMessageReject(j) of one of our messages: says whether it was a question.
+    pub(super) fn on_refused(&mut self, ref_seq_num: Option<u64>) -> bool {
+        let is_ours = self.asked != 0 && ref_seq_num == Some(self.asked);
+        if is_ours && self.answer == Answer::Awaited {
+            self.answer = Answer::None;
+        } else if is_ours {
+            self.unanswered = self.unanswered.saturating_sub(1);
+        }
+        is_ours
+    }
+
+    /// OrderMassCancelReport(r).
+    pub(super) fn on_mass_cancel(&mut self, message: &Message<'_>) {
+        if self.phase == Phase::Cancelling {
+            let is_refused = message.get(tag::MASS_CANCEL_RESPONSE) == Some(b"0");
+            self.answer = if is_refused { Answer::None } else { Answer::Given };
+        }
+    }
+
+    /// Is an ExecutionReport(8) a part of the list that was asked for, and does it stand for an order?
+    pub(super) fn on_listed(&mut self, message: &Message<'_>) -> Listed {
+        if self.phase != Phase::Listing || message.get(tag::MASS_STATUS_REQ_ID).is_none() {
+            return Listed::No;
+        }
+        if message.get(tag::LAST_RPT_REQUESTED) == Some(b"Y") {
+            self.answer = Answer::Given;
+        }
+        match message.get(tag::TOT_NUM_REPORTS) {
+            Some(b"0") => Listed::Empty,
+            Some(_) | None => Listed::Order,
+        }
+    }
+
+    /// The list has an order that the index has not.
+    pub(super) fn on_stranger(&mut self, stranger: OrderIntent) {
+        if stranger.orig_cl_ord_id != ClOrdId::NONE && self.strangers.len() < STRANGERS_MAX {
+            self.strangers.push(stranger);
+        }
+    }
+
+    /// The answer to one OrderStatusRequest(H).
+    pub(super) fn on_status(&mut self) {
+        if self.phase == Phase::Asking {
+            self.unanswered = self.unanswered.saturating_sub(1);
+        }
+    }
+
+    /// RequestForPositionsAck(AO).
+    pub(super) fn on_positions_ack(&mut self, message: &Message<'_>) {
+        if self.phase != Phase::Counting {
+            return;
+        }
+        // PosReqResult(728): 0 is valid, 2 is that there are none.
+        match message.get(tag::POS_REQ_RESULT) {
+            Some(b"0") if message.get(tag::TOTAL_NUM_POS_REPORTS) != Some(b"0") => {}
+            Some(b"0" | b"2") => self.answer = Answer::Given,
+            Some(_) | None => self.answer = Answer::None,
+        }
+    }
+
+    /// PositionReport(AP): one instrument before its quantities, or each quantity with its own.
+    pub(super) fn on_positions(&mut self, message: &Message<'_>, symbols: &Symbols, symbol: u32) {
+        if self.phase != Phase::Counting {
+            return;
+        }
+        let mut place = None;
+        let mut total = None;
+        // Of one entry: the symbol may come before or behind the quantity.
+        let mut waiting = [None; 2];
+        for field in message.fields() {
+            match field.tag {
+                tag if tag == symbol => place = symbols.find(field.value),
+                tag::TOTAL_NUM_POS_REPORTS => total = value::parse_uint(field.value),
+                tag::POS_TYPE => self.hold(&mut waiting, place, symbols),
+                tag::LONG_QTY => waiting[0] = Some(field.value),
+                tag::SHORT_QTY => waiting[1] = Some(field.value),
+                _ => {}
+            }
+        }
+        self.hold(&mut waiting, place, symbols);
+        self.reports = self.reports.saturating_add(1);
+        if total.is_none_or(|total| self.reports >= total) {
+            self.answer = Answer::Given;
+        }
+    }
+
+    fn hold(&mut self, waiting: &mut [Option<&[u8]>; 2], place: Option<usize>, symbols: &Symbols) {
+        let [long, short] = std::mem::take(waiting);
+        let Some(symbol) = place.and_then(|place| symbols.at(place)) else { return };
+        let Some(held) = place.and_then(|place| self.held.get_mut(place)) else { return };
+        let lots = |text: Option<&[u8]>| {
+            let lots = text.map(|text| symbol.lots(text).or_else(|_| symbol.lots_floor(text)));
+            lots.and_then(Result::ok).unwrap_or_default().0
+        };
+        *held = Lots(held.0.saturating_add(lots(long)).saturating_sub(lots(short)));
+    }
+}
+
+/// What an ExecutionReport(8) is to the list that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Listed {
+    /// No part of it.
+    No,
+    /// It says that there is nothing to list.
+    Empty,
+    /// An order.
+    Order,
+}

@@ -1,0 +1,134 @@
+//! The stage after a start and after a logon: what an earlier run heard, and what the venue knows.
+//!
+//! A part of the stage, fed by its turns. Cold: questions go out once a logon. Deliberately absent: which
+//! question comes next ([`super::super::reconcile`]).
+
+use super::{INTENTS_MAX, OrderEntry};
+use crate::order_entry::desk::Arrival;
+use crate::order_entry::questions::{self, Asked};
+use crate::order_entry::reconcile::{Question, Step};
+use crate::store::Store;
+use crate::venue::line::Dial;
+use ballast_engine::event::OrderIntent;
+use ballast_engine::orders::order::Order;
+use ballast_engine::stage::Turn;
+use ballast_engine::units::{Nanos, Stamp};
+
+impl<D: Dial, S: Store> OrderEntry<D, S> {
+    /// Goes on from an earlier run: its orders are in the index, and what the store holds from
+    /// MsgSeqNum(34) `deliver_from` on is told before the venue is dialled.
+    pub fn resume(&mut self, orders: &[Order], deliver_from: u64) {
+        for order in orders {
+            // One that finds no room is the maker's to ask after, by a cancel that names it.
+            let _ = self.ear.desk.restore(order);
+        }
+        self.redelivery = Some(deliver_from);
+        self.ear.reconciler.expect_earlier_orders();
+    }
+
+    /// Tells what an earlier run heard and did not take in, as if it came now.
+    pub(super) fn redeliver(&mut self, now: Nanos) -> Turn {
+        let Some(mut number) = self.redelivery else { return Turn::Idle };
+        let store = self.line.session().store();
+        if !std::mem::replace(&mut self.has_told_numbers, true) {
+            // First of all since when the numbers count: a run that dies in here leaves no doubt which
+            // messages it has taken in.
+            self.ear.tell_numbers(now, Stamp(0), store.created_at());
+            return Turn::Busy;
+        }
+        for _ in 0..INTENTS_MAX {
+            if number >= store.next_target() {
+                self.redelivery = None;
+                return Turn::Busy;
+            }
+            if !self.ear.has_room() {
+                break;
+            }
+            if let Some(frame) = store.inbound(number)
+                && let Ok(message) = self.decoder.decode(frame)
+            {
+                self.ear.hear_message(now, Stamp(0), &message);
+            }
+            number += 1;
+        }
+        self.redelivery = Some(number);
+        Turn::Busy
+    }
+
+    /// Takes the next steps of the reconciliation; says whether there was one.
+    pub(super) fn reconcile(&mut self, now: Nanos) -> bool {
+        let mut is_busy = false;
+        while self.ear.has_room() && self.line.session().is_logged_on() {
+            let (is_synced, is_sweeping) =
+                (self.line.session().is_synced(), self.ear.sweep.is_some());
+            let live = self.ear.desk.live();
+            let went = match self.ear.reconciler.next(now, is_synced, live, is_sweeping) {
+                Step::Wait => false,
+                Step::Sweep => {
+                    self.ear.sweep = Some(0);
+                    true
+                }
+                Step::Ask(question) => self.ask(now, question),
+                Step::Cancel(stranger) => self.cancel_stranger(now, stranger),
+                Step::Tell(place, lots) => {
+                    let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+                    let event = self.ear.desk.position_event(arrival, place, lots);
+                    self.ear.tell(event);
+                    true
+                }
+                Step::Up => {
+                    self.ear.session_up(now);
+                    return true;
+                }
+            };
+            if !went {
+                break;
+            }
+            is_busy = true;
+        }
+        is_busy
+    }
+
+    fn ask(&mut self, now: Nanos, question: Question) -> bool {
+        if !self.throttle.pass(now, true) {
+            return false;
+        }
+        let id = self.own_id();
+        let desk = &self.ear.desk;
+        let order = match question {
+            Question::Status(place) => desk.live().live_at(place),
+            Question::MassCancel | Question::MassStatus | Question::Positions => None,
+        };
+        let symbol = order.and_then(|order| {
+            let symbols = desk.symbols();
+            symbols.at(symbols.place_of(order.instrument)?)
+        });
+        let order = order.zip(symbol);
+        let rules = &self.ear.rules;
+        let sender = self.line.session().config().sender_comp_id.clone();
+        let account = self.account.as_deref().unwrap_or(&sender);
+        let asked = Asked { id, order, account, now };
+        let msg_type = questions::msg_type_of(question);
+        let sent = self.line.session_mut().send(now, msg_type, |encoder| {
+            questions::write(encoder, question, &asked, rules);
+        });
+        let Ok(msg_seq_num) = sent else { return false };
+        self.ear.reconciler.on_asked(question, msg_seq_num);
+        true
+    }
+
+    /// Cancels an order that the venue has and we do not know.
+    fn cancel_stranger(&mut self, now: Nanos, stranger: OrderIntent) -> bool {
+        if !self.throttle.pass(now, true) {
+            return false;
+        }
+        let intent = OrderIntent { cl_ord_id: self.own_id(), at: now, ..stranger };
+        let place = self.ear.desk.symbols().place_of(intent.instrument);
+        let is_sent = place.is_some_and(|place| self.transmit(now, place, &intent));
+        if is_sent {
+            self.ear.counts.own_cancels += 1;
+            self.ear.reconciler.on_cancelled();
+        }
+        is_sent
+    }
+}

@@ -1,0 +1,177 @@
+//! What the run before left, in the numbers of the config that goes on from it.
+//!
+//! Fed by the recovery with both configs; feeds it the [`Resumption`] of the new run. Instruments,
+//! venues, currencies and underlyings are the same where their names are. What is still held must still
+//! be there, on the same terms. Cold.
+
+use super::RecoveryError;
+use crate::config::ConfigFile;
+use crate::replay::Beginning;
+use ballast_engine::event::{InstrumentId, VenueId};
+use ballast_engine::instrument::{Currency, Instrument};
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::Knob;
+use ballast_engine::maker::resumption::{Delivered, Halt, Held, LimitSet, Purse, Resumption};
+use ballast_engine::orders::order::Order;
+use ballast_engine::risk::carried::CarriedRisk;
+
+/// From the numbers of the run before to those of this one.
+pub(super) struct Renumbering<'a> {
+    old: &'a Beginning,
+    file: &'a ConfigFile,
+    config: &'a MakerConfig,
+}
+
+/// The terms that a size and a price are counted by.
+fn has_terms_of(one: &Instrument, other: &Instrument) -> bool {
+    let (a, b) = (one.spec(), other.spec());
+    (a.kind, a.tick, a.lot) == (b.kind, b.tick, b.lot) && one.value() == other.value()
+}
+
+impl<'a> Renumbering<'a> {
+    pub(super) fn new(
+        old: &'a Beginning,
+        file: &'a ConfigFile,
+        config: &'a MakerConfig,
+    ) -> Renumbering<'a> {
+        Renumbering { old, file, config }
+    }
+
+    /// In this run's numbers.
+    pub(super) fn apply(&self, left: Resumption) -> Result<Resumption, RecoveryError> {
+        let limits = left.limits.iter();
+        let limits = limits.filter_map(|l| Some(LimitSet { knob: self.knob(l.knob)?, ..*l }));
+        let halts = left.halts.iter();
+        let halts =
+            halts.filter_map(|h| Some(Halt { instrument: self.instrument(h.instrument)?, ..*h }));
+        let delivered = left.delivered.iter();
+        let delivered =
+            delivered.filter_map(|d| Some(Delivered { venue: self.venue(d.venue)?, ..*d }));
+        let ids = |ids: &[InstrumentId]| ids.iter().filter_map(|id| self.instrument(*id)).collect();
+        let is_same_money = self.old.file.raw.reporting == self.file.raw.reporting;
+        Ok(Resumption {
+            epoch: left.epoch,
+            held: self.held(&left)?,
+            purses: self.purses(&left, is_same_money),
+            orders: self.orders(&left)?,
+            carried: CarriedRisk {
+                // A day's result in another money is none.
+                day: left.carried.day.filter(|_| is_same_money),
+                switched_off: ids(&left.carried.switched_off),
+            },
+            halts: halts.collect(),
+            limits: limits.collect(),
+            unconfirmed: ids(&left.unconfirmed),
+            delivered: delivered.collect(),
+        })
+    }
+
+    fn old_instrument(&self, id: InstrumentId) -> Option<&'a Instrument> {
+        self.old.config.instruments.get(usize::from(id.0))
+    }
+
+    /// The same symbol at the same venue.
+    fn same(&self, old: &Instrument) -> Option<&'a Instrument> {
+        let new = self.file.table.find(old.symbol())?;
+        let new = self.config.instruments.get(usize::from(new.id().0))?;
+        (self.venue(old.spec().venue)? == new.spec().venue).then_some(new)
+    }
+
+    fn instrument(&self, id: InstrumentId) -> Option<InstrumentId> {
+        self.same(self.old_instrument(id)?).map(Instrument::id)
+    }
+
+    fn venue(&self, id: VenueId) -> Option<VenueId> {
+        let name = self.old.file.table.venues.name(usize::from(id.0))?;
+        let place = self.file.table.venues.find(name)?;
+        u8::try_from(place).ok().map(VenueId)
+    }
+
+    fn underlying(&self, place: u8) -> Option<u8> {
+        let name = self.old.file.table.underlyings.name(usize::from(place))?;
+        u8::try_from(self.file.table.underlyings.find(name)?).ok()
+    }
+
+    fn knob(&self, knob: Knob) -> Option<Knob> {
+        Some(match knob {
+            Knob::OrderSizeMax(id) => Knob::OrderSizeMax(self.instrument(id)?),
+            Knob::OrderValueMax(id) => Knob::OrderValueMax(self.instrument(id)?),
+            Knob::PositionMax(id) => Knob::PositionMax(self.instrument(id)?),
+            Knob::Collar(id) => Knob::Collar(self.instrument(id)?),
+            Knob::Soft(place) => Knob::Soft(self.underlying(place)?),
+            Knob::Stop(place) => Knob::Stop(self.underlying(place)?),
+            Knob::Hard(place) => Knob::Hard(self.underlying(place)?),
+            Knob::QuoteSize(id) => Knob::QuoteSize(self.instrument(id)?),
+            Knob::EdgeMin(id) => Knob::EdgeMin(self.instrument(id)?),
+            Knob::ToleranceAggressive(id) => Knob::ToleranceAggressive(self.instrument(id)?),
+            Knob::TolerancePassive(id) => Knob::TolerancePassive(self.instrument(id)?),
+        })
+    }
+
+    /// The instrument that something is still held or open in, on the same terms.
+    fn must_have(&self, id: InstrumentId, what: String) -> Result<&'a Instrument, RecoveryError> {
+        let old = self.old_instrument(id);
+        let name = old.map_or("?", Instrument::symbol).to_owned();
+        let Some(new) = old.and_then(|old| self.same(old)) else {
+            return Err(RecoveryError::Lost { what, name, why: "does not have it" });
+        };
+        if old.is_some_and(|old| !has_terms_of(old, new)) {
+            let why = "has it with another kind, tick, lot or multiplier";
+            return Err(RecoveryError::Lost { what, name, why });
+        }
+        Ok(new)
+    }
+
+    fn held(&self, left: &Resumption) -> Result<Vec<Held>, RecoveryError> {
+        // What the run before did not know begins as the config says.
+        let opening = |lots| Held { lots, mark: None };
+        let mut held: Vec<Held> = self.config.settings.iter().map(|s| opening(s.opening)).collect();
+        for (n, was) in (0u16..).zip(&left.held) {
+            let id = InstrumentId(n);
+            let new = if was.lots.0 == 0 {
+                self.instrument(id)
+            } else {
+                let size = self.old_instrument(id).map(|old| old.size_text(was.lots));
+                let what = format!("a position of {}", size.unwrap_or_default());
+                Some(self.must_have(id, what)?.id())
+            };
+            let Some(place) = new.and_then(|new| held.get_mut(usize::from(new.0))) else {
+                continue;
+            };
+            let old = self.old_instrument(id);
+            let is_same = old.and_then(|old| Some(has_terms_of(old, self.same(old)?)));
+            *place = Held { mark: was.mark.filter(|_| is_same == Some(true)), ..*was };
+        }
+        Ok(held)
+    }
+
+    fn purses(&self, left: &Resumption, is_same_money: bool) -> Vec<Purse> {
+        let mut purses = Vec::new();
+        for (number, name) in (0u8..).zip(self.file.table.currencies.iter()) {
+            let currency = Currency(number);
+            let old = self.old.file.table.currencies.find(name);
+            let old = old.and_then(|old| {
+                left.purses.iter().find(|purse| usize::from(purse.currency.0) == old)
+            });
+            let opening = self.config.opening_cash.iter().find(|(of, _)| *of == currency);
+            match (old, opening) {
+                (Some(old), _) => {
+                    let rate = old.rate.filter(|_| is_same_money);
+                    purses.push(Purse { currency, cash: old.cash, rate });
+                }
+                (None, Some((_, cash))) => purses.push(Purse { currency, cash: *cash, rate: None }),
+                (None, None) => {}
+            }
+        }
+        purses
+    }
+
+    fn orders(&self, left: &Resumption) -> Result<Vec<Order>, RecoveryError> {
+        let order = |order: &Order| {
+            let what = format!("order {} in doubt", order.cl_ord_id.0);
+            let instrument = self.must_have(order.instrument, what)?.id();
+            Ok(Order { instrument, ..*order })
+        };
+        left.orders.iter().map(order).collect()
+    }
+}
