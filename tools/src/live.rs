@@ -11,6 +11,7 @@ use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
 use crate::operator::desk::{Desk, OrderLine};
+use crate::refit::{Refit, RefitCounters, RefitStage, Schedule};
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
 use ballast_engine::clock::Counter;
@@ -29,7 +30,7 @@ use ballast_engine::maker::stage::{
     MakerLinks, MakerStage, Progress as MakerProgress, StageSettings, Telemetry, TimeBase,
 };
 use ballast_engine::pipeline::{Fused, Seat, Wait};
-use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
+use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer, RecordProducer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
@@ -49,6 +50,8 @@ const ORDER_RING: usize = 1 << 10;
 const JOURNAL_RING: usize = 1 << 15;
 /// Telemetry that may wait for the reporter.
 const TELEMETRY_RING: usize = 1 << 14;
+/// Market events that may wait for a refit, while one is being made.
+const REFIT_RING: usize = 1 << 17;
 /// Latency samples that may wait for the reporter.
 const LATENCY_RING: usize = 1 << 14;
 
@@ -201,6 +204,8 @@ pub struct Remains {
     pub fix: FixCounts,
     /// Journal, series, faults.
     pub office: Option<BackOffice>,
+    /// What became of the refits, where there were any.
+    pub refits: Option<RefitCounters>,
     /// The message log, where one was asked for.
     pub fix_log: Option<LogCounts>,
 }
@@ -376,8 +381,10 @@ pub fn pipeline(
         let progress = ends.progress.clone();
         Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config))
     };
+    let (tap, refit) = refit(file, &desk);
+    let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
     let office = BackOffice {
-        recorder: Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS),
+        recorder: recorder.tapped(tap),
         telemetry: ends.telemetry,
         samples,
         desk: desk.clone(),
@@ -392,6 +399,7 @@ pub fn pipeline(
     let office = Kept::new(office, move |office| lock(&keep).office = Some(office));
     let maker = boxed_maker(maker, &remains, &desk);
     let mut seats = seats(&file.raw.run, feeds, maker, entries, Box::new(office));
+    seats.extend(refit.map(|refit| Seat::new(boxed_refit(refit, &remains), None, COLD)));
     seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
@@ -414,6 +422,25 @@ fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>, desk: &Arc<Desk
         remains.telemetry_dropped = stage.telemetry_dropped();
         remains.maker = Some(stage.into_maker());
     }))
+}
+
+/// The refits that the config asks for, and where the recorder hands them the market.
+fn refit(
+    file: &ConfigFile,
+    desk: &Arc<Desk>,
+) -> (Option<RecordProducer<MarketEvent>>, Option<RefitStage>) {
+    let Some(raw) = file.raw.run.refit else { return (None, None) };
+    let ns = |seconds: u64| seconds.saturating_mul(1_000_000_000);
+    let (every_ns, window_ns) = (ns(raw.every_s), ns(raw.window_s));
+    let refit = Refit::new(file, Schedule { every_ns, window_ns, lead_ns: 0 });
+    let (tap, events) = ring::records(REFIT_RING);
+    (Some(tap), Some(RefitStage::new(refit, events, desk.clone())))
+}
+
+fn boxed_refit(refit: RefitStage, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+    let keep = remains.clone();
+    let left = move |refit: RefitStage| lock(&keep).refits = Some(refit.counters());
+    Box::new(Kept::new(refit, left))
 }
 
 fn boxed_log(log: MessageLog, remains: &Arc<Mutex<Remains>>) -> BoxedStage {

@@ -1,24 +1,34 @@
 //! A and k refitted on a rolling window while the maker runs, off its hot path.
 //!
 //! Fed with the market events that the maker is given; feeds it with journaled [`Parameters`]. In the
-//! backtest: between two events, in virtual time, so that the same tape gives the same parameters. A
+//! backtest: between two events, in virtual time, so that the same tape gives the same parameters. Live
+//! ([`RefitStage`]): on a thread of its own, behind the journal. A
 //! window that does not hold enough orders, or asks for more than [`FACTOR_MAX`] times or less than
 //! that part of what the config states, changes nothing and is counted. γ, order size and σ are not
 //! refitted: γ is the desk's, σ is live in the maker.
 
 use crate::calibrate::gather::Gathered;
 use crate::config::ConfigFile;
+use crate::operator::desk::Desk;
 use ballast_engine::calibration::intensity::{Depths, Intensity};
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::fixed::Scaled;
+use ballast_engine::maker::input::Control;
 use ballast_engine::maker::parameters::Parameters;
 use ballast_engine::market::book::Book;
 use ballast_engine::quote::Model;
+use ballast_engine::ring::RecordConsumer;
+use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, SubTicks};
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// A and k may go so far from the config's, either way.
 pub const FACTOR_MAX: f64 = 10.0;
+/// From window to window k may move by this part before it is a warning: then the last fit says
+/// little about the next minutes.
+pub const K_MOVE_MAX: f64 = 0.25;
 /// Levels a side that are kept.
 const BOOK_LEVELS_MAX: usize = 2048;
 
@@ -42,6 +52,20 @@ pub struct RefitCounters {
     pub unfitted: u64,
     /// Fits too far from the config's.
     pub too_far: u64,
+    /// Windows whose k is further than [`K_MOVE_MAX`] from the one before.
+    pub k_moved: u64,
+}
+
+impl RefitCounters {
+    /// As it stands in a run's document.
+    pub fn document(&self) -> Value {
+        json!({
+            "made": self.made,
+            "unfitted": self.unfitted,
+            "too_far": self.too_far,
+            "k_moved": self.k_moved,
+        })
+    }
 }
 
 /// One quoted instrument.
@@ -53,6 +77,8 @@ struct Watched {
     book: Book,
     gathered: Gathered,
     due: Option<Nanos>,
+    /// Of the window before, per tick.
+    k: Option<f64>,
 }
 
 /// The refits of a run.
@@ -75,6 +101,7 @@ impl Refit {
                 book: Book::new(BOOK_LEVELS_MAX),
                 gathered: Gathered::default(),
                 due: None,
+                k: None,
             })
         });
         let watched = watched.collect();
@@ -105,7 +132,7 @@ impl Refit {
 
 impl Watched {
     fn refit(
-        &self,
+        &mut self,
         from: Nanos,
         to: Nanos,
         schedule: Schedule,
@@ -121,6 +148,11 @@ impl Watched {
             return None;
         };
         let fit = settled.intensity;
+        if let Some(before) = self.k.replace(fit.k).filter(|k| has_moved(*k, fit.k)) {
+            counters.k_moved += 1;
+            let (instrument, k) = (self.instrument.0, fit.k);
+            tracing::warn!(instrument, before, k, "k moved by more than a quarter between windows");
+        }
         let is_near = |found: f64, stated: Real| {
             let ratio = found / stated.to_f64();
             (1.0 / FACTOR_MAX..=FACTOR_MAX).contains(&ratio)
@@ -144,6 +176,69 @@ impl Watched {
         let quotes = quoter.half_spreads(Lots(0), Real::from(sigma).scaled(), Scaled::ZERO);
         let half = quotes.bid.map(|half| half.0 as f64 / SubTicks::ONE.0 as f64);
         half.filter(|half| *half > 0.0).ok_or_else(|| "the model quotes nothing".to_owned())
+    }
+}
+
+/// Is `k` further from `before` than the warning allows?
+fn has_moved(before: f64, k: f64) -> bool {
+    (k - before).abs() > K_MOVE_MAX * before.abs()
+}
+
+/// The refits of a live run: a thread of its own, never the maker's.
+pub struct RefitStage {
+    refit: Refit,
+    /// From the journal's recorder.
+    events: RecordConsumer<MarketEvent>,
+    desk: Arc<Desk>,
+    /// Made, and not taken by the maker's ring yet.
+    waiting: Option<Parameters>,
+}
+
+/// Events that a turn takes.
+const TURN_EVENTS: usize = 4096;
+
+impl RefitStage {
+    /// Fits to what comes out of `events` and hands it to the maker over `desk`.
+    pub fn new(refit: Refit, events: RecordConsumer<MarketEvent>, desk: Arc<Desk>) -> RefitStage {
+        RefitStage { refit, events, desk, waiting: None }
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> RefitCounters {
+        self.refit.counters()
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(parameters) = self.waiting.take()
+            && self.desk.push(Control::Parameters(parameters)).is_none()
+        {
+            self.waiting = Some(parameters);
+        }
+    }
+}
+
+impl Stage for RefitStage {
+    fn name(&self) -> &'static str {
+        "refit"
+    }
+
+    fn turn(&mut self, _: Nanos) -> Turn {
+        let is_over = self.events.is_disconnected();
+        self.hand_over();
+        for taken in 0..TURN_EVENTS {
+            let Some(event) = self.events.pop() else {
+                let has_taken = taken > 0;
+                return match (has_taken, is_over) {
+                    (true, _) => Turn::Busy,
+                    (false, true) => Turn::Done,
+                    (false, false) => Turn::Idle,
+                };
+            };
+            // Made on the latest window: what the ring had no room for is out of date.
+            self.waiting = self.refit.see(&event).or(self.waiting.take());
+            self.hand_over();
+        }
+        Turn::Busy
     }
 }
 
@@ -174,5 +269,11 @@ mod tests {
         let tried = counters.made + counters.unfitted + counters.too_far;
         assert!((3..=4).contains(&tried), "at 40, 60, 80 and perhaps 100 s: {counters:?}");
         assert_eq!(counters.made, first.len() as u64);
+    }
+
+    #[test]
+    fn k_may_move_by_a_quarter_and_no_further_without_a_warning() {
+        assert!(!has_moved(0.4, 0.5) && !has_moved(0.4, 0.3));
+        assert!(has_moved(0.4, 0.51) && has_moved(0.4, 0.29));
     }
 }

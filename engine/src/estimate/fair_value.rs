@@ -2,6 +2,7 @@
 //!
 //! Fed by a trusted [`Touch`]; feeds the quoter and the volatility estimate. Maker thread.
 
+use crate::estimate::blend::BlendSettings;
 use crate::estimate::micro_price::MicroPriceTable;
 use crate::market::book::Touch;
 use crate::units::SubTicks;
@@ -18,13 +19,16 @@ pub enum FairValue {
     WeightedMid,
     /// The mid and an adjustment by the touch's state (Stoikov 2018, §3), calibrated.
     MicroPrice(MicroPriceTable),
+    /// Other books, each over its basis: a lead, or several venues together.
+    Blend(BlendSettings),
 }
 
 impl FairValue {
-    /// The estimate, in sub-ticks, rounded down to 2^-32 tick.
+    /// The estimate from the touch alone, in sub-ticks, rounded down to 2^-32 tick; of a blend what
+    /// stands where no other book is believed.
     pub fn estimate(&self, touch: &Touch) -> SubTicks {
         match self {
-            FairValue::Mid => mid(touch),
+            FairValue::Mid | FairValue::Blend(_) => mid(touch),
             FairValue::WeightedMid => weighted_mid(touch),
             FairValue::MicroPrice(table) => table.estimate(touch),
         }

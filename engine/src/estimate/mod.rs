@@ -1,5 +1,6 @@
 //! What the market is worth and how much it moves, in fixed point.
 
+pub mod blend;
 pub mod fair_value;
 pub mod markout;
 pub mod micro_price;

@@ -227,7 +227,9 @@ impl Maker {
         }
     }
 
-    /// Books a fill against the mid just before it, which is the account's last mark.
+    /// Books a fill against the mid just before it by the venue's clock; where the venue does not say,
+    /// against the last mark. The mark itself stays where the market is now: what it moved meanwhile
+    /// is the position's, not the spread's.
     fn book_fill(&mut self, event: &OrderEvent, purpose: Purpose, out: &mut Intents) {
         let OrderUpdate::Fill { side, last_px, last_qty, liquidity, .. } = event.update else {
             return;
@@ -242,10 +244,13 @@ impl Maker {
                 Purpose::Quote { .. } => Booked::Quote,
                 Purpose::Hedge => Booked::Hedge,
             },
-            mid: None,
+            mid: self.line(event.instrument).and_then(|line| line.mids.before(event.venue_at)),
         };
-        let mark = self.ledger.mark(event.instrument);
-        if self.ledger.on_fill(&fill).is_err() {
+        let now_at = self.ledger.mark(event.instrument);
+        let mark = fill.mid.or(now_at);
+        let booked = self.ledger.on_fill(&fill);
+        let marked = now_at.map_or(Ok(()), |mark| self.ledger.on_mark(event.instrument, mark));
+        if booked.and(marked).is_err() {
             self.halt(event.instrument, Reason::Overflow, out);
             return;
         }

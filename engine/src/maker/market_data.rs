@@ -7,6 +7,7 @@ use crate::market::book::Touch;
 use crate::pnl::attribution::ConversionRate;
 use crate::pnl::valuation::HalfTicks;
 use crate::risk::state::Reason;
+use crate::units::Nanos;
 
 impl Maker {
     pub(super) fn on_market(&mut self, event: &MarketEvent, out: &mut Intents) {
@@ -24,6 +25,7 @@ impl Maker {
                 line.trust.on_gap();
                 line.volatility.on_gap();
                 line.guards.on_gap();
+                line.mids.on_gap();
             }
         }
         let is_whole = event.last_in_message || event.update == MarketUpdate::Gap;
@@ -33,11 +35,11 @@ impl Maker {
         }
         // Quotes move only on a whole message: half of one is not a market. A gap moves them at once.
         if is_whole {
-            self.on_whole_message(event.instrument, out);
+            self.on_whole_message(event.instrument, event.venue_at, out);
         }
     }
 
-    fn on_whole_message(&mut self, instrument: InstrumentId, out: &mut Intents) {
+    fn on_whole_message(&mut self, instrument: InstrumentId, venue_at: Nanos, out: &mut Intents) {
         let now = self.now;
         if let Some(line) = self.line(instrument)
             && let Ok(touch) = line.touch(now)
@@ -45,10 +47,12 @@ impl Maker {
             self.mark(instrument, touch, out);
             if let Some(line) = self.line_mut(instrument) {
                 line.markouts.on_mid(now, touch.mid_half_ticks());
+                line.mids.on_mark(venue_at, HalfTicks(touch.mid_half_ticks()));
                 line.watch_mid(now, HalfTicks(touch.mid_half_ticks()));
             }
         }
         self.requote(instrument, out);
+        self.requote_followers(instrument, out);
         if let Some(pool) = self.pool_of(instrument) {
             self.hedge(pool, out);
         }

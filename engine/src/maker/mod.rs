@@ -13,6 +13,7 @@
 //! | `parameters.rs` | refitted coefficients on their way in |
 //! | `market_data.rs` | a market event: book, trust, mark, conversion |
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
+//! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `hedging.rs` | the band hedger of one underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
@@ -28,6 +29,7 @@
 pub mod config;
 pub mod control;
 mod execution;
+mod fair;
 pub mod guards;
 mod hedging;
 pub mod input;
@@ -46,6 +48,8 @@ pub mod stage;
 mod timer;
 
 #[cfg(test)]
+mod booking_tests;
+#[cfg(test)]
 mod control_tests;
 #[cfg(test)]
 mod guard_tests;
@@ -56,6 +60,7 @@ mod self_trade_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::estimate::blend::Bases;
 use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Volatility;
 use crate::event::{InstrumentId, VenueId};
@@ -65,6 +70,7 @@ use crate::market::book::{Book, Touch};
 use crate::market::trust::{Distrust, Trust};
 use crate::orders::table::{OrderSlot, OrderTable};
 use crate::pnl::ledger::Ledger;
+use crate::pnl::mids::Mids;
 use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::duplicate::DuplicateGuard;
 use crate::risk::executions::Executions;
@@ -102,6 +108,12 @@ struct Line {
     trust: Trust,
     volatility: Volatility,
     markouts: Markouts,
+    /// What stood when, by the venue's time.
+    mids: Mids,
+    /// Its distance from the books that its fair value looks at.
+    bases: Bases,
+    /// Whose fair values look at its book.
+    followers: Box<[InstrumentId]>,
     state: State,
     reason: Reason,
     rungs: [[Rung; LEVELS_MAX]; 2],
@@ -144,6 +156,9 @@ impl Line {
             trust: Trust::new(settings.stale_after_ns).guarded(settings.spike),
             volatility: Volatility::new(interval_ns, weight_shift, floor).of_kind(kind),
             markouts: Markouts::of(settings.quote.as_ref().and_then(|quote| quote.markout)),
+            mids: Mids::default(),
+            bases: Bases::default(),
+            followers: fair::followers(config, instrument.id()),
             state,
             reason,
             rungs: [[Rung::default(); LEVELS_MAX]; 2],

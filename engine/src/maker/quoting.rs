@@ -176,7 +176,7 @@ impl Maker {
             .map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(self.now)));
         let half = settings.quoter.half_spreads(inventory, sigma, time_left);
         let mut half = widened(half, line, settings.markout.as_ref());
-        let fair = settings.fair_value.estimate(&touch);
+        let fair = self.fair(line, &settings.fair_value, &touch);
         let mut caps = self.caps(line, pool, per_lot.0);
         if line.restraint != Restraint::default() || stands != [Stand::Free; 2] {
             line.restraint.shape(fair, &touch, &mut half, &mut caps);

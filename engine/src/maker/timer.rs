@@ -18,6 +18,7 @@ impl Maker {
                 line.volatility.on_clock(now, fair_value::mid(&touch));
             }
         }
+        self.sample_bases();
         self.sample_losses();
         self.watch(out);
         self.ask_about_doubts(out);

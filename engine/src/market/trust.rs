@@ -98,6 +98,11 @@ impl Trust {
         self.is_mid_message && now.since(self.last_event_at) <= self.stale_after_ns
     }
 
+    /// How long ago the last event was.
+    pub fn silence_ns(&self, now: Nanos) -> u64 {
+        now.since(self.last_event_at)
+    }
+
     /// How often a synchronised book lost its sequence.
     pub fn gaps_seen(&self) -> u64 {
         self.gaps_seen

@@ -9,4 +9,5 @@
 pub mod attribution;
 pub mod fee_tiers;
 pub mod ledger;
+pub mod mids;
 pub mod valuation;

@@ -87,9 +87,7 @@ fn document(args: &BacktestArgs, file: &ConfigFile, played: &Played) -> Value {
     let outcome = &played.outcome;
     let mut document = played.summary(file);
     if let Some(refits) = outcome.refits {
-        document["refits"] = json!({
-            "made": refits.made, "unfitted": refits.unfitted, "too_far": refits.too_far,
-        });
+        document["refits"] = refits.document();
     }
     document["plays"] = json!(played.note);
     let queue = outcome.queue;

@@ -64,6 +64,7 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
     let mut document = summary(file, &maker, &run_facts);
     if let Value::Object(fields) = &mut document {
         fields.insert("journal".into(), json!(journal.display().to_string()));
+        fields.extend(remains.refits.map(|refits| ("refits".to_owned(), refits.document())));
         fields.extend(extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     if let (Value::Object(fields), Some(log)) = (&mut document, &remains.fix_log) {

@@ -1,12 +1,12 @@
 //! `ballast study`: a published result, re-run by the quoting code, ours beside theirs.
 //!
 //! Fed by the command line; feeds standard output: a table, or one JSON document. Main thread; the
-//! studies use every core. Deliberately absent: a verdict. The tolerances stand in the issue and in
-//! the tests; few paths miss them by chance.
+//! studies use every core. Exit 1 where a figure at the full number of paths is not where it was asked
+//! to be; fewer paths miss by chance and are not judged.
 
 use super::Failure;
 use crate::study::{
-    Row, Run, avellaneda_stoikov, glft, internalise_or_hedge, recording, synthetic,
+    Row, Run, avellaneda_stoikov, glft, internalise_or_hedge, recording, synthetic, verdict,
 };
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -61,10 +61,25 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
     let broken = |error: std::io::Error| Failure::Failed(format!("study: {error}"));
     if arguments.json {
         let document = serde_json::json!({"study": name, "rows": rows});
-        writeln!(out, "{document}").map_err(broken)
+        writeln!(out, "{document}").map_err(broken)?;
     } else {
-        print(name, &rows, &mut out).map_err(broken)
+        print(name, &rows, &mut out).map_err(broken)?;
     }
+    judge(arguments, name, &rows)
+}
+
+/// Fails where a figure is not where it should be.
+fn judge(arguments: &Arguments, name: &str, rows: &[Row]) -> Result<(), Failure> {
+    let Some(needed) = verdict::paths_needed(name) else { return Ok(()) };
+    if arguments.paths.is_some_and(|paths| paths < needed) {
+        eprintln!("study {name}: not judged, its tolerances are for {needed} paths");
+        return Ok(());
+    }
+    let misses = verdict::misses(name, rows);
+    if misses.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("study {name}: {}", misses.join("; "))))
 }
 
 fn rows(arguments: &Arguments) -> Result<(&'static str, Vec<Row>), Failure> {

@@ -4,7 +4,7 @@
 //! here and not in the engine: trading days' ends leave as UTC instants.
 
 use super::faults::Faults;
-use super::file::{RawOrderToTrade, RawPortfolio, RawProtection, RawWindow};
+use super::file::{RawOrderToTrade, RawPortfolio, RawProtection, RawRefit, RawWindow};
 use ballast_engine::risk::duplicate::REMEMBERED;
 use ballast_engine::risk::limits::PortfolioLimits;
 use ballast_engine::risk::loss::LossLimits;
@@ -22,6 +22,14 @@ const MS: u64 = 1_000_000;
 /// past and a run of today. Beyond it no day ends.
 const FIRST_DAY: Date = date(2009, 1, 1);
 const LAST_DAY: Date = date(2060, 12, 31);
+
+/// `refit = { every_s = …, window_s = … }`
+pub(super) fn refit(raw: Option<RawRefit>, faults: &mut Faults) {
+    if let Some(raw) = raw.filter(|raw| raw.every_s == 0 || raw.window_s == 0) {
+        let value = format!("every {} s over {} s", raw.every_s, raw.window_s);
+        faults.add("run.refit", value, "both must be greater than zero");
+    }
+}
 
 /// `[limits]`
 pub(super) fn portfolio(raw: &RawPortfolio, faults: &mut Faults) -> Option<PortfolioLimits> {

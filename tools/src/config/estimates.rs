@@ -1,62 +1,13 @@
-//! What a config says of estimates: fair value, kind of volatility, markouts that widen.
+//! What a config says of estimates: kind of volatility, markouts that widen.
 //!
 //! Fed by the file's tables; feeds [`super::maker`]. Every fault is told with key, value and what is
 //! allowed.
 
 use super::faults::Faults;
-use super::file::{RawMarkout, RawQuote, RawVolatility};
-use ballast_engine::estimate::fair_value::FairValue;
+use super::file::{RawMarkout, RawVolatility};
 use ballast_engine::estimate::markout::{HORIZONS_NS, Widening};
-use ballast_engine::estimate::micro_price::{IMBALANCE_BUCKETS, MicroPriceTable, SPREAD_BUCKETS};
 use ballast_engine::estimate::volatility::VolatilityKind;
 use ballast_engine::units::{Decimal, SubTicks};
-
-/// What an instrument is quoted around; `key` is that of its quote table.
-pub(super) fn fair_value(key: &str, raw: &RawQuote, faults: &mut Faults) -> Option<FairValue> {
-    let table = raw.micro_price.as_deref();
-    match (raw.fair_value.as_str(), table) {
-        ("micro_price", Some(table)) => {
-            micro_price(&format!("{key}.micro_price"), table, faults).map(FairValue::MicroPrice)
-        }
-        ("micro_price", None) => {
-            let allowed =
-                "the table that `ballast calibrate --json` prints as micro_price.sub_ticks";
-            faults.add(format!("{key}.micro_price"), "missing", allowed);
-            None
-        }
-        (other, Some(_)) => {
-            faults.add(
-                format!("{key}.micro_price"),
-                other,
-                "only with fair_value = \"micro_price\"",
-            );
-            None
-        }
-        ("mid", None) => Some(FairValue::Mid),
-        ("weighted_mid", None) => Some(FairValue::WeightedMid),
-        (other, None) => {
-            let allowed = "one of mid, weighted_mid, micro_price";
-            faults.add(format!("{key}.fair_value"), other, allowed);
-            None
-        }
-    }
-}
-
-fn micro_price(key: &str, rows: &[Vec<i64>], faults: &mut Faults) -> Option<MicroPriceTable> {
-    let mut table = MicroPriceTable::NONE;
-    let is_shaped =
-        rows.len() == SPREAD_BUCKETS && rows.iter().all(|row| row.len() == IMBALANCE_BUCKETS);
-    if !is_shaped {
-        let found: Vec<usize> = rows.iter().map(Vec::len).collect();
-        let allowed = format!("{SPREAD_BUCKETS} rows of {IMBALANCE_BUCKETS} whole numbers");
-        faults.add(key, format!("rows of {found:?}"), allowed);
-        return None;
-    }
-    for (to, from) in table.adjustments.iter_mut().flatten().zip(rows.iter().flatten()) {
-        *to = SubTicks(*from);
-    }
-    Some(table)
-}
 
 /// What the volatility averages; `key` is that of its table.
 pub(super) fn volatility_kind(

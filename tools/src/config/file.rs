@@ -76,6 +76,18 @@ pub struct RawRun {
     pub orders_max: usize,
     /// Most levels a side of a book.
     pub book_levels_max: usize,
+    /// A and k refitted while it runs; left out: as the config has them.
+    pub refit: Option<RawRefit>,
+}
+
+/// `[run]` `refit = { … }`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRefit {
+    /// Distance of refits.
+    pub every_s: u64,
+    /// What each rests on.
+    pub window_s: u64,
 }
 
 /// How the stages share cores.
@@ -331,6 +343,22 @@ pub struct RawVolatility {
     pub coarse_shift: Option<u32>,
 }
 
+/// `[instrument.SYMBOL.quote.sources]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSources {
+    /// Symbol → weight while fresh; one for a lead, up to four.
+    pub books: BTreeMap<String, u32>,
+    /// Weight of the instrument's own mid; `consolidated` alone.
+    pub own_weight: Option<u32>,
+    /// A weight halves with this much silence.
+    pub half_life_ms: u64,
+    /// Distance of the basis's samples.
+    pub basis_interval_ms: u64,
+    /// A sample of the basis weighs 2^-this.
+    pub basis_weight_shift: u32,
+}
+
 /// `[instrument.SYMBOL.quote.markout]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -351,8 +379,10 @@ pub struct RawMarkout {
 pub struct RawQuote {
     /// Name of the model.
     pub model: String,
-    /// `mid`, `weighted_mid` or `micro_price`.
+    /// `mid`, `weighted_mid`, `micro_price`, `lead` or `consolidated`.
     pub fair_value: String,
+    /// The other books that it looks at; `lead` and `consolidated` alone.
+    pub sources: Option<RawSources>,
     /// Adjustments of the mid by spread and imbalance, in 2^-32 tick, as `ballast calibrate --json`
     /// prints them; `micro_price` alone.
     pub micro_price: Option<Vec<Vec<i64>>>,
@@ -370,10 +400,16 @@ pub struct RawQuote {
     pub table_sigma: Option<String>,
     /// Levels a side.
     pub levels: usize,
-    /// Size of every level, in size units.
+    /// Size of the innermost level, in size units, and of every level where nothing else is said.
     pub size: String,
-    /// Distance between levels, in quote currency.
+    /// What each further level adds to the size.
+    pub size_step: Option<String>,
+    /// How many times the size of the level before each further level has, in thousandths.
+    pub size_growth: Option<String>,
+    /// Distance between levels, in quote currency; of the first two where it grows.
     pub spacing: String,
+    /// How many times the distance before each further distance is, in thousandths.
+    pub spacing_growth: Option<String>,
     /// Least distance from fair value after fees, in quote currency.
     pub edge_min: String,
     /// A quote closer to the market than wanted by no more than this stays; quote currency.

@@ -5,10 +5,12 @@
 
 use super::controls;
 use super::estimates;
+use super::fair_value;
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
 use super::guards;
 use super::instruments::InstrumentTable;
+use super::ladder;
 use super::option_terms;
 use super::self_trade;
 use super::sessions;
@@ -21,7 +23,7 @@ use ballast_engine::maker::config::{
     HedgeInstrument, HedgeSettings, InstrumentSettings, MakerConfig, QuoteSettings,
     UnderlyingSettings, VolatilitySettings,
 };
-use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
+use ballast_engine::quote::ladder::{LadderConfig, LadderShape};
 use ballast_engine::quote::requote::Tolerance;
 use ballast_engine::quote::{Model, Quoter};
 use ballast_engine::risk::carried::CarriedRisk;
@@ -64,6 +66,7 @@ pub fn maker_config(
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);
     let options = option_terms::settings(raw, table, faults);
+    controls::refit(raw.run.refit, faults);
     raw.operator.check(faults);
     raw.journal.check(faults);
     if !faults.is_empty() {
@@ -211,8 +214,8 @@ fn settings(
         Some(text) => faults.count(&format!("{key}.opening"), text, lot, i64::MIN).map(Lots),
         None => Some(Lots(0)),
     };
-    let quote =
-        settings.quote.as_ref().map(|q| quote(&format!("{key}.quote"), q, instrument, faults));
+    let quote_key = format!("{key}.quote");
+    let quote = settings.quote.as_ref().map(|q| quote(&quote_key, q, table, instrument, faults));
     let tick = instrument.spec().tick;
     let spike = settings.spike.as_ref().map(|raw| spike::spike(&key, raw, tick, faults));
     let self_trade = self_trade::self_trade(&key, settings, table, faults);
@@ -308,28 +311,29 @@ fn volatility(
 fn quote(
     key: &str,
     raw: &RawQuote,
+    table: &InstrumentTable,
     instrument: &Instrument,
     faults: &mut Faults,
 ) -> Option<QuoteSettings> {
     let (tick, lot) = (instrument.spec().tick, instrument.spec().lot);
     let at = |name: &str| format!("{key}.{name}");
     let model = quoter_of(key, raw, instrument, faults);
-    let fair_value = estimates::fair_value(key, raw, faults);
+    let fair_value = fair_value::fair_value(key, raw, table, instrument, faults);
     let markout = raw.markout.as_ref().map(|raw| {
         let key = at("markout");
         let cap = sub_ticks(&format!("{key}.cap"), &raw.cap, tick, faults);
         estimates::markout(&key, raw, cap, faults)
     });
-    let size = faults.count(&at("size"), &raw.size, lot, 1);
-    let spacing = sub_ticks(&at("spacing"), &raw.spacing, tick, faults);
+    let sizes = ladder::sizes(key, raw, lot, faults);
+    let spacing = ladder::spacing(key, raw, tick, faults);
     let edge_min = sub_ticks(&at("edge_min"), &raw.edge_min, tick, faults);
     let aggressive = faults.count(&at("tolerance_aggressive"), &raw.tolerance_aggressive, tick, 0);
     let passive = faults.count(&at("tolerance_passive"), &raw.tolerance_passive, tick, 0);
     let lots = faults.count(&at("tolerance_size"), &raw.tolerance_size, lot, 0);
     let ladder = LadderShape::new(LadderConfig {
         levels: raw.levels,
-        sizes: SizeProfile::Equal(Lots(size?)),
-        spacing: Spacing::Even(spacing?),
+        sizes: sizes?,
+        spacing: spacing?,
         size_min: Lots(1),
         edge_min: edge_min?,
         maker_fee: instrument.spec().maker_fee,

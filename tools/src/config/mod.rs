@@ -2,6 +2,8 @@
 
 mod controls;
 mod estimates;
+mod fair_value;
+mod ladder;
 pub mod faults;
 pub mod file;
 mod guards;

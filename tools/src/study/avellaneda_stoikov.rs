@@ -24,7 +24,8 @@ const STEPS: u32 = 200;
 const SIGMA: f64 = 2.0;
 const STEP: f64 = 0.005;
 const PAPER: &str = "Avellaneda & Stoikov (2008), 1,000 paths";
-const REPLAY: &str = "float replay, 100,000 paths";
+/// Whose figures ours are held to.
+pub const REPLAY: &str = "float replay, 100,000 paths";
 
 /// Figures of one quoter: spread, profit, its deviation, final inventory, its deviation.
 struct Published {

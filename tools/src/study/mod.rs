@@ -14,6 +14,7 @@ mod moments;
 mod quotes;
 pub mod recording;
 pub mod synthetic;
+pub mod verdict;
 
 use serde::Serialize;
 
