@@ -11,6 +11,7 @@ use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
 };
 use ballast_engine::units::{FeeRate, Lots, Ticks};
+use ballast_gateway::order_entry::status::OrdStatus;
 use ballast_gateway::session::{Role, SessionConfig};
 use ballast_gateway::venue::deribit::{Deribit, RULES};
 use ballast_gateway::venue::secret::Secret;
@@ -232,5 +233,45 @@ fn the_whole_book_is_asked_for_with_its_increments() {
     let mut world = World::new(peer, Exchange::default(), folder);
     world.settle(&mut stage);
     assert_eq!((stage.counts().snapshots, stage.counts().breaches), (1, 0));
+    world.peer.check();
+}
+
+#[test]
+fn several_fills_in_one_report_are_each_booked_at_their_own_price() {
+    let (mut world, mut desk) = world();
+    desk.order(OrderAction::New, 11, 0, (120_002, 50));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New"]);
+    let fills = |desk: &mut Desk| -> Vec<(i64, i64, i64, i64)> {
+        let fill = |event: ballast_engine::event::OrderEvent| match event.update {
+            OrderUpdate::Fill { last_px, last_qty, cum_qty, leaves_qty, .. } => {
+                (last_px.0, last_qty.0, cum_qty.0, leaves_qty.0)
+            }
+            other => panic!("{other:?}"),
+        };
+        desk.events().into_iter().map(fill).collect()
+    };
+    let two = "1362=2|1363=F1|1364=59999.5|1365=20|1443=2|1363=F2|1364=60000.0|1365=10|1443=2|";
+    world.peer.say(&status("11", "1", ("30", "20"), two));
+    world.settle(&mut desk.stage);
+    assert_eq!(fills(&mut desk), [(119_999, 20, 20, 30), (120_000, 10, 30, 20)]);
+    let order = *desk.stage.desk().live().live().next().unwrap();
+    assert_eq!((order.cum_qty, order.status), (Lots(30), OrdStatus::PartiallyFilled));
+    // The rest, in two more; the order is gone with the last one.
+    let rest = "1362=2|1363=F3|1364=60000.5|1365=5|1363=F4|1364=60001.0|1365=15|";
+    world.peer.say(&status("11", "2", ("50", "0"), rest));
+    world.settle(&mut desk.stage);
+    assert_eq!(fills(&mut desk), [(120_001, 5, 35, 15), (120_002, 15, 50, 0)]);
+    assert_eq!(desk.stage.desk_counts().inexact, 0);
+    assert_eq!(desk.stage.desk().live().live_count(), 0);
+    // A group that does not add up: the size is what CumQty(14) grew by, and it is counted.
+    desk.order(OrderAction::New, 12, 0, (120_002, 50));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New"]);
+    let wrong = "1362=2|1363=F5|1364=60000.0|1365=5|1363=F6|1364=60000.5|1365=5|";
+    world.peer.say(&status("12", "1", ("30", "20"), wrong));
+    world.settle(&mut desk.stage);
+    assert_eq!(fills(&mut desk), [(120_001, 30, 30, 20)]);
+    assert_eq!(desk.stage.desk_counts().inexact, 1);
     world.peer.check();
 }

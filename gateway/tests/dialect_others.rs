@@ -118,7 +118,8 @@ fn by_security_id() -> Rules {
         report_tags: tags,
         refusal_tags: tags,
         security_id_source: Some(b"8"),
-        order_limit: MessageLimit { messages: 100, window_ns: 1_000_000_000, cancel_reserve: 20 },
+        order_limits: MessageLimit { messages: 100, window_ns: 1_000_000_000, cancel_reserve: 20 }
+            .into(),
         ..plain::RULES
     }
 }

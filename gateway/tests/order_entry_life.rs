@@ -13,9 +13,9 @@ use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
-use ballast_gateway::order_entry::throttle::MessageLimit;
+use ballast_gateway::order_entry::throttle::{Counted, Limits, MessageLimit, WhenFull};
 use ballast_gateway::order_entry::{OWN_IDS, OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{ReconnectConfig, Session};
+use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::venue::dialect::Rules;
 use ballast_gateway::venue::plain::RULES;
@@ -35,6 +35,10 @@ struct World {
 
 impl World {
     fn with(rules: Rules, ring: usize) -> World {
+        World::of(peer::client_config(), rules, ring)
+    }
+
+    fn of(session: SessionConfig, rules: Rules, ring: usize) -> World {
         let door = Door::open();
         let (intents, intents_out) = slots(256);
         let (events_in, events) = slots(ring);
@@ -48,7 +52,7 @@ impl World {
             redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
             wind_down_ns: 1_000_000,
         };
-        let session = Session::new(peer::client_config(), MemoryStore::new());
+        let session = Session::new(session, MemoryStore::new());
         let entry = OrderEntry::new(
             config,
             (PipeDial(door.clone()), session),
@@ -191,8 +195,8 @@ fn an_intent_that_cannot_go_out_comes_back_unsent() {
 
 #[test]
 fn beyond_the_venues_limit_orders_come_back_and_cancels_still_go_out() {
-    let order_limit = MessageLimit { messages: 3, window_ns: u64::MAX, cancel_reserve: 1 };
-    let mut world = World::with(Rules { order_limit, ..RULES }, 64);
+    let limit = MessageLimit { messages: 3, window_ns: u64::MAX, cancel_reserve: 1 };
+    let mut world = World::with(Rules { order_limits: limit.into(), ..RULES }, 64);
     world.settle();
     for id in 11..15 {
         world.order(OrderAction::New, id, 0);
@@ -288,4 +292,83 @@ fn when_the_maker_goes_away_the_stage_cancels_logs_out_and_is_done() {
     world.say(&format!("35=8|37=O|11={own}|41=11|17=X|150=4|39=4|55=BTC|54=2|151=0|14=0|6=0"));
     world.settle();
     assert_eq!(world.entry.turn(world.now), Turn::Done);
+}
+
+/// Two messages in a window of 20 turns; orders beyond that wait for `for_ns`.
+fn queueing(for_ns: u64) -> World {
+    let limit = MessageLimit { messages: 2, window_ns: 2_000, cancel_reserve: 0 };
+    let limits = Limits::of(&[(Counted::Orders, limit)], WhenFull::Queue { for_ns }).unwrap();
+    let mut world = World::with(Rules { order_limits: limits, ..RULES }, 64);
+    assert_eq!(world.names(), ["SessionUp"]);
+    world
+}
+
+fn sent(world: &mut World) -> Vec<String> {
+    let inbox = world.venue.take_inbox();
+    inbox.iter().map(|m| m.split('|').take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn where_the_config_says_so_orders_wait_for_the_limit_in_their_order() {
+    let mut world = queueing(1_000_000);
+    for id in 11..=15 {
+        world.order(OrderAction::New, id, 0);
+    }
+    world.entry.turn(world.now);
+    // A cancel does not wait, and what it names must not go out behind it.
+    world.order(OrderAction::Cancel, 20, 11);
+    world.order(OrderAction::Cancel, 21, 14);
+    world.entry.turn(world.now);
+    world.venue.turn(world.now);
+    assert_eq!(sent(&mut world), ["35=D 11=11", "35=D 11=12", "35=F 11=20"]);
+    assert_eq!(world.names(), ["Unsent", "Unsent"], "the order that waited, and its cancel");
+    assert_eq!(sent(&mut world), ["35=D 11=13", "35=D 11=15"]);
+    assert_eq!(world.entry.counts().throttled, 1);
+}
+
+#[test]
+fn an_order_that_waited_too_long_or_whose_session_ended_comes_back() {
+    let mut world = queueing(300);
+    for id in 11..=13 {
+        world.order(OrderAction::New, id, 0);
+    }
+    assert_eq!(world.names(), ["Unsent"]);
+    assert_eq!(sent(&mut world), ["35=D 11=11", "35=D 11=12"]);
+    let mut world = queueing(1_000_000);
+    for id in 11..=13 {
+        world.order(OrderAction::New, id, 0);
+    }
+    world.entry.turn(world.now);
+    world.door.set_open(false);
+    world.venue.cut(world.now);
+    let names = world.names();
+    assert_eq!(names, ["SessionDown", "Unsent"]);
+}
+
+#[test]
+fn a_kill_leaves_nothing_to_wait() {
+    let mut world = queueing(1_000_000);
+    for id in 11..=13 {
+        world.order(OrderAction::New, id, 0);
+    }
+    world.entry.turn(world.now);
+    world.entry.cancel_switch().shut();
+    assert_eq!(world.names(), ["Unsent"]);
+    assert_eq!(sent(&mut world), ["35=D 11=11", "35=D 11=12"]);
+}
+
+#[test]
+fn orders_carry_the_header_fields_that_the_session_has() {
+    let mut session = peer::client_config();
+    session.sender_sub_id = Some("DESK".into());
+    session.target_sub_id = Some("GATE".into());
+    session.has_last_processed = true;
+    let mut world = World::of(session, RULES, 64);
+    world.settle();
+    world.order(OrderAction::New, 11, 0);
+    world.order(OrderAction::Cancel, 12, 11);
+    world.settle();
+    let inbox = world.venue.take_inbox();
+    assert!(inbox[0].starts_with("35=D|50=DESK|57=GATE|369=1|11=11|"), "{inbox:?}");
+    assert!(inbox[1].starts_with("35=F|50=DESK|57=GATE|369=1|11=12|"), "{inbox:?}");
 }

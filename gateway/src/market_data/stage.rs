@@ -120,7 +120,7 @@ impl<D: Dial, S: Store> Feed<D, S> {
                 latest: Nanos(0),
                 counts: FeedCounts::default(),
             },
-            throttle: Throttle::new(rules.market_data_limit),
+            throttle: Throttle::new(rules.market_data_limits),
             rules,
             market_depth: config.market_depth,
             probe,
@@ -214,7 +214,7 @@ impl<D: Dial, S: Store> Feed<D, S> {
             question.write(encoder, rules);
         });
         // There is room: it was looked for before the first half.
-        let _ = sent.is_ok() && self.throttle.pass(now, true);
+        let _ = sent.is_ok() && self.throttle.pass(now, false);
         self.ear.counts.requests += u64::from(sent.is_ok());
         sent.is_ok()
     }

@@ -25,6 +25,9 @@ impl Desk {
         order: Option<&LiveOrder>,
         shown: OrdStatus,
     ) -> Quantities {
+        if let Some((cum_qty, leaves_qty)) = report.running {
+            return Quantities { cum_qty, leaves_qty };
+        }
         let cum_qty = match report.cum_qty.map(|text| self.lots(place, text)) {
             Some(cum_qty) => cum_qty,
             None => order.map_or(Lots(0), |o| o.cum_qty),

@@ -254,7 +254,7 @@ impl Desk {
     }
 
     /// The order that a report is about.
-    fn order_of(&self, report: &Report<'_>) -> Option<Handle> {
+    pub(super) fn order_of(&self, report: &Report<'_>) -> Option<Handle> {
         self.live.find(report.cl_ord_id).or_else(|| self.live.find(report.orig_cl_ord_id))
     }
 
@@ -266,7 +266,7 @@ impl Desk {
     }
 
     /// Where the report's symbol stands: its Symbol(55), or its order's.
-    fn place_of(&self, report: &Report<'_>, order: Option<&LiveOrder>) -> Option<usize> {
+    pub(super) fn place_of(&self, report: &Report<'_>, order: Option<&LiveOrder>) -> Option<usize> {
         let known = order.and_then(|o| self.symbols.place_of(o.instrument));
         match report.symbol {
             Some(text) => self.symbols.find_near(text, known).or(known),

@@ -4,6 +4,7 @@
 //! event never drops. Deliberately absent: the line, and what goes out.
 
 use super::desk::{Arrival, Desk};
+use super::fills::FILLS_MAX;
 use super::reconcile::{Listed, Reconciler};
 use super::report::Report;
 use super::stage::OrderEntryCounts;
@@ -17,7 +18,7 @@ use ballast_engine::units::{Nanos, Stamp};
 use std::collections::VecDeque;
 
 /// Events that one message or one end of a connection can cause.
-const PARKED_MAX: usize = 8;
+const PARKED_MAX: usize = 8 + FILLS_MAX;
 
 /// What the venue's events become, apart from the line that they come from.
 pub(super) struct Ear {
@@ -61,10 +62,7 @@ impl Ear {
     }
 
     pub fn tell(&mut self, event: OrderEvent) {
-        if !self.parked.is_empty() || self.events.push(event).is_err() {
-            debug_assert!(self.parked.len() < PARKED_MAX, "nothing is read while events wait");
-            self.parked.push_back(event);
-        }
+        tell(&mut self.events, &mut self.parked, event);
     }
 
     /// Tells what waits; whether nothing waits any more.
@@ -139,7 +137,7 @@ impl Ear {
         message: &Message<'_>,
     ) -> Option<OrderEvent> {
         if !self.reconciler.is_active() {
-            return self.desk.on_report(arrival, report);
+            return self.book(arrival, report, message);
         }
         match self.reconciler.on_listed(message) {
             Listed::Empty => return None,
@@ -152,7 +150,22 @@ impl Ear {
             Listed::No if report.ord_status_req_id != ClOrdId::NONE => self.reconciler.on_status(),
             Listed::No => {}
         }
-        self.desk.on_report(arrival, report)
+        self.book(arrival, report, message)
+    }
+
+    /// A venue that tells statuses tells several fills in one report.
+    fn book(
+        &mut self,
+        arrival: Arrival,
+        report: &Report<'_>,
+        message: &Message<'_>,
+    ) -> Option<OrderEvent> {
+        if !report.is_status_led {
+            return self.desk.on_report(arrival, report);
+        }
+        let Ear { desk, events, parked, .. } = self;
+        desk.on_grouped_report(arrival, report, message, |event| tell(events, parked, event));
+        None
     }
 
     fn read<'a>(&self, now: Nanos, stamp: Stamp, message: &Message<'a>) -> (Arrival, Report<'a>) {
@@ -194,5 +207,12 @@ impl Ear {
             let event = self.desk.session_event(arrival, OrderUpdate::SessionDown);
             self.tell(event);
         }
+    }
+}
+
+fn tell(events: &mut Producer<OrderEvent>, parked: &mut VecDeque<OrderEvent>, event: OrderEvent) {
+    if !parked.is_empty() || events.push(event).is_err() {
+        debug_assert!(parked.len() < PARKED_MAX, "nothing is read while events wait");
+        parked.push_back(event);
     }
 }

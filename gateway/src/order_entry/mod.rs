@@ -23,6 +23,8 @@ mod amounts;
 mod ear;
 mod questions;
 mod reconcile;
+mod fills;
+mod waiting;
 mod status_led;
 mod takeover;
 

@@ -7,7 +7,7 @@
 use crate::fix::message::{Field, Message};
 use crate::fix::{tag, timestamp, value};
 use ballast_engine::event::{ClOrdId, Liquidity};
-use ballast_engine::units::{Nanos, Side};
+use ballast_engine::units::{Lots, Nanos, Side};
 
 /// ExecTransType of FIX 4.2, which FIX 4.4 no longer has.
 const EXEC_TRANS_TYPE: u32 = 20;
@@ -89,6 +89,9 @@ pub struct Report<'a> {
     pub is_poss_dup: bool,
     /// [`ReportTags::is_status_led`].
     pub is_status_led: bool,
+    /// CumQty and LeavesQty in lots as they are after this fill, where the report tells several fills
+    /// and this is one of them.
+    pub running: Option<(Lots, Lots)>,
 }
 
 impl<'a> Report<'a> {
@@ -117,6 +120,7 @@ impl<'a> Report<'a> {
             business_reject_ref_id: ClOrdId::NONE,
             ord_status_req_id: ClOrdId::NONE,
             is_poss_dup: false,
+            running: None,
             is_status_led: tags.is_status_led,
         };
         for field in message.fields() {

@@ -45,6 +45,7 @@ struct Prepared {
     template: Template,
     msg_seq_num: Slot,
     sending_time: Slot,
+    last_processed: Option<Slot>,
     cl_ord_id: Slot,
     orig_cl_ord_id: Option<Slot>,
     side: Option<Slot>,
@@ -128,6 +129,9 @@ impl Requests {
         let template = &mut prepared.template;
         template.uint(prepared.msg_seq_num, envelope.msg_seq_num);
         template.bytes(prepared.sending_time, envelope.sending_time);
+        if let Some(slot) = prepared.last_processed {
+            template.uint(slot, envelope.last_processed);
+        }
         let is_cancel = match intent.action {
             OrderAction::New => false,
             OrderAction::Replace => !self.has_replace,
@@ -170,8 +174,16 @@ fn prepare(
         Part::Fixed(tag::TARGET_COMP_ID, session.target_comp_id.as_bytes()),
         Part::Slot(tag::MSG_SEQ_NUM),
         Part::Slot(tag::SENDING_TIME),
-        Part::Slot(tag::CL_ORD_ID),
     ];
+    let sub_ids = [
+        (tag::SENDER_SUB_ID, &session.sender_sub_id),
+        (tag::TARGET_SUB_ID, &session.target_sub_id),
+    ];
+    for (tag, id) in sub_ids {
+        parts.extend(id.as_ref().map(|id| Part::Fixed(tag, id.as_bytes())));
+    }
+    parts.extend(session.has_last_processed.then_some(Part::Slot(tag::LAST_MSG_SEQ_NUM_PROCESSED)));
+    parts.push(Part::Slot(tag::CL_ORD_ID));
     let names_order = is_cancel && rules.cancel_names_order;
     parts.extend((!is_new && !names_order).then_some(Part::Slot(tag::ORIG_CL_ORD_ID)));
     parts.extend(account.map(|account| Part::Fixed(tag::ACCOUNT, account.as_bytes())));
@@ -204,6 +216,7 @@ fn prepare(
     Ok(Prepared {
         msg_seq_num: must(tag::MSG_SEQ_NUM)?,
         sending_time: must(tag::SENDING_TIME)?,
+        last_processed: template.slot(tag::LAST_MSG_SEQ_NUM_PROCESSED),
         cl_ord_id: must(tag::CL_ORD_ID)?,
         orig_cl_ord_id: template.slot(tag::ORIG_CL_ORD_ID),
         side: template.slot(tag::SIDE),

@@ -17,6 +17,7 @@ use super::exec_ids::ExecIds;
 use super::reconcile::Reconciler;
 use super::requests::{RequestError, Requests};
 use super::throttle::Throttle;
+use super::waiting::Waiting;
 use crate::fix::decode::Decoder;
 use crate::fix::template::TemplateError;
 use crate::session::{ReconnectConfig, Session};
@@ -109,15 +110,16 @@ impl CancelSwitch {
 
 /// The stage.
 pub struct OrderEntry<D: Dial, S: Store> {
-    line: Line<D, S>,
-    ear: Ear,
+    pub(super) line: Line<D, S>,
+    pub(super) ear: Ear,
     requests: Requests,
-    throttle: Throttle,
+    pub(super) throttle: Throttle,
+    pub(super) waiting: Waiting,
     intents: Consumer<OrderIntent>,
     probe: Option<Probe>,
     /// Intents that the session has taken and the socket has not.
     unwritten: Vec<Stamp>,
-    switch: CancelSwitch,
+    pub(super) switch: CancelSwitch,
     epoch: u32,
     account: Option<String>,
     own_ids: u64,
@@ -156,7 +158,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 reconciler,
             ),
             requests,
-            throttle: Throttle::new(rules.order_limit),
+            throttle: Throttle::new(rules.order_limits),
+            waiting: Waiting::new(rules.order_limits.when_full),
             intents,
             probe,
             unwritten: Vec::with_capacity(INTENTS_MAX + CANCELS_MAX),
@@ -224,22 +227,33 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
 
     /// Sends an intent, or tells the maker that it was not sent.
     fn send(&mut self, now: Nanos, intent: &OrderIntent) -> bool {
+        let Some(intent) = &self.supersede(now, intent) else { return false };
         let is_cancel = intent.action == OrderAction::Cancel;
         let place = self.ear.desk.symbols().place_of(intent.instrument);
         let is_ready = self.line.session().is_logged_on()
             // The counterparty does not read: a quote that waits in a buffer is a wrong quote.
             && (is_cancel || !(self.line.is_writing() || self.switch.is_shut()));
-        let (Some(place), true) = (place, is_ready) else {
+        let (Some(_), true) = (place, is_ready) else {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
             return false;
         };
-        if !self.throttle.pass(now, is_cancel) {
+        let is_turn = is_cancel || self.waiting.is_empty();
+        if !is_turn || !self.throttle.pass(now, is_cancel) {
+            if !is_cancel && self.waiting.take(now, intent) {
+                return true;
+            }
             self.ear.counts.throttled += 1;
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
             return false;
         }
+        self.send_now(now, intent)
+    }
+
+    /// Sends an intent that the limit has let pass.
+    pub(super) fn send_now(&mut self, now: Nanos, intent: &OrderIntent) -> bool {
+        let place = self.ear.desk.symbols().place_of(intent.instrument).unwrap_or(usize::MAX);
         if self.ear.desk.admit(intent).is_err() {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
@@ -370,6 +384,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         });
         // Nobody reads the events any more.
         self.ear.parked.clear();
+        self.waiting.clear();
         let is_busy = self.sweep(now) | self.move_line(now);
         let is_settled = self.ear.sweep.is_none() && self.ear.desk.live().live_count() == 0;
         let is_up = self.line.session().is_logged_on();
@@ -408,7 +423,7 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
         if self.redelivery.is_some() {
             return self.redeliver(now);
         }
-        let is_busy = self.take_intents(now) | self.sweep(now);
+        let is_busy = self.send_waiting(now) | self.take_intents(now) | self.sweep(now);
         // An intent's answer may have taken the last place.
         let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));
         let is_busy = is_busy | (self.ear.reconciler.is_active() && self.reconcile(now));

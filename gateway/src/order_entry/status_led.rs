@@ -24,7 +24,11 @@ impl Desk {
             return exec_type;
         }
         let known = order.map_or(0, |o| o.cum_qty.0);
-        if report.cum_qty.is_some_and(|text| self.lots(place, text).0 > known) {
+        let told = match report.running {
+            Some((cum_qty, _)) => Some(cum_qty),
+            None => report.cum_qty.map(|text| self.lots(place, text)),
+        };
+        if told.is_some_and(|cum_qty| cum_qty.0 > known) {
             return ExecType::Trade;
         }
         match shown {

@@ -1,14 +1,17 @@
-//! The venue's limit on messages, kept before the socket: so many in any window, a share of them for
-//! cancels alone.
+//! The venue's limits on messages, kept before the socket: so many in any window, per second and per
+//! longer window at once, on everything, on orders or on cancels, a share of each for cancels alone.
 //!
-//! Asked by each stage before a message: order entry, with a share for cancels, and the feed, without.
-//! That stage's thread; a ring of the times of the newest messages, taken at start. An order that does
-//! not pass is refused, not queued: a late quote is a wrong quote. A question for market data and the
-//! stage's own cancels wait. Deliberately absent: clocks.
+//! Asked by each stage before a message: order entry, and the feed, whose limits count everything. That
+//! stage's thread; rings of the times of the newest messages, taken at start; each look passes over the
+//! few limits and forgets what has left their windows. What an order that does not pass becomes is
+//! [`WhenFull`]. A question for market data and the stage's own cancels wait. Deliberately absent: clocks.
 
 use ballast_engine::units::Nanos;
 
-/// A venue's limit.
+/// Most limits of one session.
+pub const LIMITS_MAX: usize = 6;
+
+/// A limit: so many messages in any window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MessageLimit {
     /// Messages in any window; at least 1.
@@ -19,41 +22,145 @@ pub struct MessageLimit {
     pub cancel_reserve: usize,
 }
 
-/// The times of the newest messages.
-pub struct Throttle {
+/// What a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// Every message.
+    All,
+    /// New orders and replaces.
+    Orders,
+    /// Cancels.
+    Cancels,
+}
+
+/// What becomes of an order that the limits do not let pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenFull {
+    /// It comes back unsent: a late quote is a wrong quote.
+    Refuse,
+    /// It waits for its turn, so long at most, and comes back unsent after that.
+    Queue {
+        /// How long, in ns.
+        for_ns: u64,
+    },
+}
+
+/// All limits of one session, as its venue states them; at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    first: (Counted, MessageLimit),
+    more: [Option<(Counted, MessageLimit)>; LIMITS_MAX - 1],
+    /// What becomes of an order that does not pass.
+    pub when_full: WhenFull,
+}
+
+impl Limits {
+    /// One limit on everything; what does not pass is refused.
+    pub const fn on_all(limit: MessageLimit) -> Limits {
+        Limits {
+            first: (Counted::All, limit),
+            more: [None; LIMITS_MAX - 1],
+            when_full: WhenFull::Refuse,
+        }
+    }
+
+    /// These limits, all of which hold at once; `None` where there is none of them, or more than
+    /// [`LIMITS_MAX`].
+    pub fn of(limits: &[(Counted, MessageLimit)], when_full: WhenFull) -> Option<Limits> {
+        let (first, rest) = limits.split_first()?;
+        let mut more = [None; LIMITS_MAX - 1];
+        for place in 0..rest.len() {
+            *more.get_mut(place)? = rest.get(place).copied();
+        }
+        Some(Limits { first: *first, more, when_full })
+    }
+
+    /// The same limits with another answer to what does not pass.
+    pub const fn beyond(self, when_full: WhenFull) -> Limits {
+        Limits { when_full, ..self }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Counted, MessageLimit)> {
+        std::iter::once(self.first).chain(self.more.into_iter().flatten())
+    }
+}
+
+impl From<MessageLimit> for Limits {
+    fn from(limit: MessageLimit) -> Limits {
+        Limits::on_all(limit)
+    }
+}
+
+/// The messages of one limit's window.
+struct Window {
+    counted: Counted,
     limit: MessageLimit,
+    /// The times of the newest messages, a ring.
     times: Box<[Nanos]>,
     next: usize,
     used: usize,
 }
 
+/// What was sent, as far as the limits look back.
+pub struct Throttle {
+    windows: Vec<Window>,
+}
+
 impl Throttle {
     /// Nothing sent yet.
-    pub fn new(limit: MessageLimit) -> Throttle {
-        let times = vec![Nanos(0); limit.messages.max(1)].into_boxed_slice();
-        Throttle { limit, times, next: 0, used: 0 }
+    pub fn new(limits: Limits) -> Throttle {
+        let window = |(counted, limit): (Counted, MessageLimit)| Window {
+            counted,
+            limit,
+            times: vec![Nanos(0); limit.messages.max(1)].into_boxed_slice(),
+            next: 0,
+            used: 0,
+        };
+        Throttle { windows: limits.iter().map(window).collect() }
     }
 
-    /// How many more may go out now, the reserve included.
+    /// How many more messages that are no cancels may go out now, reserves included.
     pub fn room(&mut self, now: Nanos) -> usize {
-        self.forget(now);
-        self.times.len() - self.used
+        let of = |window: &mut Window| window.room(now);
+        let counting = self.windows.iter_mut().filter(|window| window.counts(false));
+        counting.map(of).min().unwrap_or(usize::MAX)
     }
 
     /// Whether one more may go out now; if so it counts.
     pub fn pass(&mut self, now: Nanos, is_cancel: bool) -> bool {
-        self.forget(now);
-        let capacity = self.times.len();
-        let reserve = if is_cancel { 0 } else { self.limit.cancel_reserve };
-        if self.used + reserve >= capacity {
-            return false;
+        for window in self.windows.iter_mut().filter(|window| window.counts(is_cancel)) {
+            let reserve = if is_cancel { 0 } else { window.limit.cancel_reserve };
+            if window.room(now) <= reserve {
+                return false;
+            }
         }
+        for window in self.windows.iter_mut().filter(|window| window.counts(is_cancel)) {
+            window.count(now);
+        }
+        true
+    }
+}
+
+impl Window {
+    fn counts(&self, is_cancel: bool) -> bool {
+        match self.counted {
+            Counted::All => true,
+            Counted::Orders => !is_cancel,
+            Counted::Cancels => is_cancel,
+        }
+    }
+
+    fn room(&mut self, now: Nanos) -> usize {
+        self.forget(now);
+        self.times.len().saturating_sub(self.used)
+    }
+
+    fn count(&mut self, now: Nanos) {
         if let Some(slot) = self.times.get_mut(self.next) {
             *slot = now;
         }
-        self.next = (self.next + 1) % capacity;
+        self.next = (self.next + 1) % self.times.len().max(1);
         self.used += 1;
-        true
     }
 
     /// What left the window does not count any more.
@@ -74,8 +181,12 @@ impl Throttle {
 mod tests {
     use super::*;
 
+    const fn limit(messages: usize, window_ns: u64, cancel_reserve: usize) -> MessageLimit {
+        MessageLimit { messages, window_ns, cancel_reserve }
+    }
+
     fn throttle() -> Throttle {
-        Throttle::new(MessageLimit { messages: 5, window_ns: 100, cancel_reserve: 2 })
+        Throttle::new(limit(5, 100, 2).into())
     }
 
     #[test]
@@ -97,5 +208,43 @@ mod tests {
         for window in sent.windows(6) {
             assert!(window[5] - window[0] >= 100);
         }
+    }
+
+    #[test]
+    fn a_burst_limit_and_a_long_one_hold_at_once() {
+        let limits = [(Counted::All, limit(3, 10, 0)), (Counted::All, limit(8, 100, 0))];
+        let mut throttle = Throttle::new(Limits::of(&limits, WhenFull::Refuse).unwrap());
+        let sent: Vec<u64> = (0..1000).filter(|now| throttle.pass(Nanos(*now), false)).collect();
+        assert_eq!(sent[..9], [0, 1, 2, 10, 11, 12, 20, 21, 100]);
+        assert!(sent.windows(4).all(|w| w[3] - w[0] >= 10));
+        assert!(sent.windows(9).all(|w| w[8] - w[0] >= 100));
+    }
+
+    #[test]
+    fn orders_and_cancels_have_budgets_of_their_own_beside_the_common_one() {
+        let limits = [
+            (Counted::Orders, limit(2, 100, 0)),
+            (Counted::Cancels, limit(3, 100, 0)),
+            (Counted::All, limit(4, 100, 1)),
+        ];
+        let mut throttle = Throttle::new(Limits::of(&limits, WhenFull::Refuse).unwrap());
+        let mut pass = |is_cancel| throttle.pass(Nanos(0), is_cancel);
+        assert!(pass(false) && pass(false) && !pass(false), "two orders");
+        assert!(pass(true) && pass(true), "the common limit's last one is a cancel's");
+        assert!(!pass(true), "four in all");
+        // What did not pass one limit counts against none.
+        let limits = [(Counted::All, limit(9, 100, 0)), (Counted::Orders, limit(1, 100, 0))];
+        let mut throttle = Throttle::new(Limits::of(&limits, WhenFull::Refuse).unwrap());
+        let passed = (0..9).filter(|_| throttle.pass(Nanos(0), false)).count();
+        assert_eq!((passed, throttle.room(Nanos(0))), (1, 0));
+        assert_eq!((0..9).filter(|_| throttle.pass(Nanos(0), true)).count(), 8);
+    }
+
+    #[test]
+    fn there_is_no_session_without_a_limit_and_none_with_too_many() {
+        assert_eq!(Limits::of(&[], WhenFull::Refuse), None);
+        let one = (Counted::All, limit(1, 1, 0));
+        assert!(Limits::of(&[one; LIMITS_MAX], WhenFull::Refuse).is_some());
+        assert_eq!(Limits::of(&[one; LIMITS_MAX + 1], WhenFull::Refuse), None);
     }
 }

@@ -12,7 +12,7 @@ use super::secret::{Secret, SecretError};
 use crate::fix::message::Message;
 use crate::fix::{SOH, tag};
 use crate::order_entry::report::FIX_44;
-use crate::order_entry::throttle::MessageLimit;
+use crate::order_entry::throttle::{Limits, MessageLimit};
 use crate::session::{Dialect, GapPolicy, LogonFields, LogonParts, LogonVerdict, SessionConfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +28,7 @@ const ADMIN_MESSAGES: usize = 10;
 
 /// Quotes are LIMIT_MAKER (40=2, 18=6, no TimeInForce); no HandlInst(21), no TransactTime(60), no terms
 /// in a cancel, no OrderCancelReplaceRequest(G); trades apart from the book. 10,000 messages in 10 s, a
-/// tenth kept for cancels; orders outlive the session. Market data: 10,000 messages in 60 s.
+/// tenth kept for cancels; orders outlive the session. Market data: 2,000 messages in 60 s.
 pub const RULES: Rules = Rules {
     report_tags: FIX_44,
     refusal_tags: FIX_44,
@@ -40,18 +40,18 @@ pub const RULES: Rules = Rules {
     cancel_has_terms: false,
     has_handl_inst: false,
     has_replace: false,
-    order_limit: MessageLimit {
+    order_limits: Limits::on_all(MessageLimit {
         messages: 10_000 - ADMIN_MESSAGES,
         window_ns: 10_000_000_000,
         cancel_reserve: 1_000,
-    },
+    }),
     // 2 to 5000 levels; 1 is the touch alone. fix-api.md, MarketDataRequest(V).
     market_depth: 5_000,
-    market_data_limit: MessageLimit {
-        messages: 10_000 - ADMIN_MESSAGES,
+    market_data_limits: Limits::on_all(MessageLimit {
+        messages: 2_000 - ADMIN_MESSAGES,
         window_ns: 60_000_000_000,
         cancel_reserve: 0,
-    },
+    }),
     splits_trades: true,
     has_update_type: false,
     on_news: OnNews::Move,

@@ -15,7 +15,7 @@ use super::secret::Secret;
 use crate::fix::message::Message;
 use crate::fix::tag;
 use crate::order_entry::report::{FIX_44, ReportTags};
-use crate::order_entry::throttle::MessageLimit;
+use crate::order_entry::throttle::{Limits, MessageLimit};
 use crate::session::{Dialect, LogonFields, LogonParts, LogonVerdict, SessionConfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,9 +33,8 @@ const SECONDARY_EXEC_ID: u32 = 527;
 const FILL_PX: u32 = 1364;
 
 /// Reports are statuses (150 = I): our ClOrdID stands in OrigClOrdID(41), the venue's own in
-/// ClOrdID(11), and fills in a group. Where several fills come in one report, the last one's price
-/// stands for all: a taker's fills go from the best price to the worst. A cancel names the order in
-/// ClOrdID(11), and so does its refusal. Post-only is `6A`: a lone 6 lets the venue move the price.
+/// ClOrdID(11), and fills in a group, each of which is told at its own price (`order_entry/fills.rs`).
+/// A cancel names the order in ClOrdID(11), and so does its refusal. Post-only is `6A`: a lone 6 lets the venue move the price.
 /// 5 messages a second sustained with bursts of 20 is the lowest tier of the venue's matching engine.
 pub const RULES: Rules = Rules {
     report_tags: ReportTags {
@@ -55,9 +54,17 @@ pub const RULES: Rules = Rules {
     cancel_has_terms: false,
     has_handl_inst: false,
     has_replace: false,
-    order_limit: MessageLimit { messages: 20, window_ns: 4_000_000_000, cancel_reserve: 5 },
+    order_limits: Limits::on_all(MessageLimit {
+        messages: 20,
+        window_ns: 4_000_000_000,
+        cancel_reserve: 5,
+    }),
     market_depth: 0,
-    market_data_limit: MessageLimit { messages: 20, window_ns: 4_000_000_000, cancel_reserve: 0 },
+    market_data_limits: Limits::on_all(MessageLimit {
+        messages: 20,
+        window_ns: 4_000_000_000,
+        cancel_reserve: 0,
+    }),
     splits_trades: false,
     has_update_type: true,
     on_news: OnNews::Tell,

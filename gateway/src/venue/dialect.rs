@@ -5,7 +5,7 @@
 
 use super::notice::OnNews;
 use crate::order_entry::report::ReportTags;
-use crate::order_entry::throttle::MessageLimit;
+use crate::order_entry::throttle::Limits;
 
 /// One venue's rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,11 +32,11 @@ pub struct Rules {
     /// ClOrdID(11), and the maker sends a new order once the venue has cancelled.
     pub has_replace: bool,
     /// Messages to the order-entry session.
-    pub order_limit: MessageLimit,
+    pub order_limits: Limits,
     /// MarketDepth(264): 0 is the whole book where the venue has such a thing.
     pub market_depth: u64,
     /// Messages to the market-data session; a question beyond it waits.
-    pub market_data_limit: MessageLimit,
+    pub market_data_limits: Limits,
     /// Trades are subscribed to by a MarketDataRequest(V) of their own.
     pub splits_trades: bool,
     /// MDUpdateType(265) = 1 goes out with each request.

@@ -6,7 +6,7 @@
 use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
 use crate::order_entry::report::FIX_44;
-use crate::order_entry::throttle::MessageLimit;
+use crate::order_entry::throttle::{Limits, MessageLimit};
 
 /// Day orders, HandlInst(21), replace; one MarketDataRequest(V) an instrument. The limit stands where
 /// no venue states one: 100,000 messages a second, a tenth kept for cancels.
@@ -21,17 +21,17 @@ pub const RULES: Rules = Rules {
     cancel_has_terms: true,
     has_handl_inst: true,
     has_replace: true,
-    order_limit: MessageLimit {
+    order_limits: Limits::on_all(MessageLimit {
         messages: 100_000,
         window_ns: 1_000_000_000,
         cancel_reserve: 10_000,
-    },
+    }),
     market_depth: 0,
-    market_data_limit: MessageLimit {
+    market_data_limits: Limits::on_all(MessageLimit {
         messages: 100_000,
         window_ns: 1_000_000_000,
         cancel_reserve: 0,
-    },
+    }),
     splits_trades: false,
     has_update_type: true,
     on_news: OnNews::Tell,
