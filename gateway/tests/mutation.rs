@@ -138,6 +138,7 @@ fn no_mutation_panics_hangs_or_hides_the_next_good_message() {
 fn a_new_session_of_either_role_comes_to_rest_after_any_bytes() {
     let samples = samples();
     let mut random = Random(number("BALLAST_SEED", 1));
+    let mut logged_on = [0u64; 2];
     for n in 0..number("BALLAST_MUTATIONS", 20_000) / 20 {
         // Half begin with a good Logon, so that what follows meets an active session.
         let mut bytes = if random.below(2) == 0 { samples[3].clone() } else { Vec::new() };
@@ -145,7 +146,32 @@ fn a_new_session_of_either_role_comes_to_rest_after_any_bytes() {
             bytes.extend(mutated(&mut random, &samples));
         }
         let role = if n.is_multiple_of(2) { Role::Acceptor } else { Role::Initiator };
-        hostile::session(role, n % 4 < 2, &bytes);
+        let was_logged_on = hostile::session(role, n % 4 < 2, &bytes);
+        logged_on[usize::from(n % 2 == 1)] += u64::from(was_logged_on);
+    }
+    assert!(logged_on.iter().all(|count| *count > 0), "both roles were logged on: {logged_on:?}");
+}
+
+/// What the fuzz targets do, with seeded bytes: they run where no fuzzer does.
+#[test]
+fn the_fuzz_targets_hold_for_seeded_bytes() {
+    let samples = samples();
+    let mut random = Random(number("BALLAST_SEED", 1));
+    for _ in 0..number("BALLAST_MUTATIONS", 20_000) / 40 {
+        let message = mutated(&mut random, &samples);
+        hostile::framed(&message);
+        hostile::decoded(&message);
+        let body = message.windows(3).position(|piece| piece == b"35=").map_or(0, |at| at + 3);
+        hostile::validated(&message[body..]);
+        let mut lines = vec![random.next().to_le_bytes()[0]];
+        for _ in 0..8 {
+            let line = mutated(&mut random, &samples);
+            let kind = [&b"!"[..], b"D", b"0", b"2", b"4", b"5", b"A", b"1"][random.below(8)];
+            lines.extend_from_slice(kind);
+            lines.extend(line.iter().filter(|byte| **byte != b'\n'));
+            lines.push(b'\n');
+        }
+        hostile::conversation(&lines);
     }
 }
 

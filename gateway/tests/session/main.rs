@@ -5,6 +5,7 @@
 mod back_to_back;
 mod mutations;
 mod script;
+mod storms;
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Whatever a counterparty sends, well-framed or not: the session does not panic, its memory stays
 //! bounded, and a session that is still logged on understands the next good message.
 //!
-//! A failure prints the seed; `BALLAST_SEED=N cargo test -p ballast-gateway --test session mutations`
+//! `BALLAST_MUTATIONS` messages (default 24,000). A failure prints the seed; `BALLAST_SEED=N cargo test -p ballast-gateway --test session mutations`
 //! runs that one alone.
 
 use ballast_engine::units::Nanos;
@@ -144,6 +144,9 @@ fn survives(seed: u64) {
 fn mutated_messages_do_no_harm() {
     match std::env::var("BALLAST_SEED") {
         Ok(seed) => survives(seed.parse().unwrap()),
-        Err(_) => (0..60).for_each(survives),
+        Err(_) => {
+            let count = std::env::var("BALLAST_MUTATIONS").ok().and_then(|text| text.parse().ok());
+            (0..count.unwrap_or(24_000u64) / ROUNDS).for_each(survives);
+        }
     }
 }
