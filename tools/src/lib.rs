@@ -45,6 +45,9 @@ pub mod backtest;
 /// Many backtests over keys of the config.
 pub mod sweep;
 /// A and k refitted on a rolling window while the maker runs.
+pub mod greek_refresh;
+pub mod greek_thread;
+pub mod option_report;
 pub mod refit;
 /// Everything at once in virtual time, out of one seed, with faults and invariants.
 pub mod simulate;

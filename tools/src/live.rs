@@ -7,6 +7,7 @@
 use crate::back_office::{BackOffice, EndWhen, Progress};
 use crate::config::ConfigFile;
 use crate::config::file::{RawRun, RunnerKind};
+use crate::greek_thread;
 use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
@@ -19,7 +20,8 @@ use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record as Entry;
-use ballast_engine::journal::recorder::Recorder;
+use ballast_engine::journal::market_tap::market_tap;
+use ballast_engine::journal::recorder::{Recorder, Watch};
 use ballast_engine::journal::segments::Segments;
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::latency::{self, Samples};
@@ -30,7 +32,7 @@ use ballast_engine::maker::stage::{
     MakerLinks, MakerStage, Progress as MakerProgress, StageSettings, Telemetry, TimeBase,
 };
 use ballast_engine::pipeline::{Fused, Seat, Wait};
-use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer, RecordProducer};
+use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
@@ -382,9 +384,10 @@ pub fn pipeline(
         Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config))
     };
     let (tap, refit) = refit(file, &desk);
+    let greeks = greek_thread::tap_of(file, config, &desk);
     let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
     let office = BackOffice {
-        recorder: recorder.tapped(tap),
+        recorder: recorder.watched(tap.into_iter().chain(greeks)),
         telemetry: ends.telemetry,
         samples,
         desk: desk.clone(),
@@ -428,13 +431,13 @@ fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>, desk: &Arc<Desk
 fn refit(
     file: &ConfigFile,
     desk: &Arc<Desk>,
-) -> (Option<RecordProducer<MarketEvent>>, Option<RefitStage>) {
+) -> (Option<Watch>, Option<RefitStage>) {
     let Some(raw) = file.raw.run.refit else { return (None, None) };
     let ns = |seconds: u64| seconds.saturating_mul(1_000_000_000);
     let (every_ns, window_ns) = (ns(raw.every_s), ns(raw.window_s));
     let refit = Refit::new(file, Schedule { every_ns, window_ns, lead_ns: 0 });
     let (tap, events) = ring::records(REFIT_RING);
-    (Some(tap), Some(RefitStage::new(refit, events, desk.clone())))
+    (Some(market_tap(tap)), Some(RefitStage::new(refit, events, desk.clone())))
 }
 
 fn boxed_refit(refit: RefitStage, remains: &Arc<Mutex<Remains>>) -> BoxedStage {

@@ -4,6 +4,7 @@
 //! must be exact are decimal text.
 
 use crate::config::ConfigFile;
+use crate::option_report;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::Maker;
 use ballast_engine::risk::gate::BlockReason;
@@ -78,6 +79,9 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     document.insert("obligations".into(), obligations(file, maker));
     document.insert("self_trade_cancels".into(), json!(counters.self_trade_cancels));
     document.insert("self_trade_reductions".into(), json!(counters.self_trade_reductions));
+    if let Some(options) = option_report::document(file, maker) {
+        document.insert("options".into(), options);
+    }
     document.insert("in_doubt_expired".into(), json!(counters.expired_requests));
     document.insert("unknown_orders".into(), json!(counters.unknown_orders));
     document.insert("duplicate_fills".into(), json!(counters.duplicate_fills));
@@ -219,6 +223,7 @@ pub fn for_people(document: &Value) -> String {
         lines.push(format!("queue      {}", text("queue")));
         lines.push(format!("run        sha256 {} (intents and fills)", text("run_sha256")));
     }
+    lines.extend(option_report::for_people(document));
     lines.push(format!("intents    sha256 {}", text("intents_sha256")));
     lines.join("\n")
 }

@@ -65,7 +65,7 @@ fn an_option_of_no_known_kind_or_time_is_told_with_what_is_allowed() {
 
 #[test]
 fn an_option_does_not_hedge() {
-    let hedge = "instruments = { ES-202003 = \"2.00\" }";
+    let hedge = "instruments = { ES-202003 = \"15.00\" }";
     let text = faults(&[(hedge, "instruments = { ES-20200320-C-3300 = \"2.00\" }")]);
     assert!(text.contains("hedges are made in what has no Greeks"), "{text}");
 }

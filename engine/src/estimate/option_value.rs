@@ -31,6 +31,17 @@ pub struct QuantisedGreeks {
     pub exposure_gamma: i64,
 }
 
+/// What a refresh says of one option: what is expanded, and how it answers to volatility.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OptionGreeks {
+    /// What is expanded between refreshes.
+    pub taken: QuantisedGreeks,
+    /// 2^-32 option ticks per 0.01 of volatility.
+    pub vega: i64,
+    /// The volatility that it was valued at, 1e-9.
+    pub volatility: i64,
+}
+
 /// How far from its refresh an expansion is believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExpansionBounds {

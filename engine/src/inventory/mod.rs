@@ -4,3 +4,4 @@ pub mod basis;
 pub mod exit;
 pub mod exposure;
 pub mod hedge;
+pub mod option_book;

@@ -5,6 +5,7 @@
 //! it has a tag. Tags are never given a second meaning: a removed variant's tag stays unused. Absent:
 //! memory layout (nothing is transmuted), lengths and checksums (those are the frame's).
 
+use crate::estimate::option_value::{OptionGreeks, QuantisedGreeks};
 use crate::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, SessionFault, TimeInForce, VenueId,
@@ -12,12 +13,13 @@ use crate::event::{
 use crate::instrument::Currency;
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
+use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::Parameters;
 use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
 use crate::quote::{Quoter, encoding};
 use crate::risk::state::{Reason, State};
-use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
+use crate::units::{Exposure, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 
 /// A value that can be written into a record and read back.
 pub trait Field: Sized {
@@ -108,7 +110,19 @@ pub(super) use {enums, structs};
 
 integers!(u8, u16, u32, u64, i64);
 
-wrappers!(Ticks, Lots, Nanos, Stamp, InstrumentId, VenueId, ClOrdId, ExecId, Currency);
+wrappers!(
+    Exposure,
+    SubTicks,
+    Ticks,
+    Lots,
+    Nanos,
+    Stamp,
+    InstrumentId,
+    VenueId,
+    ClOrdId,
+    ExecId,
+    Currency
+);
 
 impl Field for UserName {
     fn put(&self, to: &mut Vec<u8>) {
@@ -157,6 +171,11 @@ impl Field for bool {
 
 structs! {
     User { uid, name }
+    QuantisedGreeks {
+        at, underlying, value, price_delta, price_gamma, theta, exposure, exposure_gamma,
+    }
+    OptionGreeks { taken, vega, volatility }
+    RefreshedGreeks { instrument, greeks }
     MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
     OrderIntent {
         cl_ord_id, orig_cl_ord_id, price, size, stamp, at, instrument, action, side, time_in_force,
@@ -174,6 +193,7 @@ enums! {
         4 = Shutdown,
         5 = By { user, second, act },
         6 = Parameters(parameters),
+        7 = Greeks(greeks),
     }
     Act {
         1 = Pause { scope },
@@ -245,6 +265,11 @@ enums! {
         26 = PositionAge,
         27 = ConcentrationShare,
         28 = OpeningUnconfirmed,
+        29 = Expired,
+        30 = NoGreeks,
+        31 = NoReference,
+        32 = GreeksOutside,
+        33 = PinRisk,
     }
     OrderUpdate {
         1 = SessionUp,

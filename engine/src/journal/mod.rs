@@ -15,6 +15,7 @@ pub mod codec;
 pub mod fault;
 pub mod hash;
 pub mod header;
+pub mod market_tap;
 pub mod reader;
 pub mod record;
 pub mod recorder;

@@ -10,8 +10,7 @@
 use super::fault::JournalFault;
 use super::record::{End, Record};
 use super::writer::{JournalWriter, Sink};
-use crate::event::{InstrumentId, MarketEvent, MarketUpdate};
-use crate::ring::{RecordConsumer, RecordProducer};
+use crate::ring::RecordConsumer;
 use crate::stage::{Stage, Turn};
 use crate::units::Nanos;
 use std::fs::File;
@@ -46,26 +45,12 @@ pub struct Recorder<S: Sink = File> {
     unwritten: u64,
     /// The latest time that it was told.
     told_at: Nanos,
-    tap: Option<MarketTap>,
+    /// See every record as it comes off the ring.
+    watches: Vec<Watch>,
 }
 
-/// The market events of the journal, for whoever fits to them on a thread of its own.
-struct MarketTap {
-    ring: RecordProducer<MarketEvent>,
-    /// Instruments of which an event found no room: nothing of them until a new image begins.
-    lost: Vec<InstrumentId>,
-}
-
-impl MarketTap {
-    fn hand(&mut self, event: MarketEvent) {
-        if event.update == MarketUpdate::Reset {
-            self.lost.retain(|lost| *lost != event.instrument);
-        }
-        if !self.lost.contains(&event.instrument) && self.ring.push(event).is_err() {
-            self.lost.push(event.instrument);
-        }
-    }
-}
+/// Whoever looks at the records that are written: on this thread, so it must not take long.
+pub type Watch = Box<dyn FnMut(&Record) + Send>;
 
 impl<S: Sink> Recorder<S> {
     /// Records what comes out of `ring`. Everything is handed to the operating system each turn, and
@@ -86,15 +71,13 @@ impl<S: Sink> Recorder<S> {
             fault: None,
             unwritten: 0,
             told_at: Nanos(0),
-            tap: None,
+            watches: Vec::new(),
         }
     }
 
-    /// The same, and every market event goes into `ring` as well. One without room takes its
-    /// instrument out until a new image of its book begins.
-    pub fn tapped(self, ring: Option<RecordProducer<MarketEvent>>) -> Recorder<S> {
-        let tap = ring.map(|ring| MarketTap { ring, lost: Vec::new() });
-        Recorder { tap, ..self }
+    /// The same with those who see every record, whether it can be written or not.
+    pub fn watched(self, watches: impl IntoIterator<Item = Watch>) -> Recorder<S> {
+        Recorder { watches: watches.into_iter().collect(), ..self }
     }
 
     /// How it is, for the thread that acts on it.
@@ -126,12 +109,8 @@ impl<S: Sink> Recorder<S> {
         self.told_at = now;
         let count = self.ring.pop_slice(&mut self.batch);
         let records = self.batch.get(..count).unwrap_or_default();
-        if let Some(tap) = &mut self.tap {
-            for record in records {
-                if let Record::Market { event, .. } = record {
-                    tap.hand(*event);
-                }
-            }
+        for watch in &mut self.watches {
+            records.iter().for_each(watch);
         }
         if self.fault.is_some() {
             self.unwritten = self.unwritten.saturating_add(count as u64);
@@ -168,40 +147,5 @@ impl<S: Sink + Send> Stage for Recorder<S> {
         } else {
             Turn::Idle
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ring;
-    use crate::units::Stamp;
-
-    fn event(instrument: u16, update: MarketUpdate) -> MarketEvent {
-        MarketEvent {
-            at: Nanos(1),
-            venue_at: Nanos(0),
-            stamp: Stamp(0),
-            update,
-            instrument: InstrumentId(instrument),
-            last_in_message: true,
-        }
-    }
-
-    #[test]
-    fn an_instrument_that_found_no_room_comes_back_with_a_whole_image() {
-        let (ring, mut out) = ring::records(2);
-        let mut tap = MarketTap { ring, lost: Vec::new() };
-        for update in [MarketUpdate::Reset, MarketUpdate::Gap, MarketUpdate::Gap] {
-            tap.hand(event(7, update));
-        }
-        let mut taken = || std::iter::from_fn(|| out.pop()).count();
-        assert_eq!(taken(), 2);
-        tap.hand(event(7, MarketUpdate::Gap));
-        tap.hand(event(8, MarketUpdate::Gap));
-        assert_eq!(taken(), 1, "the other one's alone");
-        tap.hand(event(7, MarketUpdate::Reset));
-        tap.hand(event(7, MarketUpdate::Gap));
-        assert_eq!(taken(), 2);
     }
 }

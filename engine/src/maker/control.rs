@@ -243,6 +243,7 @@ impl Maker {
             Control::Resume(instrument) => self.resume(instrument, out),
             Control::Kill => self.stop(Reason::Killed, out),
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
+            Control::Greeks(greeks) => self.on_greeks(&greeks, out),
             Control::Shutdown => {
                 self.is_shut_down = true;
                 self.stop(Reason::Shutdown, out);

@@ -2,6 +2,7 @@
 
 use crate::event::{InstrumentId, MarketEvent, OrderEvent};
 use crate::maker::control::{Act, User};
+use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::Parameters;
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
@@ -30,6 +31,8 @@ pub enum Control {
     Shutdown,
     /// Refitted coefficients of one instrument's quotes.
     Parameters(Parameters),
+    /// Refreshed Greeks of one option.
+    Greeks(RefreshedGreeks),
     /// A named operator's act, over the socket or by the kill switch.
     By {
         /// Who.

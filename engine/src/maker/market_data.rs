@@ -44,13 +44,19 @@ impl Maker {
         if let Some(line) = self.line(instrument)
             && let Ok(touch) = line.touch(now)
         {
-            self.mark(instrument, touch, out);
+            // An option is marked to the model.
+            if self.options.book.get(instrument).is_none() {
+                self.mark(instrument, touch, out);
+                if let Some(line) = self.line_mut(instrument) {
+                    line.markouts.on_mid(now, touch.mid_half_ticks());
+                }
+            }
             if let Some(line) = self.line_mut(instrument) {
-                line.markouts.on_mid(now, touch.mid_half_ticks());
                 line.mids.on_mark(venue_at, HalfTicks(touch.mid_half_ticks()));
                 line.watch_mid(now, HalfTicks(touch.mid_half_ticks()));
             }
         }
+        self.follow(instrument, out);
         self.requote(instrument, out);
         self.requote_followers(instrument, out);
         if let Some(pool) = self.pool_of(instrument) {

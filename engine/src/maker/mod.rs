@@ -16,6 +16,7 @@
 //! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `hedging.rs` | the band hedger of one underlying |
+//! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
 //! | `request.rs` | the one way out: gate, order table, intent |
@@ -35,6 +36,7 @@ mod hedging;
 pub mod input;
 pub mod intents;
 pub mod option_config;
+pub mod options;
 pub mod parameters;
 mod market_data;
 mod own_orders;
@@ -53,6 +55,8 @@ mod booking_tests;
 mod control_tests;
 #[cfg(test)]
 mod guard_tests;
+#[cfg(test)]
+mod option_tests;
 #[cfg(test)]
 mod risk_tests;
 #[cfg(test)]
@@ -89,7 +93,7 @@ use config::{
 use guards::{LineGuards, Restraint};
 use input::Input;
 use intents::{Intents, Record};
-use option_config::OptionSettings;
+use options::OptionDesk;
 
 /// One rung of a ladder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -329,7 +333,7 @@ pub struct Maker {
     loss: LossStop,
     sessions_up: Vec<bool>,
     conversions: Vec<(Currency, InstrumentId)>,
-    options: Vec<OptionSettings>,
+    options: OptionDesk,
     orders: OrderTable,
     ledger: Ledger,
     ack_timeout_ns: u64,
@@ -355,6 +359,7 @@ impl Maker {
         let lines = lines.map(|(instrument, settings)| Line::new(config, instrument, settings));
         let pools =
             (0u8..).zip(&config.underlyings).map(|(n, settings)| Pool::new(config, n, settings));
+        let protections: Vec<_> = config.underlyings.iter().map(|u| u.protection).collect();
         let mut maker = Maker {
             now: Nanos(0),
             stamp: Stamp(0),
@@ -366,7 +371,7 @@ impl Maker {
             loss: LossStop::new(config.portfolio.loss.clone(), config.carried.day),
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
-            options: config.options.options.clone(),
+            options: OptionDesk::new(&config.options, &config.instruments, &protections),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
             ack_timeout_ns: config.ack_timeout_ns,
@@ -439,14 +444,20 @@ impl Maker {
 
     /// Recomputes an underlying's net delta from the account.
     fn refresh_delta(&mut self, pool: usize) {
+        let options = self.option_exposure(pool);
         let ledger = &self.ledger;
         if let Some(pool) = self.pools.get_mut(pool) {
-            // What does not fit is beyond every limit.
-            let net = pool.exposure.net(ledger);
+            // What does not fit, or has no value, is beyond every limit.
+            let net = pool.exposure.net(ledger).zip(options);
+            let net = net.and_then(|(net, options)| {
+                i64::try_from(i128::from(net.0).checked_add(options)?).ok().map(Exposure)
+            });
             pool.is_delta_known = net.is_some();
-            let net = net.unwrap_or(Exposure(i64::MAX));
-            pool.delta = Exposure(net.0.saturating_sub(pool.settings.target.0));
-            pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
+            let known = net.unwrap_or(Exposure(i64::MAX));
+            pool.delta = Exposure(known.0.saturating_sub(pool.settings.target.0));
+            if net.is_some() {
+                pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
+            }
         }
     }
 

@@ -4,9 +4,16 @@
 
 use super::config::{ConfigError, MakerConfig};
 use super::settlement::lots_delivered;
+use crate::estimate::option_value::ExpansionBounds;
 use crate::event::InstrumentId;
+use crate::instrument::Underlying;
 use crate::instrument::{ContractValue, Instrument, InstrumentKind};
 use crate::option_terms::Delivery;
+use crate::quote::Quoter;
+use crate::quote::option_skew::OptionQuoting;
+use crate::risk::greek_limits::GreekLimits;
+use crate::risk::pin::PinRules;
+use crate::units::{Nanos, SubTicks};
 use thiserror::Error;
 
 /// Everything that a config says of options; by default there are none.
@@ -14,6 +21,19 @@ use thiserror::Error;
 pub struct OptionsConfig {
     /// One an option.
     pub options: Vec<OptionSettings>,
+    /// One an underlying that has options.
+    pub limits: Vec<(Underlying, OptionLimits)>,
+}
+
+/// Limits on one underlying's options. All are mandatory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OptionLimits {
+    /// On all of them.
+    pub total: GreekLimits,
+    /// By expiry, in order: up to and with that moment. The last covers every expiry.
+    pub buckets: Vec<(Nanos, GreekLimits)>,
+    /// Most net vega, 1e-9 a point, by fills of quotes in the underlying's protection window.
+    pub vega_protection: i64,
 }
 
 /// One option.
@@ -24,6 +44,18 @@ pub struct OptionSettings {
     /// What its value follows: the future or spot whose mid it is expanded in, and that it delivers
     /// where it delivers a future.
     pub reference: InstrumentId,
+    /// How old and how far away its Greeks may be, in the reference's ticks.
+    pub bounds: ExpansionBounds,
+    /// A move of the reference, in its ticks, that reprices at once; smaller ones wait for the timer.
+    pub reprice_move: SubTicks,
+    /// Skew and spread beside the quoter's.
+    pub quoting: OptionQuoting,
+    /// Near strike and expiry at once.
+    pub pin: PinRules,
+    /// Its strike in the reference's ticks.
+    pub strike: SubTicks,
+    /// Exposure that one lot delivers when it is exercised; 0 where it pays.
+    pub nano_delivered: i64,
 }
 
 /// What is wrong with an option in a config.
@@ -71,12 +103,49 @@ pub enum OptionFault {
         /// On what.
         reference: String,
     },
+    /// No limits on its Greeks.
+    #[error(
+        "{symbol}: limits on the Greeks of its underlying are mandatory, with an expiry range for it"
+    )]
+    NoLimits {
+        /// Which.
+        symbol: String,
+    },
+    /// A bound or a distance that is not above zero.
+    #[error("{symbol}: {key} must be greater than zero")]
+    NotPositive {
+        /// Which.
+        symbol: String,
+        /// Which key.
+        key: &'static str,
+    },
+    /// A model whose own skew would fight the option book's.
+    #[error(
+        "{symbol}: an option is quoted with model \"symmetric\"; its skew is the option book's"
+    )]
+    Model {
+        /// Which.
+        symbol: String,
+    },
     /// An option would hedge.
     #[error("{symbol} is an option: hedges are made in what has no Greeks of its own")]
     Hedges {
         /// Which.
         symbol: String,
     },
+}
+
+impl OptionSettings {
+    fn fault(&self, symbol: &str) -> Option<OptionFault> {
+        let keys = [
+            ("age_max", self.bounds.age_max_ns > 0),
+            ("move_max", self.bounds.move_max.0 > 0),
+            ("reprice_move", self.reprice_move.0 > 0),
+            ("pin.distance", self.pin.distance.0 > 0),
+        ];
+        let key = keys.iter().find(|(_, is_good)| !is_good).map(|(key, _)| *key)?;
+        Some(OptionFault::NotPositive { symbol: symbol.to_owned(), key })
+    }
 }
 
 impl MakerConfig {
@@ -98,6 +167,7 @@ impl MakerConfig {
                 continue;
             };
             faults.extend(self.fault_of(instrument, reference).map(ConfigError::from));
+            faults.extend(option.fault(instrument.symbol()).map(ConfigError::from));
         }
         let hedges = self.underlyings.iter().filter_map(|underlying| underlying.hedge.as_ref());
         for with in hedges.flat_map(|hedge| &hedge.instruments) {
@@ -131,8 +201,23 @@ impl MakerConfig {
             && lots_delivered(instrument, reference).is_some()
             && terms.strike_ticks(reference.spec().tick).is_some()
             && reference.spec().settlement == instrument.spec().settlement;
+        let limits = self.options.limits.iter();
+        let mut limits = limits.filter(|(of, _)| *of == instrument.spec().underlying);
+        let has_limits = limits.any(|(_, limits)| {
+            limits.vega_protection > 0
+                && limits.buckets.last().is_some_and(|(until, _)| terms.expiry <= *until)
+        });
+        if !has_limits {
+            return Some(OptionFault::NoLimits { symbol });
+        }
         if terms.delivery == Delivery::Future && !can_deliver {
             return Some(OptionFault::Delivery { symbol, reference: on });
+        }
+        let quote =
+            self.settings.get(usize::from(instrument.id().0)).and_then(|s| s.quote.as_ref());
+        let is_symmetric = quote.is_none_or(|quote| matches!(quote.quoter, Quoter::Symmetric(_)));
+        if !is_symmetric {
+            return Some(OptionFault::Model { symbol });
         }
         let middle = self.middle_strike(reference.id())?;
         let strike = i128::from(terms.nano_strike()?);

@@ -116,6 +116,9 @@ impl Maker {
             Ok(touch) => touch,
             Err(distrust) => return Stance::out(State::Paused, Reason::Distrusted(distrust)),
         };
+        if let Some(reason) = self.option_stop(line.instrument.id()) {
+            return Stance::out(State::Paused, reason);
+        }
         if let Some(reason) = self.loss.stopped() {
             return Stance::out(State::Paused, reason);
         }
@@ -136,7 +139,8 @@ impl Maker {
         let mut stands = restraint.stands;
         if let Some((limit, stand)) = self.reducing(line, pool, is_beyond_soft) {
             (state, reason) = (State::Reducing, limit);
-            let adding = match pool.delta.0.signum() {
+            // A put is bought to take exposure off.
+            let adding = match pool.delta.0.signum() * self.exposure_sign(line) {
                 1 => Some(Side::Buy),
                 -1 => Some(Side::Sell),
                 _ => None,
@@ -164,6 +168,9 @@ impl Maker {
 
     /// The ladder that the model wants, within what limits and holdings leave room for.
     fn wanted(&self, line: &Line, pool: &Pool, stands: [Stand; 2], touch: Touch) -> Ladder {
+        if self.options.book.get(line.instrument.id()).is_some() {
+            return self.wanted_option(line, pool, stands, touch);
+        }
         let Some(settings) = &line.settings.quote else { return Ladder::EMPTY };
         let mark = HalfTicks(touch.mid_half_ticks());
         let Some(per_lot) = exposure_per_lot(line.contract(), Some(mark)) else {
@@ -257,7 +264,7 @@ impl Maker {
 }
 
 /// Each side further out by what its own fills cost after them.
-fn widened(half: HalfSpreads, line: &Line, settings: Option<&Widening>) -> HalfSpreads {
+pub(super) fn widened(half: HalfSpreads, line: &Line, settings: Option<&Widening>) -> HalfSpreads {
     let Some(settings) = settings else { return half };
     let by = |side, half: SubTicks| half.saturating_add(line.markouts.widening(side, settings));
     HalfSpreads {

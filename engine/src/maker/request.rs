@@ -2,7 +2,6 @@
 
 use super::{Line, Maker};
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
-use crate::inventory::exposure::exposure_per_lot;
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::orders::table::OrderSlot;
@@ -217,18 +216,24 @@ impl Maker {
     }
 
     fn weigh(&self, line: &Line, proposal: &Proposal) -> Option<Verdict> {
-        let pool = self.pools.get(self.pool_of(proposal.instrument)?)?;
+        let place = self.pool_of(proposal.instrument)?;
+        let pool = self.pools.get(place)?;
         let side = proposal.side;
         let reference =
             line.touch(self.now).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
         let mark = |instrument| self.ledger.mark(instrument);
-        let open = pool.exposure.open(&self.orders, side, mark);
-        let worst = pool.delta.0.saturating_add(open.0.saturating_mul(side.sign()));
-        let Some(exposure_per_lot) =
-            exposure_per_lot(line.contract(), self.ledger.mark(proposal.instrument))
-        else {
+        let Some(exposure_per_lot) = self.lot_exposure(line) else {
             return Some(Verdict::Block(BlockReason::Untrusted));
         };
+        if let Some(reason) = self.option_block(proposal.instrument, side, proposal.added) {
+            return Some(Verdict::Block(reason));
+        }
+        // A bought put takes exposure off, as a sale does.
+        let way = if exposure_per_lot.0 < 0 { side.opposite() } else { side };
+        let open = i128::from(pool.exposure.open(&self.orders, way, mark).0);
+        let open = open.saturating_add(self.options.book.open_exposure(place, way));
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        let worst = pool.delta.0.saturating_add(open.saturating_mul(way.sign()));
         let facts = Facts {
             limits: &line.settings.limits,
             reference,

@@ -5,7 +5,6 @@
 use super::{Maker, instrument_id};
 use crate::event::InstrumentId;
 use crate::instrument::Currency;
-use crate::inventory::exposure::exposure_per_lot;
 use crate::maker::intents::Intents;
 use crate::orders::order::Purpose;
 use crate::orders::table::OpenSize;
@@ -31,6 +30,7 @@ impl Maker {
         let position = self.ledger.position(instrument).unwrap_or_default();
         let lots = gross::lots_worst(position, open, Side::Buy, Lots(0));
         self.gross.set_lots(usize::from(instrument.0), lots);
+        self.reach_option(instrument);
     }
 
     /// An instrument's mark has changed, or the rate of what it settles in.
@@ -63,11 +63,11 @@ impl Maker {
     ) {
         let now = self.now;
         self.refresh_gross(instrument);
-        let mark = self.ledger.mark(instrument);
+        let Some(line) = self.line(instrument) else { return };
+        let per_lot = self.lot_exposure(line).unwrap_or(Exposure(i64::MAX));
         let Some(line) = self.line_mut(instrument) else { return };
         let venue = usize::from(line.instrument.spec().venue.0);
         let pool = usize::from(line.instrument.spec().underlying.0);
-        let per_lot = exposure_per_lot(line.contract(), mark).unwrap_or(Exposure(i64::MAX));
         let is_repeated = line.executions.on_fill(now);
         if let Some(ratio) = self.order_to_trade.get_mut(venue) {
             ratio.on_fill();
@@ -76,11 +76,11 @@ impl Maker {
             Purpose::Quote { .. } => true,
             Purpose::Hedge => false,
         };
-        let delta = per_lot.0.saturating_mul(size.0).saturating_mul(side.sign());
-        if is_quote
-            && let Some(pool) = self.pools.get_mut(pool)
-            && pool.protection.on_fill(now, Exposure(delta))
-        {
+        let lots = size.0.saturating_mul(side.sign());
+        let delta = Exposure(per_lot.0.saturating_mul(lots));
+        let is_vega = is_quote && self.options.on_fill(now, instrument, lots);
+        let pool = self.pools.get_mut(pool).filter(|_| is_quote);
+        if pool.is_some_and(|pool| pool.protection.on_fill(now, delta)) || is_vega {
             self.counters.protections = self.counters.protections.saturating_add(1);
             self.requote_pool(instrument, out);
         }
@@ -125,6 +125,9 @@ impl Maker {
         if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
             pool.hedge_failures = 0;
             pool.protection.reset();
+        }
+        if let Some(pool) = self.pool_of(instrument) {
+            self.options.reset(pool);
         }
     }
 }

@@ -25,7 +25,9 @@ impl Maker {
         let Some(terms) = self.terms(option) else { return };
         let is_worthless = terms.nano_in_the_money(price) == Some(0);
         if is_worthless {
+            let before = self.ledger.moved(option).unwrap_or_default();
             let booked = self.ledger.on_settled(option, held, Notional(0));
+            self.attribute_end(option, before);
             self.after_booking(booked, Some(option), out);
         } else {
             self.exercise(option, held, price, out);
@@ -41,15 +43,22 @@ impl Maker {
         out: &mut Intents,
     ) {
         let Some(terms) = self.terms(option) else { return };
+        let before = self.ledger.moved(option).unwrap_or_default();
         let booked = match terms.delivery {
             Delivery::Cash | Delivery::Coin => self.settle(option, &terms, lots, price),
             Delivery::Future => self.deliver(option, &terms, lots),
         };
+        self.attribute_end(option, before);
         let delivered = booked.is_ok().then(|| self.delivers(option)).flatten();
         self.after_booking(booked, Some(option), out);
         if let Some(future) = delivered {
             self.after_booking(Ok(()), Some(future), out);
         }
+    }
+
+    fn attribute_end(&mut self, option: InstrumentId, before: Notional) {
+        let after = self.ledger.moved(option).unwrap_or_default();
+        self.on_option_ended(option, after.0.saturating_sub(before.0));
     }
 
     fn terms(&self, option: InstrumentId) -> Option<OptionTerms> {
@@ -65,8 +74,7 @@ impl Maker {
 
     /// What an option is on.
     fn reference_of(&self, option: InstrumentId) -> Option<InstrumentId> {
-        let settings = self.options.iter().find(|settings| settings.instrument == option)?;
-        Some(settings.reference)
+        self.options.book.get(option).map(|line| line.settings.reference)
     }
 
     fn settle(

@@ -38,7 +38,7 @@ fn instrument(id: u16, kind: InstrumentKind) -> Instrument {
     Instrument::new(InstrumentId(id), spec).unwrap()
 }
 
-fn quote_settings() -> QuoteSettings {
+pub(super) fn quote_settings() -> QuoteSettings {
     let parameters = QuoteParameters::new(Real::from(0.001), Real::from(1.0), Real::from(0.1));
     let ladder = LadderShape::new(LadderConfig {
         levels: 2,
@@ -60,7 +60,7 @@ fn quote_settings() -> QuoteSettings {
     }
 }
 
-fn settings(quote: Option<QuoteSettings>, opening: i64) -> InstrumentSettings {
+pub(super) fn settings(quote: Option<QuoteSettings>, opening: i64) -> InstrumentSettings {
     InstrumentSettings {
         limits: InstrumentLimits {
             order_size_max: Lots(100),
@@ -174,12 +174,12 @@ impl Desk {
         self.step(Input::Control(control))
     }
 
-    fn market(&mut self, id: InstrumentId, update: MarketUpdate, last: bool) -> Vec<OrderIntent> {
+    pub fn market(&mut self, id: InstrumentId, what: MarketUpdate, last: bool) -> Vec<OrderIntent> {
         self.step(Input::Market(MarketEvent {
             at: Nanos(self.now),
             venue_at: Nanos(0),
             stamp: Stamp(7),
-            update,
+            update: what,
             instrument: id,
             last_in_message: last,
         }))

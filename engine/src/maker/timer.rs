@@ -19,6 +19,7 @@ impl Maker {
             }
         }
         self.sample_bases();
+        self.reprice_all(out);
         self.sample_losses();
         self.watch(out);
         self.ask_about_doubts(out);

@@ -14,6 +14,7 @@ pub mod glft_exact;
 pub mod ladder;
 pub mod multi_asset;
 pub mod obligation;
+pub mod option_skew;
 pub mod requote;
 pub mod weighted_mid;
 

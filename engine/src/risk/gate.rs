@@ -52,11 +52,15 @@ pub enum BlockReason {
     Duplicate,
     /// Too many messages for the day's trades.
     OrderToTrade,
+    /// A Greek's worst case would pass its limit, or nobody knows it.
+    Greeks,
+    /// An option that has expired.
+    Expired,
 }
 
 impl BlockReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 16;
     /// All of them, in the order of their counters.
     pub const ALL: [BlockReason; Self::COUNT] = [
         BlockReason::AboveCollar,
@@ -73,6 +77,8 @@ impl BlockReason {
         BlockReason::GrossNotional,
         BlockReason::Duplicate,
         BlockReason::OrderToTrade,
+        BlockReason::Greeks,
+        BlockReason::Expired,
     ];
 
     /// Its name in records and reports.
@@ -92,6 +98,8 @@ impl BlockReason {
             BlockReason::GrossNotional => "gross_notional",
             BlockReason::Duplicate => "duplicate",
             BlockReason::OrderToTrade => "order_to_trade",
+            BlockReason::Greeks => "greeks",
+            BlockReason::Expired => "expired",
         }
     }
 }
@@ -125,10 +133,10 @@ pub struct Facts<'a> {
     pub open: OpenSize,
     /// Spot: a sell needs what it sells.
     pub is_spot: bool,
-    /// Exposure of one lot of the proposal.
+    /// Exposure of one lot of the proposal; a put's is negative.
     pub exposure_per_lot: Exposure,
-    /// The underlying's exposure from its target if every open order on the proposal's side of the
-    /// underlying trades.
+    /// The underlying's exposure from its target if every open order that moves it the proposal's way
+    /// trades.
     pub exposure_worst: Exposure,
     /// The underlying's limits.
     pub exposure_limits: &'a ExposureLimits,
@@ -176,7 +184,8 @@ fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     }
     let added = i128::from(proposal.added.0) * i128::from(facts.exposure_per_lot.0);
     let exposure = i128::from(facts.exposure_worst.0) + sign * added;
-    if sign * exposure > i128::from(facts.exposure_limits.hard().0) {
+    let way = if facts.exposure_per_lot.0 < 0 { -sign } else { sign };
+    if way * exposure > i128::from(facts.exposure_limits.hard().0) {
         return Verdict::Block(BlockReason::Exposure);
     }
     let lots = gross::lots_worst(facts.position, facts.open, proposal.side, proposal.added);

@@ -1,12 +1,16 @@
 //! Limits on what a book of options may hold of each Greek, net and gross: one value a bucket (an
-//! underlying and a range of expiries).
+//! underlying, or its expiries up to a day).
 //!
-//! Fed by the config and by the options' quantised Greeks; feeds the gate. Maker thread; integer
-//! compares. A trade that brings an exceeded Greek down passes: a limit must not keep the book from
-//! coming home. Deliberately absent: the sums over buckets, which are their own buckets.
+//! Fed by the config and by the option book, which sums what positions and everything that may still
+//! trade could come to; feeds the gate and the quotes' sizes. Maker thread; integer compares. A trade
+//! that does not make an exceeded Greek worse passes: a limit must not keep the book from coming home.
+//! Deliberately absent: the sums themselves.
 
-use crate::units::Lots;
+use crate::units::{Lots, Side};
 use thiserror::Error;
+
+/// How many Greeks are limited.
+pub const GREEKS: usize = 4;
 
 /// Greeks as integers, per lot or of a position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,6 +38,21 @@ pub enum Greek {
     Theta,
 }
 
+impl Greek {
+    /// In the order of every vector.
+    pub const ALL: [Greek; GREEKS] = [Greek::Delta, Greek::Gamma, Greek::Vega, Greek::Theta];
+
+    /// Its name in configs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Greek::Delta => "delta",
+            Greek::Gamma => "gamma",
+            Greek::Vega => "vega",
+            Greek::Theta => "theta",
+        }
+    }
+}
+
 /// Net or gross.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Netting {
@@ -43,24 +62,90 @@ pub enum Netting {
     Gross,
 }
 
-/// What a bucket holds.
+/// What positions and everything that may still trade could come to, of one Greek.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct GreekTotals {
-    /// Longs less shorts.
-    pub net: GreekVector,
-    /// Longs and shorts together.
-    pub gross: GreekVector,
+pub struct Range {
+    /// Longs less shorts, if everything that adds trades.
+    pub up: i128,
+    /// The same if everything that takes off trades.
+    pub down: i128,
+    /// Longs and shorts together, each option at its larger end.
+    pub gross: i128,
+}
+
+/// Every Greek's range, in the order of [`Greek::ALL`].
+pub type Ranges = [Range; GREEKS];
+
+/// A position in one option with what may still trade of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reach {
+    /// The position.
+    pub lots: Lots,
+    /// Open buys.
+    pub buys: Lots,
+    /// Open sells.
+    pub sells: Lots,
+}
+
+impl Reach {
+    /// With so much more open on a side.
+    pub fn plus(self, side: Side, added: Lots) -> Reach {
+        match side {
+            Side::Buy => Reach { buys: Lots(self.buys.0.saturating_add(added.0)), ..self },
+            Side::Sell => Reach { sells: Lots(self.sells.0.saturating_add(added.0)), ..self },
+        }
+    }
+
+    /// The largest and the smallest position that it can become.
+    fn ends(self) -> (i128, i128) {
+        let lots = i128::from(self.lots.0);
+        (lots + i128::from(self.buys.0), lots - i128::from(self.sells.0))
+    }
+}
+
+impl GreekVector {
+    /// In the order of [`Greek::ALL`].
+    pub const fn parts(&self) -> [i64; GREEKS] {
+        [self.delta, self.gamma, self.vega, self.theta]
+    }
+
+    /// What an option with these Greeks a lot can come to.
+    pub fn ranges(&self, reach: Reach) -> Ranges {
+        let (most, least) = reach.ends();
+        self.parts().map(|greek| {
+            let (a, b) = (i128::from(greek) * most, i128::from(greek) * least);
+            Range { up: a.max(b), down: a.min(b), gross: a.abs().max(b.abs()) }
+        })
+    }
+}
+
+impl Range {
+    /// Both together.
+    pub fn plus(self, other: Range) -> Range {
+        Range {
+            up: self.up.saturating_add(other.up),
+            down: self.down.saturating_add(other.down),
+            gross: self.gross.saturating_add(other.gross),
+        }
+    }
+
+    /// This without a part of it.
+    pub fn less(self, part: Range) -> Range {
+        Range {
+            up: self.up.saturating_sub(part.up),
+            down: self.down.saturating_sub(part.down),
+            gross: self.gross.saturating_sub(part.gross),
+        }
+    }
 }
 
 /// Whether a bucket may come to hold what a trade would make it hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GreekVerdict {
-    /// Every Greek is within its limit, or comes nearer to it.
+    /// Every Greek is within its limit, or becomes no worse.
     Pass,
-    /// The first Greek that is over its limit and does not come down.
+    /// The first Greek that would pass its limit.
     Over(Greek, Netting),
-    /// The sums do not fit: treated as over.
-    Overflow,
 }
 
 /// The limits of a bucket; every one is set, none is "unlimited".
@@ -95,52 +180,13 @@ pub enum GreekLimitError {
     },
 }
 
-impl GreekVector {
-    const fn parts(&self) -> [(Greek, i64); 4] {
-        [
-            (Greek::Delta, self.delta),
-            (Greek::Gamma, self.gamma),
-            (Greek::Vega, self.vega),
-            (Greek::Theta, self.theta),
-        ]
-    }
-
-    fn map2(self, other: GreekVector, f: impl Fn(i64, i64) -> Option<i64>) -> Option<GreekVector> {
-        Some(GreekVector {
-            delta: f(self.delta, other.delta)?,
-            gamma: f(self.gamma, other.gamma)?,
-            vega: f(self.vega, other.vega)?,
-            theta: f(self.theta, other.theta)?,
-        })
-    }
-
-    /// The Greeks of a position; `None` where they do not fit.
-    pub fn of(self, lots: Lots) -> Option<GreekVector> {
-        self.map2(self, |greek, _| greek.checked_mul(lots.0))
-    }
-}
-
-impl GreekTotals {
-    /// These totals after a position in an option with these Greeks a lot went `from` so many lots
-    /// `to` so many; `None` where a sum does not fit.
-    pub fn moved(self, per_lot: GreekVector, from: Lots, to: Lots) -> Option<GreekTotals> {
-        let (old, new) = (per_lot.of(from)?, per_lot.of(to)?);
-        let change = new.map2(old, i64::checked_sub)?;
-        let gross = new.map2(old, |new, old| new.checked_abs()?.checked_sub(old.checked_abs()?))?;
-        Some(GreekTotals {
-            net: self.net.map2(change, i64::checked_add)?,
-            gross: self.gross.map2(gross, i64::checked_add)?,
-        })
-    }
-}
-
 impl GreekLimits {
     /// Limits, all greater than zero, no gross one below its net one.
     ///
     /// # Errors
     /// The first limit that is not so.
     pub fn new(net: GreekVector, gross: GreekVector) -> Result<GreekLimits, GreekLimitError> {
-        for ((greek, net), (_, gross)) in net.parts().into_iter().zip(gross.parts()) {
+        for (greek, (net, gross)) in Greek::ALL.into_iter().zip(pairs(&net, &gross)) {
             for (side, value) in [(Netting::Net, net), (Netting::Gross, gross)] {
                 if value <= 0 {
                     return Err(GreekLimitError::NotPositive { greek, side, value });
@@ -153,28 +199,60 @@ impl GreekLimits {
         Ok(GreekLimits { net, gross })
     }
 
-    /// Whether the bucket may go from `before` to `after` (`None`: the sums did not fit).
-    pub fn check(&self, before: &GreekTotals, after: Option<&GreekTotals>) -> GreekVerdict {
-        let Some(after) = after else { return GreekVerdict::Overflow };
-        for (side, limit, before, after) in [
-            (Netting::Net, self.net, before.net, after.net),
-            (Netting::Gross, self.gross, before.gross, after.gross),
-        ] {
-            let greeks = limit.parts().into_iter().zip(before.parts()).zip(after.parts());
-            for (((greek, limit), (_, before)), (_, after)) in greeks {
-                let is_over = after.unsigned_abs() > limit.unsigned_abs();
-                if is_over && after.unsigned_abs() >= before.unsigned_abs() {
-                    return GreekVerdict::Over(greek, side);
-                }
+    /// The net limits.
+    pub fn net(&self) -> GreekVector {
+        self.net
+    }
+
+    /// May the bucket go from `before` to `after`?
+    pub fn check(&self, before: &Ranges, after: &Ranges) -> GreekVerdict {
+        let limits = pairs(&self.net, &self.gross);
+        let ranges = before.iter().zip(after);
+        for ((greek, (net, gross)), (before, after)) in Greek::ALL.iter().zip(limits).zip(ranges) {
+            let (net, gross) = (i128::from(net), i128::from(gross));
+            let is_up = after.up > net && after.up > before.up;
+            let is_down = after.down < -net && after.down < before.down;
+            if is_up || is_down {
+                return GreekVerdict::Over(*greek, Netting::Net);
+            }
+            if after.gross > gross && after.gross > before.gross {
+                return GreekVerdict::Over(*greek, Netting::Gross);
             }
         }
         GreekVerdict::Pass
     }
+
+    /// The largest end (least, for a sale) that an option's position may have beside `others`, in
+    /// lots from nothing toward `side`, by the net limits and the gross ones. ≥ 0.
+    pub fn end_max(&self, per_lot: &GreekVector, others: &Ranges, side: Side) -> i64 {
+        let limits = pairs(&self.net, &self.gross);
+        let mut most = i128::from(i64::MAX);
+        for ((greek, (net, gross)), others) in per_lot.parts().into_iter().zip(limits).zip(others) {
+            let signed = i128::from(greek) * i128::from(side.sign());
+            let room = if signed >= 0 {
+                i128::from(net).saturating_sub(others.up.max(0))
+            } else {
+                i128::from(net).saturating_add(others.down.min(0))
+            };
+            let room = room.min(i128::from(gross).saturating_sub(others.gross));
+            // No Greek, no limit by it.
+            if let Some(lots) = room.max(0).checked_div(signed.abs()) {
+                most = most.min(lots);
+            }
+        }
+        i64::try_from(most).unwrap_or(i64::MAX)
+    }
+}
+
+fn pairs(net: &GreekVector, gross: &GreekVector) -> [(i64, i64); GREEKS] {
+    let ([a, b, c, d], [e, f, g, h]) = (net.parts(), gross.parts());
+    [(a, e), (b, f), (c, g), (d, h)]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn vector(value: i64) -> GreekVector {
         GreekVector { delta: value, gamma: value, vega: value, theta: value }
@@ -184,61 +262,60 @@ mod tests {
         GreekLimits::new(vector(100), vector(300)).unwrap()
     }
 
-    fn totals(net: i64, gross: i64) -> GreekTotals {
-        GreekTotals { net: vector(net), gross: vector(gross) }
+    fn reach(lots: i64, buys: i64, sells: i64) -> Reach {
+        Reach { lots: Lots(lots), buys: Lots(buys), sells: Lots(sells) }
     }
 
     #[test]
     fn each_limit_passes_at_its_edge_and_blocks_one_over() {
-        let flat = GreekTotals::default();
-        for edge in [100, -100] {
-            let at_edge = totals(edge, 300);
-            assert_eq!(limits().check(&flat, Some(&at_edge)), GreekVerdict::Pass);
-            let beyond = edge + edge.signum();
-            let over = |net| GreekTotals { net, ..at_edge };
-            let check = |net| limits().check(&flat, Some(&over(net)));
-            let net = vector(edge);
-            let blocked = |greek| GreekVerdict::Over(greek, Netting::Net);
-            assert_eq!(check(GreekVector { delta: beyond, ..net }), blocked(Greek::Delta));
-            assert_eq!(check(GreekVector { gamma: beyond, ..net }), blocked(Greek::Gamma));
-            assert_eq!(check(GreekVector { vega: beyond, ..net }), blocked(Greek::Vega));
-            assert_eq!(check(GreekVector { theta: beyond, ..net }), blocked(Greek::Theta));
+        let flat = Ranges::default();
+        for (n, greek) in Greek::ALL.into_iter().enumerate() {
+            let mut edge = Ranges::default();
+            edge[n] = Range { up: 100, down: -100, gross: 300 };
+            assert_eq!(limits().check(&flat, &edge), GreekVerdict::Pass);
+            let net = GreekVerdict::Over(greek, Netting::Net);
+            let mut over = edge;
+            over[n].up = 101;
+            assert_eq!(limits().check(&flat, &over), net);
+            let mut over = edge;
+            over[n].down = -101;
+            assert_eq!(limits().check(&flat, &over), net);
+            let mut over = edge;
+            over[n].gross = 301;
+            let gross = GreekVerdict::Over(greek, Netting::Gross);
+            assert_eq!(limits().check(&flat, &over), gross);
         }
-        let gross = GreekTotals { gross: GreekVector { vega: 301, ..vector(300) }, ..flat };
-        let blocked = GreekVerdict::Over(Greek::Vega, Netting::Gross);
-        assert_eq!(limits().check(&flat, Some(&gross)), blocked);
     }
 
     #[test]
-    fn the_integers_extremes_are_over_and_never_wrap() {
-        let flat = GreekTotals::default();
-        for extreme in [i64::MIN, i64::MAX] {
-            let verdict = limits().check(&flat, Some(&totals(extreme, 0)));
-            assert_eq!(verdict, GreekVerdict::Over(Greek::Delta, Netting::Net));
-        }
-        assert_eq!(vector(i64::MAX).of(Lots(2)), None);
-        assert_eq!(flat.moved(vector(i64::MIN), Lots(0), Lots(1)), None);
-        assert_eq!(limits().check(&flat, None), GreekVerdict::Overflow);
+    fn both_sides_of_working_orders_count_in_full() {
+        let put = GreekVector { delta: -7, gamma: 3, vega: 11, theta: -2 };
+        let [delta, gamma, ..] = put.ranges(reach(-2, 5, 4));
+        assert_eq!(delta, Range { up: 42, down: -21, gross: 42 });
+        assert_eq!(gamma, Range { up: 9, down: -18, gross: 18 });
     }
 
     #[test]
-    fn a_greek_over_its_limit_may_be_brought_down_and_not_through_to_the_other_side() {
-        let long = totals(500, 500);
-        assert_eq!(limits().check(&long, Some(&totals(499, 499))), GreekVerdict::Pass);
-        let same = GreekVerdict::Over(Greek::Delta, Netting::Net);
-        assert_eq!(limits().check(&long, Some(&long)), same);
-        assert_eq!(limits().check(&long, Some(&totals(-500, 500))), same);
+    fn what_is_over_may_come_home_and_not_go_through_to_the_other_side() {
+        let one = vector(1);
+        let long = one.ranges(reach(500, 0, 0));
+        let selling = one.ranges(reach(500, 0, 400));
+        assert_eq!(limits().check(&long, &selling), GreekVerdict::Pass);
+        let through = one.ranges(reach(500, 0, 601));
+        let over = GreekVerdict::Over(Greek::Delta, Netting::Net);
+        assert_eq!(limits().check(&long, &through), over);
+        let more = one.ranges(reach(500, 1, 0));
+        assert_eq!(limits().check(&long, &more), over);
     }
 
     #[test]
-    fn moving_there_and_back_leaves_nothing() {
-        let per_lot = GreekVector { delta: -7, gamma: 3, vega: 11, theta: -2 };
-        let there = GreekTotals::default().moved(per_lot, Lots(0), Lots(-5)).unwrap();
-        assert_eq!(there.net, GreekVector { delta: 35, gamma: -15, vega: -55, theta: 10 });
-        assert_eq!(there.gross, GreekVector { delta: 35, gamma: 15, vega: 55, theta: 10 });
-        let through = there.moved(per_lot, Lots(-5), Lots(2)).unwrap();
-        assert_eq!(through.gross, GreekVector { delta: 14, gamma: 6, vega: 22, theta: 4 });
-        assert_eq!(through.moved(per_lot, Lots(2), Lots(0)), Some(GreekTotals::default()));
+    fn nothing_wraps_at_the_integers_extremes() {
+        let wild = vector(i64::MIN).ranges(reach(i64::MAX, i64::MAX, i64::MAX));
+        let sum = wild[0].plus(wild[0]).plus(wild[0]).plus(wild[0]).plus(wild[0]);
+        assert_eq!(
+            limits().check(&Ranges::default(), &[sum; GREEKS]),
+            GreekVerdict::Over(Greek::Delta, Netting::Net)
+        );
     }
 
     #[test]
@@ -252,5 +329,29 @@ mod tests {
             GreekLimits::new(vector(5), vector(4)),
             Err(GreekLimitError::GrossBelowNet { greek: Greek::Delta, net: 5, gross: 4 })
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_position_grown_to_the_largest_end_is_never_blocked(
+            greek in prop::array::uniform4(-50i64..50),
+            others in prop::array::uniform3(-90i128..90),
+            is_buy in any::<bool>(),
+        ) {
+            let [delta, gamma, vega, theta] = greek;
+            let per_lot = GreekVector { delta, gamma, vega, theta };
+            let [a, b, c] = others;
+            let range = Range { up: a.max(b), down: a.min(b), gross: c.abs() };
+            let others = [range; GREEKS];
+            let side = if is_buy { Side::Buy } else { Side::Sell };
+            let most = limits().end_max(&per_lot, &others, side).min(1_000);
+            let before = others;
+            let mut after = others;
+            let position = reach(most * side.sign(), 0, 0);
+            for (after, own) in after.iter_mut().zip(per_lot.ranges(position)) {
+                *after = after.plus(own);
+            }
+            prop_assert_eq!(limits().check(&before, &after), GreekVerdict::Pass);
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod loss;
 pub mod order_to_trade;
 pub mod position_age;
+pub mod pin;
 pub mod protection;
 pub mod self_trade;
 pub mod share;

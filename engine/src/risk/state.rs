@@ -89,11 +89,21 @@ pub enum Reason {
     PositionAge,
     /// Net exposure is too large a share of the portfolio.
     ConcentrationShare,
+    /// An option has expired and is not settled yet.
+    Expired,
+    /// No Greeks of the option came yet.
+    NoGreeks,
+    /// What the option is on is not to be believed.
+    NoReference,
+    /// The option's Greeks are too old, or its underlying too far from where they were taken.
+    GreeksOutside,
+    /// Near its strike and its expiry at once.
+    PinRisk,
 }
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 31;
+    pub const COUNT: usize = 36;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -127,6 +137,11 @@ impl Reason {
         Reason::Hours,
         Reason::PositionAge,
         Reason::ConcentrationShare,
+        Reason::Expired,
+        Reason::NoGreeks,
+        Reason::NoReference,
+        Reason::GreeksOutside,
+        Reason::PinRisk,
     ];
 
     /// Its name in records and reports.
@@ -164,6 +179,11 @@ impl Reason {
             Reason::Hours => "hours",
             Reason::PositionAge => "position_age",
             Reason::ConcentrationShare => "concentration_share",
+            Reason::Expired => "expired",
+            Reason::NoGreeks => "no_greeks",
+            Reason::NoReference => "no_reference",
+            Reason::GreeksOutside => "greeks_outside",
+            Reason::PinRisk => "pin_risk",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod tape;
 pub mod venue_time;
 pub mod window;
 
+use crate::greek_refresh::{GreekRefresh, RefreshCounters};
 use crate::live::{self, Ends};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeCounters, TapeError};
@@ -26,6 +27,7 @@ use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::{ConfigError, MakerConfig};
 use ballast_engine::maker::input::Control;
+use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Stamp};
@@ -66,6 +68,8 @@ pub struct Outcome {
     pub tape: TapeCounters,
     /// What became of the refits, where there were any.
     pub refits: Option<RefitCounters>,
+    /// What became of the refreshed Greeks, where there are options.
+    pub greeks: Option<RefreshCounters>,
     /// What queueing there was at the venue.
     pub queue: QueueCounters,
     /// Position at the venue, by instrument, counted from the start.
@@ -96,6 +100,9 @@ pub struct Backtest<T: Tape> {
     journal: Option<JournalWriter>,
     observer: Observer,
     refit: Option<Refit>,
+    greeks: Option<GreekRefresh>,
+    /// Greeks on their way to the maker; empty between two events.
+    refreshed: Vec<RefreshedGreeks>,
 }
 
 impl<T: Tape> Backtest<T> {
@@ -125,12 +132,19 @@ impl<T: Tape> Backtest<T> {
             journal,
             observer,
             refit: None,
+            greeks: None,
+            refreshed: Vec::new(),
         })
     }
 
     /// The same with A and k refitted on the way.
     pub fn refitting(self, refit: Option<Refit>) -> Backtest<T> {
         Backtest { refit, ..self }
+    }
+
+    /// The same with its options' Greeks refreshed on the way.
+    pub fn refreshing(self, greeks: Option<GreekRefresh>) -> Backtest<T> {
+        Backtest { greeks, ..self }
     }
 
     /// Plays the tape to its end or to `until`, cancels everything, and waits for the answers.
@@ -158,6 +172,7 @@ impl<T: Tape> Backtest<T> {
             tape: self.playback.tape().counters(),
             queue: exchange.queue_counters(),
             refits: self.refit.as_ref().map(Refit::counters),
+            greeks: self.greeks.as_ref().map(GreekRefresh::counters),
             stage: self.stage,
         };
         Ok((outcome, self.observer))
@@ -209,11 +224,15 @@ impl<T: Tape> Backtest<T> {
             if ring.is_none_or(|ring| ring.push(event).is_err()) {
                 return Err(BacktestError::RingFull("market"));
             }
+            if let Some(greeks) = &mut self.greeks {
+                greeks.see(&event, &mut self.refreshed);
+            }
             if event.last_in_message {
                 break;
             }
         }
-        self.turn(first.at, true, "market")
+        self.turn(first.at, true, "market")?;
+        self.deliver_greeks()
     }
 
     /// Under recorded latencies one instrument's stream may be faster than another's.
@@ -242,6 +261,14 @@ impl<T: Tape> Backtest<T> {
         let ring = self.ends.orders.get_mut(usize::from(event.venue.0));
         let is_taken = ring.is_some_and(|ring| ring.push(event).is_ok());
         self.turn(event.at, is_taken, "order")
+    }
+
+    /// What the message made due, after the maker has it: half of a message is no market.
+    fn deliver_greeks(&mut self) -> Result<(), BacktestError> {
+        for refreshed in std::mem::take(&mut self.refreshed) {
+            self.deliver_control(Control::Greeks(refreshed))?;
+        }
+        Ok(())
     }
 
     fn deliver_control(&mut self, control: Control) -> Result<(), BacktestError> {

@@ -8,6 +8,7 @@ use super::venue_time::VenueTime;
 use super::window::{Moment, Span, Window, WindowFault, duration_ns};
 use super::{Backtest, BacktestError, Outcome};
 use crate::config::{ConfigFile, option_terms};
+use crate::greek_refresh::GreekRefresh;
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeError};
 use crate::refit::{Refit, Schedule};
@@ -283,11 +284,14 @@ impl Run<'_> {
         let observer = Observer::new(file, config);
         let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns)?;
         let refit = plan.refit.map(|schedule| Refit::new(file, schedule));
-        backtest.refitting(refit).run(Nanos(u64::MAX)).map_err(|error| match error {
-            BacktestError::Tape(error) => error.into(),
-            error @ (BacktestError::Config(_)
-            | BacktestError::Journal(_)
-            | BacktestError::RingFull(_)) => PlanFault::Run(error),
+        let greeks = GreekRefresh::new(file, &config.options);
+        backtest.refitting(refit).refreshing(greeks).run(Nanos(u64::MAX)).map_err(|error| {
+            match error {
+                BacktestError::Tape(error) => error.into(),
+                error @ (BacktestError::Config(_)
+                | BacktestError::Journal(_)
+                | BacktestError::RingFull(_)) => PlanFault::Run(error),
+            }
         })
     }
 }

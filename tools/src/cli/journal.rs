@@ -192,6 +192,10 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     let text = format!("refitted: {:?}", parameters.coefficients);
                     (names.symbol(parameters.instrument), text)
                 }
+                Control::Greeks(refreshed) => {
+                    let text = format!("Greeks: {:?}", refreshed.greeks);
+                    (names.symbol(refreshed.instrument), text)
+                }
                 Control::By { user, second, act } => {
                     (String::new(), words::act_by(&names.0, user, second, &act))
                 }

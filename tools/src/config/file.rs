@@ -6,6 +6,7 @@
 use super::guards::{RawGuards, RawShare};
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
+use super::option_settings::RawOptions;
 use super::option_terms::RawChain;
 use super::times::RawSchedule;
 use serde::Deserialize;
@@ -440,6 +441,8 @@ pub struct RawUnderlying {
     pub share: Option<RawShare>,
     /// Left out for a maker that only quotes.
     pub hedge: Option<RawHedge>,
+    /// How its options are valued, quoted and limited; mandatory where it has any.
+    pub options: Option<RawOptions>,
 }
 
 /// `[underlying.NAME.hedge]`

@@ -11,7 +11,7 @@ use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnde
 use super::guards;
 use super::instruments::InstrumentTable;
 use super::ladder;
-use super::option_terms;
+use super::option_settings;
 use super::self_trade;
 use super::sessions;
 use super::spike;
@@ -65,7 +65,7 @@ pub fn maker_config(
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);
-    let options = option_terms::settings(raw, table, faults);
+    let options = option_settings::options(raw, table, faults);
     controls::refit(raw.run.refit, faults);
     raw.operator.check(faults);
     raw.journal.check(faults);

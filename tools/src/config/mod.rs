@@ -11,6 +11,7 @@ pub mod instruments;
 mod keys;
 pub mod maker;
 pub mod operator;
+pub mod option_settings;
 pub mod option_terms;
 pub mod overrides;
 mod self_trade;

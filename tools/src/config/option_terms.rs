@@ -6,9 +6,8 @@
 
 use super::faults::Faults;
 use super::file::{RawConfig, RawSettings};
-use super::instruments::{InstrumentTable, RawInstrument, time};
+use super::instruments::{RawInstrument, time};
 use ballast_engine::instrument::Instrument;
-use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig};
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
 use serde::Deserialize;
 
@@ -168,31 +167,6 @@ fn one_of<T: Copy>(key: &str, text: &str, allowed: &[(&str, T)], faults: &mut Fa
         faults.add(key, format!("{text:?}"), format!("one of {}", names.join(", ")));
     }
     found
-}
-
-/// What each option is on.
-pub(super) fn settings(
-    raw: &RawConfig,
-    table: &InstrumentTable,
-    faults: &mut Faults,
-) -> OptionsConfig {
-    let mut settings = Vec::new();
-    for instrument in table.instruments.iter().filter(|i| i.option().is_some()) {
-        let written = raw.instruments.iter().find(|raw| raw.symbol == instrument.symbol());
-        let Some(option) = written.and_then(|raw| raw.option.as_ref()) else { continue };
-        let Some(reference) = table.find(&option.reference) else {
-            let key = format!("instruments.{}.option.reference", instrument.symbol());
-            faults.add(
-                key,
-                &option.reference,
-                "a symbol of [[instruments]]: what the option is on",
-            );
-            continue;
-        };
-        let reference = reference.id();
-        settings.push(OptionSettings { instrument: instrument.id(), reference });
-    }
-    OptionsConfig { options: settings }
 }
 
 /// The options that were over at `now`.

@@ -69,14 +69,6 @@ pub struct MarketRefusal {
 }
 
 impl MarketRefusal {
-    /// W or X.
-    pub fn msg_type_of(is_snapshot: bool) -> &'static [u8] {
-        match is_snapshot {
-            true => msg_type::MARKET_DATA_SNAPSHOT_FULL_REFRESH,
-            false => msg_type::MARKET_DATA_INCREMENTAL_REFRESH,
-        }
-    }
-
     /// The body of the message.
     pub fn write(&self, encoder: &mut Encoder<'_>) {
         encoder
@@ -277,6 +269,14 @@ impl Subscription {
             EntryKind::Trade(_) => self.has_trades,
         };
         publication.entries.iter().filter(wanted).copied().collect()
+    }
+}
+
+/// W or X.
+pub fn msg_type_of(is_snapshot: bool) -> &'static [u8] {
+    match is_snapshot {
+        true => msg_type::MARKET_DATA_SNAPSHOT_FULL_REFRESH,
+        false => msg_type::MARKET_DATA_INCREMENTAL_REFRESH,
     }
 }
 

@@ -4,8 +4,8 @@
 //! as parameters. Deliberately absent: rounding that could matter: each number keeps 32 binary
 //! digits or more, and one that does not fit is an error.
 
-use super::{Greeks, OptionsError, finite, positive};
-use crate::estimate::option_value::{GAMMA_BITS, QuantisedGreeks};
+use super::{Greeks, InverseOption, OptionsError, finite, positive};
+use crate::estimate::option_value::{GAMMA_BITS, OptionGreeks, QuantisedGreeks};
 use crate::units::{Exposure, Nanos, SubTicks};
 
 const SECONDS_PER_YEAR: f64 = 365.0 * 86_400.0;
@@ -50,6 +50,58 @@ pub fn quantise(
             greeks.gamma * underlying_tick * per_lot * 1e9 * sub,
         )?,
     })
+}
+
+/// Everything that a refresh says of an option, valued at `volatility`.
+///
+/// # Errors
+/// As [`quantise`].
+pub fn refreshed(
+    greeks: &Greeks,
+    volatility: f64,
+    underlying: f64,
+    at: Nanos,
+    grid: &OptionGrid,
+) -> Result<OptionGreeks, OptionsError> {
+    let taken = quantise(greeks, underlying, at, grid)?;
+    let sub = 2f64.powi(SubTicks::FRACTION_BITS.cast_signed());
+    Ok(OptionGreeks {
+        taken,
+        vega: count("vega", greeks.vega / 100.0 / grid.option_tick * sub)?,
+        volatility: count("volatility", volatility * 1e9)?,
+    })
+}
+
+/// The same of a coin-settled option: value and slopes in its coin, exposure as the Black-76 delta, so
+/// that with the premium counted as coin the sum is what the coin must be hedged by.
+///
+/// # Errors
+/// As [`quantise`].
+pub fn coin_settled(
+    option: &InverseOption,
+    underlying: f64,
+    at: Nanos,
+    grid: &OptionGrid,
+) -> Result<OptionGreeks, OptionsError> {
+    let coin = option.greeks()?;
+    let none = Greeks {
+        d1: 0.0,
+        d2: 0.0,
+        price: coin.coin_price,
+        delta: coin.dcoin_df,
+        gamma: coin.d2coin_df2,
+        vega: coin.vega_coin,
+        theta: coin.theta_coin,
+        rho: 0.0,
+        vanna: 0.0,
+        volga: 0.0,
+    };
+    let in_coin = refreshed(&none, option.volatility, underlying, at, grid)?;
+    let dollar = Greeks { delta: coin.bs_delta, gamma: coin.gamma_usd, ..none };
+    let exposed = quantise(&dollar, underlying, at, grid)?;
+    let (exposure, exposure_gamma) = (exposed.exposure, exposed.exposure_gamma);
+    let taken = QuantisedGreeks { exposure, exposure_gamma, ..in_coin.taken };
+    Ok(OptionGreeks { taken, ..in_coin })
 }
 
 /// The nearest integer.
@@ -99,6 +151,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_coin_option_is_worth_coin_and_exposes_by_its_dollar_delta() {
+        let option = InverseOption {
+            forward: 60_000.0,
+            strike: 62_000.0,
+            years: 0.1,
+            volatility: 0.6,
+            option_type: OptionType::Call,
+        };
+        let grid =
+            OptionGrid { option_tick: 0.0005, underlying_tick: 0.5, underlying_per_lot: 0.1 };
+        let exact = option.greeks().unwrap();
+        let made = coin_settled(&option, 60_000.0, Nanos(7), &grid).unwrap();
+        let value = made.taken.value.0 as f64 / SubTicks::ONE.0 as f64 * 0.0005;
+        assert!((value - exact.coin_price).abs() < 1e-12);
+        let exposure = made.taken.exposure.0 as f64 / 1e9;
+        assert!((exposure - 0.1 * exact.bs_delta).abs() < 1e-9);
+        // A dollar of the forward moves the coin value by its own slope, not by the dollar delta.
+        let slope = made.taken.price_delta as f64 / SubTicks::ONE.0 as f64 * 0.0005 / 0.5;
+        assert!((slope - exact.dcoin_df).abs() < 1e-12, "{slope}");
+        assert!((made.vega as f64 / SubTicks::ONE.0 as f64 * 0.05 - exact.vega_coin).abs() < 1e-9);
     }
 
     #[test]

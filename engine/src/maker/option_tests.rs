@@ -1,0 +1,372 @@
+//! What the maker promises of options, over whole sequences of inputs.
+
+use super::config::{
+    HedgeInstrument, InstrumentSettings, MakerConfig, QuoteSettings, UnderlyingSettings,
+};
+use super::control::{Act, User};
+use super::input::Control;
+use super::option_config::{OptionLimits, OptionSettings, OptionsConfig};
+use super::options::RefreshedGreeks;
+use super::tests::{Desk, config, quote_settings, settings};
+use super::*;
+use crate::calibration::{QuoteParameters, Real, quoter};
+use crate::estimate::option_value::{ExpansionBounds, OptionGreeks, QuantisedGreeks};
+use crate::event::*;
+use crate::instrument::*;
+use crate::inventory::hedge::Band;
+use crate::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
+use crate::quote::Model;
+use crate::quote::option_skew::OptionQuoting;
+use crate::risk::greek_limits::{GreekLimits, GreekVector};
+use crate::risk::limits::ExposureLimits;
+use crate::risk::pin::PinRules;
+use crate::risk::protection::ProtectionLimits;
+use crate::units::*;
+
+const FUTURE: InstrumentId = InstrumentId(0);
+const CALL: InstrumentId = InstrumentId(1);
+const PUT: InstrumentId = InstrumentId(2);
+/// A point is four of its ticks, and twenty of an option's.
+const HOME: i64 = 12_000;
+const LOT: i64 = 25_000_000_000;
+const EXPIRY: Nanos = Nanos(1_000_000_000);
+
+fn instrument(id: InstrumentId, kind: InstrumentKind, tick: &str) -> Instrument {
+    let spec = InstrumentSpec {
+        symbol: format!("I{}", id.0),
+        venue: VenueId(0),
+        underlying: Underlying(0),
+        kind,
+        tick: tick.parse().unwrap(),
+        lot: "1".parse().unwrap(),
+        multiplier: "50".parse().unwrap(),
+        base: Currency(0),
+        quote: Currency(1),
+        settlement: Currency(1),
+        maker_fee: FeeRate(0),
+        taker_fee: FeeRate(0),
+    };
+    Instrument::new(id, spec).unwrap()
+}
+
+fn option(id: InstrumentId, option_type: OptionType) -> Instrument {
+    let terms = OptionTerms {
+        option_type,
+        strike: "3000".parse().unwrap(),
+        expiry: EXPIRY,
+        style: ExerciseStyle::American,
+        delivery: Delivery::Future,
+    };
+    instrument(id, InstrumentKind::Option(terms), "0.05")
+}
+
+fn quoted() -> InstrumentSettings {
+    let parameters = QuoteParameters::new(Real::from(0.001), Real::from(1.0), Real::from(0.1));
+    let quoter = quoter(Model::Symmetric, &parameters).unwrap();
+    settings(Some(QuoteSettings { quoter, ..quote_settings() }), 0)
+}
+
+fn limits(vega: i64) -> OptionLimits {
+    let vector = |vega| GreekVector { delta: 100 * LOT, gamma: i64::MAX, vega, theta: i64::MAX };
+    let total = GreekLimits::new(vector(vega), vector(vega.saturating_mul(10))).unwrap();
+    OptionLimits { total, buckets: vec![(Nanos(u64::MAX), total)], vega_protection: i64::MAX }
+}
+
+fn with(limits: OptionLimits) -> MakerConfig {
+    let on = |instrument| OptionSettings {
+        instrument,
+        reference: FUTURE,
+        bounds: ExpansionBounds { age_max_ns: 900_000, move_max: SubTicks::from_ticks(Ticks(60)) },
+        reprice_move: SubTicks::from_ticks(Ticks(1)),
+        quoting: OptionQuoting {
+            delta_skew: SubTicks::from_ticks(Ticks(40)),
+            vega_skew: 5_000_000,
+            vega_edge: 100_000,
+        },
+        pin: PinRules {
+            widen_within_ns: 2_000,
+            stop_within_ns: 1_000,
+            distance: SubTicks::from_ticks(Ticks(20)),
+            widen_percent: 200,
+        },
+        strike: SubTicks::from_ticks(Ticks(HOME)),
+        nano_delivered: 2 * LOT,
+    };
+    let base = config();
+    let mut portfolio = base.portfolio.clone();
+    portfolio.gross_max = Notional(i128::from(i64::MAX));
+    portfolio.loss.daily_max = Notional(i128::from(i64::MAX));
+    portfolio.loss.drawdown_max = Notional(i128::from(i64::MAX));
+    let mut hedge = base.underlyings[0].hedge.clone().unwrap();
+    hedge.band = Band { outer: Exposure(60_000_000_000), inner: Exposure(10_000_000_000) };
+    hedge.instruments = vec![HedgeInstrument { instrument: FUTURE, collar: Ticks(50) }];
+    let dated = InstrumentKind::DatedFuture { expiry: EXPIRY };
+    MakerConfig {
+        instruments: vec![
+            instrument(FUTURE, dated, "0.25"),
+            option(CALL, OptionType::Call),
+            option(PUT, OptionType::Put),
+        ],
+        settings: vec![settings(None, 0), quoted(), quoted()],
+        underlyings: vec![UnderlyingSettings {
+            target: Exposure(0),
+            protection: ProtectionLimits {
+                fills_max: 50,
+                delta_max: Exposure(i64::MAX),
+                window_ns: 1_000_000,
+                cooldown_ns: 50_000,
+            },
+            limits: ExposureLimits::new(Exposure(20 * LOT), Exposure(40 * LOT), Exposure(80 * LOT))
+                .unwrap(),
+            hedge: Some(hedge),
+        }],
+        options: OptionsConfig {
+            options: vec![on(CALL), on(PUT)],
+            limits: vec![(Underlying(0), limits)],
+        },
+        portfolio,
+        ..base
+    }
+}
+
+/// Half a delta (calls +, puts −), a gamma of 0.002, three points of vega, worth `ticks`.
+fn greeks(instrument: InstrumentId, at: u64, ticks: i64) -> Control {
+    let sign = if instrument == PUT { -1 } else { 1 };
+    Control::Greeks(RefreshedGreeks {
+        instrument,
+        greeks: OptionGreeks {
+            taken: QuantisedGreeks {
+                at: Nanos(at),
+                underlying: SubTicks::from_ticks(Ticks(HOME)),
+                value: SubTicks::from_ticks(Ticks(ticks)),
+                price_delta: sign * (5 << 31),
+                price_gamma: (1i64 << 48) / 400,
+                theta: -(20i64 << 32) / 86_400,
+                exposure: Exposure(sign * LOT),
+                exposure_gamma: 25_000_000i64 << 32,
+            },
+            vega: 60 << 32,
+            volatility: 150_000_000,
+        },
+    })
+}
+
+/// Logged on, every market there, Greeks refreshed: what is quoted then.
+fn begin(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
+    let mut desk = Desk::with(config);
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(FUTURE, HOME);
+    desk.image(CALL, 1_600);
+    assert!(desk.image(PUT, 1_600).is_empty(), "nothing is quoted without Greeks");
+    let state = |desk: &Desk, id| desk.maker.snapshot(id).unwrap().reason;
+    assert_eq!(state(&desk, CALL), Reason::NoGreeks);
+    let at = desk.now;
+    let mut quotes = desk.control(greeks(CALL, at, 1_600));
+    quotes.extend(desk.control(greeks(PUT, at, 1_600)));
+    for quote in &quotes {
+        desk.accept(quote);
+    }
+    (desk, quotes)
+}
+
+fn side(quotes: &[OrderIntent], id: InstrumentId, side: Side) -> Vec<OrderIntent> {
+    quotes.iter().filter(|q| q.instrument == id && q.side == side).copied().collect()
+}
+
+fn reason(desk: &Desk, id: InstrumentId) -> Reason {
+    desk.maker.snapshot(id).unwrap().reason
+}
+
+#[test]
+fn options_are_quoted_around_the_models_value_and_follow_their_future() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    let bids = side(&quotes, CALL, Side::Buy);
+    let asks = side(&quotes, CALL, Side::Sell);
+    assert_eq!((bids.len(), asks.len()), (2, 2));
+    assert_eq!(1_600 - bids[0].price.0, asks[0].price.0 - 1_600);
+    // Eight ticks up: a call gains 20 and a bit of gamma, a put loses as much.
+    let moved = desk.image(FUTURE, HOME + 8);
+    let call = moved.iter().find(|q| q.instrument == CALL && q.side == Side::Sell).unwrap();
+    let put = moved.iter().find(|q| q.instrument == PUT && q.side == Side::Buy).unwrap();
+    assert_eq!(call.action, OrderAction::Replace);
+    assert!((19..=21).contains(&(call.price.0 - asks[0].price.0)), "{call:?}");
+    let put_bid = side(&quotes, PUT, Side::Buy)[0].price.0;
+    assert!((-21..=-19).contains(&(put.price.0 - put_bid)), "{put:?}");
+}
+
+#[test]
+fn a_fill_in_an_option_is_hedged_by_its_delta_at_once() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    let sent = desk.fill(&side(&quotes, CALL, Side::Buy)[0], 10, 10);
+    assert_eq!(desk.maker.delta(0), Some(Exposure(10 * LOT)));
+    let hedge = sent.iter().find(|i| i.instrument == FUTURE).unwrap();
+    // 250 units less the inner edge of 10, in futures of 50.
+    assert_eq!((hedge.side, hedge.size), (Side::Sell, Lots(4)));
+    desk.fill(hedge, 4, 4);
+    assert_eq!(desk.maker.delta(0), Some(Exposure(2 * LOT)));
+    // A put bought takes exposure off, and beyond the band the future is bought.
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    let sent = desk.fill(&side(&quotes, PUT, Side::Buy)[0], 10, 10);
+    assert_eq!(desk.maker.delta(0), Some(Exposure(-10 * LOT)));
+    assert!(sent.iter().any(|i| i.instrument == FUTURE && i.side == Side::Buy));
+}
+
+#[test]
+fn what_the_book_holds_moves_every_quote_of_the_underlying() {
+    let (mut desk, quotes) = begin(&with(limits(7_500_000_000_000)));
+    let ask = side(&quotes, PUT, Side::Sell)[0];
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 5, 5);
+    let moved = desk.timer();
+    let put = moved.iter().find(|q| q.orig_cl_ord_id == ask.cl_ord_id).unwrap();
+    // Long delta lifts a put, long vega lowers it: a quarter of 40 ticks at 2.5, a tenth of half a point.
+    assert_eq!(put.price.0 - ask.price.0, 25 - 3);
+}
+
+#[test]
+fn beyond_its_bounds_nothing_is_quoted_and_nothing_hedged_by_guesswork() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    // What moves after the fill is answered, so that nothing is under way.
+    for moved in desk.fill(&side(&quotes, CALL, Side::Buy)[0], 2, 2) {
+        desk.accept(&moved);
+    }
+    let sent = desk.image(FUTURE, HOME + 61);
+    assert_eq!(reason(&desk, PUT), Reason::GreeksOutside);
+    let cancels = sent.iter().filter(|i| i.action == OrderAction::Cancel).count();
+    assert_eq!(cancels, quotes.len(), "every quote goes out");
+    assert!(!sent.iter().any(|i| i.instrument == FUTURE));
+    // A refresh where the future is now brings them back.
+    let at = desk.now;
+    let Control::Greeks(mut fresh) = greeks(CALL, at, 1_700) else { unreachable!() };
+    fresh.greeks.taken.underlying = SubTicks::from_ticks(Ticks(HOME + 61));
+    desk.control(Control::Greeks(fresh));
+    assert_eq!(reason(&desk, CALL), Reason::Normal);
+    // And age takes them out again.
+    desk.now += 1_000_000;
+    desk.image(FUTURE, HOME + 61);
+    desk.timer();
+    assert_eq!(reason(&desk, CALL), Reason::GreeksOutside);
+}
+
+#[test]
+fn a_gap_of_the_future_pulls_its_options() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    let gap = MarketUpdate::Gap;
+    let sent = desk.market(FUTURE, gap, true);
+    assert_eq!(sent.iter().filter(|i| i.action == OrderAction::Cancel).count(), quotes.len());
+    assert_eq!(reason(&desk, CALL), Reason::NoReference);
+}
+
+#[test]
+fn crossed_quotes_of_an_option_pull_it_alone() {
+    let (mut desk, _) = begin(&with(limits(i64::MAX / 10)));
+    let crossed = MarketUpdate::Level { side: Side::Buy, price: Ticks(1_602), size: Lots(1) };
+    let sent = desk.market(CALL, crossed, true);
+    assert!(sent.iter().all(|i| i.action == OrderAction::Cancel && i.instrument == CALL));
+    assert_eq!(reason(&desk, CALL).name(), "crossed");
+    assert_eq!(reason(&desk, PUT), Reason::Normal);
+}
+
+#[test]
+fn quotes_shrink_to_the_room_that_a_greek_leaves_and_never_pass_it() {
+    // 150 dollars of vega a lot; room for ten lots, and every option of the underlying shares it.
+    let (mut desk, quotes) = begin(&with(limits(1_500_000_000_000)));
+    let size = |id, of| side(&quotes, id, of).iter().map(|q| q.size.0).sum::<i64>();
+    assert_eq!((size(CALL, Side::Buy), size(CALL, Side::Sell)), (10, 10));
+    assert_eq!((size(PUT, Side::Buy), size(PUT, Side::Sell)), (0, 0), "the call took all of it");
+    let ranges = |desk: &Desk| desk.maker.greek_ranges(0).unwrap()[2];
+    assert_eq!(ranges(&desk).up, 1_500_000_000_000);
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 10, 10);
+    desk.timer();
+    assert!(ranges(&desk).up <= 1_500_000_000_000);
+    // Long ten: the way home and through to the other limit is open.
+    assert_eq!(desk.maker.net_greeks(0).unwrap().vega, 1_500_000_000_000);
+    assert!(ranges(&desk).down >= -1_500_000_000_000);
+    assert!(desk.maker.snapshot(CALL).unwrap().open[1].0 > 10, "it may go short by as much");
+}
+
+#[test]
+fn vega_bought_in_a_window_pulls_every_quote() {
+    let tight = OptionLimits { vega_protection: 1_200_000_000_000, ..limits(i64::MAX / 10) };
+    let (mut desk, quotes) = begin(&with(tight));
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 5, 5);
+    assert_eq!(desk.maker.counters().protections, 0);
+    desk.fill(&side(&quotes, PUT, Side::Buy)[0], 4, 4);
+    assert_eq!(desk.maker.counters().protections, 1, "across strikes and rights");
+    assert_eq!((reason(&desk, CALL), reason(&desk, PUT)), (Reason::Protection, Reason::Protection));
+}
+
+#[test]
+fn near_strike_and_expiry_quotes_widen_then_stop_and_an_expired_option_ends_in_its_future() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 3, 3);
+    desk.now = EXPIRY.0 - 4_500;
+    let at = desk.now;
+    desk.image(FUTURE, HOME);
+    let at = at + 3_000;
+    assert_eq!(at, EXPIRY.0 - 1_500);
+    desk.now = at - 1_000;
+    desk.control(greeks(CALL, at, 20));
+    assert_eq!(reason(&desk, CALL), Reason::Normal, "widened, not stopped");
+    desk.timer();
+    assert_eq!(reason(&desk, CALL), Reason::PinRisk);
+    desk.timer();
+    assert_eq!(reason(&desk, CALL), Reason::Expired);
+    // Not settled yet, and at the money it delivers nothing: four points up it counts as its future.
+    assert_eq!(desk.maker.delta(0), Some(Exposure(0)));
+    desk.image(FUTURE, HOME + 16);
+    assert_eq!(desk.maker.delta(0), Some(Exposure(6 * LOT)));
+    let act = Act::Expire { instrument: CALL, price: 3_004_000_000_000 };
+    desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
+    let position = |id| desk.maker.ledger().position(id).unwrap().0;
+    assert_eq!((position(CALL), position(FUTURE)), (0, 3));
+    assert_eq!(desk.maker.delta(0), Some(Exposure(6 * LOT)));
+    sums_to_the_ledger(&desk);
+}
+
+fn sums_to_the_ledger(desk: &Desk) {
+    let parts = desk.maker.option_causes(0).iter().map(|(_, amount)| amount).sum::<i128>();
+    let moved = [CALL, PUT].map(|id| desk.maker.ledger().moved(id).unwrap().0);
+    assert_eq!(parts, moved.iter().sum::<i128>());
+}
+
+#[test]
+fn every_mark_of_an_option_is_explained_or_residual() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 7, 7);
+    desk.fill(&side(&quotes, PUT, Side::Sell)[0], 4, 4);
+    for step in [3, 9, -7, -20, 1] {
+        desk.image(FUTURE, HOME + step);
+        desk.timer();
+        sums_to_the_ledger(&desk);
+    }
+    let at = desk.now;
+    let Control::Greeks(mut fresh) = greeks(CALL, at, 1_645) else { unreachable!() };
+    fresh.greeks.volatility += 5_000_000;
+    desk.control(Control::Greeks(fresh));
+    sums_to_the_ledger(&desk);
+    let [delta, gamma, vega, ..] = desk.maker.option_causes(0).map(|(_, amount)| amount);
+    // Half a point of volatility at 150 dollars a lot, seven lots.
+    assert_eq!(vega, 7 * 75_000_000_000);
+    assert!(delta != 0 && gamma != 0);
+}
+
+#[test]
+fn greeks_of_no_option_or_older_than_the_last_change_nothing() {
+    let (mut desk, _) = begin(&with(limits(i64::MAX / 10)));
+    let taken = desk.maker.option(CALL).unwrap().greeks;
+    desk.control(greeks(CALL, 1, 9_999));
+    desk.control(greeks(FUTURE, desk.now, 9_999));
+    desk.control(greeks(InstrumentId(99), desk.now, 9_999));
+    assert_eq!(desk.maker.option(CALL).unwrap().greeks, taken);
+    assert_eq!(desk.maker.counters().parameters_refused, 3);
+    assert!(size_of::<Control>() <= 128, "the ring's slots keep to two lines");
+}
+
+#[test]
+fn a_model_with_a_skew_of_its_own_is_refused_for_an_option() {
+    let mut config = with(limits(1_000));
+    config.settings[1] = settings(Some(quote_settings()), 0);
+    let faults: Vec<String> = config.faults().iter().map(ToString::to_string).collect();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("I1: an option is quoted with model \"symmetric\""), "{faults:?}");
+}

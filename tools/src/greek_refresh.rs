@@ -1,0 +1,334 @@
+//! Greeks refreshed while the maker runs, off its hot path: option books in, a surface fitted, quantised
+//! Greeks of every configured option out.
+//!
+//! Fed with the market events that the maker is given; feeds it with journaled [`RefreshedGreeks`]. In the
+//! backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
+//! thread of its own. A refresh is due by the config's clock, and at once where the reference has moved
+//! half as far as Greeks are believed. An expiry that cannot be fitted keeps its last Greeks, which age
+//! until nobody believes them.
+
+use crate::config::ConfigFile;
+use crate::config::faults::Faults;
+use crate::config::option_settings;
+use ballast_engine::calibration::options::american::{American, Carry};
+use ballast_engine::calibration::options::quantise::{OptionGrid, coin_settled, refreshed};
+use ballast_engine::calibration::options::surface::{
+    Chain, Exercise, OptionQuote, Slice, fit_surface,
+};
+use ballast_engine::calibration::options::{Greeks, InverseOption, OptionsError};
+use ballast_engine::estimate::option_value::OptionGreeks;
+use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
+use ballast_engine::instrument::{ContractValue, Instrument};
+use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig};
+use ballast_engine::maker::options::RefreshedGreeks;
+use ballast_engine::market::book::Book;
+use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms};
+use ballast_engine::units::{Decimal, Nanos, SubTicks};
+
+/// Levels a side that are kept.
+const BOOK_LEVELS_MAX: usize = 64;
+/// After a refresh that made nothing.
+const RETRY_NS: u64 = 1_000_000_000;
+const NS_PER_YEAR: f64 = 365.0 * 86_400.0 * 1e9;
+/// A strike further from the forward than this, either way, is in another unit.
+const STRIKE_FACTOR_MAX: f64 = 10.0;
+
+/// How often what happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RefreshCounters {
+    /// Refreshes begun.
+    pub refreshes: u64,
+    /// Greeks given out.
+    pub greeks: u64,
+    /// Expiries without a slice.
+    pub unfitted: u64,
+    /// Options that could not be valued, or whose strike is in another unit than the forward.
+    pub unvalued: u64,
+    /// Crossed option quotes that were left out.
+    pub crossed: u64,
+}
+
+/// One instrument's book, as far as it is whole.
+struct Seen {
+    book: Book,
+    is_whole: bool,
+    tick: f64,
+}
+
+/// One option.
+struct Watched {
+    settings: OptionSettings,
+    terms: OptionTerms,
+    strike: f64,
+    /// Units of the underlying in a lot.
+    per_lot: f64,
+}
+
+/// What options of one underlying are refreshed by.
+struct Group {
+    reference: InstrumentId,
+    every_ns: u64,
+    rate: f64,
+    options: Vec<Watched>,
+    due: Nanos,
+    /// Where the reference was at the last refresh.
+    taken_at: Option<f64>,
+}
+
+/// The refreshes of a run.
+pub struct GreekRefresh {
+    seen: Vec<Seen>,
+    groups: Vec<Group>,
+    now: Nanos,
+    counters: RefreshCounters,
+}
+
+fn number(decimal: Decimal) -> f64 {
+    decimal.mantissa as f64 / libm::pow(10.0, f64::from(decimal.scale))
+}
+
+impl GreekRefresh {
+    /// Watches every option of a config that was found good; `None` where there are none.
+    pub fn new(file: &ConfigFile, config: &OptionsConfig) -> Option<GreekRefresh> {
+        if config.options.is_empty() {
+            return None;
+        }
+        let instruments = &file.table.instruments;
+        let seen = |instrument: &Instrument| Seen {
+            book: Book::new(BOOK_LEVELS_MAX),
+            is_whole: false,
+            tick: number(instrument.spec().tick),
+        };
+        let mut groups: Vec<Group> = Vec::new();
+        for settings in &config.options {
+            let instrument = instruments.get(usize::from(settings.instrument.0))?;
+            let watched = watched(instrument, settings)?;
+            let known = groups.iter_mut().find(|group| group.reference == settings.reference);
+            if let Some(known) = known {
+                known.options.push(watched);
+                continue;
+            }
+            let name = file.table.underlyings.name(usize::from(instrument.spec().underlying.0))?;
+            let raw = file.raw.underlying.get(name)?.options.as_ref()?;
+            groups.push(Group {
+                reference: settings.reference,
+                every_ns: raw.refresh_s.saturating_mul(1_000_000_000),
+                rate: option_settings::rate(name, raw, &mut Faults::default())?,
+                options: vec![watched],
+                due: Nanos(0),
+                taken_at: None,
+            });
+        }
+        let seen = instruments.iter().map(seen).collect();
+        Some(GreekRefresh { seen, groups, now: Nanos(0), counters: RefreshCounters::default() })
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> RefreshCounters {
+        self.counters
+    }
+
+    /// Whose markets it follows.
+    pub fn instruments(&self) -> Vec<InstrumentId> {
+        let of = |group: &Group| {
+            let options = group.options.iter().map(|option| option.settings.instrument);
+            options.chain([group.reference]).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(of).collect()
+    }
+
+    /// A market event, after the maker was given it. What is due by then is appended to `out`.
+    pub fn see(&mut self, event: &MarketEvent, out: &mut Vec<RefreshedGreeks>) {
+        self.take(event);
+        if event.last_in_message {
+            self.refresh_due(out);
+        }
+    }
+
+    /// A market event: into the books, nothing more.
+    pub fn take(&mut self, event: &MarketEvent) {
+        let Some(seen) = self.seen.get_mut(usize::from(event.instrument.0)) else { return };
+        self.now = self.now.max(event.at);
+        match event.update {
+            MarketUpdate::Level { side, price, size } => seen.book.set(side, price, size),
+            MarketUpdate::Reset => {
+                seen.book.reset();
+                seen.is_whole = true;
+            }
+            MarketUpdate::Gap => seen.is_whole = false,
+            MarketUpdate::Trade { .. } => {}
+        }
+    }
+
+    /// Refreshes what is due; appended to `out`.
+    pub fn refresh_due(&mut self, out: &mut Vec<RefreshedGreeks>) {
+        for group in &mut self.groups {
+            let Some(price) = mid(&self.seen, group.reference) else { continue };
+            if group.is_due(self.now, price, &self.seen) {
+                group.refresh(self.now, price, &self.seen, &mut self.counters, out);
+            }
+        }
+    }
+}
+
+fn watched(instrument: &Instrument, settings: &OptionSettings) -> Option<Watched> {
+    let ContractValue::Option { nano_underlying_per_lot, .. } = instrument.value() else {
+        return None;
+    };
+    let terms = *instrument.option()?;
+    let per_lot = nano_underlying_per_lot as f64 * 1e-9;
+    Some(Watched { settings: *settings, terms, strike: number(terms.strike), per_lot })
+}
+
+/// Best bid and ask of a whole book, in units.
+fn touch(seen: &[Seen], instrument: InstrumentId) -> Option<(f64, f64)> {
+    let seen = seen.get(usize::from(instrument.0)).filter(|seen| seen.is_whole)?;
+    let touch = seen.book.touch()?;
+    Some((touch.bid.price.0 as f64 * seen.tick, touch.ask.price.0 as f64 * seen.tick))
+}
+
+fn mid(seen: &[Seen], instrument: InstrumentId) -> Option<f64> {
+    touch(seen, instrument).filter(|(bid, ask)| ask > bid).map(|(bid, ask)| 0.5 * (bid + ask))
+}
+
+impl Group {
+    /// By the clock; or at once where the reference moved half as far as Greeks are believed.
+    fn is_due(&self, now: Nanos, price: f64, seen: &[Seen]) -> bool {
+        let is_far = self.options.first().is_some_and(|option| {
+            let tick = seen.get(usize::from(self.reference.0)).map_or(0.0, |seen| seen.tick);
+            let ticks = option.settings.bounds.move_max.0 as f64 / SubTicks::ONE.0 as f64;
+            self.taken_at.is_some_and(|taken| (price - taken).abs() >= 0.5 * ticks * tick)
+        });
+        now >= self.due || is_far
+    }
+
+    fn refresh(
+        &mut self,
+        at: Nanos,
+        price: f64,
+        seen: &[Seen],
+        counters: &mut RefreshCounters,
+        out: &mut Vec<RefreshedGreeks>,
+    ) {
+        let made_before = counters.greeks;
+        self.taken_at = Some(price);
+        counters.refreshes += 1;
+        let mut expiries: Vec<(Nanos, ExerciseStyle)> = self
+            .options
+            .iter()
+            .map(|option| (option.terms.expiry, option.terms.style))
+            .filter(|(expiry, _)| *expiry > at)
+            .collect();
+        expiries.sort_by_key(|(expiry, _)| *expiry);
+        expiries.dedup_by_key(|(expiry, _)| *expiry);
+        let chains = expiries.iter().map(|(expiry, style)| {
+            let years = expiry.since(at) as f64 / NS_PER_YEAR;
+            self.chain(*expiry, *style, years, price, seen, counters)
+        });
+        let chains: Vec<Chain> = chains.collect();
+        for ((expiry, _), slice) in expiries.iter().zip(fit_surface(&chains)) {
+            let Ok(slice) = slice else {
+                counters.unfitted += 1;
+                continue;
+            };
+            for option in self.options.iter().filter(|option| option.terms.expiry == *expiry) {
+                let instrument = option.settings.instrument;
+                match option.greeks(at, price, &slice, seen) {
+                    Ok(greeks) => {
+                        counters.greeks += 1;
+                        out.push(RefreshedGreeks { instrument, greeks });
+                    }
+                    Err(_) => counters.unvalued += 1,
+                }
+            }
+        }
+        // Where nothing could be made (the chain is not there yet), it is tried again soon.
+        let is_made = counters.greeks > made_before;
+        self.due = at.plus(if is_made { self.every_ns } else { self.every_ns.min(RETRY_NS) });
+    }
+
+    fn chain(
+        &self,
+        expiry: Nanos,
+        style: ExerciseStyle,
+        years: f64,
+        price: f64,
+        seen: &[Seen],
+        counters: &mut RefreshCounters,
+    ) -> Chain {
+        let mut quotes = Vec::new();
+        let of_expiry = self.options.iter().filter(|option| option.terms.expiry == expiry);
+        for option in of_expiry {
+            let Some((bid, ask)) = touch(seen, option.settings.instrument) else { continue };
+            if ask <= bid {
+                counters.crossed += 1;
+                continue;
+            }
+            // A premium in coin is told in the currency of the strike.
+            let unit = if option.terms.delivery == Delivery::Coin { price } else { 1.0 };
+            quotes.push(OptionQuote {
+                strike: option.strike,
+                option_type: option.terms.option_type,
+                bid: bid * unit,
+                ask: ask * unit,
+            });
+        }
+        let exercise = match style {
+            ExerciseStyle::American => Exercise::AmericanOnFuture,
+            ExerciseStyle::European => Exercise::European,
+        };
+        Chain { years, exercise, future: Some(price), rate: self.rate, quotes }
+    }
+}
+
+impl Watched {
+    fn greeks(
+        &self,
+        at: Nanos,
+        price: f64,
+        slice: &Slice,
+        seen: &[Seen],
+    ) -> Result<OptionGreeks, OptionsError> {
+        let ratio = self.strike / slice.forward;
+        if !(1.0 / STRIKE_FACTOR_MAX..=STRIKE_FACTOR_MAX).contains(&ratio) {
+            return Err(OptionsError::OutOfRange { name: "strike" });
+        }
+        let tick = |id: InstrumentId| seen.get(usize::from(id.0)).map_or(0.0, |seen| seen.tick);
+        let grid = OptionGrid {
+            option_tick: tick(self.settings.instrument),
+            underlying_tick: tick(self.settings.reference),
+            underlying_per_lot: self.per_lot,
+        };
+        let volatility = slice.volatility(self.strike);
+        let option_type = self.terms.option_type;
+        if self.terms.delivery == Delivery::Coin {
+            let option = InverseOption {
+                forward: slice.forward,
+                strike: self.strike,
+                years: slice.years,
+                volatility,
+                option_type,
+            };
+            return coin_settled(&option, price, at, &grid);
+        }
+        let greeks = match self.terms.style {
+            ExerciseStyle::European => slice.black76(self.strike, option_type).greeks()?,
+            ExerciseStyle::American => {
+                let american = American {
+                    underlying: slice.forward,
+                    strike: self.strike,
+                    years: slice.years,
+                    volatility,
+                    rate: slice.rate,
+                    carry: Carry::Future,
+                    option_type,
+                };
+                let european = slice.black76(self.strike, option_type).greeks()?;
+                let a = american.greeks()?;
+                let (price, delta, gamma) = (a.price, a.delta, a.gamma);
+                Greeks { price, delta, gamma, vega: a.vega, theta: a.theta, ..european }
+            }
+        };
+        refreshed(&greeks, volatility, price, at, &grid)
+    }
+}

@@ -1,0 +1,76 @@
+//! Greeks refreshed live, on a thread of their own.
+//!
+//! Fed by the journal's stage with the market events that the maker consumed, in that order; feeds the
+//! maker's control ring through the desk, where each refresh is journaled like every input. Cold: a fit
+//! takes milliseconds, and nobody waits for it. What the maker consumed while a fit ran is taken in before
+//! the next. Deliberately absent: any decision; Greeks that come late are too old for the maker.
+
+use crate::config::ConfigFile;
+use crate::greek_refresh::GreekRefresh;
+use crate::operator::desk::Desk;
+use ballast_engine::event::{InstrumentId, MarketEvent};
+use ballast_engine::journal::record::Record;
+use ballast_engine::journal::recorder::Watch;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::input::Control;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// How often, and how many times, a full control ring is looked at again: a second in all.
+const LOOK: Duration = Duration::from_micros(200);
+const LOOKS: u32 = 5_000;
+
+/// Starts the thread, where a config has options: what the journal's stage must call with every record.
+/// The thread ends when that is dropped.
+pub fn tap_of(file: &ConfigFile, config: &MakerConfig, desk: &Arc<Desk>) -> Option<Watch> {
+    let refresh = GreekRefresh::new(file, &config.options)?;
+    let watched = refresh.instruments();
+    let (sender, events) = channel();
+    let desk = desk.clone();
+    std::thread::spawn(move || run(refresh, &events, &desk));
+    Some(tap(watched, sender))
+}
+
+/// Passes the market events of these instruments on.
+fn tap(watched: Vec<InstrumentId>, sender: Sender<MarketEvent>) -> Watch {
+    Box::new(move |record| {
+        if let Record::Market { event, .. } = record
+            && watched.contains(&event.instrument)
+        {
+            // Nobody listens any more at the end of a run.
+            let _ = sender.send(*event);
+        }
+    })
+}
+
+fn run(mut refresh: GreekRefresh, events: &Receiver<MarketEvent>, desk: &Desk) {
+    let mut made = Vec::new();
+    while let Ok(event) = events.recv() {
+        refresh.take(&event);
+        for event in events.try_iter() {
+            refresh.take(&event);
+        }
+        // Once for all that had come by now: a fit to an old book helps nobody.
+        refresh.refresh_due(&mut made);
+        for refreshed in made.drain(..) {
+            if !hand_over(desk, Control::Greeks(refreshed)) {
+                tracing::warn!("the maker took no refreshed Greeks for a second");
+                break;
+            }
+        }
+    }
+}
+
+fn hand_over(desk: &Desk, control: Control) -> bool {
+    for _ in 0..LOOKS {
+        if desk.push(control).is_some() {
+            return true;
+        }
+        if desk.is_over() {
+            return false;
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    false
+}

@@ -1,0 +1,173 @@
+//! What the options desk promises on a recorded day: an ES option book quoted and delta-hedged with the
+//! future, every limit kept, every mark explained, and the same again from its journal.
+//!
+//! The suite plays two hours; `BALLAST_WHOLE_DAY=1` plays all of 2020-01-06.
+
+use ballast::backtest::plan::{Lateness, Market, Plan};
+use ballast::backtest::window::Moment;
+use ballast::config::ConfigFile;
+use ballast::replay::replay;
+use ballast::venue::queue::QueueModel;
+use ballast_engine::event::OrderUpdate;
+use ballast_engine::journal::header::Header;
+use ballast_engine::journal::reader::JournalReader;
+use ballast_engine::journal::writer::JournalWriter;
+use ballast_engine::maker::Maker;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::input::Input;
+use ballast_engine::maker::intents::Intents;
+use ballast_engine::risk::greek_limits::Greek;
+use ballast_engine::units::{Nanos, Notional};
+use std::path::{Path, PathBuf};
+
+const ES: &str = include_str!("../../config/es-options.toml");
+/// There and back, by default latencies of a millisecond each way.
+const HEDGE_LATENCY_NS: u64 = 2_000_000;
+
+/// Lean's `Data` folder, where it is at hand: `BALLAST_LEAN`, or beside the repository.
+fn tape() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/lean");
+    let named = std::env::var_os("BALLAST_LEAN").map(PathBuf::from);
+    let found = named.into_iter().chain([beside]).find(|folder| folder.is_dir());
+    if found.is_none() {
+        eprintln!("skipped: no recordings in ../shared/data/lean; BALLAST_LEAN can name them");
+    }
+    found
+}
+
+fn play(tape: &Path, journal: &Path) -> (ConfigFile, MakerConfig, Maker) {
+    let file = ConfigFile::parse("config/es-options.toml", ES.to_owned()).unwrap();
+    let config = file.maker(1).unwrap();
+    let moment = |text: &str| Some(Moment::parse(text).unwrap());
+    let is_whole = std::env::var_os("BALLAST_WHOLE_DAY").is_some();
+    let plan = Plan {
+        market: Market::Recorded(tape.to_path_buf()),
+        from: if is_whole {
+            moment("2020-01-06T00:00:00Z")
+        } else {
+            moment("2020-01-06T14:30:00Z")
+        },
+        to: if is_whole { None } else { moment("2020-01-06T16:30:00Z") },
+        lateness: Lateness::parse("1ms").unwrap(),
+        queue: QueueModel::BackOfQueue,
+        refit: None,
+        cache: None,
+    };
+    let header = Header {
+        epoch: 1,
+        started: Nanos(0),
+        binary: env!("CARGO_PKG_VERSION").into(),
+        config: file.text.clone(),
+    };
+    let writer = JournalWriter::create(journal, &header).unwrap();
+    let played = plan.run(&file, &config, Some(writer), 0).unwrap();
+    let maker = played.outcome.maker().clone();
+    for (place, lots) in (0u16..).zip(&played.outcome.venue_positions) {
+        let ours = maker.ledger().position(ballast_engine::event::InstrumentId(place));
+        assert_eq!(ours, Some(*lots), "position of instrument {place} at the venue");
+    }
+    println!("{:?} {:?}", played.outcome.greeks, maker.counters());
+    (file, config, maker)
+}
+
+/// What is watched at every input.
+#[derive(Default)]
+struct Watch {
+    option_fills: u64,
+    hedges: u64,
+    /// Since when net delta is outside its band with the future trusted.
+    outside: Option<Nanos>,
+    /// The longest of these.
+    outside_max_ns: u64,
+    /// How often it came back.
+    returns: u64,
+    worst: [i128; 4],
+}
+
+impl Watch {
+    fn look(&mut self, maker: &Maker, config: &MakerConfig, now: Nanos) {
+        let limits = &config.options.limits[0].1.total;
+        let ranges = maker.greek_ranges(0).unwrap();
+        let net = limits.net().parts();
+        for (n, (range, limit)) in ranges.iter().zip(net).enumerate() {
+            let worst = range.up.max(-range.down);
+            self.worst[n] = self.worst[n].max(worst * 1000 / i128::from(limit));
+            let held = maker.net_greeks(0).unwrap().parts()[n];
+            assert!(
+                held.abs() <= limit,
+                "{} held {held} of {limit} at {now:?}",
+                Greek::ALL[n].name()
+            );
+        }
+        let future = maker.snapshot(ballast_engine::event::InstrumentId(0)).unwrap();
+        let band = config.underlyings[0].hedge.as_ref().unwrap().band.outer;
+        let delta = maker.delta(0).unwrap();
+        let is_outside = delta.0.saturating_abs() > band.0 && future.touch.is_ok();
+        match (is_outside, self.outside) {
+            (true, None) => self.outside = Some(now),
+            (false, Some(since)) => {
+                self.outside_max_ns = self.outside_max_ns.max(now.since(since));
+                self.returns += 1;
+                self.outside = None;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+}
+
+/// Steps a maker through the journal and looks after every input.
+fn watch(journal: &Path, config: &MakerConfig) -> (Watch, Maker) {
+    let mut maker = Maker::new(config).unwrap();
+    let mut out = Intents::new(Maker::intents_max(config), 1 << 16);
+    let mut watch = Watch::default();
+    for record in JournalReader::open(journal).unwrap() {
+        let Some((_, now, input)) = record.unwrap().input() else { continue };
+        maker.step(now, &input, &mut out);
+        if let Input::Order(event) = &input
+            && let OrderUpdate::Fill { .. } = event.update
+        {
+            let is_option = config.instruments[usize::from(event.instrument.0)].option().is_some();
+            watch.option_fills += u64::from(is_option);
+            watch.hedges += u64::from(!is_option);
+        }
+        watch.look(&maker, config, now);
+        out.clear();
+    }
+    (watch, maker)
+}
+
+#[test]
+fn an_es_option_book_is_quoted_and_delta_hedged_through_the_recorded_day() {
+    let Some(tape) = tape() else { return };
+    let folder = std::env::temp_dir().join(format!("ballast-options-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let journal = folder.join("es.blj");
+    let (_, config, maker) = play(&tape, &journal);
+    let found = replay(&journal).unwrap();
+    assert!(found.is_identical(), "{:?}", found.difference);
+    let (watch, again) = watch(&journal, &config);
+    println!(
+        "{} option fills, {} hedges, outside the band {} times, at most {} us; worst cases in \
+         thousandths of the net limits {:?}",
+        watch.option_fills,
+        watch.hedges,
+        watch.returns,
+        watch.outside_max_ns / 1_000,
+        watch.worst
+    );
+    assert!(watch.option_fills >= 20, "{} fills: not a book", watch.option_fills);
+    assert!(watch.hedges > 0 && watch.returns > 0);
+    // A fill while a hedge is under way is hedged after its answer: two ways there and back at most.
+    assert!(watch.outside_max_ns <= 2 * HEDGE_LATENCY_NS, "{} ns", watch.outside_max_ns);
+    assert!(watch.worst.iter().all(|share| *share <= 1_000), "{:?}", watch.worst);
+    // Attribution: the Greeks' parts are the options' inventory_mtm, to the last 1e-9.
+    let causes = maker.option_causes(0);
+    let options = config.instruments.iter().filter(|i| i.option().is_some());
+    let moved: i128 = options.map(|i| maker.ledger().moved(i.id()).unwrap().0).sum();
+    assert_eq!(causes.iter().map(|(_, amount)| amount).sum::<i128>(), moved);
+    let (by_cause, total) = maker.pnl().unwrap();
+    assert_eq!(Notional(by_cause.iter().map(|(_, amount)| amount.0).sum()), total);
+    assert_eq!(again.option_causes(0), causes, "the journal explains the same");
+    println!("{causes:?} {by_cause:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
