@@ -120,6 +120,7 @@ pub struct Instrument {
     spec: InstrumentSpec,
     value: ContractValue,
     venue_symbol: Option<String>,
+    nano_quote_per_tick: i64,
 }
 
 /// What one lot is worth, precomputed in the units that the ledger and the gate count in.
@@ -200,7 +201,13 @@ impl Instrument {
                 }
             }
         };
-        Ok(Instrument { id, spec, value, venue_symbol: None })
+        let nano_quote_per_tick = match value {
+            ContractValue::Inverse { nano_quote_per_tick, .. } => nano_quote_per_tick,
+            ContractValue::Linear { .. } | ContractValue::Option { .. } => {
+                nano_product(&[spec.tick]).unwrap_or(0)
+            }
+        };
+        Ok(Instrument { id, spec, value, venue_symbol: None, nano_quote_per_tick })
     }
 
     /// The same under another name at its venue: one contract over two sessions has one name there.
@@ -246,12 +253,7 @@ impl Instrument {
 
     /// 1e-9 of the quote currency in one tick of price. Rounded down for a tick finer than 1e-9.
     pub fn nano_quote_per_tick(&self) -> i64 {
-        match self.value {
-            ContractValue::Inverse { nano_quote_per_tick, .. } => nano_quote_per_tick,
-            ContractValue::Linear { .. } | ContractValue::Option { .. } => {
-                nano_product(&[self.spec.tick]).unwrap_or(0)
-            }
-        }
+        self.nano_quote_per_tick
     }
 
     /// A decimal price as a count of ticks; an error off the grid.

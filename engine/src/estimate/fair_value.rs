@@ -41,15 +41,24 @@ pub fn mid(touch: &Touch) -> SubTicks {
 }
 
 fn weighted_mid(touch: &Touch) -> SubTicks {
-    let total = i128::from(touch.bid.size.0) + i128::from(touch.ask.size.0);
-    if total <= 0 {
-        return mid(touch);
-    }
     // bid + spread · Q_bid/(Q_bid + Q_ask), which needs one division and stays inside the touch.
-    let spread = i128::from(touch.spread().0);
-    let lean = (spread * i128::from(touch.bid.size.0)) << SubTicks::FRACTION_BITS;
-    let lean = SubTicks(i64::try_from(lean / total).unwrap_or(0));
-    SubTicks::from_ticks(touch.bid.price).saturating_add(lean)
+    let lean = lean(touch.spread().0, touch.bid.size.0, touch.ask.size.0);
+    lean.map_or_else(
+        || mid(touch),
+        |lean| SubTicks::from_ticks(touch.bid.price).saturating_add(lean),
+    )
+}
+
+/// `spread · bid/(bid + ask)`, rounded toward nothing; `None` where nothing is displayed.
+fn lean(spread: i64, bid: i64, ask: i64) -> Option<SubTicks> {
+    // A division of 128 bits is a call; the spreads and sizes of a market need but 64.
+    let narrow = spread.checked_mul(bid).and_then(|lean| lean.checked_mul(SubTicks::ONE.0));
+    if let (Some(lean), Some(total)) = (narrow, bid.checked_add(ask)) {
+        return (total > 0).then(|| SubTicks(lean / total));
+    }
+    let total = i128::from(bid) + i128::from(ask);
+    let lean = (i128::from(spread) * i128::from(bid)) << SubTicks::FRACTION_BITS;
+    (total > 0).then(|| SubTicks(i64::try_from(lean / total).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -78,6 +87,18 @@ mod tests {
         let offset = value.0 - 6_168_599 * SubTicks::ONE.0;
         let expected = (0.339_566_090_062_480_44 * (1u64 << 32) as f64) as i64;
         assert!((offset - expected).abs() <= 1, "{offset} {expected}");
+    }
+
+    #[test]
+    fn the_narrow_and_the_wide_division_lean_alike() {
+        // The same shares, once of lots that fit 64 bits and once of lots that do not.
+        for (spread, bid, ask) in [(3, 5, 11), (40, 50_000, 40_000), (1, 1, 1), (7, 0, 9)] {
+            let scale = 1 << 40;
+            assert_eq!(lean(spread, bid, ask), lean(spread, bid * scale, ask * scale));
+        }
+        assert_eq!(lean(5, 0, 0), None);
+        assert_eq!(lean(5, -2, 1), None);
+        assert_eq!(lean(i64::MAX, i64::MAX, i64::MIN + 1), None);
     }
 
     #[test]

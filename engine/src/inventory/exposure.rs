@@ -82,7 +82,10 @@ impl ExposureMap {
         mark: impl Fn(InstrumentId) -> Option<HalfTicks>,
     ) -> Exposure {
         let mut sum = orders.open_linear(self.underlying, side);
-        for &(instrument, contract) in &self.inverse {
+        // Quotes rest elsewhere: hardly ever is anything open in an inverse contract.
+        let has_open = orders.has_open_inverse(self.underlying, side);
+        let inverse: &[_] = if has_open { &self.inverse } else { &[] };
+        for &(instrument, contract) in inverse {
             let lots = orders.open(instrument).on(side).0;
             if lots != 0
                 && let Some(per_lot) = exposure_per_lot(contract, mark(instrument))

@@ -334,6 +334,8 @@ pub struct Maker {
     sessions_up: Vec<bool>,
     conversions: Vec<(Currency, InstrumentId)>,
     options: OptionDesk,
+    /// By currency: what settles in it. A rate revalues these and looks at no other instrument.
+    settled_in: Vec<Vec<InstrumentId>>,
     orders: OrderTable,
     ledger: Ledger,
     ack_timeout_ns: u64,
@@ -372,6 +374,7 @@ impl Maker {
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
             options: OptionDesk::new(&config.options, &config.instruments, &protections),
+            settled_in: settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
             ack_timeout_ns: config.ack_timeout_ns,
@@ -482,6 +485,17 @@ impl Maker {
         }
         self.pull_quotes(instrument, out);
     }
+}
+
+/// By currency: the instruments that settle in it.
+fn settled_in(instruments: &[Instrument]) -> Vec<Vec<InstrumentId>> {
+    let mut settled_in = vec![Vec::new(); usize::from(u8::MAX) + 1];
+    for instrument in instruments {
+        if let Some(of) = settled_in.get_mut(usize::from(instrument.spec().settlement.0)) {
+            of.push(instrument.id());
+        }
+    }
+    settled_in
 }
 
 /// The id of the instrument at a place; the config holds at most 65,536.

@@ -9,6 +9,22 @@ use crate::risk::duplicate::Likeness;
 use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
 use crate::units::{Exposure, Lots, Side, Ticks};
 
+/// What a request names of the order that it is about: a copy of all of it costs as much as judging it.
+#[derive(Clone, Copy)]
+struct Named {
+    cl_ord_id: ClOrdId,
+    instrument: InstrumentId,
+    side: Side,
+    purpose: Purpose,
+}
+
+impl Named {
+    fn of(order: &Order) -> Named {
+        let &Order { cl_ord_id, instrument, side, purpose, .. } = order;
+        Named { cl_ord_id, instrument, side, purpose }
+    }
+}
+
 impl Maker {
     /// A new order, if the gate lets it pass.
     #[expect(
@@ -64,10 +80,11 @@ impl Maker {
         size: Lots,
         out: &mut Intents,
     ) -> bool {
-        let Some(order) = self.orders.get(slot).copied() else { return false };
+        let Some(order) = self.orders.get(slot) else { return false };
         let leaves = size.0.saturating_sub(order.cum_qty.0);
         let added = Lots(leaves.saturating_sub(order.leaves_worst().0).max(0));
-        let (instrument, side) = (order.instrument, order.side);
+        let order = Named::of(order);
+        let Named { instrument, side, .. } = order;
         let proposal = Proposal { instrument, side, price, size: Lots(leaves), added };
         if !self.passes(&proposal, None, out) {
             return false;
@@ -82,13 +99,14 @@ impl Maker {
     /// Takes an order out, or asks after one in doubt. Only the message rate can stop it, and cancels
     /// have a reserve there. Says whether it went.
     pub(super) fn send_cancel(&mut self, slot: OrderSlot, out: &mut Intents) -> bool {
-        let Some(order) = self.orders.get(slot).copied() else { return false };
+        let Some(order) = self.orders.get(slot) else { return false };
+        let (price, size, order) = (order.price, order.size, Named::of(order));
         if !self.has_ring_room(order.instrument, out) || !self.has_budget(order.instrument, true) {
             return false;
         }
         let Some(id) = self.orders.request_cancel(self.now, slot) else { return false };
         let name = self.orders.get(slot).map_or(order.cl_ord_id, |order| order.cancel_of);
-        let mut intent = self.request(&order, id, OrderAction::Cancel, order.price, order.size);
+        let mut intent = self.request(&order, id, OrderAction::Cancel, price, size);
         intent.orig_cl_ord_id = name;
         self.emit(intent, out);
         true
@@ -108,7 +126,7 @@ impl Maker {
 
     fn request(
         &self,
-        order: &Order,
+        order: &Named,
         cl_ord_id: ClOrdId,
         action: OrderAction,
         price: Ticks,

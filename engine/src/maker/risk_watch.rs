@@ -44,9 +44,10 @@ impl Maker {
 
     /// A currency's rate has changed: so has what everything settled in it is worth.
     pub(super) fn revalue_currency(&mut self, currency: Currency) {
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            if self.line(id).is_some_and(|l| l.instrument.spec().settlement == currency) {
+        let of = usize::from(currency.0);
+        for n in 0..self.settled_in.get(of).map_or(0, Vec::len) {
+            let id = self.settled_in.get(of).and_then(|ids| ids.get(n)).copied();
+            if let Some(id) = id {
                 self.revalue_gross(id, self.ledger.mark(id));
             }
         }

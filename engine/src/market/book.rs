@@ -64,13 +64,7 @@ impl Ranked {
     }
 
     fn set(&mut self, price: Ticks, size: Lots) {
-        // Most updates fall among the best few levels: look there before halving the whole array.
-        let near = self.levels.len().saturating_sub(8);
-        let tail_is_enough =
-            self.levels.get(near).is_some_and(|level| self.is_worse(level.price, price));
-        let from = if tail_is_enough { near } else { 0 };
-        let searched = self.levels.get(from..).unwrap_or(&[]);
-        let place = from + searched.partition_point(|level| self.is_worse(level.price, price));
+        let place = self.place_of(price);
         match self.levels.get_mut(place) {
             Some(level) if level.price == price => {
                 if size.0 > 0 {
@@ -84,6 +78,19 @@ impl Ranked {
             // snapshot's depth.
             Some(_) | None => {}
         }
+    }
+
+    /// How many levels are worse than `price`.
+    fn place_of(&self, price: Ticks) -> usize {
+        // Most updates fall among the best few levels: walk there before halving what is left.
+        let near = self.levels.len().saturating_sub(8);
+        let (far, best) = self.levels.split_at_checked(near).unwrap_or_default();
+        let beyond =
+            best.iter().rev().take_while(|level| !self.is_worse(level.price, price)).count();
+        if beyond < best.len() || far.is_empty() {
+            return self.levels.len() - beyond;
+        }
+        far.partition_point(|level| self.is_worse(level.price, price))
     }
 
     fn insert(&mut self, place: usize, level: Level) {

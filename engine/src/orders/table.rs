@@ -76,10 +76,12 @@ pub struct OrderTable {
     epoch: u32,
     counter: u64,
     open: Box<[OpenSize]>,
-    /// By instrument: underlying and exposure of one lot, for those whose exposure has no price in it.
-    linear: Box<[Option<(Underlying, i64)>]>,
-    /// By underlying: exposure of all that may still trade in those, buys and sells.
+    /// By instrument: underlying, and exposure of one lot where that has no price in it.
+    contracts: Box<[(Underlying, Option<i64>)]>,
+    /// By underlying: exposure of all that may still trade in those with one, buys and sells.
     open_linear: Box<[[i128; 2]]>,
+    /// By underlying: how many of its other instruments have something that may still trade.
+    open_inverse: Box<[[u32; 2]]>,
 }
 
 impl OrderTable {
@@ -98,8 +100,9 @@ impl OrderTable {
             epoch,
             counter: 0,
             open: vec![OpenSize::default(); instruments.len()].into(),
-            linear: instruments.iter().map(linear).collect(),
+            contracts: instruments.iter().map(contract).collect(),
             open_linear: vec![[0; 2]; usize::from(u8::MAX) + 1].into(),
+            open_inverse: vec![[0; 2]; usize::from(u8::MAX) + 1].into(),
         }
     }
 
@@ -121,12 +124,14 @@ impl OrderTable {
     /// The exposure, in 1e-9 of the underlying, of all that may still trade on a side in its spot and
     /// linear instruments, ≥ 0.
     pub fn open_linear(&self, underlying: Underlying, side: Side) -> i128 {
-        let sums = self.open_linear.get(usize::from(underlying.0)).copied().unwrap_or_default();
-        let [buys, sells] = sums;
-        match side {
-            Side::Buy => buys,
-            Side::Sell => sells,
-        }
+        let sums = self.open_linear.get(usize::from(underlying.0));
+        sums.and_then(|sums| sums.get(side.index())).copied().unwrap_or_default()
+    }
+
+    /// Whether anything may still trade on a side of the underlying's inverse instruments.
+    pub fn has_open_inverse(&self, underlying: Underlying, side: Side) -> bool {
+        let open = self.open_inverse.get(usize::from(underlying.0));
+        open.and_then(|open| open.get(side.index())).is_some_and(|open| *open > 0)
     }
 
     /// The order at a slot.
@@ -193,30 +198,42 @@ impl OrderTable {
         self.earlier.retain(|earlier| earlier.id != id);
     }
 
-    fn count(&mut self, order: &Order, sign: i64) {
-        let place = usize::from(order.instrument.0);
-        let lots = sign * order.leaves_worst().0;
-        if let Some(open) = self.open.get_mut(place) {
-            open.add(order.side, lots);
-        }
-        if let Some((underlying, per_lot)) = self.linear.get(place).copied().flatten()
-            && let Some([buys, sells]) = self.open_linear.get_mut(usize::from(underlying.0))
-        {
-            let sum = match order.side {
-                Side::Buy => buys,
-                Side::Sell => sells,
-            };
-            *sum = sum.saturating_add(i128::from(lots) * i128::from(per_lot));
+    fn count(&mut self, instrument: InstrumentId, side: Side, lots: i64) {
+        let place = usize::from(instrument.0);
+        let Some(open) = self.open.get_mut(place) else { return };
+        let was_open = open.on(side).0 != 0;
+        open.add(side, lots);
+        let is_open = open.on(side).0 != 0;
+        let Some(&(underlying, per_lot)) = self.contracts.get(place) else { return };
+        let place = usize::from(underlying.0);
+        match per_lot {
+            Some(per_lot) => {
+                let sum =
+                    self.open_linear.get_mut(place).and_then(|sums| sums.get_mut(side.index()));
+                if let Some(sum) = sum {
+                    *sum = sum.saturating_add(i128::from(lots) * i128::from(per_lot));
+                }
+            }
+            None => {
+                let open =
+                    self.open_inverse.get_mut(place).and_then(|open| open.get_mut(side.index()));
+                if let Some(open) = open {
+                    *open = (*open + u32::from(is_open)).saturating_sub(u32::from(was_open));
+                }
+            }
         }
     }
 
     /// Changes the order at `slot` and keeps the sums right.
     fn change<R>(&mut self, slot: OrderSlot, change: impl FnOnce(&mut Order) -> R) -> Option<R> {
-        let mut order = *self.get(slot)?;
-        self.count(&order, -1);
-        let result = change(&mut order);
-        self.count(&order, 1);
-        *self.orders.get_mut(slot.0 as usize)? = Some(order);
+        let order = self.orders.get_mut(slot.0 as usize)?.as_mut()?;
+        let (instrument, side, before) = (order.instrument, order.side, order.leaves_worst().0);
+        let result = change(order);
+        let after = order.leaves_worst().0;
+        if after != before {
+            self.count(instrument, side, -before);
+            self.count(instrument, side, after);
+        }
         Some(result)
     }
 
@@ -250,7 +267,7 @@ impl OrderTable {
             state: OrderState::PendingNew,
             requested_at: now,
         };
-        self.count(&order, 1);
+        self.count(instrument, side, order.leaves_worst().0);
         *self.orders.get_mut(slot.0 as usize)? = Some(order);
         Some((slot, cl_ord_id))
     }
@@ -303,21 +320,21 @@ impl OrderTable {
     /// venue's word changes that. `None` while another request is under way: one at a time, so that
     /// every answer means one thing.
     pub fn request_cancel(&mut self, now: Nanos, slot: OrderSlot) -> Option<ClOrdId> {
-        let before = *self.get(slot)?;
-        match before.state {
+        let Order { state, cancel_id, .. } = *self.get(slot)?;
+        match state {
             OrderState::PendingReplace | OrderState::PendingCancel => return None,
             OrderState::PendingNew | OrderState::Working | OrderState::InDoubt => {}
         }
         let id = self.name(slot);
         // An expired cancel's late answer still finds the order by its OrigClOrdID(41). An expired
         // replace keeps its name: it may be the order's yet.
-        self.unname(before.cancel_id);
+        self.unname(cancel_id);
         self.change(slot, |order| {
             order.cancel_id = id;
             let new_name = order.asks_new_name && order.replacement.is_some();
             order.cancel_of = if new_name { order.replace_id } else { order.cl_ord_id };
             order.requested_at = now;
-            if before.state != OrderState::InDoubt {
+            if state != OrderState::InDoubt {
                 order.state = OrderState::PendingCancel;
             }
             id
@@ -387,7 +404,7 @@ impl OrderTable {
     }
 
     fn remove(&mut self, slot: OrderSlot, before: &Order, order: &Order) {
-        self.count(order, -1);
+        self.count(order.instrument, order.side, -order.leaves_worst().0);
         for shed in [before, order] {
             self.unname(shed.cl_ord_id);
             self.unname(shed.replace_id);
@@ -409,14 +426,13 @@ impl OrderTable {
     }
 }
 
-/// Underlying and exposure of one lot, where that has no price in it.
-fn linear(instrument: &Instrument) -> Option<(Underlying, i64)> {
-    match instrument.value() {
-        ContractValue::Linear { nano_underlying_per_lot, .. } => {
-            Some((instrument.spec().underlying, nano_underlying_per_lot))
-        }
+/// Underlying, and exposure of one lot where that has no price in it.
+fn contract(instrument: &Instrument) -> (Underlying, Option<i64>) {
+    let per_lot = match instrument.value() {
+        ContractValue::Linear { nano_underlying_per_lot, .. } => Some(nano_underlying_per_lot),
         ContractValue::Inverse { .. } | ContractValue::Option { .. } => None,
-    }
+    };
+    (instrument.spec().underlying, per_lot)
 }
 
 #[cfg(test)]

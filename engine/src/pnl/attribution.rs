@@ -85,8 +85,30 @@ impl ConversionRate {
         if self == Self::ONE {
             return Some(amount);
         }
-        Some(amount.checked_mul(self.0.into())?.div_euclid(Self::ONE.0.into()))
+        // Two words that fit 64 bits have a product that fits 128.
+        let product = match i64::try_from(amount) {
+            Ok(amount) => i128::from(amount) * i128::from(self.0),
+            Err(_) => amount.checked_mul(self.0.into())?,
+        };
+        Some(floor_nano(product))
     }
+}
+
+/// `value / 1e9`, rounded down: what `div_euclid` answers, in three 64-bit divisions by a constant,
+/// which are products, where one of 128 bits is a call.
+fn floor_nano(value: i128) -> i128 {
+    const NANO: u64 = 1_000_000_000;
+    const DIGIT: u32 = 32;
+    // Turned over, a negative value rounds down where its image rounds toward nothing.
+    let turned = (if value < 0 { !value } else { value }).unsigned_abs();
+    let word = |of: u128| u64::try_from(of & u128::from(u64::MAX)).unwrap_or(0);
+    let (high, low) = (word(turned >> 64), word(turned));
+    // What is left of a division is below 2^30: with a digit more it fits a word.
+    let middle = (high % NANO) << DIGIT | low >> DIGIT;
+    let last = (middle % NANO) << DIGIT | low & ((1 << DIGIT) - 1);
+    let digits = u128::from(middle / NANO) << DIGIT | u128::from(last / NANO);
+    let quotient = i128::try_from(u128::from(high / NANO) << 64 | digits).unwrap_or(i128::MAX);
+    if value < 0 { !quotient } else { quotient }
 }
 
 /// Amounts by cause, in the order of [`Cause::ALL`].
@@ -166,6 +188,26 @@ impl Attribution {
         Some(())
     }
 
+    /// [`Attribution::book`] of one share, without copies to fall back on: every mark comes here.
+    pub(super) fn book_one(
+        &mut self,
+        currency: Currency,
+        rate: Option<ConversionRate>,
+        cause: Cause,
+        amount: i128,
+    ) -> Option<()> {
+        let account = self.accounts.get_mut(usize::from(currency.0))?;
+        let own = account.causes.get_mut(cause as usize)?;
+        let reporting = self.reporting.get_mut(cause as usize)?;
+        let running = account.running.checked_add(amount)?;
+        let own_after = own.checked_add(amount)?;
+        let converted = difference(rate, account.running, running)?;
+        *reporting = reporting.checked_add(converted)?;
+        *own = own_after;
+        account.running = running;
+        Some(())
+    }
+
     /// A currency's rate moves from `old` to `new`: the balance's change is translation. At its
     /// first rate what was booked before is converted, cause by cause.
     pub(super) fn translate(
@@ -175,19 +217,17 @@ impl Attribution {
         new: ConversionRate,
     ) -> Option<()> {
         let account = self.accounts.get(usize::from(currency.0))?;
-        let mut reporting = self.reporting;
-        let mut opening = self.opening;
         if let Some(old) = old {
             let moved = new.convert(account.running)?.checked_sub(old.convert(account.running)?)?;
-            add(&mut reporting, Cause::Translation, moved)?;
-        } else {
-            opening = opening.checked_add(new.convert(account.opening)?)?;
-            let mut running = account.opening;
-            for (cause, &amount) in Cause::ALL.iter().zip(&account.causes) {
-                let after = running.checked_add(amount)?;
-                add(&mut reporting, *cause, difference(Some(new), running, after)?)?;
-                running = after;
-            }
+            return add(&mut self.reporting, Cause::Translation, moved);
+        }
+        let mut reporting = self.reporting;
+        let opening = self.opening.checked_add(new.convert(account.opening)?)?;
+        let mut running = account.opening;
+        for (cause, &amount) in Cause::ALL.iter().zip(&account.causes) {
+            let after = running.checked_add(amount)?;
+            add(&mut reporting, *cause, difference(Some(new), running, after)?)?;
+            running = after;
         }
         self.reporting = reporting;
         self.opening = opening;
@@ -237,6 +277,35 @@ mod tests {
         for (place, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, place, "{}", cause.name());
         }
+    }
+
+    #[test]
+    fn dividing_by_a_billion_rounds_down_at_every_magnitude_and_sign() {
+        let mut value: i128 = 1;
+        for step in 0..400i128 {
+            value = value.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(step);
+            for shift in 0..127 {
+                for near in [-1, 0, 1] {
+                    let value = (value >> shift).saturating_add(near);
+                    assert_eq!(floor_nano(value), value.div_euclid(1_000_000_000), "{value}");
+                }
+            }
+        }
+        for edge in [i128::MIN, i128::MAX, -1_000_000_000, -1, 0, 999_999_999, 1_000_000_000] {
+            assert_eq!(floor_nano(edge), edge.div_euclid(1_000_000_000), "{edge}");
+        }
+    }
+
+    #[test]
+    fn one_share_booked_alone_is_what_it_is_in_a_list_and_leaves_nothing_where_it_does_not_fit() {
+        let rate = Some(ConversionRate(61_685_990_000_000));
+        let (mut one, mut list) = (Attribution::new(1), Attribution::new(1));
+        for amount in [7, -1_234_567, 99_999_999_999, i128::MAX, i128::MAX / 1_000_000, -3] {
+            let booked = one.book_one(Currency(0), rate, Cause::InventoryMtm, amount);
+            assert_eq!(booked, list.book(Currency(0), rate, &[(Cause::InventoryMtm, amount)]));
+            assert_eq!(format!("{one:?}"), format!("{list:?}"), "{amount}");
+        }
+        assert_eq!(one.book_one(Currency(9), rate, Cause::Fees, 1), None);
     }
 
     #[test]

@@ -424,8 +424,7 @@ impl Ledger {
         if line.mark.is_some() {
             let moved = value.checked_sub(line.value)?;
             let sum = line.moved.checked_add(moved)?;
-            let shares = [(Cause::InventoryMtm, moved)];
-            self.attribution.book(line.settlement, rate, &shares)?;
+            self.attribution.book_one(line.settlement, rate, Cause::InventoryMtm, moved)?;
             line.moved = sum;
         } else {
             self.attribution.open(line.settlement, rate, value)?;

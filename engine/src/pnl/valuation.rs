@@ -60,11 +60,20 @@ pub fn position_value(contract: ContractValue, lots: Lots, mark: HalfTicks) -> O
     match contract {
         ContractValue::Linear { nano_per_tick_lot, .. }
         | ContractValue::Option { nano_per_tick_lot, .. } => {
+            // A position whose tick is worth an i64 needs one product more, which cannot overflow;
+            // shifting rounds down as dividing by two does.
+            if let Some(per_tick) = lots.0.checked_mul(nano_per_tick_lot) {
+                return Some((i128::from(per_tick) * i128::from(mark.0)) >> 1);
+            }
             let doubled = product([lots.0.into(), mark.0.into(), nano_per_tick_lot.into()])?;
             Some(doubled.div_euclid(2))
         }
         ContractValue::Inverse { nano_quote_per_lot, nano_quote_per_tick } => {
             let price = inverse_price(mark, nano_quote_per_tick)?;
+            // Nothing is worth nothing: most inverse contracts of a config are not held.
+            if lots.0 == 0 {
+                return Some(0);
+            }
             let nominal = product([lots.0.into(), nano_quote_per_lot.into(), 2 * NANO])?;
             nominal.checked_neg()?.checked_div_euclid(price)
         }

@@ -172,20 +172,25 @@ pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
 }
 
 fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
+    // Everything is counted along the proposal's side: what a sell adds to is a short.
+    let along = |count: i64| match proposal.side {
+        Side::Buy => i128::from(count),
+        Side::Sell => -i128::from(count),
+    };
     let open = i128::from(facts.open.on(proposal.side).0) + i128::from(proposal.added.0);
-    let sign = i128::from(proposal.side.sign());
-    let worst = i128::from(facts.position.0) + sign * open;
+    let worst = along(facts.position.0) + open;
     // A position that is already over its limit may be brought down, never up.
-    if sign * worst > i128::from(facts.limits.position_max.0) {
+    if worst > i128::from(facts.limits.position_max.0) {
         return Verdict::Block(BlockReason::Position);
     }
-    if facts.is_spot && proposal.side == Side::Sell && worst < 0 {
+    if facts.is_spot && proposal.side == Side::Sell && worst > 0 {
         return Verdict::Block(BlockReason::NotAvailable);
     }
     let added = i128::from(proposal.added.0) * i128::from(facts.exposure_per_lot.0);
-    let exposure = i128::from(facts.exposure_worst.0) + sign * added;
-    let way = if facts.exposure_per_lot.0 < 0 { -sign } else { sign };
-    if way * exposure > i128::from(facts.exposure_limits.hard().0) {
+    let exposure = along(facts.exposure_worst.0) + added;
+    // What falls when the underlying rises adds the other way.
+    let exposure = if facts.exposure_per_lot.0 < 0 { -exposure } else { exposure };
+    if exposure > i128::from(facts.exposure_limits.hard().0) {
         return Verdict::Block(BlockReason::Exposure);
     }
     let lots = gross::lots_worst(facts.position, facts.open, proposal.side, proposal.added);

@@ -119,7 +119,13 @@ fn value(per_lot: Option<i128>, lots: i128) -> Option<i128> {
         return Some(0);
     }
     // Far from the integer's edge, so that sums over instruments have room: what is more is unknown.
-    per_lot?.checked_mul(lots).filter(|value| *value < 1 << 110)
+    let per_lot = per_lot?;
+    // Two words that fit 64 bits have a product that fits 128.
+    let value = match (i64::try_from(per_lot), i64::try_from(lots)) {
+        (Ok(per_lot), Ok(lots)) => i128::from(per_lot) * i128::from(lots),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => per_lot.checked_mul(lots)?,
+    };
+    (value < 1 << 110).then_some(value)
 }
 
 #[cfg(test)]

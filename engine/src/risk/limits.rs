@@ -85,7 +85,7 @@ impl ValueLimit {
     pub fn allows(&self, price: Ticks, size: Lots) -> bool {
         match self {
             ValueLimit::TickLots(max) => {
-                let value = i128::from(price.0).unsigned_abs() * i128::from(size.0).unsigned_abs();
+                let value = u128::from(price.0.unsigned_abs()) * u128::from(size.0.unsigned_abs());
                 value <= max.unsigned_abs()
             }
             ValueLimit::Lots(max) => size.0 <= *max,
