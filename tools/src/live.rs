@@ -19,8 +19,8 @@ use ballast_engine::clock::Counter;
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
-use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::journal::market_tap::market_tap;
+use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::journal::recorder::{Recorder, Watch};
 use ballast_engine::journal::segments::Segments;
 use ballast_engine::journal::writer::JournalWriter;
@@ -428,10 +428,7 @@ fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>, desk: &Arc<Desk
 }
 
 /// The refits that the config asks for, and where the recorder hands them the market.
-fn refit(
-    file: &ConfigFile,
-    desk: &Arc<Desk>,
-) -> (Option<Watch>, Option<RefitStage>) {
+fn refit(file: &ConfigFile, desk: &Arc<Desk>) -> (Option<Watch>, Option<RefitStage>) {
     let Some(raw) = file.raw.run.refit else { return (None, None) };
     let ns = |seconds: u64| seconds.saturating_mul(1_000_000_000);
     let (every_ns, window_ns) = (ns(raw.every_s), ns(raw.window_s));

@@ -71,6 +71,8 @@ pub struct Markouts {
     taken: u64,
     /// By horizon: the next fill to settle, counted as `taken` is.
     next: [u64; HORIZONS],
+    /// Before this time no fill is due at any horizon.
+    due_at: Nanos,
     tallies: [[Tally; LEVELS_MAX]; 2],
     /// Exponentially weighted mean move by side and horizon, in sub-ticks, and how many it rests on.
     means: [[(i64, u64); HORIZONS]; 2],
@@ -92,6 +94,7 @@ impl Markouts {
             pending: vec![Fill::default(); PENDING_MAX],
             taken: 0,
             next: [0; HORIZONS],
+            due_at: Nanos(u64::MAX),
             tallies: [[Tally::default(); LEVELS_MAX]; 2],
             means: [[(0, 0); HORIZONS]; 2],
             left_out: 0,
@@ -134,10 +137,28 @@ impl Markouts {
                 self.left_out = self.left_out.saturating_add(1);
             }
         }
+        self.due_at = self.next_due();
+    }
+
+    /// When the next fill is due at any horizon.
+    fn next_due(&self) -> Nanos {
+        let due = |(next, horizon_ns): (&u64, u64)| {
+            let fill = self.pending.get(slot(*next)).filter(|_| *next < self.taken)?;
+            Some(fill.at.plus(horizon_ns))
+        };
+        let due = self.next.iter().zip(HORIZONS_NS).filter_map(due);
+        due.min().unwrap_or(Nanos(u64::MAX))
     }
 
     /// A believed mid, twice it in ticks: settles what is due.
     pub fn on_mid(&mut self, now: Nanos, mid_half_ticks: i64) {
+        if now >= self.due_at {
+            self.settle_due(now, mid_half_ticks);
+            self.due_at = self.next_due();
+        }
+    }
+
+    fn settle_due(&mut self, now: Nanos, mid_half_ticks: i64) {
         for (horizon, horizon_ns) in HORIZONS_NS.into_iter().enumerate() {
             for _ in 0..STEPS_MAX {
                 let Some(&next) = self.next.get(horizon) else { break };

@@ -435,6 +435,7 @@ impl Maker {
         let Some(tier) = line.guards.fees.as_ref().map(FeeTiers::tier) else { return };
         if let Some(quote) = &mut line.settings.quote {
             quote.ladder.set_maker_fee(tier.maker);
+            line.wanted.forget();
         }
         self.ledger.set_fees(id, tier.maker, tier.taker);
     }

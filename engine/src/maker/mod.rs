@@ -15,6 +15,7 @@
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
 //! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
+//! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
 //! | `hedging.rs` | the band hedger of one underlying |
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
@@ -48,6 +49,7 @@ mod settlement;
 pub mod snapshot;
 pub mod stage;
 mod timer;
+mod wanted;
 
 #[cfg(test)]
 mod booking_tests;
@@ -94,6 +96,7 @@ use guards::{LineGuards, Restraint};
 use input::Input;
 use intents::{Intents, Record};
 use options::OptionDesk;
+use wanted::Wanted;
 
 /// One rung of a ladder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,6 +124,7 @@ struct Line {
     state: State,
     reason: Reason,
     rungs: [[Rung; LEVELS_MAX]; 2],
+    wanted: Wanted,
     /// No rung from this level on ever had an order: a ladder of one level walks one.
     levels_used: usize,
     rejects_in_row: u32,
@@ -166,6 +170,7 @@ impl Line {
             state,
             reason,
             rungs: [[Rung::default(); LEVELS_MAX]; 2],
+            wanted: Wanted::new(),
             levels_used: 0,
             rejects_in_row: 0,
             fills: 0,
@@ -338,6 +343,9 @@ pub struct Maker {
     settled_in: Vec<Vec<InstrumentId>>,
     orders: OrderTable,
     ledger: Ledger,
+    /// Grows with every input that is no market event and with every intent: while it stands still, no
+    /// order has changed.
+    changes: u64,
     ack_timeout_ns: u64,
     rejects_max: u32,
     is_killed: bool,
@@ -377,6 +385,7 @@ impl Maker {
             settled_in: settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
+            changes: 0,
             ack_timeout_ns: config.ack_timeout_ns,
             rejects_max: config.rejects_max,
             is_killed: false,
@@ -412,20 +421,31 @@ impl Maker {
         match input {
             Input::Order(event) => {
                 self.stamp = event.stamp;
+                self.changes = self.changes.wrapping_add(1);
                 self.on_order(event, out);
             }
             Input::Control(control) => {
                 self.stamp = Stamp(0);
+                self.forget_wanted();
                 self.on_control(*control, out);
             }
             Input::Timer => {
                 self.stamp = Stamp(0);
+                self.forget_wanted();
                 self.on_timer(out);
             }
             Input::Market(event) => {
                 self.stamp = event.stamp;
                 self.on_market(event, out);
             }
+        }
+    }
+
+    /// Time or an operator may have changed what no quote's key names.
+    fn forget_wanted(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+        for line in &mut self.lines {
+            line.wanted.forget();
         }
     }
 

@@ -7,6 +7,7 @@
 //! no value: quotes go out, and what is held is not hedged by guesswork.
 
 use super::guards::Stand;
+use super::wanted::Terms;
 use super::{Line, Maker, Pool};
 use crate::estimate::option_value::{OptionGreeks, OptionValue};
 use crate::event::InstrumentId;
@@ -19,7 +20,7 @@ use crate::market::book::Touch;
 use crate::pnl::greek_attribution::{GreekAttribution, GreekCause, MarkPoint};
 use crate::pnl::valuation::HalfTicks;
 use crate::quote;
-use crate::quote::ladder::{Caps, Ladder};
+use crate::quote::ladder::Caps;
 use crate::quote::option_skew::{Held, Slopes};
 use crate::risk::gate::BlockReason;
 use crate::risk::greek_limits::{GreekVector, GreekVerdict, Ranges, Reach};
@@ -341,18 +342,17 @@ impl Maker {
     }
 
     /// An option's ladder: around the model's value, skewed by what the book holds.
-    pub(super) fn wanted_option(
+    pub(super) fn option_terms(
         &self,
-        line: &Line,
-        pool: &Pool,
+        instrument: InstrumentId,
         stands: [Stand; 2],
-        touch: Touch,
-    ) -> Ladder {
-        let option = self.options.book.get(line.instrument.id());
-        let (Some(settings), Some(option)) = (&line.settings.quote, option) else {
-            return Ladder::EMPTY;
-        };
-        let (Ok(value), Some(greeks)) = (option.value, option.greeks) else { return Ladder::EMPTY };
+        touch: &Touch,
+    ) -> Option<Terms> {
+        let line = self.line(instrument)?;
+        let pool = self.pool_of(instrument).and_then(|pool| self.pools.get(pool))?;
+        let settings = line.settings.quote.as_ref()?;
+        let option = self.options.book.get(instrument)?;
+        let (value, greeks) = (option.value.ok()?, option.greeks?);
         let sigma = Scaled::new(i128::from(line.volatility.sigma().0), 32);
         let quoting = &option.settings.quoting;
         let slopes = Slopes { delta: value.price_delta, vega: greeks.vega };
@@ -362,16 +362,16 @@ impl Maker {
             let wide = |half: SubTicks| option.settings.pin.widened(half);
             half = quote::HalfSpreads { bid: half.bid.map(wide), ask: half.ask.map(wide) };
         }
-        let mut half = super::quoting::widened(half, line, settings.markout.as_ref());
+        let mut half = super::quoting::widened(half, &line.markouts, settings.markout.as_ref());
         let (vega, vega_limit) = self.options.book.vega(option.pool());
         let delta_soft = pool.settings.limits.soft().0;
         let held = Held { delta: pool.delta.0, delta_soft, vega, vega_limit };
         let fair = quoting.reservation(value.value, &slopes, &held);
         let mut caps = self.option_caps(line, pool, &value);
-        line.restraint.shape(fair, &touch, &mut half, &mut caps);
+        line.restraint.shape(fair, touch, &mut half, &mut caps);
         line.guards.shape(stands, &mut half, &mut caps);
         let others = quote::Touch { bid: Some(touch.bid.price), ask: Some(touch.ask.price) };
-        settings.ladder.ladder(fair, half, others, caps)
+        Some(Terms { fair, half, others, caps })
     }
 
     /// Whether buying a lot adds exposure, takes it off, or does neither.

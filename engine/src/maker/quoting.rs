@@ -1,8 +1,9 @@
 //! One instrument's quotes: may it quote, what does the model want, and what message gets there.
 
 use super::guards::{Restraint, Stand};
+use super::wanted::{Basis, Standing, Terms};
 use super::{Line, Maker, Pool};
-use crate::estimate::markout::Widening;
+use crate::estimate::markout::{Markouts, Widening};
 use crate::event::{InstrumentId, TimeInForce};
 use crate::fixed::Scaled;
 use crate::inventory::exposure::exposure_per_lot;
@@ -11,7 +12,7 @@ use crate::market::book::Touch;
 use crate::orders::diff::{self, Request};
 use crate::orders::order::Purpose;
 use crate::pnl::valuation::HalfTicks;
-use crate::quote::ladder::{Caps, Ladder, Level};
+use crate::quote::ladder::{Caps, Level};
 use crate::quote::requote::Tolerance;
 use crate::quote::{self, HalfSpreads};
 use crate::risk::share::Share;
@@ -46,7 +47,6 @@ impl Maker {
         let Some(tolerance) = line.settings.quote.as_ref().map(|quote| quote.tolerance) else {
             return;
         };
-        let levels_used = line.levels_used;
         let Some(pool) = self.pool_of(instrument).and_then(|pool| self.pools.get(pool)) else {
             return;
         };
@@ -59,24 +59,37 @@ impl Maker {
         let (is_beyond_soft, is_beyond_stop) = beyond(line, pool);
         let Stance { state, reason, touch, stands } =
             self.assess(line, pool, is_beyond_soft, is_beyond_stop);
-        let ladder = match touch {
-            Some(touch) if state < State::Paused => self.wanted(line, pool, stands, touch),
-            Some(_) | None => Ladder::EMPTY,
-        };
-        let bid_rises = self.bid_rises(line, &ladder);
-        if let Some(line) = self.line_mut(instrument) {
-            line.is_beyond_soft = is_beyond_soft;
-            line.is_beyond_stop = is_beyond_stop;
-        }
+        let touch = touch.filter(|_| state < State::Paused);
+        let terms = touch.and_then(|touch| self.quote_terms(instrument, stands, &touch));
+        let changes = self.changes;
+        let Some(line) = self.line_mut(instrument) else { return };
+        line.wanted.set(terms, line.settings.quote.as_ref().map(|quote| &quote.ladder));
+        line.is_beyond_soft = is_beyond_soft;
+        line.is_beyond_stop = is_beyond_stop;
+        let is_settled = line.wanted.is_settled(changes);
         self.enter(instrument, state, reason, out);
+        if !is_settled {
+            self.work_ladder(instrument, tolerance, out);
+        }
+    }
+
+    /// Sends what brings the orders to the ladder.
+    fn work_ladder(&mut self, instrument: InstrumentId, tolerance: Tolerance, out: &mut Intents) {
+        let Some(line) = self.line(instrument) else { return };
+        let used = line.levels_used;
+        let [bids, asks] = Side::BOTH.map(|side| (side, used.max(line.wanted.levels(side))));
         // The side that retreats goes first, so that our own orders do not stand in the way.
-        let sides = if bid_rises { [Side::Sell, Side::Buy] } else { Side::BOTH };
-        for side in sides {
-            let wanted = ladder.side(side);
-            for level in 0..levels_used.max(wanted.len()) {
-                let wanted = wanted.get(level).copied();
-                self.work_rung(instrument, side, level, wanted, tolerance, out);
+        let sides = if self.bid_rises(line) { [asks, bids] } else { [bids, asks] };
+        let mut is_settled = true;
+        for (side, levels) in sides {
+            for level in 0..levels {
+                let wanted = self.line(instrument).and_then(|line| line.wanted.level(side, level));
+                is_settled &= self.work_rung(instrument, side, level, wanted, tolerance, out);
             }
+        }
+        let changes = self.changes;
+        if let Some(line) = self.line_mut(instrument) {
+            line.wanted.settle(is_settled, changes);
         }
     }
 
@@ -166,59 +179,67 @@ impl Maker {
         None
     }
 
-    /// The ladder that the model wants, within what limits and holdings leave room for.
-    fn wanted(&self, line: &Line, pool: &Pool, stands: [Stand; 2], touch: Touch) -> Ladder {
-        if self.options.book.get(line.instrument.id()).is_some() {
-            return self.wanted_option(line, pool, stands, touch);
+    /// What the ladder is made of: model, fair value, and what limits and holdings leave room for.
+    fn quote_terms(
+        &mut self,
+        instrument: InstrumentId,
+        stands: [Stand; 2],
+        touch: &Touch,
+    ) -> Option<Terms> {
+        if self.options.book.get(instrument).is_some() {
+            return self.option_terms(instrument, stands, touch);
         }
-        let Some(settings) = &line.settings.quote else { return Ladder::EMPTY };
-        let mark = HalfTicks(touch.mid_half_ticks());
-        let Some(per_lot) = exposure_per_lot(line.contract(), Some(mark)) else {
-            return Ladder::EMPTY;
-        };
-        let inventory = Lots(pool.delta.0.checked_div(per_lot.0).unwrap_or(0));
-        let sigma = Scaled::new(i128::from(line.volatility.sigma().0), 32);
-        let time_left = settings
-            .horizon_end
-            .map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(self.now)));
-        let half = settings.quoter.half_spreads(inventory, sigma, time_left);
-        let mut half = widened(half, line, settings.markout.as_ref());
-        let fair = self.fair(line, &settings.fair_value, &touch);
-        let mut caps = self.caps(line, pool, per_lot.0);
+        let Standing { half, mut caps } = self.standing(instrument, touch)?;
+        let line = self.line(instrument)?;
+        let settings = line.settings.quote.as_ref()?;
+        let mut half = widened(half, &line.markouts, settings.markout.as_ref());
+        let fair = self.fair(line, &settings.fair_value, touch);
         if line.restraint != Restraint::default() || stands != [Stand::Free; 2] {
-            line.restraint.shape(fair, &touch, &mut half, &mut caps);
+            line.restraint.shape(fair, touch, &mut half, &mut caps);
             line.guards.shape(stands, &mut half, &mut caps);
         } else if let Some(owed) = line.guards.obligation() {
             half = owed.within(half);
         }
         let others = quote::Touch { bid: Some(touch.bid.price), ask: Some(touch.ask.price) };
-        settings.ladder.ladder(fair, half, others, caps)
+        Some(Terms { fair, half, others, caps })
     }
 
-    /// How much each side may hold: the position limit, the hard exposure limit, and on spot what is
-    /// there to sell.
-    fn caps(&self, line: &Line, pool: &Pool, per_lot: i64) -> Caps {
-        let position = self.ledger.position(line.instrument.id()).unwrap_or(Lots(0)).0;
-        let position_max = line.settings.limits.position_max.0;
-        let hard = pool.settings.limits.hard().0;
-        let room = |exposure: i64| exposure.checked_div(per_lot).unwrap_or(0);
-        let bid =
-            position_max.saturating_sub(position).min(room(hard.saturating_sub(pool.delta.0)));
-        let ask =
-            position_max.saturating_add(position).min(room(hard.saturating_add(pool.delta.0)));
-        let ask = if line.is_spot() { ask.min(position) } else { ask };
-        Caps { bid: Lots(bid.max(0)), ask: Lots(ask.max(0)) }
+    /// The model's half-spreads and the room of each side: kept while what they come from stands.
+    fn standing(&mut self, instrument: InstrumentId, touch: &Touch) -> Option<Standing> {
+        let (now, position) = (self.now, self.ledger.position(instrument).unwrap_or(Lots(0)));
+        let line = self.lines.get_mut(usize::from(instrument.0))?;
+        let pool = self.pools.get(usize::from(line.instrument.spec().underlying.0))?;
+        let settings = line.settings.quote.as_ref()?;
+        let mark = HalfTicks(touch.mid_half_ticks());
+        let per_lot = exposure_per_lot(line.contract(), Some(mark))?;
+        let (delta, sigma) = (pool.delta, line.volatility.sigma());
+        let basis = Basis { delta, per_lot, position, sigma };
+        if let Some(kept) = line.wanted.standing(&basis) {
+            return Some(kept);
+        }
+        let inventory = Lots(delta.0.checked_div(per_lot.0).unwrap_or(0));
+        let sigma = Scaled::new(i128::from(sigma.0), 32);
+        let time_left =
+            settings.horizon_end.map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(now)));
+        let half = settings.quoter.half_spreads(inventory, sigma, time_left);
+        let standing = Standing { half, caps: caps(line, pool, &basis) };
+        // The time left runs without any input: what depends on it is worked out each time.
+        if settings.horizon_end.is_none() {
+            line.wanted.keep(basis, standing);
+        }
+        Some(standing)
     }
 
-    fn bid_rises(&self, line: &Line, ladder: &Ladder) -> bool {
+    fn bid_rises(&self, line: &Line) -> bool {
         let working = line.rungs(Side::Buy).first().and_then(|rung| rung.order);
         let working = working.and_then(|slot| self.orders.get(slot));
-        match (working, ladder.side(Side::Buy).first()) {
+        match (working, line.wanted.level(Side::Buy, 0)) {
             (Some(order), Some(wanted)) => wanted.price > order.price,
             (Some(_), None) | (None, Some(_)) | (None, None) => false,
         }
     }
 
+    /// Whether nothing had to be sent for the rung.
     fn work_rung(
         &mut self,
         instrument: InstrumentId,
@@ -227,13 +248,14 @@ impl Maker {
         wanted: Option<Level>,
         tolerance: Tolerance,
         out: &mut Intents,
-    ) {
+    ) -> bool {
         let now = self.now;
-        let Some(rung) = self.line(instrument).map(|line| line.rung(side, level)) else { return };
+        let rung = self.line(instrument).map(|line| line.rung(side, level)).unwrap_or_default();
         let slot = rung.order;
         let is_resting = rung.rests_until > now;
         let working = slot.and_then(|slot| self.orders.get(slot));
-        match (diff::request(working, side, wanted, tolerance), slot) {
+        let request = diff::request(working, side, wanted, tolerance);
+        match (request, slot) {
             (Request::None, _) => {}
             (Request::New(_), _) if is_resting => {}
             (Request::New(wanted), _) => {
@@ -260,13 +282,31 @@ impl Maker {
             }
             (Request::Replace { .. } | Request::Cancel, None) => {}
         }
+        request == Request::None
     }
 }
 
+/// How much each side may hold: the position limit, the hard exposure limit, and on spot what is
+/// there to sell.
+fn caps(line: &Line, pool: &Pool, basis: &Basis) -> Caps {
+    let (position, delta) = (basis.position.0, basis.delta.0);
+    let position_max = line.settings.limits.position_max.0;
+    let hard = pool.settings.limits.hard().0;
+    let room = |exposure: i64| exposure.checked_div(basis.per_lot.0).unwrap_or(0);
+    let bid = position_max.saturating_sub(position).min(room(hard.saturating_sub(delta)));
+    let ask = position_max.saturating_add(position).min(room(hard.saturating_add(delta)));
+    let ask = if line.is_spot() { ask.min(position) } else { ask };
+    Caps { bid: Lots(bid.max(0)), ask: Lots(ask.max(0)) }
+}
+
 /// Each side further out by what its own fills cost after them.
-pub(super) fn widened(half: HalfSpreads, line: &Line, settings: Option<&Widening>) -> HalfSpreads {
+pub(super) fn widened(
+    half: HalfSpreads,
+    markouts: &Markouts,
+    settings: Option<&Widening>,
+) -> HalfSpreads {
     let Some(settings) = settings else { return half };
-    let by = |side, half: SubTicks| half.saturating_add(line.markouts.widening(side, settings));
+    let by = |side, half: SubTicks| half.saturating_add(markouts.widening(side, settings));
     HalfSpreads {
         bid: half.bid.map(|half| by(Side::Buy, half)),
         ask: half.ask.map(|half| by(Side::Sell, half)),

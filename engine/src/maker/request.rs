@@ -170,6 +170,7 @@ impl Maker {
             ratio.on_sent();
         }
         self.refresh_gross(intent.instrument);
+        self.changes = self.changes.wrapping_add(1);
         if let Some(venue) = venue {
             out.on_taken(usize::from(venue.0));
         }

@@ -281,7 +281,7 @@ impl OrderTable {
                 self.earlier.push(IdPlace { id, slot: slot.0 });
             }
         }
-        self.count(order, 1);
+        self.count(order.instrument, order.side, order.leaves_worst().0);
         *self.orders.get_mut(slot.0 as usize)? = Some(*order);
         Some(slot)
     }

@@ -36,11 +36,20 @@ pub struct Caps {
 }
 
 /// One side's levels, best first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Levels {
     levels: [Level; LEVELS_MAX],
     len: usize,
 }
+
+impl PartialEq for Levels {
+    /// What lies beyond the last level is left from another ladder.
+    fn eq(&self, other: &Levels) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Levels {}
 
 /// Both sides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -160,6 +169,12 @@ impl Ladder {
     /// No quotes.
     pub const EMPTY: Ladder = Ladder { bids: Levels::EMPTY, asks: Levels::EMPTY };
 
+    /// No quotes again.
+    pub fn clear(&mut self) {
+        self.bids.len = 0;
+        self.asks.len = 0;
+    }
+
     /// One side's levels, best first.
     pub fn side(&self, side: Side) -> &[Level] {
         match side {
@@ -223,6 +238,21 @@ impl LadderShape {
 
     /// The ladder around `fair`.
     pub fn ladder(&self, fair: SubTicks, half: HalfSpreads, touch: Touch, caps: Caps) -> Ladder {
+        let mut ladder = Ladder::EMPTY;
+        self.write(&mut ladder, fair, half, touch, caps);
+        ladder
+    }
+
+    /// The same in the place of another ladder: it is half a kilobyte, and two levels of it are used.
+    pub fn write(
+        &self,
+        ladder: &mut Ladder,
+        fair: SubTicks,
+        half: HalfSpreads,
+        touch: Touch,
+        caps: Caps,
+    ) {
+        ladder.clear();
         let floor = self.floor(fair);
         let distance = |half: SubTicks, offset: SubTicks| half.max(floor).saturating_add(offset);
         let bid = half.bid.map(|half| fair.saturating_sub(distance(half, SubTicks(0))).floor());
@@ -237,7 +267,6 @@ impl LadderShape {
             Some(bid) => ask.max(Ticks(bid.0.saturating_add(1))),
             None => ask,
         });
-        let mut ladder = Ladder::EMPTY;
         if let (Some(best), Some(half)) = (bid, half.bid) {
             self.fill(&mut ladder.bids, caps.bid, best, Side::Buy, |offset| {
                 fair.saturating_sub(distance(half, offset)).floor()
@@ -248,12 +277,14 @@ impl LadderShape {
                 fair.saturating_add(distance(half, offset)).ceil()
             });
         }
-        ladder
     }
 
     /// The least half-spread: minimum edge plus what the fee takes of a trade at `fair`, the fee
     /// rounded up.
     pub fn floor(&self, fair: SubTicks) -> SubTicks {
+        if self.maker_fee.is_zero() {
+            return self.edge_min;
+        }
         let fee = self.maker_fee.of(fair.0.saturating_abs()).0;
         let fee = (fee >> 64).saturating_add(i128::from(fee.trailing_zeros() < 64));
         self.edge_min.saturating_add(SubTicks(i64::try_from(fee).unwrap_or(i64::MAX)))
@@ -271,7 +302,7 @@ impl LadderShape {
     ) {
         let mut left = cap.0;
         let mut limit = best;
-        for (offset, size) in self.offsets.iter().zip(self.sizes).take(self.len) {
+        for (offset, size) in self.offsets.iter().zip(&self.sizes).take(self.len) {
             let size = Lots(size.0.min(left));
             if size < self.size_min {
                 return;

@@ -1,0 +1,200 @@
+//! What one instrument's quotes should be, kept for as long as nothing that it comes from has changed.
+//!
+//! Fed by `quoting.rs` with the terms of every whole market message; feeds the diff against working
+//! orders. Maker thread, hot: most messages move neither the account, σ, the touch nor any order, and
+//! then a few compares are all that a quote costs. Half-spreads and caps come from net delta, position
+//! and σ; the ladder from those, the fair value and the touch; what is to be sent from the ladder and
+//! the orders. Each step is a function of the one before and is taken again when that changed, so that
+//! what is kept is what would come out anew. Deliberately absent: any time in the key. What depends on
+//! time is not kept, and timers and operators make everything forget.
+
+use crate::estimate::volatility::Sigma;
+use crate::market::book::Level;
+use crate::quote::ladder::{Caps, Ladder, LadderShape};
+use crate::quote::{self, HalfSpreads};
+use crate::units::{Exposure, Lots, Side, SubTicks};
+
+/// What half-spreads and caps come from, beside the config.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Basis {
+    /// Net delta of the underlying.
+    pub delta: Exposure,
+    /// Exposure of one lot.
+    pub per_lot: Exposure,
+    /// Position of the instrument.
+    pub position: Lots,
+    /// Volatility.
+    pub sigma: Sigma,
+}
+
+/// What comes of a [`Basis`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Standing {
+    /// The model's half-spreads, not widened yet.
+    pub half: HalfSpreads,
+    /// How much each side may hold.
+    pub caps: Caps,
+}
+
+/// What a ladder comes from, beside its shape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Terms {
+    /// Fair value.
+    pub fair: SubTicks,
+    /// Half-spreads as they are quoted.
+    pub half: HalfSpreads,
+    /// The best prices of others.
+    pub others: quote::Touch,
+    /// How much each side may hold.
+    pub caps: Caps,
+}
+
+/// The quotes that one instrument should have.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    standing: Option<(Basis, Standing)>,
+    /// Of which terms `ladder` is; `None` where nothing is to be quoted.
+    terms: Option<Terms>,
+    is_known: bool,
+    ladder: Ladder,
+    /// No order had to be sent for `ladder` when the maker had seen so many changes.
+    settled: Option<u64>,
+}
+
+impl Wanted {
+    /// Nothing known yet.
+    pub fn new() -> Wanted {
+        Wanted {
+            standing: None,
+            terms: None,
+            is_known: false,
+            ladder: Ladder::EMPTY,
+            settled: None,
+        }
+    }
+
+    /// Something may have changed that is in no key: limits, the model, the ladder's shape.
+    pub fn forget(&mut self) {
+        self.standing = None;
+        self.is_known = false;
+        self.settled = None;
+    }
+
+    /// What came of this basis, if it is the last one.
+    pub fn standing(&self, basis: &Basis) -> Option<Standing> {
+        self.standing.filter(|(of, _)| of == basis).map(|(_, standing)| standing)
+    }
+
+    /// Keeps what came of a basis.
+    pub fn keep(&mut self, basis: Basis, standing: Standing) {
+        self.standing = Some((basis, standing));
+    }
+
+    /// The ladder becomes that of `terms`; without terms or shape there is none.
+    pub fn set(&mut self, terms: Option<Terms>, shape: Option<&LadderShape>) {
+        if self.is_known && self.terms == terms {
+            return;
+        }
+        self.is_known = true;
+        self.settled = None;
+        self.terms = terms;
+        match (terms, shape) {
+            (Some(terms), Some(shape)) => {
+                let Terms { fair, half, others, caps } = terms;
+                shape.write(&mut self.ladder, fair, half, others, caps);
+            }
+            (Some(_) | None, None) | (None, Some(_)) => self.ladder.clear(),
+        }
+    }
+
+    /// No order has to be sent for it: none had to be, and since then nothing changed.
+    pub fn is_settled(&self, changes: u64) -> bool {
+        self.settled == Some(changes)
+    }
+
+    /// Whether any order had to be sent for it, as of so many changes.
+    pub fn settle(&mut self, is_settled: bool, changes: u64) {
+        self.settled = is_settled.then_some(changes);
+    }
+
+    /// A level, counted from the touch; `None` where none is wanted.
+    pub fn level(&self, side: Side, level: usize) -> Option<Level> {
+        self.ladder.side(side).get(level).copied()
+    }
+
+    /// How many levels are wanted on a side.
+    pub fn levels(&self, side: Side) -> usize {
+        self.ladder.side(side).len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quote::ladder::{LadderConfig, SizeProfile, Spacing};
+    use crate::units::{FeeRate, Ticks};
+
+    fn shape(edge_min: i64) -> LadderShape {
+        let config = LadderConfig {
+            levels: 2,
+            sizes: SizeProfile::Equal(Lots(3)),
+            spacing: Spacing::Even(SubTicks::ONE),
+            size_min: Lots(1),
+            edge_min: SubTicks(edge_min),
+            maker_fee: FeeRate(0),
+            is_post_only: false,
+        };
+        LadderShape::new(config).unwrap()
+    }
+
+    fn terms(fair: i64) -> Terms {
+        let half = Some(SubTicks::ONE);
+        Terms {
+            fair: SubTicks::from_ticks(Ticks(fair)),
+            half: HalfSpreads { bid: half, ask: half },
+            others: quote::Touch::default(),
+            caps: Caps { bid: Lots(9), ask: Lots(3) },
+        }
+    }
+
+    #[test]
+    fn a_ladder_is_that_of_its_terms_whatever_was_there_before() {
+        let mut wanted = Wanted::new();
+        for fair in [100, 300, 200, 200] {
+            wanted.set(Some(terms(fair)), Some(&shape(0)));
+            assert_eq!(wanted.level(Side::Buy, 1).map(|level| level.price), Some(Ticks(fair - 2)));
+            assert_eq!((wanted.levels(Side::Buy), wanted.levels(Side::Sell)), (2, 1));
+        }
+        wanted.set(None, Some(&shape(0)));
+        assert_eq!((wanted.levels(Side::Buy), wanted.level(Side::Sell, 0)), (0, None));
+    }
+
+    #[test]
+    fn what_is_in_no_key_takes_effect_once_it_is_forgotten() {
+        let mut wanted = Wanted::new();
+        let best = |wanted: &Wanted| wanted.level(Side::Buy, 0).unwrap().price;
+        wanted.set(Some(terms(100)), Some(&shape(0)));
+        let wide = shape(5 * SubTicks::ONE.0);
+        wanted.set(Some(terms(100)), Some(&wide));
+        assert_eq!(best(&wanted), Ticks(99), "the same terms are not worked out twice");
+        wanted.forget();
+        wanted.set(Some(terms(100)), Some(&wide));
+        assert_eq!(best(&wanted), Ticks(95));
+    }
+
+    #[test]
+    fn it_is_settled_until_it_or_anything_else_changes() {
+        let mut wanted = Wanted::new();
+        wanted.set(Some(terms(100)), Some(&shape(0)));
+        assert!(!wanted.is_settled(7));
+        wanted.settle(true, 7);
+        wanted.set(Some(terms(100)), Some(&shape(0)));
+        assert!(wanted.is_settled(7));
+        assert!(!wanted.is_settled(8));
+        wanted.set(Some(terms(101)), Some(&shape(0)));
+        assert!(!wanted.is_settled(7));
+        wanted.settle(true, 7);
+        wanted.settle(false, 7);
+        assert!(!wanted.is_settled(7));
+    }
+}
