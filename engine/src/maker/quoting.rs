@@ -77,7 +77,8 @@ impl Maker {
     fn work_ladder(&mut self, instrument: InstrumentId, tolerance: Tolerance, out: &mut Intents) {
         let Some(line) = self.line(instrument) else { return };
         let used = line.levels_used;
-        let [bids, asks] = Side::BOTH.map(|side| (side, used.max(line.wanted.levels(side))));
+        let levels = |side| (side, used.max(line.wanted.levels(side)));
+        let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
         // The side that retreats goes first, so that our own orders do not stand in the way.
         let sides = if self.bid_rises(line) { [asks, bids] } else { [bids, asks] };
         let mut is_settled = true;

@@ -158,34 +158,31 @@ impl Maker {
         if let Some(counter) = self.counters.intents.get_mut(place) {
             *counter = counter.saturating_add(1);
         }
-        let venue = self.line(intent.instrument).map(|line| line.instrument.spec().venue);
-        if let Some(venue) = venue
-            && let Some(throttle) = self.throttles.get_mut(usize::from(venue.0))
-        {
-            throttle.on_sent(self.now);
-        }
-        if let Some(venue) = venue
-            && let Some(ratio) = self.order_to_trade.get_mut(usize::from(venue.0))
-        {
-            ratio.on_sent();
+        if let Some(venue) = self.place_of_venue(intent.instrument) {
+            if let Some(throttle) = self.throttles.get_mut(venue) {
+                throttle.on_sent(self.now);
+            }
+            if let Some(ratio) = self.order_to_trade.get_mut(venue) {
+                ratio.on_sent();
+            }
+            out.on_taken(venue);
         }
         self.refresh_gross(intent.instrument);
         self.changes = self.changes.wrapping_add(1);
-        if let Some(venue) = venue {
-            out.on_taken(usize::from(venue.0));
-        }
         out.push(intent);
     }
 
     fn has_ring_room(&self, instrument: InstrumentId, out: &Intents) -> bool {
-        let venue = self.line(instrument).map(|line| line.instrument.spec().venue);
-        venue.is_some_and(|venue| out.has_room_for(usize::from(venue.0)))
+        self.place_of_venue(instrument).is_some_and(|venue| out.has_room_for(venue))
+    }
+
+    fn place_of_venue(&self, instrument: InstrumentId) -> Option<usize> {
+        self.line(instrument).map(|line| usize::from(line.instrument.spec().venue.0))
     }
 
     fn has_budget(&self, instrument: InstrumentId, is_cancel: bool) -> bool {
-        let venue = self.line(instrument).map(|line| line.instrument.spec().venue);
-        venue
-            .and_then(|venue| self.throttles.get(usize::from(venue.0)))
+        self.place_of_venue(instrument)
+            .and_then(|venue| self.throttles.get(venue))
             .is_some_and(|throttle| throttle.check(self.now, is_cancel) == Verdict::Pass)
     }
 
@@ -225,17 +222,18 @@ impl Maker {
         }
         let venue = usize::from(line.instrument.spec().venue.0);
         let ratio = self.order_to_trade.get(venue)?.check();
-        let likeness = likeness.map(|order| line.duplicates.check(self.now, order));
-        for verdict in [ratio, likeness.unwrap_or(Verdict::Pass)] {
-            if verdict != Verdict::Pass {
-                return Some(verdict);
-            }
+        if ratio != Verdict::Pass {
+            return Some(ratio);
         }
-        self.weigh(line, proposal)
+        let alike = likeness.map(|order| line.duplicates.check(self.now, order));
+        match alike {
+            Some(Verdict::Block(_)) => alike,
+            Some(Verdict::Pass) | None => self.weigh(line, proposal),
+        }
     }
 
     fn weigh(&self, line: &Line, proposal: &Proposal) -> Option<Verdict> {
-        let place = self.pool_of(proposal.instrument)?;
+        let place = usize::from(line.instrument.spec().underlying.0);
         let pool = self.pools.get(place)?;
         let side = proposal.side;
         let reference =

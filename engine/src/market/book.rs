@@ -85,10 +85,15 @@ impl Ranked {
         // Most updates fall among the best few levels: walk there before halving what is left.
         let near = self.levels.len().saturating_sub(8);
         let (far, best) = self.levels.split_at_checked(near).unwrap_or_default();
-        let beyond =
-            best.iter().rev().take_while(|level| !self.is_worse(level.price, price)).count();
-        if beyond < best.len() || far.is_empty() {
-            return self.levels.len() - beyond;
+        let mut place = self.levels.len();
+        for level in best.iter().rev() {
+            if self.is_worse(level.price, price) {
+                return place;
+            }
+            place = place.saturating_sub(1);
+            if level.price == price {
+                return place;
+            }
         }
         far.partition_point(|level| self.is_worse(level.price, price))
     }

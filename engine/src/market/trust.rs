@@ -114,6 +114,7 @@ impl Trust {
     }
 
     /// The touch, if the book is to be believed at `now`.
+    #[inline]
     pub fn check(&self, now: Nanos, book: &Book) -> Result<Touch, Distrust> {
         if !self.is_synced {
             return Err(Distrust::Gapped);

@@ -30,6 +30,7 @@ pub enum Request {
 }
 
 /// The request that takes `working` to `wanted`.
+#[inline]
 pub fn request(
     working: Option<&Order>,
     side: Side,

@@ -54,33 +54,34 @@ impl GrossNotional {
 
     /// The worst case of an instrument is this many lots now.
     pub fn set_lots(&mut self, place: usize, lots: i128) {
-        if let Some(before) = self.holdings.get(place)
-            && before.lots != lots
+        if let Some(holding) = self.holdings.get_mut(place)
+            && holding.lots != lots
         {
-            self.put(place, Holding { lots, ..*before });
+            holding.lots = lots;
+            self.recount(place);
         }
     }
 
     /// [`LOTS_VALUED`] lots of an instrument are worth so much now, either way, in 1e-9 of the
     /// reporting currency; `None` where that is not known.
     pub fn set_value(&mut self, place: usize, of_many: Option<i128>) {
-        if let Some(before) = self.holdings.get(place) {
-            // Rounded up by what the valuation may have rounded away.
-            let per_lot = of_many.map(|value| value.saturating_abs().saturating_add(1));
-            if before.per_lot != per_lot {
-                self.put(place, Holding { per_lot, ..*before });
-            }
+        // Rounded up by what the valuation may have rounded away.
+        let per_lot = of_many.map(|value| value.saturating_abs().saturating_add(1));
+        if let Some(holding) = self.holdings.get_mut(place)
+            && holding.per_lot != per_lot
+        {
+            holding.per_lot = per_lot;
+            self.recount(place);
         }
     }
 
-    fn put(&mut self, place: usize, mut after: Holding) {
+    /// A holding's lots or value of a lot has changed.
+    fn recount(&mut self, place: usize) {
         let Some(holding) = self.holdings.get_mut(place) else { return };
-        after.value = value(after.per_lot, after.lots);
-        let was = holding.value;
-        self.sum = self.sum.saturating_add(after.value.unwrap_or(0) - was.unwrap_or(0));
-        self.unknown =
-            self.unknown + usize::from(after.value.is_none()) - usize::from(was.is_none());
-        *holding = after;
+        let is = value(holding.per_lot, holding.lots);
+        let was = std::mem::replace(&mut holding.value, is);
+        self.sum = self.sum.saturating_add(is.unwrap_or(0) - was.unwrap_or(0));
+        self.unknown = self.unknown + usize::from(is.is_none()) - usize::from(was.is_none());
     }
 
     /// Gross notional in 1e-9 of the reporting currency; `None` where something is of unknown worth.
