@@ -84,6 +84,21 @@ fn a_missing_guard_against_spikes_is_caught() {
 }
 
 #[test]
+fn a_torn_journal_is_caught() {
+    assert_eq!(caught(PlantedBug::TornJournal, &[]), ["journal_replays"; 3]);
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_run_in_order_and_its_journal_replays() {
+    let failing = |seed: &u64| {
+        let outcome = simulate(*seed, 0.02, &[Fault::JournalFails], None);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        outcome.document["episodes"]["journal_fails"] == 1
+    };
+    assert!((1..=24).filter(failing).count() >= 1, "one run of eight has it");
+}
+
+#[test]
 fn an_unknown_fault_is_a_usage_error_that_lists_them() {
     let ballast = Command::new(env!("CARGO_BIN_EXE_ballast"))
         .args(["simulate", "--seed", "1", "--faults", "gremlins"])

@@ -16,6 +16,7 @@ use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Control;
 use ballast_engine::market::spike::SpikeLimit;
+use ballast_engine::risk::state::State;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,9 @@ pub struct Violation {
     pub at: Nanos,
 }
 
+/// How long something may be wrong before an operator has been told.
+const TOLD_WITHIN_NS: u64 = 5_000_000_000;
+
 /// One instrument as the checker sees it.
 struct Watched {
     opening: i64,
@@ -41,6 +45,10 @@ struct Watched {
     is_synced: bool,
     is_rebuilding: bool,
     heard_at: Nanos,
+    is_quoted: bool,
+    /// The last state that telemetry told, and since when it is not what is so.
+    told: Option<State>,
+    untold_since: Option<Nanos>,
     spike: Option<SpikeLimit>,
     /// The touch of the last whole message that was believed, and the one that jumped from it.
     believed: Option<[Ticks; 2]>,
@@ -151,6 +159,9 @@ impl Checker {
                 is_synced: false,
                 is_rebuilding: false,
                 heard_at: Nanos(0),
+                is_quoted: settings.quote.is_some(),
+                told: Some(State::Paused),
+                untold_since: None,
                 spike: settings.spike,
                 believed: None,
                 jumped: None,
@@ -237,6 +248,37 @@ impl Checker {
         }
     }
 
+    /// What an operator has been told of an instrument's state.
+    pub fn on_told(&mut self, instrument: InstrumentId, state: State) {
+        if let Some(watched) = self.instruments.get_mut(usize::from(instrument.0)) {
+            watched.told = Some(state);
+        }
+    }
+
+    /// Several times a second: what is wrong for long enough has been told. `is_up`: the order session
+    /// is, or the maker cannot know yet that it is not.
+    pub fn on_grid(&mut self, now: Nanos, is_up: bool, maker: &Maker) {
+        let mut untold = None;
+        for (id, watched) in (0..).map(InstrumentId).zip(&mut self.instruments) {
+            let Some(snapshot) = maker.snapshot(id).filter(|_| watched.is_quoted) else { continue };
+            let why = if is_up { watched.distrust(now) } else { Some("unreachable") };
+            let is_told = watched.told == Some(snapshot.state)
+                && (why.is_none() || snapshot.state >= State::Paused);
+            if is_told {
+                watched.untold_since = None;
+                continue;
+            }
+            let since = *watched.untold_since.get_or_insert(now);
+            if now.since(since) > TOLD_WITHIN_NS {
+                let (state, told) = (snapshot.state, watched.told);
+                untold = Some(format!("{state:?}, told {told:?}, the market is {why:?}"));
+            }
+        }
+        if let Some(detail) = untold {
+            self.fail("told_within_five_seconds", detail);
+        }
+    }
+
     /// An intent on its way to order entry.
     pub fn on_intent(&mut self, intent: &OrderIntent) {
         if !self.ids.insert(intent.cl_ord_id) {
@@ -279,6 +321,7 @@ impl Checker {
     /// What the venue could do to us right now, by its own word.
     fn check_limits(&mut self, exchange: &Exchange, maker: &Maker) {
         let (mut delta, mut open) = (0i128, [0i128; 2]);
+        let (mut ours, mut ours_open) = (0i128, [0i128; 2]);
         let mut fault = None;
         for (id, watched) in (0..).map(InstrumentId).zip(&self.instruments) {
             let position = watched.opening + exchange.position(Participant(0), id).0;
@@ -301,8 +344,12 @@ impl Checker {
                 }
             }
             if let Some(snapshot) = maker.snapshot(id) {
-                let ours = snapshot.position.0;
-                let worst = (ours + snapshot.open[0].0).max(snapshot.open[1].0 - ours);
+                let held = snapshot.position.0;
+                ours += i128::from(held) * watched.per_lot;
+                for (sum, open) in ours_open.iter_mut().zip(snapshot.open) {
+                    *sum += i128::from(open.0) * watched.per_lot;
+                }
+                let worst = (held + snapshot.open[0].0).max(snapshot.open[1].0 - held);
                 if worst > watched.position_max {
                     fault = Some(("position_limit", format!("by the maker's word: {worst}")));
                 }
@@ -311,6 +358,11 @@ impl Checker {
         let worst = (delta + open[0]).max(open[1] - delta);
         if worst > self.hard {
             fault = Some(("exposure_limit", format!("{worst} of {}, in 1e-9", self.hard)));
+        }
+        let worst = (ours + ours_open[0]).max(ours_open[1] - ours);
+        if worst > self.hard {
+            let detail = format!("by the maker's word {worst} of {}, in 1e-9", self.hard);
+            fault = Some(("exposure_limit", detail));
         }
         if let Some((invariant, detail)) = fault {
             self.fail(invariant, detail);

@@ -47,6 +47,10 @@ pub enum Fault {
     Pause,
     /// An operator kills, once, in one run of four.
     Kill,
+    /// Both links end one after the other and come back in any order.
+    LinksStop,
+    /// The journal's disk is full or broken from some write on, once, in one run of eight.
+    JournalFails,
 }
 
 /// A name that is none.
@@ -61,7 +65,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 impl Fault {
     /// All, in the order of their names' list.
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 20] = [
         Fault::Segments,
         Fault::Delay,
         Fault::Disconnect,
@@ -80,6 +84,8 @@ impl Fault {
         Fault::Spike,
         Fault::Pause,
         Fault::Kill,
+        Fault::LinksStop,
+        Fault::JournalFails,
     ];
 
     /// Its name on the command line.
@@ -103,6 +109,8 @@ impl Fault {
             Fault::Spike => "spike",
             Fault::Pause => "pause",
             Fault::Kill => "kill",
+            Fault::LinksStop => "links_stop",
+            Fault::JournalFails => "journal_fails",
         }
     }
 
@@ -133,7 +141,7 @@ impl Fault {
         match self {
             Fault::Segments | Fault::Delay => 60,
             Fault::HalfOpen => 30,
-            Fault::VenueOutage => 20,
+            Fault::VenueOutage | Fault::LinksStop => 20,
             Fault::SlowConsumer | Fault::StaleMarket | Fault::Pause => 12,
             Fault::DuplicateReports | Fault::LostAcks | Fault::RejectStorm => 10,
             Fault::FullRing | Fault::CrossedMarket | Fault::GappedMarket => 4,
@@ -141,7 +149,17 @@ impl Fault {
             | Fault::SequenceGap
             | Fault::UnsolicitedCancels
             | Fault::Spike
-            | Fault::Kill => 0,
+            | Fault::Kill
+            | Fault::JournalFails => 0,
+        }
+    }
+
+    /// How often it comes in a run, at most once; `None` for those that come again and again.
+    fn chance(self) -> Option<f64> {
+        match self {
+            Fault::Kill => Some(0.25),
+            Fault::JournalFails => Some(0.125),
+            _ => None,
         }
     }
 
@@ -162,7 +180,9 @@ impl Fault {
             | Fault::RejectStorm
             | Fault::UnsolicitedCancels
             | Fault::Pause
-            | Fault::Kill => false,
+            | Fault::Kill
+            | Fault::LinksStop
+            | Fault::JournalFails => false,
         }
     }
 }
@@ -189,8 +209,8 @@ pub fn plan(seed: u64, faults: &[Fault], from: Nanos, until: Nanos) -> Vec<Episo
     let mut episodes = Vec::new();
     for &fault in faults {
         let mut random = Random::stream(seed, 0x0FA0_0000 + fault as u64);
-        if fault == Fault::Kill {
-            let is_due = random.chance(0.25);
+        if let Some(chance) = fault.chance() {
+            let is_due = random.chance(chance);
             let share = random.unit();
             let at = until.since(from) as f64 * (0.5 + 0.5 * share);
             if is_due {
@@ -241,7 +261,7 @@ mod tests {
             all.iter().filter(|episode| episode.fault == Fault::Spike).copied().collect();
         assert_eq!(one, of_all);
         assert!(all.iter().all(|episode| episode.until <= until));
-        for fault in Fault::ALL.iter().filter(|fault| **fault != Fault::Kill) {
+        for fault in Fault::ALL.iter().filter(|fault| fault.chance().is_none()) {
             assert!(all.iter().any(|episode| episode.fault == *fault), "{}", fault.name());
         }
     }

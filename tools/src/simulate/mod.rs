@@ -11,16 +11,17 @@
 //! | `market.rs`, `mischief.rs` | the market's and the venue's own faults |
 //! | `tap.rs` | the rings between maker and order entry; where tests plant bugs |
 //! | `check.rs` | the invariants |
+//! | `diary.rs` | the journal on a disk that fails, and its replay |
 //! | `world.rs` | the loop |
 //!
 //! A day is a trading session of 6.5 hours; the synthetic market runs [`STRETCH`] times slower than its
 //! own pace, at about ten messages a second over both instruments.
 //!
-//! Deliberately absent, so far: the journal on disk and its failures, a killed process with recovery,
-//! overfills and trade busts, restarts of the venue with new sequence numbers, jumps of the wall clock,
-//! alerts, config reloads.
+//! Deliberately absent, so far: a killed process with recovery, overfills and trade busts, restarts of
+//! the venue with new sequence numbers, jumps of the wall clock. There is no config reload to simulate.
 
 pub mod check;
+mod diary;
 pub mod faults;
 pub mod market;
 pub mod mischief;
@@ -30,7 +31,8 @@ pub mod world;
 
 use crate::config::{ConfigFault, ConfigFile};
 use ballast_engine::event::InstrumentId;
-use ballast_engine::maker::config::{ConfigError, MakerConfig};
+use ballast_engine::journal::fault::JournalFault;
+use ballast_engine::maker::config::ConfigError;
 use ballast_engine::units::Side;
 use ballast_gateway::fix::template::TemplateError;
 use ballast_gateway::venue::symbols::SymbolsError;
@@ -91,6 +93,9 @@ pub enum SimulationError {
     /// Names that FIX text cannot carry.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// Its journal.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
     /// No venue.
     #[error("the built-in world has no venue")]
     NoVenue,
@@ -111,11 +116,12 @@ fn config() -> Result<ConfigFile, ConfigFault> {
 }
 
 /// The maker's config with the bug that a test plants there.
-fn spoil_config(mut config: MakerConfig, bug: Option<PlantedBug>) -> MakerConfig {
-    if bug == Some(PlantedBug::NoSpikeGuard) {
-        config.settings.iter_mut().for_each(|settings| settings.spike = None);
+fn spoiled(file: ConfigFile, bug: Option<PlantedBug>) -> Result<ConfigFile, ConfigFault> {
+    if bug != Some(PlantedBug::NoSpikeGuard) {
+        return Ok(file);
     }
-    config
+    let kept = file.text.lines().filter(|line| !line.starts_with("spike = "));
+    ConfigFile::parse(&file.path, kept.collect::<Vec<_>>().join("\n"))
 }
 
 /// Runs one simulation.

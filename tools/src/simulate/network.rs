@@ -128,7 +128,7 @@ pub struct Network {
     fragment_max: usize,
     jitter_ns: u64,
     stalled_until: [Nanos; 2],
-    down_until: Nanos,
+    down_until: [Nanos; 2],
     counters: NetworkCounters,
 }
 
@@ -148,7 +148,7 @@ impl Net {
             fragment_max: 0,
             jitter_ns: 0,
             stalled_until: [start; 2],
-            down_until: start,
+            down_until: [start; 2],
             counters: NetworkCounters::default(),
         })))
     }
@@ -223,13 +223,19 @@ impl Net {
 
     /// The venue is not there until then: connections end at once and dials find nobody.
     pub fn take_down(&self, until: Nanos) {
-        let mut net = self.lock();
-        net.down_until = until;
         for link in Link::BOTH {
-            if let Some(line) = net.current_line(link) {
-                line.is_cut = true;
-                line.lanes.iter_mut().for_each(|lane| lane.keep(0));
-            }
+            self.stop(link, until);
+        }
+    }
+
+    /// One link is not there until then.
+    pub fn stop(&self, link: Link, until: Nanos) {
+        let mut net = self.lock();
+        let down = &mut net.down_until[link.index()];
+        *down = (*down).max(until);
+        if let Some(line) = net.current_line(link) {
+            line.is_cut = true;
+            line.lanes.iter_mut().for_each(|lane| lane.keep(0));
         }
     }
 
@@ -404,7 +410,7 @@ impl Dial for WireDial {
 
     fn dial(&mut self, now: Nanos) -> Dialled<WireEnd> {
         let mut net = self.net.lock();
-        if net.down_until > now {
+        if net.down_until[self.link.index()] > now {
             net.counters.refused += 1;
             return Dialled::Failed;
         }

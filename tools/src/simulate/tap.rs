@@ -23,6 +23,8 @@ pub enum PlantedBug {
     OrderAfterKill,
     /// The maker has no guard against jumps of the touch.
     NoSpikeGuard,
+    /// The journal's disk loses a byte and does not say so.
+    TornJournal,
 }
 
 /// The how-manieth of its kind the planted bug takes.

@@ -5,11 +5,12 @@
 //! the next thing that is due: bytes that arrive, a tape's event, a fault, or the maker's timer.
 
 use super::check::Checker;
+use super::diary::Diary;
 use super::faults::{self, Episode, Fault};
 use super::market::{FaultyTape, NextDue};
 use super::mischief::{self, VenueMischief};
 use super::network::{End, Link, Net, WireDial, WireEnd};
-use super::tap::Tap;
+use super::tap::{PlantedBug, Tap};
 use super::{Options, SimulationError};
 use crate::config::ConfigFile;
 use crate::config::file::RawSession;
@@ -23,6 +24,7 @@ use crate::venue::synthetic::{Synthetic, SyntheticOptions};
 use ballast_engine::clock::Counter;
 use ballast_engine::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::journal::hash::IntentsHash;
+use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Control;
@@ -41,6 +43,7 @@ use ballast_gateway::venue::plain;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
 
 /// Most turns until nothing moves at one moment; more is a loop.
 const ROUNDS_MAX: usize = 100_000;
@@ -81,6 +84,8 @@ enum Ending {
     Segments,
     Delay,
     Resume,
+    /// The second of two links ends, until then.
+    Stop(Link, Nanos),
 }
 
 /// The whole system.
@@ -99,10 +104,12 @@ pub struct World {
     journal: RecordConsumer<Entry>,
     telemetry: RecordConsumer<Telemetry>,
     checker: Checker,
+    diary: Diary,
     plan: VecDeque<Episode>,
     endings: Vec<(Nanos, Ending)>,
     calm_from: Nanos,
     compared_at: Nanos,
+    is_diary_lost: bool,
     paused: bool,
     halted_since: Option<Nanos>,
     seen: Seen,
@@ -239,11 +246,14 @@ impl World {
     /// Builds everything; nothing is connected before the first step.
     pub fn new(options: &Options) -> Result<World, SimulationError> {
         let file = super::config()?;
+        let checker = Checker::new(&file.maker(1)?);
+        let file = super::spoiled(file, options.bug)?;
         let config = file.maker(1)?;
-        let checker = Checker::new(&config);
-        let config = super::spoil_config(config, options.bug);
         let (synthetic, plan) = schedule(options);
         let start = synthetic.start;
+        let binary = env!("CARGO_PKG_VERSION").to_owned();
+        let header = Header { epoch: 1, started: start, binary, config: file.text.clone() };
+        let diary = Diary::new(&header, options.bug == Some(PlantedBug::TornJournal))?;
         let end = start.plus(options.length_ns());
         let (venue, next_due) = venue(&file, &config, options, synthetic, &plan);
         let net = Net::new(Random::stream(options.seed, 0x0E70), start);
@@ -285,11 +295,13 @@ impl World {
             journal: ends.journal,
             telemetry: ends.telemetry,
             checker,
+            diary,
             seen: counted(&plan),
             plan: plan.into(),
             endings: Vec::new(),
             calm_from: start,
             compared_at: start,
+            is_diary_lost: false,
             paused: false,
             halted_since: None,
         })
@@ -372,6 +384,10 @@ impl World {
         let maker = self.maker.maker();
         self.checker.on_step(self.now, maker, self.venue.playback().exchange());
         if self.now == grid {
+            let session = self.entry.session();
+            let is_told = session.is_logged_on() || self.now < self.tap.held_until;
+            self.checker.on_grid(self.now, is_told, self.maker.maker());
+            self.keep_diary();
             self.operate();
             self.compare();
         }
@@ -408,13 +424,24 @@ impl World {
             if let Entry::Intent { intent, .. } = &entry {
                 self.seen.hash.update(intent);
             }
+            self.is_diary_lost |= self.diary.take(&entry);
             self.checker.on_journal(&entry);
         }
         while let Some(telemetry) = self.telemetry.pop() {
-            if let Telemetry::Happened(Record::State { state, reason, .. }) = telemetry {
+            if let Telemetry::Happened(Record::State { instrument, state, reason, .. }) = telemetry
+            {
+                self.checker.on_told(instrument, state);
                 let name = format!("{state:?}: {}", reason.name());
                 *self.seen.states.entry(name).or_default() += 1;
             }
+        }
+    }
+
+    /// As live: what was journaled is written every so often, and where that fails the run ends.
+    fn keep_diary(&mut self) {
+        self.is_diary_lost |= self.diary.flush();
+        if std::mem::take(&mut self.is_diary_lost) {
+            self.order(Control::Shutdown);
         }
     }
 
@@ -446,6 +473,11 @@ impl World {
                     self.endings.push((episode.until, Ending::Resume));
                 }
                 Fault::Kill => self.order(Control::Kill),
+                Fault::LinksStop => self.stop_links(link, episode, number),
+                Fault::JournalFails => self.diary.break_disk(match number & 1 {
+                    0 => ErrorKind::StorageFull,
+                    _ => ErrorKind::Other,
+                }),
                 // The tape's and the venue's own; counted when the plan was made.
                 Fault::DuplicateReports
                 | Fault::LostAcks
@@ -460,6 +492,19 @@ impl World {
         }
     }
 
+    /// One link ends now and one a little later; which comes back first is chance too.
+    fn stop_links(&mut self, first: Link, episode: Episode, number: u64) {
+        let length = episode.until.since(episode.from);
+        let part = |share: u64| episode.from.plus(length / 256 * share);
+        let second = match first {
+            Link::Feed => Link::Orders,
+            Link::Orders => Link::Feed,
+        };
+        let later = part(number & 0x7F);
+        self.net.stop(first, part(0x80 + (number >> 8 & 0x7F)));
+        self.endings.push((later, Ending::Stop(second, part(0x80 + (number >> 16 & 0x7F)))));
+    }
+
     fn end_faults(&mut self) {
         let now = self.now;
         let (over, on): (Vec<_>, Vec<_>) =
@@ -469,6 +514,7 @@ impl World {
             match ending {
                 Ending::Segments => self.net.fragment(0),
                 Ending::Delay => self.net.jitter(0),
+                Ending::Stop(link, until) => self.net.stop(link, until),
                 Ending::Resume => {
                     self.paused = false;
                     self.order(Control::Resume(InstrumentId(0)));
@@ -540,5 +586,8 @@ impl World {
             return;
         }
         self.checker.on_quiet(self.maker.maker(), exchange);
+        if let Some(told) = self.diary.check(self.maker.inputs()) {
+            self.checker.fail("journal_replays", told);
+        }
     }
 }
