@@ -221,6 +221,13 @@ fn entry(
     Ok(OrderEntry::new(settings, line, (symbols, plain::RULES), exec_ids, rings, None)?)
 }
 
+/// The run's journal.
+fn diary(file: &ConfigFile, started: Nanos, options: &Options) -> Result<Diary, SimulationError> {
+    let binary = env!("CARGO_PKG_VERSION").to_owned();
+    let header = Header { epoch: 1, started, binary, config: file.text.clone() };
+    Ok(Diary::new(&header, options.bug == Some(PlantedBug::TornJournal))?)
+}
+
 /// What a run's length makes of its seed: the market, and what goes wrong when.
 fn schedule(options: &Options) -> (SyntheticOptions, Vec<Episode>) {
     let length = options.length_ns();
@@ -251,9 +258,7 @@ impl World {
         let config = file.maker(1)?;
         let (synthetic, plan) = schedule(options);
         let start = synthetic.start;
-        let binary = env!("CARGO_PKG_VERSION").to_owned();
-        let header = Header { epoch: 1, started: start, binary, config: file.text.clone() };
-        let diary = Diary::new(&header, options.bug == Some(PlantedBug::TornJournal))?;
+        let diary = diary(&file, start, options)?;
         let end = start.plus(options.length_ns());
         let (venue, next_due) = venue(&file, &config, options, synthetic, &plan);
         let net = Net::new(Random::stream(options.seed, 0x0E70), start);
