@@ -2,12 +2,14 @@
 //!
 //! Fed by the maker with [`MarketUpdate`](crate::event::MarketUpdate)s; feeds fair value, the hedger's view of depth and
 //! the collar. Maker thread. Each side is a sorted array of fixed capacity, best level last, so that
-//! the levels that change most move the fewest bytes: an update at the touch shifts none, one at
-//! depth `d` shifts `16·d` bytes. Deliberately absent: orders (L3) and any allocation after start.
+//! the levels that change most move the fewest bytes: an update at the touch shifts none, one with
+//! `d` levels to the nearer end shifts `16·d` bytes (`shelf.rs`). Deliberately absent: orders (L3) and
+//! any allocation after start.
 //!
 //! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
 //! says "unknown", never "empty".
 
+use super::shelf::Shelf;
 use crate::units::{Lots, Side, Ticks};
 
 /// A price level: all that is displayed at one price.
@@ -44,7 +46,7 @@ impl Touch {
 #[derive(Clone, Debug)]
 struct Ranked {
     side: Side,
-    levels: Vec<Level>,
+    levels: Shelf,
     capacity: usize,
     /// The best price that was ever pushed out for want of room since the last reset.
     forgotten: Option<Ticks>,
@@ -52,7 +54,7 @@ struct Ranked {
 
 impl Ranked {
     fn new(side: Side, capacity: usize) -> Ranked {
-        Ranked { side, levels: Vec::with_capacity(capacity), capacity, forgotten: None }
+        Ranked { side, levels: Shelf::new(capacity), capacity, forgotten: None }
     }
 
     /// Is `a` strictly worse than `b` on this side?
@@ -111,10 +113,8 @@ impl Ranked {
         if let Some(worst) = self.levels.first() {
             self.forget(worst.price);
         }
-        self.levels.copy_within(1..place, 0);
-        if let Some(slot) = self.levels.get_mut(place - 1) {
-            *slot = level;
-        }
+        self.levels.remove(0);
+        self.levels.insert(place - 1, level);
     }
 
     fn forget(&mut self, price: Ticks) {

@@ -1,5 +1,6 @@
 //! The market as we see it: one book an instrument, and whether to believe it.
 
 pub mod book;
+mod shelf;
 pub mod spike;
 pub mod trust;
