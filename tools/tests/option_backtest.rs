@@ -58,6 +58,7 @@ fn play(tape: &Path, journal: &Path) -> (ConfigFile, MakerConfig, Maker) {
         started: Nanos(0),
         binary: env!("CARGO_PKG_VERSION").into(),
         config: file.text.clone(),
+        resumption: None,
     };
     let writer = JournalWriter::create(journal, &header).unwrap();
     let played = plan.run(&file, &config, Some(writer), 0).unwrap();

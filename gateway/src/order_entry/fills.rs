@@ -75,8 +75,8 @@ impl Desk {
             self.on_report(arrival, report).into_iter().for_each(tell);
             return;
         }
-        let sizes = fills.iter().map(|fill| self.lots_of(report, fill.size?));
-        let sum = sizes.fold(Some(0i64), |sum, size| sum?.checked_add(size?.0));
+        let mut sizes = fills.iter().map(|fill| self.lots_of(report, fill.size?));
+        let sum = sizes.try_fold(0i64, |sum, size| sum.checked_add(size?.0));
         if sum != total.0.checked_sub(before.0) || fills.iter().any(|fill| fill.price.is_none()) {
             self.counts.inexact += 1;
             self.on_report(arrival, report).into_iter().for_each(tell);

@@ -150,7 +150,8 @@ mod tests {
 
     fn diary(is_torn: bool) -> Diary {
         let config = config().unwrap().text;
-        let header = Header { epoch: 1, started: Nanos(0), binary: "test".to_owned(), config };
+        let binary = "test".to_owned();
+        let header = Header { epoch: 1, started: Nanos(0), binary, config, resumption: None };
         Diary::new(&header, is_torn).unwrap()
     }
 

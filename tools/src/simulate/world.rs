@@ -224,7 +224,8 @@ fn entry(
 /// The run's journal.
 fn diary(file: &ConfigFile, started: Nanos, options: &Options) -> Result<Diary, SimulationError> {
     let binary = env!("CARGO_PKG_VERSION").to_owned();
-    let header = Header { epoch: 1, started, binary, config: file.text.clone() };
+    let resumption = None;
+    let header = Header { epoch: 1, started, binary, config: file.text.clone(), resumption };
     Ok(Diary::new(&header, options.bug == Some(PlantedBug::TornJournal))?)
 }
 
