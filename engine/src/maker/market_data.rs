@@ -44,15 +44,15 @@ impl Maker {
         if let Some(line) = self.line(instrument)
             && let Ok(touch) = line.touch(now)
         {
-            // An option is marked to the model.
+            // An option is marked to the model, and its fills are booked against that mark.
             if self.options.book.get(instrument).is_none() {
                 self.mark(instrument, touch, out);
                 if let Some(line) = self.line_mut(instrument) {
                     line.markouts.on_mid(now, touch.mid_half_ticks());
+                    line.mids.on_mark(venue_at, HalfTicks(touch.mid_half_ticks()));
                 }
             }
             if let Some(line) = self.line_mut(instrument) {
-                line.mids.on_mark(venue_at, HalfTicks(touch.mid_half_ticks()));
                 line.watch_mid(now, HalfTicks(touch.mid_half_ticks()));
             }
         }
