@@ -78,6 +78,10 @@ impl Gathered {
             return;
         }
         let touch = book.touch().filter(|touch| touch.spread().0 > 0);
+        // Before the first touch there is no clock: a gap told before any market may carry no time.
+        if touch.is_none() && self.touches.is_empty() {
+            return;
+        }
         if self.touches.last().is_none_or(|(_, before)| *before != touch) {
             self.touches.push((event.at, touch));
         }
@@ -109,6 +113,10 @@ impl Gathered {
     pub fn forget_before(&mut self, start: Nanos) {
         let touches = self.touches.partition_point(|(at, _)| *at < start).saturating_sub(1);
         self.touches.drain(..touches);
+        // What stood at the start stands from there on: the clock begins with the window.
+        if let Some((at, _)) = self.touches.first_mut() {
+            *at = start.max(*at);
+        }
         let orders = self.orders.partition_point(|order| order.at < start);
         self.orders.drain(..orders);
     }
