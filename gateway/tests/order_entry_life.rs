@@ -17,7 +17,7 @@ use ballast_gateway::order_entry::throttle::{Counted, Limits, MessageLimit, When
 use ballast_gateway::order_entry::{OWN_IDS, OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
-use ballast_gateway::venue::dialect::Rules;
+use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -295,13 +295,21 @@ fn when_the_maker_goes_away_the_stage_cancels_logs_out_and_is_done() {
 }
 
 /// Two messages in a window of 20 turns; orders beyond that wait for `for_ns`.
-fn queueing(for_ns: u64) -> World {
+fn queueing_with(rules: Rules, for_ns: u64) -> World {
     let limit = MessageLimit { messages: 2, window_ns: 2_000, cancel_reserve: 0 };
     let limits = Limits::of(&[(Counted::Orders, limit)], WhenFull::Queue { for_ns }).unwrap();
-    let mut world = World::with(Rules { order_limits: limits, ..RULES }, 64);
-    assert_eq!(world.names(), ["SessionUp"]);
+    World::with(Rules { order_limits: limits, ..rules }, 64)
+}
+
+fn queueing(for_ns: u64) -> World {
+    let mut world = queueing_with(RULES, for_ns);
+    assert_eq!(world.names(), ["SessionReconciling", "SessionUp"]);
     world
 }
+
+/// A venue that is asked for positions after each Logon.
+const RECONCILED: Rules =
+    Rules { reconciliation: Reconciliation { positions: true, ..Reconciliation::NONE }, ..RULES };
 
 fn sent(world: &mut World) -> Vec<String> {
     let inbox = world.venue.take_inbox();
@@ -343,6 +351,68 @@ fn an_order_that_waited_too_long_or_whose_session_ended_comes_back() {
     world.venue.cut(world.now);
     let names = world.names();
     assert_eq!(names, ["SessionDown", "Unsent"]);
+}
+
+fn orders_sent(world: &mut World) -> Vec<String> {
+    let mut sent = sent(world);
+    sent.retain(|message| message.starts_with("35=D") || message.starts_with("35=G"));
+    sent
+}
+
+#[test]
+fn no_order_goes_out_before_the_session_is_reconciled() {
+    let mut world = World::with(RECONCILED, 64);
+    assert_eq!(world.names(), ["SessionReconciling"]);
+    world.order(OrderAction::New, 11, 0);
+    world.order(OrderAction::Replace, 12, 11);
+    assert_eq!(world.names(), ["Unsent", "Unsent"], "logged on, and the venue has not answered");
+    let asked = world.venue.take_inbox();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("35=AN|"), "{asked:?}");
+    assert_eq!(world.entry.counts().unsent, 2);
+    world.say("35=j|45=2|372=AN|380=3");
+    assert_eq!(world.names(), ["SessionUp"]);
+    world.order(OrderAction::New, 13, 0);
+    world.settle();
+    assert_eq!(orders_sent(&mut world), ["35=D 11=13"]);
+}
+
+#[test]
+fn an_order_that_waits_while_the_session_drops_comes_back_before_the_next_is_up() {
+    let mut world = queueing_with(RECONCILED, 1_000_000_000);
+    assert_eq!(world.names(), ["SessionReconciling"]);
+    world.say("35=j|45=2|372=AN|380=3");
+    assert_eq!(world.names(), ["SessionUp"]);
+    for id in 11..=13 {
+        world.order(OrderAction::New, id, 0);
+    }
+    world.entry.turn(world.now);
+    world.venue.turn(world.now);
+    world.venue.cut(world.now);
+    assert_eq!(world.names(), ["SessionDown", "Unsent", "SessionReconciling"]);
+    world.order(OrderAction::New, 14, 0);
+    assert_eq!(world.names(), ["Unsent"], "a later one does not wait for the session either");
+    assert_eq!(orders_sent(&mut world), ["35=D 11=11", "35=D 11=12"]);
+}
+
+#[test]
+fn an_order_that_waits_while_the_numbers_are_reset_comes_back_before_the_session_is_up_again() {
+    let mut world = queueing(1_000_000_000);
+    for id in 11..=13 {
+        world.order(OrderAction::New, id, 0);
+    }
+    world.entry.turn(world.now);
+    world.venue.turn(world.now);
+    for id in [11, 12] {
+        world.say(&format!("35=8|37=O|11={id}|17=E{id}|150=8|39=8|55=BTC|54=2|151=0|14=0|6=0"));
+    }
+    // SequenceReset-Reset: answers were lost; the session stays, and there is nothing to ask.
+    world.say("35=4|123=N|36=50");
+    let names = world.names();
+    assert_eq!(&names[..2], ["Rejected", "Rejected"]);
+    assert_eq!(&names[2..], ["SessionDown", "SessionReconciling", "Unsent", "SessionUp"]);
+    assert_eq!(orders_sent(&mut world), ["35=D 11=11", "35=D 11=12"]);
+    assert_eq!(world.entry.counts().throttled, 1);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub mod venue;
 
 /// The one place that joins the stages.
 pub mod live;
+/// A session of the config as the gateway wants it.
+pub mod venue_session;
 /// One venue's two sessions, from the config.
 pub mod live_venue;
 /// What a process leaves behind for the next one.

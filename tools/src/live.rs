@@ -15,6 +15,7 @@ use crate::operator::desk::{Desk, OrderLine};
 use crate::refit::{Refit, RefitCounters, RefitStage, Schedule};
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
+use crate::venue_session::SessionFault;
 use ballast_engine::clock::Counter;
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
 use ballast_engine::journal::fault::JournalFault;
@@ -37,9 +38,8 @@ use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
 use ballast_gateway::store::StoreError;
-use ballast_gateway::transport::{Cut, TlsFileError, Trouble};
+use ballast_gateway::transport::{Cut, Trouble};
 use ballast_gateway::venue::notice::Notices;
-use ballast_gateway::venue::secret::SecretError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -150,31 +150,13 @@ pub enum LiveError {
     /// The config as a whole is wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Config(Vec<ConfigError>),
-    /// An address that names no host.
-    #[error("venues.{venue}: address {address:?}: {why}; write host:port")]
-    Address {
-        /// Which venue.
-        venue: String,
-        /// What stands there.
-        address: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A file with a password or a key cannot be used.
+    /// A session cannot be made.
     #[error("venues.{venue}: {source}")]
-    Secret {
+    Session {
         /// Which venue.
         venue: String,
         /// What is wrong with it.
-        source: SecretError,
-    },
-    /// A file of a TLS end cannot be used.
-    #[error("venues.{venue}: {source}")]
-    Tls {
-        /// Which venue.
-        venue: String,
-        /// What is wrong with it.
-        source: TlsFileError,
+        source: SessionFault,
     },
     /// The journal cannot be made.
     #[error(transparent)]

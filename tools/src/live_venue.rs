@@ -3,10 +3,10 @@
 //! Fed by the config; feeds `live.rs` with the two stages. Deliberately absent: rings and threads.
 
 use crate::config::ConfigFile;
-use crate::config::file::{DialectKind, RawSession, RawVenue, ReconcileKind};
-use crate::config::sessions::host_of;
+use crate::config::file::{RawSession, RawVenue};
 use crate::live::LiveError;
 use crate::state_dir::StateDir;
+use crate::venue_session::{self, SessionFault, rules};
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::latency::Probe;
 use ballast_engine::maker::config::MakerConfig;
@@ -19,20 +19,15 @@ use ballast_gateway::message_log::{LogError, MessageLog, Tape};
 use ballast_gateway::order_entry::earlier::deliver_from;
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{Credentials, ReconnectConfig, Role, Session, SessionConfig};
+use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store};
-use ballast_gateway::transport::{ClientFiles, Cut, Tee, TlsClient, Trouble};
-use ballast_gateway::venue::binance::{self, Binance, BinanceSession};
-use ballast_gateway::venue::deribit::{self, Deribit};
+use ballast_gateway::transport::{Cut, Tee, Trouble};
+use ballast_gateway::venue::binance::BinanceSession;
 use ballast_gateway::venue::dial::SocketDial;
-use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::line::TcpDial;
 use ballast_gateway::venue::notice::Notices;
-use ballast_gateway::venue::plain;
-use ballast_gateway::venue::secret::{Secret, SecretError};
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
-use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Dials a venue in clear or in TLS, and logs what passes.
 pub type VenueDial = Tee<SocketDial<TcpDial>>;
@@ -62,23 +57,6 @@ pub struct Venue<'a> {
     config: &'a MakerConfig,
     symbols: Symbols,
     time: TimeBase,
-}
-
-/// What differs at a venue beside the Logon.
-pub fn rules(raw: &RawVenue) -> Rules {
-    let rules = match raw.dialect {
-        DialectKind::Plain => Rules { reconciliation: Reconciliation::ALL, ..plain::RULES },
-        DialectKind::Binance => binance::RULES,
-        DialectKind::Deribit => deribit::RULES,
-    };
-    let Some(asked) = &raw.reconcile else { return rules };
-    let reconciliation = Reconciliation {
-        mass_cancel: asked.contains(&ReconcileKind::MassCancel),
-        mass_status: asked.contains(&ReconcileKind::MassStatus),
-        status: asked.contains(&ReconcileKind::OrderStatus),
-        positions: asked.contains(&ReconcileKind::Positions),
-    };
-    Rules { reconciliation, ..rules }
 }
 
 impl<'a> Venue<'a> {
@@ -115,21 +93,8 @@ impl<'a> Venue<'a> {
         [of("market_data", &self.raw.market_data), of("order_entry", &self.raw.order_entry)]
     }
 
-    fn addresses(&self, session: &RawSession) -> Result<Vec<SocketAddr>, LiveError> {
-        let mut addresses = Vec::new();
-        for host in session.hosts() {
-            let wrong = |why: String| LiveError::Address {
-                venue: self.raw.name.clone(),
-                address: host.to_owned(),
-                why,
-            };
-            let before = addresses.len();
-            addresses.extend(host.to_socket_addrs().map_err(|error| wrong(error.to_string()))?);
-            if addresses.len() == before {
-                return Err(wrong("names no host".into()));
-            }
-        }
-        Ok(addresses)
+    fn fault(&self, source: SessionFault) -> LiveError {
+        LiveError::Session { venue: self.raw.name.clone(), source }
     }
 
     /// The dial of one session, and where its troubles and its bytes go.
@@ -139,19 +104,9 @@ impl<'a> Venue<'a> {
         (tape, (trouble, _)): Ears,
         cut: &Cut,
     ) -> Result<VenueDial, LiveError> {
-        let tls = raw.tls.as_ref().map(|tls| {
-            let name = tls.server_name.as_deref().unwrap_or_else(|| host_of(&raw.address));
-            let files = ClientFiles {
-                ca: tls.ca.as_deref(),
-                certificate: tls.client_cert.as_deref(),
-                key: tls.client_key.as_deref(),
-            };
-            TlsClient::new(name, files)
-        });
-        let tls = tls
-            .transpose()
-            .map_err(|source| LiveError::Tls { venue: self.raw.name.clone(), source })?;
-        let tcp = TcpDial::new(self.addresses(raw)?).with_cut(cut);
+        let tls = venue_session::tls(raw).map_err(|source| self.fault(source))?;
+        let addresses = venue_session::addresses(raw).map_err(|source| self.fault(source))?;
+        let tcp = TcpDial::new(addresses).with_cut(cut);
         Ok(Tee::new(SocketDial::new(tcp, tls, trouble), tape))
     }
 
@@ -161,37 +116,8 @@ impl<'a> Venue<'a> {
         purpose: BinanceSession,
         notices: &Notices,
     ) -> Result<SessionConfig, LiveError> {
-        let mut config =
-            SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
-        config.notices = notices.clone();
-        config.on_news = rules(self.raw).on_news;
-        config.heart_bt_int_s = raw.heartbeat_s;
-        config.reset_on_logon = raw.reset_on_logon;
-        // The config is checked: a schedule that is there can be read.
-        config.schedule = raw.times().ok().flatten();
-        let wrong =
-            |source: SecretError| LiveError::Secret { venue: self.raw.name.clone(), source };
-        // The config is checked: a dialect has what it needs.
-        let username = raw.username.as_deref().unwrap_or_default();
-        let file = raw.password_file.as_ref().or(raw.secret_file.as_ref());
-        let Some(secret) = file.map(|path| Secret::from_file(path)).transpose().map_err(wrong)?
-        else {
-            return Ok(config);
-        };
-        config.dialect = match self.raw.dialect {
-            DialectKind::Plain => {
-                Box::new(Credentials::with_secret(username, &secret).map_err(wrong)?)
-            }
-            DialectKind::Binance => {
-                Binance::demand(&mut config);
-                Box::new(Binance::new(username, &secret, purpose).map_err(wrong)?)
-            }
-            DialectKind::Deribit => {
-                Deribit::demand(&mut config);
-                Box::new(Deribit::new(username, secret))
-            }
-        };
-        Ok(config)
+        venue_session::session_config(self.raw, raw, purpose, notices)
+            .map_err(|source| self.fault(source))
     }
 
     /// The ends of its sessions' message logs, where one is asked for: market data, order entry.

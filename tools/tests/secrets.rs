@@ -218,7 +218,7 @@ fn metrics_hold_no_secret() {
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
             let asked = stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n");
             let read = asked.and_then(|()| stream.read_to_string(&mut scraped));
-            if read.is_ok() && scraped.contains("ballast_state_changes") {
+            if read.is_ok() && scraped.contains("ballast_state_changes{reason=\"normal\"}") {
                 break;
             }
         }

@@ -192,6 +192,11 @@ impl Ear {
         self.tell(OrderEvent { venue_at: numbers_since, ..event });
     }
 
+    /// Whether new orders may go out: the session is up, and what the venue knows is reconciled.
+    pub fn may_trade(&self) -> bool {
+        self.is_up && !self.reconciler.is_active()
+    }
+
     pub fn session_up(&mut self, now: Nanos) {
         self.is_up = true;
         let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };

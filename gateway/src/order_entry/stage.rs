@@ -3,10 +3,11 @@
 //! Fed by the maker's intent ring and by its own session to the venue; feeds the maker's order-event
 //! ring. One thread, pinned where the config says so; nothing allocates after the first logon.
 //!
-//! **Nothing is silently dropped.** An intent that cannot go out (session down, the venue's limit, no
-//! room in the index or the buffer) comes back as `Unsent`. An order event never drops: while the
-//! event ring is full, the stage takes no intent and reads no byte, and the venue's answers wait in
-//! the socket; the session's own timers wait with them. A taken position is the reader's to know.
+//! **Nothing is silently dropped.** An intent that cannot go out (session down, or for orders and
+//! replaces not reconciled yet; the venue's limit; no room in the index or the buffer) comes back as
+//! `Unsent`. An order event never drops: while the event ring is full, the stage takes no intent and
+//! reads no byte, and the venue's answers wait in the socket; the session's own timers wait with them.
+//! A taken position is the reader's to know.
 //!
 //! Ids: the maker's ClOrdIDs use the lower half of a run's counter, the stage's own cancels the upper
 //! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, logs out and is done.
@@ -230,9 +231,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let Some(intent) = &self.supersede(now, intent) else { return false };
         let is_cancel = intent.action == OrderAction::Cancel;
         let place = self.ear.desk.symbols().place_of(intent.instrument);
-        let is_ready = self.line.session().is_logged_on()
+        let is_ready = match is_cancel {
+            true => self.line.session().is_logged_on(),
             // The counterparty does not read: a quote that waits in a buffer is a wrong quote.
-            && (is_cancel || !(self.line.is_writing() || self.switch.is_shut()));
+            false => self.may_trade() && !(self.line.is_writing() || self.switch.is_shut()),
+        };
         let (Some(_), true) = (place, is_ready) else {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
@@ -249,6 +252,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             return false;
         }
         self.send_now(now, intent)
+    }
+
+    /// Whether a New or a Replace may go out: before quoting, the venue's word is heard.
+    pub(super) fn may_trade(&self) -> bool {
+        self.line.session().is_logged_on() && self.ear.may_trade()
     }
 
     /// Sends an intent that the limit has let pass.
@@ -360,6 +368,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         if std::mem::take(&mut self.ear.has_logged_on) {
+            self.waiting.session_over();
             let numbers_since = self.line.session().store().created_at();
             self.ear.begin_reconciling(now, stamp, numbers_since);
         }
@@ -370,6 +379,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             LineTurn::Idle => false,
             LineTurn::Busy => true,
             LineTurn::Down(_) => {
+                self.waiting.session_over();
                 self.ear.session_down(now);
                 true
             }

@@ -2,9 +2,9 @@
 //!
 //! A part of the stage: fed with intents that the throttle does not let pass, asked in each turn for
 //! those whose turn has come. Order-entry thread; room is taken at start. Nothing overtakes: while an
-//! order waits, later ones wait behind it; cancels never wait. An order that waited too long, or that a
-//! later intent cancels or replaces, comes back as `Unsent`. Deliberately absent: the limit itself
-//! (`throttle.rs`).
+//! order waits, later ones wait behind it; cancels never wait. An order that waited too long, that a later
+//! intent cancels or replaces, or whose session ended or reconciles, comes back as `Unsent`. Deliberately
+//! absent: the limit itself (`throttle.rs`).
 
 use super::stage::OrderEntry;
 use super::throttle::WhenFull;
@@ -22,15 +22,19 @@ pub(super) struct Waiting {
     orders: VecDeque<(OrderIntent, Nanos)>,
     /// How long, in ns; `None` where nothing waits.
     for_ns: Option<u64>,
+    /// So many at the front were meant for a session that is over: they go back, whatever came after it.
+    over: usize,
 }
 
 impl Waiting {
     pub(super) fn new(when_full: WhenFull) -> Waiting {
         match when_full {
-            WhenFull::Refuse => Waiting { orders: VecDeque::new(), for_ns: None },
-            WhenFull::Queue { for_ns } => {
-                Waiting { orders: VecDeque::with_capacity(WAITING_MAX), for_ns: Some(for_ns) }
-            }
+            WhenFull::Refuse => Waiting { orders: VecDeque::new(), for_ns: None, over: 0 },
+            WhenFull::Queue { for_ns } => Waiting {
+                orders: VecDeque::with_capacity(WAITING_MAX),
+                for_ns: Some(for_ns),
+                over: 0,
+            },
         }
     }
 
@@ -49,6 +53,17 @@ impl Waiting {
 
     pub(super) fn clear(&mut self) {
         self.orders.clear();
+        self.over = 0;
+    }
+
+    /// The session ended or begins anew: what waits was meant for the one before.
+    pub(super) fn session_over(&mut self) {
+        self.over = self.orders.len();
+    }
+
+    fn pop(&mut self) {
+        self.orders.pop_front();
+        self.over = self.over.saturating_sub(1);
     }
 
     /// What waits about the order that `intent` names.
@@ -62,6 +77,9 @@ impl Waiting {
             waiting.cl_ord_id == named || (is_replace && waiting.orig_cl_ord_id == named)
         };
         let place = self.orders.iter().position(|(waiting, _)| is_about(waiting))?;
+        if place < self.over {
+            self.over -= 1;
+        }
         self.orders.remove(place).map(|(waiting, _)| waiting)
     }
 
@@ -86,25 +104,25 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
 
     /// Sends what waits, as far as the limit lets it; all of it comes back where nothing may be sent.
     pub(super) fn send_waiting(&mut self, now: Nanos) -> bool {
-        let may_send = self.line.session().is_logged_on() && !self.switch.is_shut();
+        let may_send = self.may_trade() && !self.switch.is_shut();
         for moved in 0..WAITING_MAX {
             let Some((intent, since)) = self.waiting.orders.front().copied() else {
                 return moved > 0;
             };
-            let is_back = !may_send || self.waiting.is_late(since, now);
+            let is_back = !may_send || self.waiting.over > 0 || self.waiting.is_late(since, now);
             let is_held = self.line.is_writing() || !self.ear.has_room();
             if (is_held && !is_back) || !self.ear.has_room() {
                 return moved > 0;
             }
             if is_back {
-                self.waiting.orders.pop_front();
+                self.waiting.pop();
                 self.hand_back(now, &intent);
                 continue;
             }
             if !self.throttle.pass(now, false) {
                 return moved > 0;
             }
-            self.waiting.orders.pop_front();
+            self.waiting.pop();
             if !self.send_now(now, &intent) {
                 self.ear.counts.unsent += 1;
             }

@@ -1,14 +1,15 @@
 //! Certification: our initiator driven through a broker's script, step by step, over real TCP.
 //!
-//! `place` says who connects where, `script` reads the steps, `words` fills their placeholders, `wire` keeps what passed, and the
-//! [`Run`] here does the steps with the very session that trades. Fed by `ballast certify`; feeds it
-//! with a result a step. One thread, which sleeps between messages. Deliberately absent: files.
+//! `call` connects, in clear or in TLS, `script` reads the steps, `words` fills their placeholders, `wire`
+//! keeps what passed, and the [`Run`] here does the steps with the very session that trades, its venue's
+//! own Logon included. Fed by `ballast certify`; feeds it with a result a step. One thread, which sleeps
+//! between messages. Deliberately absent: files.
 //!
 //! A step that fails ends the run: the steps behind it speak of a state that was not reached.
 //! Expectations follow the wire: each looks at the messages behind the one that met the last
 //! expectation of the same direction, and passes over those that it does not want.
 
-pub mod place;
+pub mod call;
 pub mod script;
 pub mod wire;
 pub mod words;
@@ -19,19 +20,16 @@ use ballast_gateway::fix::message::Message;
 use ballast_gateway::fix::{msg_type, tag};
 use ballast_gateway::session::{Connection, Session, SessionConfig, Turn};
 use ballast_gateway::store::MemoryStore;
-use ballast_gateway::transport::{Ready, TcpTransport, Transport, wait_for};
+use ballast_gateway::transport::{Ready, Socket, Transport, wait_for};
+use call::Call;
 use script::{Action, Condition, Expectation, Step};
 use std::cell::RefCell;
-use std::net::{SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::Duration;
 use wire::{Passed, Tapped, Wire};
 use words::Words;
 
-/// How long a TCP connect may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Longest sleep: a clock that is set moves the deadlines.
 const SLEEP_MAX_NS: u64 = 100_000_000;
 /// How long the sessions may take to log out behind the last step.
@@ -43,10 +41,10 @@ const FIELDS_MAX: usize = 1 << 14;
 pub struct Leg {
     /// What it is called.
     pub name: String,
-    addresses: Vec<SocketAddr>,
+    call: Call,
     session: Session<MemoryStore>,
     is_reset_usual: bool,
-    connection: Option<Connection<Tapped<TcpTransport>>>,
+    connection: Option<Connection<Tapped<Socket>>>,
     wire: Rc<RefCell<Wire>>,
     /// The next message to look at: theirs, ours.
     next: [usize; 2],
@@ -61,10 +59,10 @@ pub struct Run {
 
 impl Leg {
     /// A session that is not connected yet; its numbers begin at 1.
-    pub fn new(name: &str, addresses: Vec<SocketAddr>, config: SessionConfig) -> Leg {
+    pub fn new(name: &str, call: Call, config: SessionConfig) -> Leg {
         Leg {
             name: name.into(),
-            addresses,
+            call,
             is_reset_usual: config.reset_on_logon,
             session: Session::new(config, MemoryStore::new()),
             connection: None,
@@ -82,21 +80,10 @@ impl Leg {
         if self.connection.is_some() {
             return Err("the session is connected already".into());
         }
-        let mut fault = "no address".to_string();
-        for address in &self.addresses {
-            let joined =
-                TcpStream::connect_timeout(address, CONNECT_WITHIN).and_then(TcpTransport::new);
-            match joined {
-                Ok(link) => {
-                    let link = Tapped::new(link, Rc::clone(&self.wire), now);
-                    self.session.on_connected(now());
-                    self.connection = Some(Connection::new(link, self.session.config()));
-                    return Ok(());
-                }
-                Err(error) => fault = format!("{address}: {error}"),
-            }
-        }
-        Err(fault)
+        let link = Tapped::new(self.call.connect(now)?, Rc::clone(&self.wire), now);
+        self.session.on_connected(now());
+        self.connection = Some(Connection::new(link, self.session.config()));
+        Ok(())
     }
 
     /// Turns the connection until it has nothing more to do.
@@ -206,9 +193,9 @@ impl Run {
             for leg in &self.legs {
                 if let Some(connection) = &leg.connection {
                     wake = wake.min(leg.session.next_deadline().unwrap_or(wake));
-                    let is_writing = connection.is_writing();
-                    let socket = connection.transport().link().as_fd();
-                    sockets.push(Ready { socket, is_writing });
+                    let link = connection.transport().link();
+                    let is_writing = connection.is_writing() || link.is_writing();
+                    sockets.push(Ready { socket: link.as_fd(), is_writing });
                 }
             }
             wait_for(&sockets, wake.since(now));

@@ -5,14 +5,18 @@
 //! Deliberately absent: doing the steps, which `certify` does.
 
 use super::{Failure, fix_decode};
+use crate::certify::call::Call;
 use crate::certify::script::Script;
-use crate::certify::{Leg, Run, place};
+use crate::certify::{Leg, Run};
 use crate::config::ConfigFile;
-use crate::config::file::{DialectKind, RawSession, RawVenue};
+use crate::config::file::{RawSession, RawVenue};
+use crate::venue_session::{self, SessionFault};
 use ballast_engine::units::Nanos;
 use ballast_gateway::dictionary::Dictionary;
 use ballast_gateway::fix::secret::mask_message;
 use ballast_gateway::fix::timestamp::{Precision, TimestampText};
+use ballast_gateway::venue::binance::BinanceSession;
+use ballast_gateway::venue::notice::Notices;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +74,8 @@ pub fn run(args: &Arguments) -> Result<(), Failure> {
         Failure::Usage(format!("{}: {why}", path.display()))
     };
     let file = ConfigFile::read(&args.config).map_err(|e| Failure::Usage(e.to_string()))?;
+    // Whatever is wrong with the config is told before anybody is called.
+    file.maker(1).map_err(|e| Failure::Usage(e.to_string()))?;
     let text = std::fs::read_to_string(&args.script).map_err(|e| usage(&args.script, &e))?;
     let dictionary = Dictionary::fix44();
     let script = Script::parse(&text, &dictionary).map_err(|e| usage(&args.script, &e))?;
@@ -111,18 +117,20 @@ fn legs(venue: &RawVenue, script: &Script) -> Result<Vec<Leg>, String> {
     let leg = |name: &String| {
         let raw: &RawSession =
             if name == "market_data" { &venue.market_data } else { &venue.order_entry };
-        // Neither a password in clear nor a Logon that is not the venue's: refused, not tried.
-        if raw.tls.is_some() || venue.dialect != DialectKind::Plain {
-            return Err(format!(
-                "venues.{}.{name}: certify speaks plain FIX over TCP; tls and other dialects are for run",
-                venue.name
-            ));
-        }
-        let told = |why: String| format!("venues.{}.{name}: {why}", venue.name);
-        let addresses = place::addresses(raw).map_err(told)?;
-        Ok(Leg::new(name, addresses, place::session_config(raw).map_err(told)?))
+        let told = |fault: SessionFault| format!("venues.{}.{name}: {fault}", venue.name);
+        let (addresses, purpose) = (venue_session::addresses(raw).map_err(told)?, purpose(name));
+        let call = Call::new(addresses, venue_session::tls(raw).map_err(told)?);
+        let config = venue_session::session_config(venue, raw, purpose, &Notices::default());
+        Ok(Leg::new(name, call, config.map_err(told)?))
     };
     script.sessions.iter().map(leg).collect()
+}
+
+fn purpose(session: &str) -> BinanceSession {
+    match session {
+        "market_data" => BinanceSession::MarketData,
+        _ => BinanceSession::OrderEntry,
+    }
 }
 
 fn conclude(args: &Arguments, script: &Script, done: &[Done]) -> Result<(), Failure> {

@@ -8,7 +8,9 @@ use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
 use super::option_settings::RawOptions;
 use super::option_terms::RawChain;
+use super::session_options::RawSessionOptions;
 use super::times::RawSchedule;
+use super::venue_limits;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -127,6 +129,9 @@ pub struct RawVenue {
     pub order_entry: RawSession,
     /// Budget of the order session.
     pub message_rate: RawMessageRate,
+    /// The venue's own limits, where they are not its dialect's.
+    #[serde(default)]
+    pub limits: venue_limits::RawLimits,
     /// Messages for the trades of a day.
     pub order_to_trade: RawOrderToTrade,
     /// What the venue answers after a Logon; left out, all of it at a plain venue and what the dialect
@@ -186,6 +191,9 @@ pub struct RawSession {
     pub backups: Vec<String>,
     /// When the session is logged on; left out for always.
     pub schedule: Option<RawSchedule>,
+    /// What the counterparty wants beside.
+    #[serde(default)]
+    pub options: RawSessionOptions,
     /// SenderCompID(49).
     pub sender_comp_id: String,
     /// TargetCompID(56).

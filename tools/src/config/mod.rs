@@ -15,10 +15,12 @@ pub mod option_settings;
 pub mod option_terms;
 pub mod overrides;
 mod self_trade;
+pub mod session_options;
 pub mod sessions;
 mod spike;
 pub mod syntax;
 pub mod times;
+pub mod venue_limits;
 
 use faults::Faults;
 use file::RawConfig;

@@ -11,11 +11,13 @@ use std::net::IpAddr;
 /// Tells every fault of every session.
 pub fn check(raw: &RawConfig, faults: &mut Faults) {
     for venue in &raw.venues {
+        venue.limits.check(&venue.message_rate, &format!("venues.{}", venue.name), faults);
         let sessions = [("market_data", &venue.market_data), ("order_entry", &venue.order_entry)];
         for (purpose, session) in sessions {
             let key = format!("venues.{}.{purpose}", venue.name);
             credentials(venue, session, &key, faults);
             tls(venue, session, &key, faults);
+            session.options.check(venue.dialect, &key, faults);
             match venue.dialect {
                 DialectKind::Plain => {}
                 DialectKind::Binance => binance(session, &key, faults),

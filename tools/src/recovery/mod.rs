@@ -11,9 +11,9 @@
 mod renumber;
 
 use crate::config::ConfigFile;
-use crate::live_venue;
 use crate::replay::{self, Beginning, ReplayFault};
 use crate::state_dir::StateDir;
+use crate::venue_session;
 use ballast_engine::event::VenueId;
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::reader::JournalReader;
@@ -198,7 +198,7 @@ impl LastRun {
                 raw.or_else(|| self.beginning.file.raw.venues.iter().find(|v| v.name == name));
             let symbols = Symbols::new(id, &self.beginning.config.instruments);
             let (Some(raw), Ok(symbols)) = (raw, symbols) else { continue };
-            let rules = live_venue::rules(raw);
+            let rules = venue_session::rules(raw);
             for intent in earlier::sent_after(&store, (&symbols, &rules), last) {
                 self.resumption.take_sent(&intent);
                 count += 1;
