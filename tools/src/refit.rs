@@ -119,9 +119,7 @@ impl Refit {
         let watched = self.watched.iter_mut().find(|w| w.instrument == event.instrument)?;
         // A message is whole or not at all: in the middle of one there is no market to fit to.
         watched.gathered.take(&mut watched.book, event);
-        if watched.gathered.span().is_none() {
-            return None;
-        }
+        watched.gathered.span()?;
         let due = *watched.due.get_or_insert(event.at.plus(schedule.window_ns));
         if event.at < due || !event.last_in_message {
             return None;

@@ -143,6 +143,8 @@ impl<S: Sink + Send> Stage for Recorder<S> {
         if self.take(now) > 0 {
             Turn::Busy
         } else if self.ring.is_disconnected() {
+            // Whoever watches learns that this was all.
+            self.watches.clear();
             Turn::Done
         } else {
             Turn::Idle
