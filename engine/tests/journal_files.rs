@@ -6,7 +6,9 @@ use ballast_engine::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, TimeInForce, VenueId,
 };
+use ballast_engine::fixed::Scaled;
 use ballast_engine::instrument::Currency;
+use ballast_engine::inventory::derived::{Row, RowUpdate};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::hash::IntentsHash;
 use ballast_engine::journal::header::Header;
@@ -23,7 +25,7 @@ use ballast_engine::quote::Model;
 use ballast_engine::ring;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
-use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
+use ballast_engine::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, Ticks};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -132,7 +134,7 @@ fn every_kind() -> Vec<Record> {
     }
     let one = InstrumentId(1);
     let plain = [Control::Pause(one), Control::Resume(one), Control::Kill, Control::Shutdown];
-    for control in plain.into_iter().chain(refits()).chain(acts()) {
+    for control in plain.into_iter().chain(refits()).chain([row()]).chain(acts()) {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
     records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
@@ -149,6 +151,17 @@ fn refits() -> impl Iterator<Item = Control> {
         let parameters = QuoteParameters::new(Real::from(0.01), Real::from(0.9), Real::from(0.3));
         let quoter = quoter(model, &parameters).unwrap();
         Control::Parameters(Parameters::of(InstrumentId(1), &quoter).unwrap())
+    })
+}
+
+/// A refitted row of a derived band.
+fn row() -> Control {
+    let excess = std::array::from_fn(|node| i32::try_from(node * node).unwrap() - 7);
+    let (unit, slope) = (Scaled::new(10, 3), Scaled::new(-3, 90));
+    Control::HedgeRow(RowUpdate {
+        quoted: InstrumentId(1),
+        place: 41,
+        row: Row { band: Exposure(-9), excess, unit, slope },
     })
 }
 
@@ -187,6 +200,8 @@ fn acts() -> Vec<Control> {
     acts.extend(causes.map(|cause| Act::Kill { cause }));
     acts.extend(holdings.map(|holding| Act::Transfer { holding, amount }));
     acts.extend(holdings.map(|holding| Act::Adjust { holding, amount }));
+    acts.push(Act::Funding { instrument: id, received: amount });
+    acts.push(Act::FundingRate { instrument: id, rate: FeeRate(amount) });
     let user = User::new(1000, "a name of more than sixteen bytes");
     acts.into_iter().map(|act| Control::By { user, second: User::NOBODY, act }).collect()
 }
@@ -290,7 +305,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (52, 3));
+    assert_eq!((end.inputs, end.intents), (55, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -401,7 +416,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (52, 3));
+    assert_eq!((survey.inputs, survey.intents), (55, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.delivered.get(&VenueId(1)).map(|last| last.msg_seq_num), Some(118));
     assert_eq!(survey.tail, Tail::Unfinished);

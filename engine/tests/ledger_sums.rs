@@ -7,7 +7,7 @@ use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
 };
 use ballast_engine::pnl::attribution::{Cause, ConversionRate};
-use ballast_engine::pnl::ledger::{BookedFill, Ledger, LedgerError, Purpose};
+use ballast_engine::pnl::ledger::{BookedFill, Holding, Ledger, LedgerError, Purpose};
 use ballast_engine::pnl::valuation::HalfTicks;
 use ballast_engine::units::{FeeRate, Lots, Nanos, Notional, Side, Ticks};
 
@@ -225,6 +225,139 @@ fn the_position_is_the_sum_of_the_booked_fills() {
     }
     for (id, lots) in (0u16..).zip(expected) {
         assert_eq!(ledger.position(InstrumentId(id)), Some(Lots(lots)));
+    }
+}
+
+/// What the account must be, kept beside it: positions, and the cash of the linear instruments.
+struct Expected {
+    lots: [i64; 4],
+    cash: [i128; 3],
+    /// What each currency held without gain or loss: the opening and all transfers.
+    given: [i128; 3],
+}
+
+impl Expected {
+    fn of(ledger: &Ledger) -> Expected {
+        Expected {
+            lots: [0u16, 1, 2, 3].map(|id| ledger.position(InstrumentId(id)).unwrap().0),
+            cash: [USD, USDT, BTC].map(|currency| ledger.cash(currency).unwrap().0),
+            given: [USD, USDT, BTC].map(|currency| ledger.equity(currency).unwrap().0),
+        }
+    }
+
+    /// A fill of a linear instrument moves its currency's cash by price times size less the fee,
+    /// rounded against us; of the inverse one, coins, which are held to the ledger's own equity alone.
+    fn fill(&mut self, fill: &BookedFill, ledger: &Ledger) {
+        let place = usize::from(fill.instrument.0);
+        self.lots[place] += fill.side.sign() * fill.size.0;
+        // 1e-9 of the currency a half tick and lot.
+        let (currency, nano_per_tick_lot, fees) = match fill.instrument {
+            SPOT => (USDT, 100, (1_000_000, 1_000_000)),
+            PERPETUAL => (USDT, 100_000, (-50_000, 450_000)),
+            DATED => (USD, 1, (200_000, 300_000)),
+            _ => {
+                self.cash[usize::from(BTC.0)] = ledger.cash(BTC).unwrap().0;
+                return;
+            }
+        };
+        let value = i128::from(fill.price.0) * i128::from(fill.size.0) * nano_per_tick_lot;
+        let rate: i128 = if fill.liquidity == Liquidity::Maker { fees.0 } else { fees.1 };
+        let exact = value.abs() * rate;
+        let fee = -(-exact).div_euclid(1_000_000_000);
+        self.cash[usize::from(currency.0)] -= i128::from(fill.side.sign()) * value + fee;
+    }
+
+    fn check(&self, ledger: &Ledger, seed: u64) {
+        for (place, lots) in (0u16..).zip(self.lots) {
+            assert_eq!(ledger.position(InstrumentId(place)), Some(Lots(lots)), "seed {seed}");
+        }
+        for currency in [USD, USDT, BTC] {
+            let place = usize::from(currency.0);
+            let cash = ledger.cash(currency).unwrap().0;
+            assert_eq!(cash, self.cash[place], "{currency:?} seed {seed}");
+            let earned = ledger.equity(currency).unwrap().0 - self.given[place];
+            let causes = sum(ledger.causes_of(currency));
+            let translated = ledger.causes_of(currency)[Cause::Translation as usize].1.0;
+            assert_eq!(causes - translated, earned, "{currency:?} seed {seed}");
+        }
+        assert_eq!(sum(ledger.causes()), ledger.total().unwrap().0, "seed {seed}");
+    }
+
+    /// Fill, mark, funding, capital cost, transfer, adjustment, or a settlement: the whole position
+    /// traded away at its mark.
+    fn event(&mut self, ledger: &mut Ledger, random: &mut Random) {
+        let currency = Currency(random.below(3) as u8);
+        let amount = random.between(-90_000, 90_000);
+        let holding = match random.below(2) {
+            0 => Holding::Cash(currency),
+            _ => Holding::Position(InstrumentId(random.below(4) as u16)),
+        };
+        match random.below(8) {
+            0..=2 => {
+                let fill = fill(random, false);
+                ledger.on_fill(&fill).unwrap();
+                self.fill(&fill, ledger);
+            }
+            3 => {
+                let fill = fill(random, false);
+                ledger.on_mark(fill.instrument, HalfTicks(fill.price.0 * 2 + 1)).unwrap();
+            }
+            4 => {
+                ledger.on_funding(PERPETUAL, Notional(amount.into())).unwrap();
+                self.cash[usize::from(USDT.0)] += i128::from(amount);
+                ledger.on_capital_cost(currency, Notional(amount.into())).unwrap();
+                self.cash[usize::from(currency.0)] -= i128::from(amount);
+            }
+            5 => {
+                let before = [USD, USDT, BTC].map(|c| ledger.equity(c).unwrap().0);
+                ledger.on_transfer(holding, amount).unwrap();
+                self.hold(holding, amount);
+                for (place, currency) in [USD, USDT, BTC].into_iter().enumerate() {
+                    self.given[place] += ledger.equity(currency).unwrap().0 - before[place];
+                }
+            }
+            6 => {
+                ledger.on_adjustment(holding, amount).unwrap();
+                self.hold(holding, amount);
+            }
+            _ => {
+                let fill = BookedFill { mid: None, ..fill(random, false) };
+                let held = self.lots[usize::from(fill.instrument.0)];
+                let mark = ledger.mark(fill.instrument).unwrap();
+                if held != 0 {
+                    let side = if held > 0 { Side::Sell } else { Side::Buy };
+                    let (price, size) = (Ticks(mark.0 / 2), Lots(held.abs()));
+                    let settled = BookedFill { side, price, size, ..fill };
+                    ledger.on_fill(&settled).unwrap();
+                    self.fill(&settled, ledger);
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, holding: Holding, amount: i64) {
+        match holding {
+            Holding::Position(id) => self.lots[usize::from(id.0)] += amount,
+            Holding::Cash(currency) => self.cash[usize::from(currency.0)] += i128::from(amount),
+        }
+    }
+}
+
+/// `BALLAST_SEQUENCES=1000000 cargo test -p ballast-engine --release --test ledger_sums` runs them all.
+#[test]
+fn positions_cash_and_attribution_conserve_over_random_sequences() {
+    let sequences = std::env::var("BALLAST_SEQUENCES").ok().and_then(|n| n.parse().ok());
+    for seed in 0..sequences.unwrap_or(5_000u64) {
+        let mut random = Random(seed ^ 0x5E77_1E00);
+        let mut ledger = ledger([USD, USDT, BTC][(seed % 3) as usize]);
+        for id in [SPOT, PERPETUAL, COIN, DATED] {
+            ledger.on_mark(id, HalfTicks(1_233_700)).unwrap();
+        }
+        let mut expected = Expected::of(&ledger);
+        for _ in 0..12 {
+            expected.event(&mut ledger, &mut random);
+            expected.check(&ledger, seed);
+        }
     }
 }
 

@@ -12,12 +12,13 @@ use ballast_engine::estimate::fair_value::FairValue;
 use ballast_engine::estimate::volatility::{Sigma, VolatilityKind};
 use ballast_engine::event::*;
 use ballast_engine::instrument::*;
-use ballast_engine::inventory::hedge::Band;
+use ballast_engine::inventory::hedge::{Band, BandRule};
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::*;
 use ballast_engine::maker::guards::Guards;
 use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::intents::Intents;
+use ballast_engine::pnl::standing::StandingTerms;
 use ballast_engine::quote::Model;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use ballast_engine::quote::requote::Tolerance;
@@ -100,11 +101,13 @@ fn settings(opening: i64) -> InstrumentSettings {
             tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 },
             horizon_end: None,
             reject_holdoff_ns: 200_000,
+            holdings: None,
             markout: None,
         }),
         opening: Lots(opening),
         spike: None,
         self_trade: SelfTrade::default(),
+        standing: StandingTerms::default(),
     }
 }
 
@@ -129,10 +132,14 @@ fn config() -> MakerConfig {
             },
             limits: limits.unwrap(),
             hedge: Some(HedgeSettings {
-                band: Band { outer: Exposure(8 * PER_LOT), inner: Exposure(2 * PER_LOT) },
+                band: BandRule::Fixed(Band {
+                    outer: Exposure(8 * PER_LOT),
+                    inner: Exposure(2 * PER_LOT),
+                }),
                 instruments: vec![hedge(PERP), hedge(SPOT)],
                 failures_max: 3,
                 retry_holdoff_ns: 300_000,
+                unwind_credit_ppm: 0,
             }),
         }],
         message_rates: vec![rate, rate],

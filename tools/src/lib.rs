@@ -33,6 +33,8 @@ pub mod operator;
 pub mod liquidity;
 /// A run as a line of points, for studies.
 pub mod trace;
+/// A run's fills and mids, for studies of two legs.
+pub mod legs;
 /// The one document that says how a run went.
 pub mod summary;
 /// What a run looked like: pictures, figures and latency files.

@@ -4,10 +4,12 @@
 //! and the progress line. Never on the maker's thread in a live run.
 
 use crate::config::ConfigFile;
+use crate::legs::Legs;
 use crate::liquidity::Liquidity;
 use crate::report::Limits;
 use crate::report::recorder::SeriesRecorder;
 use crate::trace::Trace;
+use ballast_engine::inventory::hedge::BandRule;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::stage::Telemetry;
@@ -37,6 +39,7 @@ pub struct Observer {
     quoted: Vec<bool>,
     latest: Latest,
     trace: Option<Trace>,
+    legs: Option<Legs>,
     liquidity: Liquidity,
 }
 
@@ -47,7 +50,11 @@ impl Observer {
         let underlyings = file.table.underlyings.iter().zip(&config.underlyings);
         let limits = underlyings.map(|(name, settings)| {
             let limits = &settings.limits;
-            let band = settings.hedge.as_ref().map_or(limits.soft(), |hedge| hedge.band.outer);
+            let band = match settings.hedge.as_ref().map(|hedge| &hedge.band) {
+                Some(BandRule::Fixed(band)) => band.outer,
+                // It moves; this is where it ends.
+                Some(BandRule::Derived(_)) | None => limits.soft(),
+            };
             let limits = Limits {
                 band: units(band),
                 soft: units(limits.soft()),
@@ -65,6 +72,7 @@ impl Observer {
             quoted: config.settings.iter().map(|settings| settings.quote.is_some()).collect(),
             latest: Latest::default(),
             trace: None,
+            legs: None,
             liquidity: Liquidity::new(&config.instruments),
         }
     }
@@ -75,6 +83,16 @@ impl Observer {
         let first = quoted.into_iter().find(|(_, settings)| settings.quote.is_some());
         let trace = first.map(|(instrument, settings)| Trace::new(instrument, settings.opening));
         Observer { trace, ..self }
+    }
+
+    /// The same, keeping every fill and sampled mid too.
+    pub fn with_legs(self, config: &MakerConfig) -> Observer {
+        Observer { legs: Some(Legs::new(config.instruments.len())), ..self }
+    }
+
+    /// Fills and mids, where they were kept.
+    pub fn into_legs(self) -> Option<Legs> {
+        self.legs
     }
 
     /// What the liquidity-provision report says.
@@ -113,6 +131,9 @@ impl Observer {
         self.liquidity.see(telemetry);
         if let Some(trace) = &mut self.trace {
             trace.see(telemetry);
+        }
+        if let Some(legs) = &mut self.legs {
+            legs.see(telemetry);
         }
         let latest = &mut self.latest;
         match *telemetry {

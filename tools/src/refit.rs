@@ -5,15 +5,18 @@
 //! ([`RefitStage`]): on a thread of its own, behind the journal. A
 //! window that does not hold enough orders, or asks for more than [`FACTOR_MAX`] times or less than
 //! that part of what the config states, changes nothing and is counted. γ, order size and σ are not
-//! refitted: γ is the desk's, σ is live in the maker.
+//! refitted: γ is the desk's, σ is live in the maker. A derived band that rests on the refitted quotes
+//! is solved anew, row by row.
 
 use crate::calibrate::gather::Gathered;
 use crate::config::ConfigFile;
 use crate::operator::desk::Desk;
+use ballast_engine::calibration::hedge_table::HedgeInputs;
 use ballast_engine::calibration::intensity::{Depths, Intensity};
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::fixed::Scaled;
+use ballast_engine::inventory::derived::{DerivedBand, RowUpdate};
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::parameters::Parameters;
 use ballast_engine::market::book::Book;
@@ -22,6 +25,7 @@ use ballast_engine::ring::RecordConsumer;
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, SubTicks};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A and k may go so far from the config's, either way.
@@ -79,6 +83,8 @@ struct Watched {
     due: Option<Nanos>,
     /// Of the window before, per tick.
     k: Option<f64>,
+    /// The derived band that rests on these quotes, and its table's grid.
+    hedge: Option<(HedgeInputs, DerivedBand)>,
 }
 
 /// The refits of a run.
@@ -86,6 +92,7 @@ pub struct Refit {
     schedule: Schedule,
     watched: Vec<Watched>,
     counters: RefitCounters,
+    rows: Vec<RowUpdate>,
 }
 
 impl Refit {
@@ -102,10 +109,14 @@ impl Refit {
                 gathered: Gathered::default(),
                 due: None,
                 k: None,
+                hedge: file.hedge_inputs(instrument).and_then(|inputs| {
+                    let band = inputs.band().ok()?;
+                    Some((inputs, band))
+                }),
             })
         });
         let watched = watched.collect();
-        Refit { schedule, watched, counters: RefitCounters::default() }
+        Refit { schedule, watched, counters: RefitCounters::default(), rows: Vec::new() }
     }
 
     /// How often what happened.
@@ -127,18 +138,30 @@ impl Refit {
         watched.due = Some(event.at.plus(schedule.every_ns));
         let from = Nanos(event.at.0.saturating_sub(schedule.window_ns));
         watched.gathered.forget_before(from);
-        watched.refit(from, event.at, schedule, &mut self.counters)
+        let fit = watched.fit(from, event.at, schedule, &mut self.counters)?;
+        if let Some((inputs, band)) = &watched.hedge {
+            let inputs = HedgeInputs { quote: watched.with(&fit), ..*inputs };
+            self.rows.extend(inputs.updates(band).unwrap_or_default());
+        }
+        let quoter = quoter(watched.model, &watched.with(&fit)).ok()?;
+        self.counters.made += 1;
+        Parameters::of(watched.instrument, &quoter)
+    }
+
+    /// Rows of the derived band that the last refit made, for the maker after its parameters.
+    pub fn take_rows(&mut self) -> Vec<RowUpdate> {
+        std::mem::take(&mut self.rows)
     }
 }
 
 impl Watched {
-    fn refit(
+    fn fit(
         &mut self,
         from: Nanos,
         to: Nanos,
         schedule: Schedule,
         counters: &mut RefitCounters,
-    ) -> Option<Parameters> {
+    ) -> Option<Intensity> {
         let depths = self.gathered.depths(from, to, schedule.lead_ns);
         let depths = Depths::new(depths, to.since(from) as f64 * 1e-9);
         let seconds = 1_000_000_000;
@@ -162,9 +185,7 @@ impl Watched {
             counters.too_far += 1;
             return None;
         }
-        let quoter = quoter(self.model, &self.with(&fit)).ok()?;
-        counters.made += 1;
-        Parameters::of(self.instrument, &quoter)
+        Some(fit)
     }
 
     fn with(&self, fit: &Intensity) -> QuoteParameters {
@@ -191,8 +212,8 @@ pub struct RefitStage {
     /// From the journal's recorder.
     events: RecordConsumer<MarketEvent>,
     desk: Arc<Desk>,
-    /// Made, and not taken by the maker's ring yet.
-    waiting: Option<Parameters>,
+    /// Made, and not taken by the maker's ring yet; at most one refit an instrument.
+    waiting: VecDeque<Control>,
 }
 
 /// Events that a turn takes.
@@ -201,7 +222,7 @@ const TURN_EVENTS: usize = 4096;
 impl RefitStage {
     /// Fits to what comes out of `events` and hands it to the maker over `desk`.
     pub fn new(refit: Refit, events: RecordConsumer<MarketEvent>, desk: Arc<Desk>) -> RefitStage {
-        RefitStage { refit, events, desk, waiting: None }
+        RefitStage { refit, events, desk, waiting: VecDeque::new() }
     }
 
     /// How often what happened.
@@ -210,11 +231,28 @@ impl RefitStage {
     }
 
     fn hand_over(&mut self) {
-        if let Some(parameters) = self.waiting.take()
-            && self.desk.push(Control::Parameters(parameters)).is_none()
-        {
-            self.waiting = Some(parameters);
+        while let Some(control) = self.waiting.front() {
+            if self.desk.push(*control).is_none() {
+                return;
+            }
+            self.waiting.pop_front();
         }
+    }
+
+    /// The derived band's rows follow their parameters. Made on the latest window: what the ring had
+    /// no room for is out of date.
+    fn keep(&mut self, parameters: Option<Parameters>) {
+        let rows = self.refit.take_rows();
+        if let Some(parameters) = parameters {
+            let is_of = |control: &Control| match control {
+                Control::Parameters(of) => of.instrument == parameters.instrument,
+                Control::HedgeRow(row) => row.quoted == parameters.instrument,
+                _ => false,
+            };
+            self.waiting.retain(|control| !is_of(control));
+            self.waiting.push_back(Control::Parameters(parameters));
+        }
+        self.waiting.extend(rows.into_iter().map(Control::HedgeRow));
     }
 }
 
@@ -235,8 +273,8 @@ impl Stage for RefitStage {
                     (false, false) => Turn::Idle,
                 };
             };
-            // Made on the latest window: what the ring had no room for is out of date.
-            self.waiting = self.refit.see(&event).or(self.waiting.take());
+            let parameters = self.refit.see(&event);
+            self.keep(parameters);
             self.hand_over();
         }
         Turn::Busy
@@ -251,22 +289,33 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn refitted(seed: u64) -> (Vec<Parameters>, RefitCounters) {
-        let file = ConfigFile::demo().unwrap();
+    fn derived() -> ConfigFile {
+        let text = ConfigFile::demo().unwrap().text;
+        let fixed = "band = \"0.05\"\nreturn_to = \"0.02\"";
+        assert!(text.contains(fixed));
+        let derived = "mode = \"derived\"\neta = \"10\"\nk_impact = \"1\"";
+        ConfigFile::parse("derived.toml", text.replace(fixed, derived)).unwrap()
+    }
+
+    fn refitted(seed: u64) -> (Vec<Parameters>, Vec<RowUpdate>, RefitCounters) {
+        let file = derived();
         let schedule = Schedule { every_ns: 20 * SECOND, window_ns: 40 * SECOND, lead_ns: 0 };
         let mut refit = Refit::new(&file, schedule);
         let mut tape = AnyTape::synthetic(&file.table.instruments, seed, Some(100 * SECOND));
-        let mut made = Vec::new();
+        let (mut made, mut rows) = (Vec::new(), Vec::new());
         while let Some(event) = tape.next().unwrap() {
             made.extend(refit.see(&event));
+            rows.extend(refit.take_rows());
         }
-        (made, refit.counters())
+        (made, rows, refit.counters())
     }
 
     #[test]
     fn the_same_tape_refits_to_the_same_parameters_at_the_same_moments() {
-        let (first, counters) = refitted(5);
-        assert_eq!(first, refitted(5).0);
+        let (first, rows, counters) = refitted(5);
+        let again = refitted(5);
+        assert_eq!((&first, &rows), (&again.0, &again.1));
+        assert_eq!(rows.len(), 42 * first.len(), "every row of the derived band follows");
         let tried = counters.made + counters.unfitted + counters.too_far;
         assert!((3..=4).contains(&tried), "at 40, 60, 80 and perhaps 100 s: {counters:?}");
         assert_eq!(counters.made, first.len() as u64);

@@ -138,3 +138,92 @@ fn a_schedule_and_backup_hosts_are_read_and_a_wrong_one_is_told_by_key() {
     let fault = fault_of(with(wrong));
     assert!(fault.contains("venues.sim.order_entry.schedule = Mars"), "{fault}");
 }
+
+/// The shipped config with a derived band instead of its fixed one.
+fn derived(lines: &str) -> String {
+    let text = shipped();
+    let fixed = "band = \"0.05\"\nreturn_to = \"0.02\"\n";
+    assert!(text.contains(fixed));
+    text.replacen(fixed, lines, 1)
+}
+
+#[test]
+fn a_derived_band_is_solved_from_the_quotes_that_bring_inventory_home() {
+    let text = derived("mode = \"derived\"\neta = \"10\"\nk_impact = \"1\"\n");
+    let config = ConfigFile::parse("test.toml", text).and_then(|file| file.maker(1)).unwrap();
+    let hedge = config.underlyings[0].hedge.as_ref().unwrap();
+    let ballast_engine::inventory::hedge::BandRule::Derived(band) = &hedge.band else {
+        panic!("derived")
+    };
+    assert_eq!((band.quoted.0, band.order.0, band.reach.0), (0, 10_000_000, 500_000_000));
+}
+
+#[test]
+fn what_a_derived_band_lacks_and_what_is_not_its_own_is_told_together() {
+    let fault =
+        fault_of(derived("mode = \"derived\"\nband = \"0.05\"\nquoted = \"BTCUSD-PERP\"\n"));
+    for text in [
+        "underlying.BTC.hedge.band = 0.05: is not for mode = \"derived\"",
+        "underlying.BTC.hedge.eta = missing: is mandatory",
+        "underlying.BTC.hedge.k_impact = missing: is mandatory",
+        "underlying.BTC.hedge.quoted = BTCUSD-PERP: a quoted instrument of BTC: BTCUSDT",
+    ] {
+        assert!(fault.contains(text), "{text} in {fault}");
+    }
+    let fault = fault_of(derived("mode = \"sometimes\"\n"));
+    assert!(fault.contains("one of fixed, derived"), "{fault}");
+    let fault = fault_of(derived("mode = \"derived\"\neta = \"0\"\nk_impact = \"1\"\n"));
+    assert!(fault.contains("eta is 0; it must be greater than zero"), "{fault}");
+    let fault = fault_of(derived("band = \"0.05\"\neta = \"1\"\n"));
+    assert!(fault.contains("return_to = missing") && fault.contains("eta = 1: is not"), "{fault}");
+}
+
+#[test]
+fn holdings_and_the_credit_of_unwinding_quotes_are_read_and_held_to_their_ranges() {
+    let with = |holdings: &str, credit: &str| {
+        let levels = "levels = 2\n";
+        let failures = "failures_max = 20\n";
+        let text = shipped();
+        assert!(text.contains(levels) && text.contains(failures));
+        let text = text.replacen(levels, &format!("levels = 2\nholdings = {holdings}\n"), 1);
+        text.replacen(failures, &format!("failures_max = 20\nunwind_credit = \"{credit}\"\n"), 1)
+    };
+    let holdings = "{ target = \"1\", full_at = \"0.5\", skew_max = \"2.00\" }";
+    let file = ConfigFile::parse("test.toml", with(holdings, "0.5")).unwrap();
+    let config = file.maker(1).unwrap();
+    let skew = config.settings[0].quote.unwrap().holdings.unwrap();
+    assert_eq!((skew.target.0, skew.full_at.0, skew.skew_max.0), (100_000, 50_000, 200 << 32));
+    assert_eq!(config.underlyings[0].hedge.as_ref().unwrap().unwind_credit_ppm, 500_000);
+    let wrong = "{ target = \"1\", full_at = \"0\", skew_max = \"-2.00\" }";
+    let fault = fault_of(with(wrong, "1.5"));
+    for text in ["holdings.full_at = \"0\"", "holdings.skew_max = -2.00", "unwind_credit = 1.5"] {
+        assert!(fault.contains(text), "{text} in {fault}");
+    }
+}
+
+#[test]
+fn what_holding_costs_is_read_and_its_faults_are_told_together() {
+    let with = |standing: &str| {
+        let table = "[instrument.BTCUSDT-PERP]\n";
+        let text = shipped();
+        assert!(text.contains(table));
+        text.replacen(table, &format!("{table}standing = {standing}\n"), 1)
+    };
+    let right = "{ funding_every_h = 8, funding_bps = \"1\", margin = \"0.1\", \
+                 capital_bps_day = \"1.5\" }";
+    let config =
+        ConfigFile::parse("test.toml", with(right)).and_then(|file| file.maker(1)).unwrap();
+    let terms = config.settings[1].standing;
+    assert_eq!(terms.funding.unwrap().every_ns, 8 * 3_600_000_000_000);
+    assert_eq!((terms.funding.unwrap().rate.0, terms.capital_per_day.0), (100_000, 15_000));
+    let wrong = "{ funding_every_h = 7, funding_bps = \"2000\", margin = \"1.1\" }";
+    let fault = fault_of(with(wrong));
+    for text in [
+        "funding_every_h = 7: one of 1, 2, 3",
+        "funding_bps = 2000: must be at most",
+        "margin = 1.1: must lie between",
+        "capital_bps_day = missing: is mandatory beside margin",
+    ] {
+        assert!(fault.contains(text), "{text} in {fault}");
+    }
+}

@@ -4,6 +4,7 @@
 use ballast::config::ConfigFile;
 use ballast::random::Random;
 use ballast_engine::instrument::ContractValue;
+use ballast_engine::inventory::hedge::BandRule;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use std::path::Path;
@@ -157,9 +158,9 @@ fn faults(config: &MakerConfig) -> Vec<&'static str> {
             0 < limits.soft().0 && limits.soft() < limits.stop() && limits.stop() < limits.hard();
         must(is_ordered, "soft, stop and hard in order");
         must(underlying.protection.fills_max > 0, "protection");
-        if let Some(hedge) = &underlying.hedge {
-            must(hedge.band.outer <= limits.soft(), "the band within soft");
-            must(hedge.band.inner.0 >= 0 && hedge.band.inner < hedge.band.outer, "the band");
+        if let Some(BandRule::Fixed(band)) = underlying.hedge.as_ref().map(|hedge| &hedge.band) {
+            must(band.outer <= limits.soft(), "the band within soft");
+            must(band.inner.0 >= 0 && band.inner < band.outer, "the band");
         }
     }
     for rate in &config.message_rates {

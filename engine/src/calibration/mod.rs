@@ -13,6 +13,7 @@
 pub mod book_states;
 pub mod closed_form;
 pub mod dealer_intensity;
+pub mod hedge_table;
 pub mod intensity;
 pub mod internalise_or_hedge;
 pub mod linear;

@@ -8,6 +8,7 @@
 
 use crate::event::InstrumentId;
 use crate::instrument::ContractValue;
+use crate::inventory::derived::DerivedBand;
 use crate::inventory::exposure::exposure_per_lot;
 use crate::market::book::{Book, Touch};
 use crate::pnl::valuation::HalfTicks;
@@ -20,6 +21,15 @@ pub struct Band {
     pub outer: Exposure,
     /// A hedge brings |net exposure| back to this; less than `outer`.
     pub inner: Exposure,
+}
+
+/// Where the no-trade band comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BandRule {
+    /// As the config says.
+    Fixed(Band),
+    /// Solved; follows volatility and cost, and never passes the soft limit.
+    Derived(Box<DerivedBand>),
 }
 
 /// One instrument that could hedge, with its trusted market.
@@ -39,6 +49,51 @@ pub struct Candidate<'a> {
     pub collar: Ticks,
     /// Largest order.
     pub order_size_max: Lots,
+}
+
+/// Which instruments have failed since a hedge last traded, and how often all had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Attempts {
+    failed: u64,
+    rounds: u32,
+}
+
+/// The collar is doubled at most so often; the gate's own stands in any case.
+const WIDENINGS_MAX: u32 = 4;
+
+impl Attempts {
+    /// Has the instrument in this place failed in this round?
+    pub fn has_failed(&self, place: u32) -> bool {
+        1u64.checked_shl(place).is_some_and(|bit| self.failed & bit != 0)
+    }
+
+    /// By what the collar is multiplied: twice as much after each round in which all failed.
+    pub fn widening(&self) -> i64 {
+        1 << self.rounds.min(WIDENINGS_MAX)
+    }
+
+    /// The instrument in this place, of so many, has failed. Says whether another one is left in this
+    /// round; where none is, the next begins.
+    pub fn fail(&mut self, place: Option<u32>, instruments: usize) -> bool {
+        self.failed |= place.and_then(|place| 1u64.checked_shl(place)).unwrap_or(0);
+        let failed = usize::try_from(self.failed.count_ones()).unwrap_or(usize::MAX);
+        let has_more = failed < instruments;
+        if !has_more {
+            self.next_round();
+        }
+        has_more
+    }
+
+    /// All that can be asked have failed.
+    pub fn next_round(&mut self) {
+        self.failed = 0;
+        self.rounds = self.rounds.saturating_add(1);
+    }
+
+    /// Has any failed in this round?
+    pub fn is_narrowed(&self) -> bool {
+        self.failed != 0
+    }
 }
 
 /// One immediate-or-cancel order.
@@ -63,7 +118,8 @@ pub fn excess(net: Exposure, band: Band) -> Exposure {
     if size <= band.outer.0 {
         return Exposure(0);
     }
-    Exposure((size - band.inner.0) * net.0.signum())
+    let beyond = size.saturating_sub(band.inner.0).max(0);
+    Exposure(beyond.saturating_mul(net.0.signum()))
 }
 
 /// The cheapest order that takes `excess` off, or `None` where no candidate can. Ties go to the
@@ -80,7 +136,7 @@ pub fn cheapest<'a>(
     let mut best: Option<(i128, HedgeOrder)> = None;
     for candidate in candidates {
         let Some(order) = order(excess, side, &candidate) else { continue };
-        let cost = cost_ppb(&candidate);
+        let cost = candidate.cost_ppb(side, order.size);
         if best.is_none_or(|(least, _)| cost < least) {
             best = Some((cost, order));
         }
@@ -88,11 +144,42 @@ pub fn cheapest<'a>(
     best.map(|(_, order)| order)
 }
 
-/// Half the spread plus the taker fee, in 1e-9 of the value.
-fn cost_ppb(candidate: &Candidate<'_>) -> i128 {
-    let mid = i128::from(candidate.touch.mid_half_ticks()).abs().max(1);
-    let half_spread = i128::from(candidate.touch.spread().0) * 1_000_000_000 / mid;
-    half_spread + i128::from(candidate.taker_fee.0)
+impl Candidate<'_> {
+    /// What a unit costs where so much is taken: half the spread, the taker fee and how far the
+    /// visible depth is walked, in 1e-9 of the value.
+    pub fn cost_ppb(&self, side: Side, size: Lots) -> i128 {
+        let mid = i128::from(self.touch.mid_half_ticks()).abs().max(1);
+        let half_spread = i128::from(self.touch.spread().0) * 1_000_000_000 / mid;
+        half_spread + i128::from(self.taker_fee.0) + self.slippage_ppb(side, size, mid)
+    }
+
+    /// How much worse than the touch the visible depth is on average, in 1e-9 of the value. What is
+    /// beyond the depth counts at its last level.
+    fn slippage_ppb(&self, side: Side, size: Lots, mid_half_ticks: i128) -> i128 {
+        let mut left = size.0;
+        let (mut walked, mut best, mut last) = (0i128, None, 0i128);
+        for level in self.book.levels(side.opposite()).take(DEPTH_LEVELS) {
+            let best = *best.get_or_insert(level.price.0);
+            last = i128::from(level.price.0.saturating_sub(best)).abs();
+            let taken = left.min(level.size.0);
+            walked = walked.saturating_add(last.saturating_mul(i128::from(taken)));
+            left = left.saturating_sub(taken);
+            if left <= 0 {
+                break;
+            }
+        }
+        walked = walked.saturating_add(last.saturating_mul(i128::from(left.max(0))));
+        let whole = i128::from(size.0.max(1)).saturating_mul(mid_half_ticks);
+        walked.saturating_mul(2_000_000_000) / whole.max(1)
+    }
+
+    /// How many lots an exposure is, at the touch, rounded down, at least one.
+    pub fn lots_of(&self, exposure: Exposure) -> Lots {
+        let mid = HalfTicks(self.touch.mid_half_ticks());
+        let per_lot = exposure_per_lot(self.contract, Some(mid));
+        let lots = per_lot.and_then(|per_lot| exposure.0.checked_div(per_lot.0));
+        Lots(lots.unwrap_or(1).max(1))
+    }
 }
 
 fn order(excess: Exposure, side: Side, candidate: &Candidate<'_>) -> Option<HedgeOrder> {
@@ -175,6 +262,39 @@ mod tests {
             [candidate(1, &wide, 0), candidate(2, &tight, 10_000_000)].into_iter(),
         );
         assert_eq!(order.map(|o| o.instrument), Some(InstrumentId(1)));
+    }
+
+    #[test]
+    fn who_failed_is_passed_over_until_all_have_and_then_the_collar_widens() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.fail(Some(1), 3), "two are left");
+        assert!(attempts.has_failed(1) && !attempts.has_failed(0) && attempts.widening() == 1);
+        assert!(attempts.fail(Some(0), 3));
+        assert!(!attempts.fail(Some(2), 3), "all have failed");
+        assert!(!attempts.has_failed(1) && !attempts.is_narrowed() && attempts.widening() == 2);
+        for _ in 0..100 {
+            attempts.next_round();
+        }
+        assert_eq!(attempts.widening(), 16);
+        assert!(!attempts.has_failed(64), "beyond the bits nobody is remembered");
+    }
+
+    #[test]
+    fn walking_the_book_counts_as_cost() {
+        let mut thin = book(999, 1001, 1);
+        for n in 1..8 {
+            thin.set(Side::Buy, Ticks(999 - n), Lots(1));
+        }
+        let deep = book(998, 1002, 50);
+        let of = |size| {
+            let thin = candidate(1, &thin, 0);
+            cheapest(Exposure(size), [thin, candidate(2, &deep, 0)].into_iter()).unwrap().instrument
+        };
+        assert_eq!(of(10), InstrumentId(1), "one lot at the touch");
+        // Four lots are 999, 998, 997, 996: 1.5 ticks worse on average, and the spread is 1 better.
+        assert_eq!(of(40), InstrumentId(2));
+        let cost = candidate(1, &thin, 0).cost_ppb(Side::Sell, Lots(4));
+        assert_eq!(cost, 1_000_000 + 1_500_000);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::event::{
     ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, SessionFault, TimeInForce, VenueId,
 };
+use crate::fixed::Scaled;
 use crate::instrument::Currency;
+use crate::inventory::derived::{Row, RowUpdate};
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
 use crate::maker::options::RefreshedGreeks;
@@ -19,7 +21,7 @@ use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
 use crate::quote::{Quoter, encoding};
 use crate::risk::state::{Reason, State};
-use crate::units::{Exposure, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
+use crate::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 
 /// A value that can be written into a record and read back.
 pub trait Field: Sized {
@@ -108,7 +110,7 @@ macro_rules! enums {
 
 pub(super) use {enums, structs};
 
-integers!(u8, u16, u32, u64, i64);
+integers!(u8, u16, u32, u64, i32, i64);
 
 wrappers!(
     Exposure,
@@ -121,7 +123,8 @@ wrappers!(
     VenueId,
     ClOrdId,
     ExecId,
-    Currency
+    Currency,
+    FeeRate
 );
 
 impl Field for UserName {
@@ -169,6 +172,34 @@ impl Field for bool {
     }
 }
 
+impl Field for Scaled {
+    fn put(&self, to: &mut Vec<u8>) {
+        let (mantissa, shift) = self.parts();
+        mantissa.put(to);
+        shift.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Scaled::from_parts(i64::take(from)?, i32::take(from)?)
+    }
+}
+
+impl<const N: usize> Field for [i32; N] {
+    fn put(&self, to: &mut Vec<u8>) {
+        for number in self {
+            number.put(to);
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number = i32::take(from)?;
+        }
+        Some(numbers)
+    }
+}
+
 structs! {
     User { uid, name }
     QuantisedGreeks {
@@ -176,6 +207,8 @@ structs! {
     }
     OptionGreeks { taken, vega, volatility }
     RefreshedGreeks { instrument, greeks }
+    RowUpdate { quoted, place, row }
+    Row { band, excess, unit, slope }
     MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
     OrderIntent {
         cl_ord_id, orig_cl_ord_id, price, size, stamp, at, instrument, action, side, time_in_force,
@@ -194,6 +227,7 @@ enums! {
         5 = By { user, second, act },
         6 = Parameters(parameters),
         7 = Greeks(greeks),
+        20 = HedgeRow(update),
     }
     Act {
         1 = Pause { scope },
@@ -206,6 +240,8 @@ enums! {
         8 = Adjust { holding, amount },
         9 = Expire { instrument, price },
         10 = Exercise { instrument, lots, price },
+        20 = Funding { instrument, received },
+        21 = FundingRate { instrument, rate },
     }
     Scope { 1 = All, 2 = Underlying(place), 3 = Instrument(instrument) }
     KillCause { 1 = Operator, 2 = File, 3 = Signal, 4 = Watchdog, 5 = SessionLost, 6 = Journal }

@@ -8,12 +8,14 @@ use crate::estimate::markout::Widening;
 use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
-use crate::inventory::hedge::Band;
+use crate::inventory::hedge::BandRule;
 use crate::maker::guards::Guards;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
 use crate::maker::resumption::Resumption;
 use crate::market::spike::SpikeLimit;
 use crate::pnl::ledger::LedgerError;
+use crate::pnl::standing::StandingTerms;
+use crate::quote::holdings::HoldingsSkew;
 use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
 use crate::risk::carried::CarriedRisk;
@@ -55,6 +57,8 @@ pub struct QuoteSettings {
     pub reject_holdoff_ns: u64,
     /// How markouts of our own fills widen the spread; `None`: not at all.
     pub markout: Option<Widening>,
+    /// How the venue's own holdings skew the quotes; `None`: not at all.
+    pub holdings: Option<HoldingsSkew>,
 }
 
 /// What the maker does with one instrument.
@@ -74,19 +78,24 @@ pub struct InstrumentSettings {
     pub spike: Option<SpikeLimit>,
     /// What becomes of an order that would meet one of our own.
     pub self_trade: SelfTrade,
+    /// What holding it costs.
+    pub standing: StandingTerms,
 }
 
 /// How an underlying's exposure is hedged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HedgeSettings {
     /// The no-trade band.
-    pub band: Band,
+    pub band: BandRule,
     /// What may be used.
     pub instruments: Vec<HedgeInstrument>,
     /// After this many hedges in a row that traded nothing, everything of the underlying halts.
     pub failures_max: u32,
     /// How long no hedge is tried after one that traded nothing.
     pub retry_holdoff_ns: u64,
+    /// Which part of the hedge's cost, in parts of a million, a quote is credited that unwinds what is
+    /// hedged; 0: none.
+    pub unwind_credit_ppm: u32,
 }
 
 /// One instrument to hedge with.
@@ -218,6 +227,12 @@ pub enum ConfigError {
         /// How many there is room for.
         orders_max: usize,
     },
+    /// A derived band rests on quotes that its underlying does not have.
+    #[error("the derived band rests on instrument {index}, which is not quoted for its underlying")]
+    BandOfAnother {
+        /// Which.
+        index: u16,
+    },
     /// A settlement currency has no conversion to the reporting currency.
     #[error("currency {0:?} is settled in but has no conversion into the reporting currency")]
     NoConversion(Currency),
@@ -265,13 +280,7 @@ impl MakerConfig {
                     underlying: place,
                     index: with.instrument.0,
                 }));
-                let band = hedge.band;
-                let is_inside = band.inner.0 >= 0
-                    && band.inner < band.outer
-                    && band.outer <= underlying.limits.soft();
-                if !is_inside {
-                    faults.push(ConfigError::Band);
-                }
+                faults.extend(self.band_fault(place, &hedge.band));
             }
         }
         for instrument in &self.instruments {
@@ -283,6 +292,24 @@ impl MakerConfig {
             }
         }
         faults
+    }
+
+    fn band_fault(&self, place: usize, band: &BandRule) -> Option<ConfigError> {
+        match band {
+            BandRule::Fixed(band) => {
+                let soft = self.underlyings.get(place)?.limits.soft();
+                let is_inside = band.inner.0 >= 0 && band.inner < band.outer && band.outer <= soft;
+                (!is_inside).then_some(ConfigError::Band)
+            }
+            BandRule::Derived(derived) => {
+                let quoted = usize::from(derived.quoted.0);
+                let underlying = self.instruments.get(quoted).map(|i| i.spec().underlying.0);
+                let is_quoted = self.settings.get(quoted).is_some_and(|s| s.quote.is_some());
+                let is_of_it = underlying.is_some_and(|of| usize::from(of) == place);
+                (!is_quoted || !is_of_it)
+                    .then_some(ConfigError::BandOfAnother { index: derived.quoted.0 })
+            }
+        }
     }
 
     fn table_faults(&self, faults: &mut Vec<ConfigError>) {

@@ -12,6 +12,7 @@
 use super::{Maker, instrument_id};
 use crate::event::{InstrumentId, Liquidity, TimeInForce};
 use crate::inventory::exposure::exposure_per_lot;
+use crate::inventory::hedge::{Attempts, BandRule};
 use crate::maker::config::HedgeInstrument;
 use crate::maker::input::Control;
 use crate::maker::intents::Intents;
@@ -19,7 +20,7 @@ use crate::orders::order::Purpose;
 use crate::pnl::ledger::{BookedFill, Holding, LedgerError, Purpose as Booked};
 use crate::risk::limits::{ExposureLimits, ValueLimit};
 use crate::risk::state::{Reason, State};
-use crate::units::{Exposure, Lots, Notional, Side, SubTicks, Ticks};
+use crate::units::{Exposure, FeeRate, Lots, Notional, Side, SubTicks, Ticks};
 
 /// Bytes of a user's name that are journaled.
 pub const NAME_BYTES: usize = 16;
@@ -211,6 +212,20 @@ pub enum Act {
         /// Lots, or 1e-9 of the currency.
         amount: i64,
     },
+    /// A funding payment that the venue made, in 1e-9 of the settlement currency; negative was paid.
+    Funding {
+        /// Of what.
+        instrument: InstrumentId,
+        /// How much was received.
+        received: i64,
+    },
+    /// The venue's funding rate from now on; longs pay where it is positive.
+    FundingRate {
+        /// Of what.
+        instrument: InstrumentId,
+        /// Of the value, each instant.
+        rate: FeeRate,
+    },
     /// Holdings that turned out otherwise than booked: the difference is gain or loss.
     Adjust {
         /// Of what.
@@ -244,6 +259,7 @@ impl Maker {
             Control::Kill => self.stop(Reason::Killed, out),
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),
+            Control::HedgeRow(update) => self.on_hedge_row(&update),
             Control::Shutdown => {
                 self.is_shut_down = true;
                 self.stop(Reason::Shutdown, out);
@@ -285,6 +301,11 @@ impl Maker {
                 let booked = self.ledger.on_transfer(holding, amount);
                 self.after_booking(booked, holding.instrument(), out);
             }
+            Act::Funding { instrument, received } => {
+                let booked = self.ledger.on_funding(instrument, Notional(received.into()));
+                self.after_booking(booked, Some(instrument), out);
+            }
+            Act::FundingRate { instrument, rate } => self.set_funding_rate(instrument, rate),
             Act::Adjust { holding, amount } => {
                 let booked = self.ledger.on_adjustment(holding, amount);
                 self.after_booking(booked, holding.instrument(), out);
@@ -325,6 +346,8 @@ impl Maker {
         let pool = self.pool_of(instrument);
         if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
             pool.is_flattening = false;
+            pool.hedge_failures = 0;
+            pool.attempts = Attempts::default();
         }
         self.enter(instrument, State::Paused, Reason::Normal, out);
         self.requote(instrument, out);
@@ -409,8 +432,10 @@ impl Maker {
             | Knob::ToleranceAggressive(_)
             | Knob::TolerancePassive(_) => {}
         }
-        let is_band_inside =
-            pool.settings.hedge.as_ref().is_none_or(|hedge| hedge.band.outer <= soft);
+        let is_band_inside = pool.settings.hedge.as_ref().is_none_or(|hedge| match &hedge.band {
+            BandRule::Fixed(band) => band.outer <= soft,
+            BandRule::Derived(_) => true,
+        });
         if let (Ok(limits), true) = (ExposureLimits::new(soft, stop, hard), is_band_inside) {
             pool.settings.limits = limits;
         }

@@ -152,10 +152,11 @@ impl Maker {
             Outcome::MissesFill => self.halt(instrument, Reason::Inconsistent, out),
         }
         self.refresh_gross(instrument);
-        self.requote(instrument, out);
+        // The hedge first: no new quote goes out on the side that it is for.
         if let Some(pool) = self.pool_of(instrument) {
             self.hedge(pool, out);
         }
+        self.requote(instrument, out);
     }
 
     /// The order lives on: a request that was taken ends a row of refusals, and after one that was

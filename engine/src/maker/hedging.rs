@@ -2,7 +2,7 @@
 
 use super::{Line, Maker, Pool, instrument_id};
 use crate::event::TimeInForce;
-use crate::inventory::hedge::{self, Band, Candidate, HedgeOrder};
+use crate::inventory::hedge::{self, Attempts, Candidate, HedgeOrder};
 use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, Purpose};
@@ -23,7 +23,20 @@ impl Maker {
         if self.work_flattening(pool, out) || self.work_exits(pool, out) {
             return;
         }
-        let Some(order) = self.hedge_order(pool) else { return };
+        let excess = self.hedge_excess(pool);
+        let Some(order) = self.hedge_order(pool, excess) else {
+            // Who has not failed cannot trade either: all are asked again, after the hold-off.
+            let now = self.now;
+            if let Some(pool) = self.pools.get_mut(pool)
+                && excess.0 != 0
+                && pool.attempts.is_narrowed()
+            {
+                pool.attempts.next_round();
+                let holdoff_ns = pool.settings.hedge.as_ref().map_or(0, |h| h.retry_holdoff_ns);
+                pool.hedge_rests_until = now.plus(holdoff_ns);
+            }
+            return;
+        };
         let slot = self.send_new(
             order.instrument,
             order.side,
@@ -38,24 +51,28 @@ impl Maker {
         }
     }
 
-    fn hedge_order(&self, place: usize) -> Option<HedgeOrder> {
-        let pool = self.pools.get(place)?;
-        let settings = pool.settings.hedge.as_ref()?;
-        // One at a time: until the venue has said what became of the last one, exposure is unknown.
-        // Exposure that does not fit is no reason to trade either: nobody knows which way.
-        let is_known = pool.is_delta_known && pool.unconfirmed == 0;
-        if !pool.may_trade(self.now) || !is_known {
-            return None;
-        }
-        let home = Band { outer: Exposure(0), inner: Exposure(0) };
-        let band = if pool.is_flattening { home } else { settings.band };
-        let excess = hedge::excess(pool.delta, band);
+    fn hedge_order(&self, place: usize, excess: Exposure) -> Option<HedgeOrder> {
         if excess.0 == 0 {
             return None;
         }
+        let settings = self.pools.get(place)?.settings.hedge.as_ref()?;
         let side = if excess.0 > 0 { Side::Sell } else { Side::Buy };
-        let candidates = settings.instruments.iter().filter_map(|with| self.candidate(with, side));
+        let attempts = self.pools.get(place)?.attempts;
+        let places = (0u32..).zip(&settings.instruments);
+        let fresh = places.filter(|(place, _)| !attempts.has_failed(*place));
+        let candidates = fresh.filter_map(|(_, with)| {
+            let collar = Ticks(with.collar.0.saturating_mul(attempts.widening()));
+            self.candidate(&HedgeInstrument { collar, ..*with }, side)
+        });
         hedge::cheapest(excess, candidates)
+    }
+
+    /// The side on which a new quote would worsen what a hedge on its way is for.
+    pub(super) fn barred_side(&self, line: &Line, pool: &Pool) -> Option<Side> {
+        let hedge = self.orders.get(pool.hedge?)?;
+        // A put is sold to add what a hedge sells.
+        let is_inverse = self.exposure_sign(line) < 0;
+        Some(if is_inverse { hedge.side } else { hedge.side.opposite() })
     }
 
     /// What one instrument can do now within the gate's limits: a hedge that the gate would block is
@@ -133,6 +150,7 @@ impl Maker {
     pub(super) fn on_hedge_done(&mut self, order: &Order, slot: OrderSlot, out: &mut Intents) {
         let now = self.now;
         let Some(place) = self.pool_of(order.instrument) else { return };
+        self.pay_carried(place, order);
         let Some(pool) = self.pools.get_mut(place) else { return };
         if pool.hedge == Some(slot) {
             pool.hedge = None;
@@ -142,12 +160,18 @@ impl Maker {
             settings.map_or(UNHEDGED, |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));
         if order.cum_qty.0 > 0 {
             pool.hedge_failures = 0;
+            pool.attempts = Attempts::default();
             return;
         }
         pool.hedge_failures = pool.hedge_failures.saturating_add(1);
-        // What did not trade now does not trade at once either: the same order would go round and
-        // round, and be counted as failed before the market has moved.
-        pool.hedge_rests_until = now.plus(holdoff_ns);
+        let with = settings.map_or(&[][..], |hedge| &hedge.instruments);
+        let tried = (0u32..).zip(with).find(|(_, with)| with.instrument == order.instrument);
+        let has_more = pool.attempts.fail(tried.map(|(place, _)| place), with.len());
+        // Another instrument is tried at once. What did not trade now does not trade at once: the same
+        // order would go round and round, and be counted as failed before the market has moved.
+        if !has_more {
+            pool.hedge_rests_until = now.plus(holdoff_ns);
+        }
         if pool.hedge_failures < failures_max {
             return;
         }

@@ -1,6 +1,7 @@
 //! What the maker consumes, in the order in which it consumes it: the truth that is journaled.
 
 use crate::event::{InstrumentId, MarketEvent, OrderEvent};
+use crate::inventory::derived::RowUpdate;
 use crate::maker::control::{Act, User};
 use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::Parameters;
@@ -33,6 +34,8 @@ pub enum Control {
     Parameters(Parameters),
     /// Refreshed Greeks of one option.
     Greeks(RefreshedGreeks),
+    /// A refitted row of an underlying's derived band.
+    HedgeRow(RowUpdate),
     /// A named operator's act, over the socket or by the kill switch.
     By {
         /// Who.

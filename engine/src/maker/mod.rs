@@ -16,12 +16,13 @@
 //! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
-//! | `hedging.rs` | the band hedger of one underlying |
+//! | `hedging.rs`, `pacing.rs` | the hedger of one underlying; its derived band and rate |
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `own_orders.rs` | our orders in each other's way, and which gives way |
+//! | `standing.rs` | funding, borrow and capital as their instants pass |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
 //! | `snapshot.rs` | how it stands, for reports |
@@ -41,6 +42,7 @@ pub mod options;
 pub mod parameters;
 mod market_data;
 mod own_orders;
+mod pacing;
 mod quoting;
 mod request;
 pub mod resumption;
@@ -48,6 +50,7 @@ mod risk_watch;
 mod settlement;
 pub mod snapshot;
 pub mod stage;
+mod standing;
 mod timer;
 mod wanted;
 
@@ -57,6 +60,8 @@ mod booking_tests;
 mod control_tests;
 #[cfg(test)]
 mod guard_tests;
+#[cfg(test)]
+mod hedging_tests;
 #[cfg(test)]
 mod option_tests;
 #[cfg(test)]
@@ -72,11 +77,13 @@ use crate::estimate::volatility::Volatility;
 use crate::event::{InstrumentId, VenueId};
 use crate::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
 use crate::inventory::exposure::ExposureMap;
+use crate::inventory::hedge::Attempts;
 use crate::market::book::{Book, Touch};
 use crate::market::trust::{Distrust, Trust};
 use crate::orders::table::{OrderSlot, OrderTable};
 use crate::pnl::ledger::Ledger;
 use crate::pnl::mids::Mids;
+use crate::pnl::standing::Schedule;
 use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::duplicate::DuplicateGuard;
 use crate::risk::executions::Executions;
@@ -96,6 +103,7 @@ use guards::{LineGuards, Restraint};
 use input::Input;
 use intents::{Intents, Record};
 use options::OptionDesk;
+use pacing::Pacing;
 use wanted::Wanted;
 
 /// One rung of a ladder.
@@ -146,6 +154,9 @@ struct Line {
     restraint: Restraint,
     /// The instruments whose book is the same.
     twins: Box<[InstrumentId]>,
+    /// Funding's instants, and the days'.
+    funding: Schedule,
+    days: Schedule,
 }
 
 impl Line {
@@ -184,6 +195,8 @@ impl Line {
             guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
             restraint: Restraint::default(),
             twins: config.twins(instrument.id()).collect(),
+            funding: Schedule::default(),
+            days: Schedule::default(),
         }
     }
 
@@ -239,10 +252,12 @@ struct Pool {
     delta_max_abs: u64,
     hedge: Option<OrderSlot>,
     hedge_failures: u32,
+    attempts: Attempts,
     /// No hedge before this time: the last one traded nothing.
     hedge_rests_until: Nanos,
     /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
     is_delta_known: bool,
+    pacing: Pacing,
     /// An operator has its net delta traded home.
     is_flattening: bool,
     /// How many of its instruments' positions nobody has confirmed yet.
@@ -263,8 +278,10 @@ impl Pool {
             delta_max_abs: 0,
             hedge: None,
             hedge_failures: 0,
+            attempts: Attempts::default(),
             hedge_rests_until: Nanos(0),
             is_delta_known: false,
+            pacing: Pacing::default(),
             is_flattening: false,
             unconfirmed: 0,
             protection: Protection::new(settings.protection),

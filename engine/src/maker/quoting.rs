@@ -21,7 +21,7 @@ use crate::units::{Lots, Side, SubTicks};
 
 /// A side that the soft limit took out is quoted again when net delta has come back to this many
 /// eighths of it; what the stop took out, when it is back at the soft limit.
-const RETURN_EIGHTHS: i64 = 6;
+pub(super) const RETURN_EIGHTHS: i64 = 6;
 
 /// What an instrument may do now.
 struct Stance {
@@ -57,6 +57,7 @@ impl Maker {
             return;
         }
         let (is_beyond_soft, is_beyond_stop) = beyond(line, pool);
+        let barred = self.barred_side(line, pool);
         let Stance { state, reason, touch, stands } =
             self.assess(line, pool, is_beyond_soft, is_beyond_stop);
         let touch = touch.filter(|_| state < State::Paused);
@@ -69,12 +70,18 @@ impl Maker {
         let is_settled = line.wanted.is_settled(changes);
         self.enter(instrument, state, reason, out);
         if !is_settled {
-            self.work_ladder(instrument, tolerance, out);
+            self.work_ladder(instrument, barred, tolerance, out);
         }
     }
 
     /// Sends what brings the orders to the ladder.
-    fn work_ladder(&mut self, instrument: InstrumentId, tolerance: Tolerance, out: &mut Intents) {
+    fn work_ladder(
+        &mut self,
+        instrument: InstrumentId,
+        barred: Option<Side>,
+        tolerance: Tolerance,
+        out: &mut Intents,
+    ) {
         let Some(line) = self.line(instrument) else { return };
         let used = line.levels_used;
         let levels = |side| (side, used.max(line.wanted.levels(side)));
@@ -84,8 +91,14 @@ impl Maker {
         let mut is_settled = true;
         for (side, levels) in sides {
             for level in 0..levels {
-                let wanted = self.line(instrument).and_then(|line| line.wanted.level(side, level));
-                is_settled &= self.work_rung(instrument, side, level, wanted, tolerance, out);
+                let Some(line) = self.line(instrument) else { return };
+                let wanted = line.wanted.level(side, level);
+                // No new quote while a hedge is on its way that it would make larger.
+                let is_new = line.rung(side, level).order.is_none();
+                let is_held = barred == Some(side) && is_new && wanted.is_some();
+                let wanted = wanted.filter(|_| !is_held);
+                let is_done = self.work_rung(instrument, side, level, wanted, tolerance, out);
+                is_settled &= is_done && !is_held;
             }
         }
         let changes = self.changes;
@@ -171,8 +184,8 @@ impl Maker {
         if is_beyond_soft {
             return Some((Reason::SoftLimit, line.guards.soft_stand()));
         }
-        let band = pool.settings.hedge.as_ref().map(|hedge| hedge.band.outer.0);
-        let is_unhedged = band.is_some_and(|band| pool.delta.0.saturating_abs() > band);
+        let band = pool.band();
+        let is_unhedged = band.is_some_and(|band| pool.delta.0.saturating_abs() > band.0);
         if is_unhedged && self.is_hedging_halted(pool) {
             // What should be hedged and cannot be is not added to.
             return Some((Reason::HedgeFailed, Stand::Out));
@@ -192,8 +205,13 @@ impl Maker {
         }
         let Standing { half, mut caps } = self.standing(instrument, touch)?;
         let line = self.line(instrument)?;
+        let pool = self.pool_of(instrument).and_then(|pool| self.pools.get(pool))?;
         let settings = line.settings.quote.as_ref()?;
         let mut half = widened(half, &line.markouts, settings.markout.as_ref());
+        if let Some(skew) = settings.holdings {
+            half = skew.applied(half, self.ledger.position(instrument).unwrap_or_default());
+        }
+        half = self.credited(half, line, pool);
         let fair = self.fair(line, &settings.fair_value, touch);
         if line.restraint != Restraint::default() || stands != [Stand::Free; 2] {
             line.restraint.shape(fair, touch, &mut half, &mut caps);

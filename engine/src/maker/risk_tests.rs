@@ -1,8 +1,9 @@
 //! What the counting controls and the loss stops do to a maker that quotes.
 
 use super::config::MakerConfig;
+use super::hedging_tests::{hedges, set_band};
 use super::input::Control;
-use super::tests::{Desk, PERP, SPOT, config, hedges, news};
+use super::tests::{Desk, PERP, SPOT, config, news};
 use super::*;
 use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
 use crate::risk::carried::CarriedRisk;
@@ -77,7 +78,7 @@ fn too_many_fills_pull_every_quote_until_the_cool_down_is_over() {
 fn hedges_go_on_while_protection_cools_down() {
     let mut config = config();
     config.underlyings[0].protection.delta_max = Exposure(9_000_000);
-    config.underlyings[0].hedge.as_mut().unwrap().band.outer = Exposure(8_000_000);
+    set_band(&mut config, 8_000_000);
     let (mut desk, quotes) = quoting(&config);
     let sent = desk.fill(&quotes[0], 10, 10);
     assert_eq!(state(&desk, SPOT), (State::Paused, Reason::Protection));

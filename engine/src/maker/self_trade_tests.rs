@@ -1,6 +1,7 @@
 //! Which of our own orders gives way, in every mode, over one session and over two to the same book.
 
 use super::config::{ConfigError, MakerConfig};
+use super::hedging_tests::set_band;
 use super::input::Input;
 use super::tests::{Desk, PERP, SPOT, config, news};
 use super::*;
@@ -164,7 +165,7 @@ fn hedged_into_own_quotes(prevention: Prevention) -> (Desk, OrderIntent, Vec<Ord
     rest_long(&mut config);
     config.settings[1].quote = config.settings[0].quote;
     config.settings[1].self_trade.prevention = prevention;
-    config.underlyings[0].hedge.as_mut().unwrap().band.outer = Exposure(15_000_000);
+    set_band(&mut config, 15_000_000);
     let mut desk = Desk::with(&config);
     desk.session(OrderUpdate::SessionUp);
     let mut quotes = desk.image(PERP, 600_000);

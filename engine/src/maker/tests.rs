@@ -1,6 +1,7 @@
 //! What the maker promises, over whole sequences of inputs.
 
 use super::config::*;
+use super::hedging_tests::{hedges, set_band};
 use super::input::{Control, Input};
 use super::intents::Intents;
 use super::*;
@@ -9,7 +10,8 @@ use crate::estimate::fair_value::FairValue;
 use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::*;
 use crate::instrument::*;
-use crate::inventory::hedge::Band;
+use crate::inventory::hedge::{Band, BandRule};
+use crate::pnl::standing::StandingTerms;
 use crate::quote::{Model, ladder::*, requote::Tolerance};
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
 use crate::risk::{collar::Collar, loss::LossLimits};
@@ -57,6 +59,7 @@ pub(super) fn quote_settings() -> QuoteSettings {
         horizon_end: None,
         reject_holdoff_ns: 1_000,
         markout: None,
+        holdings: None,
     }
 }
 
@@ -81,6 +84,7 @@ pub(super) fn settings(quote: Option<QuoteSettings>, opening: i64) -> Instrument
         opening: Lots(opening),
         spike: None,
         self_trade: SelfTrade::default(),
+        standing: StandingTerms::default(),
     }
 }
 
@@ -106,10 +110,14 @@ pub(super) fn config() -> MakerConfig {
             )
             .unwrap(),
             hedge: Some(HedgeSettings {
-                band: Band { outer: Exposure(25_000_000), inner: Exposure(5_000_000) },
+                band: BandRule::Fixed(Band {
+                    outer: Exposure(25_000_000),
+                    inner: Exposure(5_000_000),
+                }),
                 instruments: vec![HedgeInstrument { instrument: PERP, collar: Ticks(50) }],
                 failures_max: 3,
                 retry_holdoff_ns: 10_000,
+                unwind_credit_ppm: 0,
             }),
         }],
         message_rates: vec![MessageRate { max: 100, window_ns: 1_000, cancel_reserve: 20 }],
@@ -317,53 +325,6 @@ fn a_bought_lot_moves_both_quotes_down() {
 }
 
 #[test]
-fn exposure_beyond_the_band_is_hedged_once_and_not_again_before_the_answer() {
-    let (mut desk, quotes) = Desk::quoting();
-    let bids: Vec<_> = quotes.iter().filter(|q| q.side == Side::Buy).copied().collect();
-    let mut sent = desk.fill(&bids[0], 10, 10);
-    assert!(!sent.iter().any(|i| i.instrument == PERP), "10 milli is inside the band");
-    sent = desk.fill(&bids[1], 10, 10);
-    assert!(!sent.iter().any(|i| i.instrument == PERP), "20 milli is inside the band");
-    let top_up = sent.iter().chain(&desk.timer()).find(|i| i.side == Side::Buy).copied();
-    let bid = top_up.unwrap();
-    desk.accept(&bid);
-    let sent = desk.fill(&bid, 10, 10);
-    let hedges: Vec<_> = sent.iter().filter(|i| i.instrument == PERP).collect();
-    assert_eq!(hedges.len(), 1);
-    let hedge = *hedges[0];
-    assert_eq!(
-        (hedge.side, hedge.size, hedge.time_in_force),
-        (Side::Sell, Lots(25), TimeInForce::ImmediateOrCancel)
-    );
-    assert!(!desk.timer().iter().any(|i| i.instrument == PERP), "one at a time");
-    desk.fill(&hedge, 25, 25);
-    assert_eq!(desk.maker.delta(0), Some(Exposure(5_000_000)));
-}
-
-#[test]
-fn hedges_that_fail_in_a_row_halt_quoting() {
-    let mut config = config();
-    config.settings[0].opening = Lots(1_030);
-    let mut desk = Desk::new();
-    desk.maker = Maker::new(&config).unwrap();
-    desk.session(OrderUpdate::SessionUp);
-    desk.image(SPOT, 600_000);
-    let mut sent = desk.image(PERP, 600_000);
-    for failures in 1..=3 {
-        assert_ne!(desk.maker.snapshot(SPOT).unwrap().state, State::Halted, "{failures}");
-        let hedge = *hedges(&sent).first().expect("30 is beyond the band");
-        let expired = OrderUpdate::Canceled { cum_qty: Lots(0) };
-        let at_once = desk.report(hedge.cl_ord_id, ClOrdId::NONE, PERP, expired);
-        assert!(hedges(&at_once).is_empty(), "what failed is not tried again at once");
-        assert!(hedges(&desk.timer()).is_empty());
-        desk.now += 10_000;
-        sent = desk.timer();
-    }
-    let snapshot = desk.maker.snapshot(SPOT).unwrap();
-    assert_eq!((snapshot.state, snapshot.reason), (State::Halted, Reason::HedgeFailed));
-}
-
-#[test]
 fn a_lost_session_leaves_every_order_in_doubt_and_nothing_is_quoted() {
     let (mut desk, _) = Desk::quoting();
     assert!(desk.session(OrderUpdate::SessionDown).is_empty());
@@ -465,59 +426,11 @@ fn a_stale_market_is_not_quoted() {
 #[test]
 fn a_config_with_a_band_beyond_the_soft_limit_is_refused_with_every_other_fault() {
     let mut config = config();
-    config.underlyings[0].hedge.as_mut().unwrap().band.outer = Exposure(60_000_000);
+    set_band(&mut config, 60_000_000);
     config.orders_max = 0;
     config.settings.pop();
     let faults = Maker::new(&config).unwrap_err();
     assert_eq!(faults.len(), 3, "{faults:?}");
-}
-
-pub(super) fn hedges(intents: &[OrderIntent]) -> Vec<OrderIntent> {
-    intents.iter().filter(|i| i.time_in_force == TimeInForce::ImmediateOrCancel).copied().collect()
-}
-
-#[test]
-fn a_hedge_on_a_quoted_market_stops_short_of_our_own_quote() {
-    let mut config = config();
-    config.settings[1].quote = Some(quote_settings());
-    config.settings[0].opening = Lots(1_020);
-    let mut desk = Desk::new();
-    desk.maker = Maker::new(&config).unwrap();
-    desk.session(OrderUpdate::SessionUp);
-    let quotes = desk.image(PERP, 600_000);
-    let own = quotes.iter().find(|q| q.side == Side::Buy).unwrap().price;
-    let bid = *desk.image(SPOT, 600_000).iter().find(|q| q.side == Side::Buy).unwrap();
-    desk.accept(&bid);
-    let hedge = *hedges(&desk.fill(&bid, 10, 10)).first().expect("30 is beyond the band");
-    assert_eq!((hedge.side, hedge.price), (Side::Sell, Ticks(own.0 + 1)));
-}
-
-#[test]
-fn a_hedge_keeps_within_the_room_that_the_position_limit_leaves() {
-    let mut config = config();
-    config.settings[0].opening = Lots(1_030);
-    config.settings[1].limits.position_max = Lots(1_007);
-    let mut desk = Desk::new();
-    desk.maker = Maker::new(&config).unwrap();
-    desk.session(OrderUpdate::SessionUp);
-    desk.image(SPOT, 600_000);
-    let sent = hedges(&desk.image(PERP, 600_000));
-    assert_eq!(sent.first().map(|h| h.size), Some(Lots(7)));
-}
-
-#[test]
-fn a_spot_hedge_may_buy_what_is_not_held() {
-    let mut config = config();
-    config.underlyings[0].hedge.as_mut().unwrap().instruments[0].instrument = SPOT;
-    config.settings[0].opening = Lots(0);
-    config.settings[0].quote = None;
-    config.settings[1].opening = Lots(-30);
-    let mut desk = Desk::new();
-    desk.maker = Maker::new(&config).unwrap();
-    desk.session(OrderUpdate::SessionUp);
-    desk.image(PERP, 600_000);
-    let sent = hedges(&desk.image(SPOT, 600_000));
-    assert_eq!(sent.first().map(|h| (h.side, h.size)), Some((Side::Buy, Lots(25))));
 }
 
 #[test]

@@ -20,6 +20,7 @@ impl Maker {
         }
         self.sample_bases();
         self.reprice_all(out);
+        self.charge_standing(out);
         self.sample_losses();
         self.watch(out);
         self.ask_about_doubts(out);
@@ -31,6 +32,8 @@ impl Maker {
             self.requote(instrument_id(n), out);
         }
         for pool in 0..self.pools.len() {
+            self.follow_band(pool);
+            self.follow_credit(pool);
             self.hedge(pool, out);
         }
     }

@@ -11,6 +11,7 @@ pub mod avellaneda_stoikov;
 pub mod encoding;
 pub mod glft;
 pub mod glft_exact;
+pub mod holdings;
 pub mod ladder;
 pub mod multi_asset;
 pub mod obligation;

@@ -9,10 +9,11 @@ use ballast_engine::estimate::fair_value::FairValue;
 use ballast_engine::estimate::volatility::{Sigma, VolatilityKind};
 use ballast_engine::event::*;
 use ballast_engine::instrument::*;
-use ballast_engine::inventory::hedge::Band;
+use ballast_engine::inventory::hedge::{Band, BandRule};
 use ballast_engine::maker::config::*;
 use ballast_engine::maker::guards::Guards;
 use ballast_engine::maker::input::{Control, Input};
+use ballast_engine::pnl::standing::StandingTerms;
 use ballast_engine::quote::Model;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use ballast_engine::quote::requote::Tolerance;
@@ -82,6 +83,7 @@ fn quote(model: Model) -> QuoteSettings {
         tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 1, lots: 1 },
         horizon_end: None,
         reject_holdoff_ns: 10_000,
+        holdings: None,
         markout: None,
     }
 }
@@ -107,6 +109,7 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
         opening: Lots(opening),
         spike: None,
         self_trade: SelfTrade::default(),
+        standing: StandingTerms::default(),
     }
 }
 
@@ -137,10 +140,14 @@ pub fn config(model: Model) -> MakerConfig {
             },
             limits: limits.unwrap(),
             hedge: Some(HedgeSettings {
-                band: Band { outer: Exposure(10_000_000), inner: Exposure(2_000_000) },
+                band: BandRule::Fixed(Band {
+                    outer: Exposure(10_000_000),
+                    inner: Exposure(2_000_000),
+                }),
                 instruments: vec![hedge(PERP), hedge(INVERSE)],
                 failures_max: 3,
                 retry_holdoff_ns: 2_000,
+                unwind_credit_ppm: 0,
             }),
         }],
         message_rates: vec![MessageRate { max: 16, window_ns: 10_000, cancel_reserve: 10 }],

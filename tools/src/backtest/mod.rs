@@ -103,6 +103,8 @@ pub struct Backtest<T: Tape> {
     greeks: Option<GreekRefresh>,
     /// Greeks on their way to the maker; empty between two events.
     refreshed: Vec<RefreshedGreeks>,
+    /// Orders of an operator, by their times.
+    controls: VecDeque<(Nanos, Control)>,
 }
 
 impl<T: Tape> Backtest<T> {
@@ -134,6 +136,7 @@ impl<T: Tape> Backtest<T> {
             refit: None,
             greeks: None,
             refreshed: Vec::new(),
+            controls: VecDeque::new(),
         })
     }
 
@@ -145,6 +148,11 @@ impl<T: Tape> Backtest<T> {
     /// The same with its options' Greeks refreshed on the way.
     pub fn refreshing(self, greeks: Option<GreekRefresh>) -> Backtest<T> {
         Backtest { greeks, ..self }
+    }
+
+    /// The same with an operator who orders this, oldest first.
+    pub fn ordered(self, controls: VecDeque<(Nanos, Control)>) -> Backtest<T> {
+        Backtest { controls, ..self }
     }
 
     /// Plays the tape to its end or to `until`, cancels everything, and waits for the answers.
@@ -185,9 +193,15 @@ impl<T: Tape> Backtest<T> {
         let report = self.reports.first_key_value().map_or(Nanos(u64::MAX), |((at, _), _)| *at);
         let tick = self.market.front().map_or(Nanos(u64::MAX), |event| event.at);
         let delivery = report.min(tick);
-        match self.playback.step(until.min(delivery), &mut self.fresh)? {
+        let order = self.controls.front().map_or(Nanos(u64::MAX), |(at, _)| *at);
+        match self.playback.step(until.min(delivery).min(order), &mut self.fresh)? {
             Step::Market(event) => self.send_market(event),
             Step::Arrival => {}
+            // An operator's word; what would come after everything else is not waited for.
+            Step::Idle if order <= until.min(delivery) => self.deliver_word(order)?,
+            Step::Over if order <= until.min(delivery) && delivery < Nanos(u64::MAX) => {
+                self.deliver_word(order)?;
+            }
             Step::Idle | Step::Over if delivery > until || delivery == Nanos(u64::MAX) => {
                 return Ok(false);
             }
@@ -217,6 +231,10 @@ impl<T: Tape> Backtest<T> {
             if let Some(parameters) = parameters {
                 self.turn(first.at, true, "market")?;
                 self.deliver_control(Control::Parameters(parameters))?;
+            }
+            for row in self.refit.as_mut().map(Refit::take_rows).unwrap_or_default() {
+                self.turn(first.at, true, "market")?;
+                self.deliver_control(Control::HedgeRow(row))?;
             }
             let place = usize::from(event.instrument.0);
             let venue = self.venues.get(place).copied().unwrap_or_default();
@@ -269,6 +287,13 @@ impl<T: Tape> Backtest<T> {
             self.deliver_control(Control::Greeks(refreshed))?;
         }
         Ok(())
+    }
+
+    /// The next of what an operator orders.
+    fn deliver_word(&mut self, at: Nanos) -> Result<(), BacktestError> {
+        let Some((_, control)) = self.controls.pop_front() else { return Ok(()) };
+        let is_taken = self.ends.control.push(control).is_ok();
+        self.turn(self.stage.maker().now().max(at), is_taken, "control")
     }
 
     fn deliver_control(&mut self, control: Control) -> Result<(), BacktestError> {

@@ -10,16 +10,20 @@ use super::{Backtest, BacktestError, Outcome};
 use crate::config::{ConfigFile, option_terms};
 use crate::greek_refresh::GreekRefresh;
 use crate::observer::Observer;
+use crate::recording::lean::funding::rates;
 use crate::recording::{Tape, TapeError};
 use crate::refit::{Refit, Schedule};
 use crate::summary::{RunFacts, summary};
 use crate::venue::exchange::{Exchange, VenueOptions};
 use crate::venue::latency::{Delays, LATENCY_NS_MAX, Latency, LatencyFault, LatencyTable};
 use crate::venue::queue::QueueModel;
+use ballast_engine::instrument::Instrument;
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::input::Control;
 use ballast_engine::units::Nanos;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -229,11 +233,21 @@ impl Plan {
         Ok(())
     }
 
+    /// The funding rates that the recording knows, as an operator would tell them.
+    fn funding(&self, file: &ConfigFile) -> Result<VecDeque<(Nanos, Control)>, PlanFault> {
+        let Market::Recorded(folder) = &self.market else { return Ok(VecDeque::new()) };
+        let venue = |instrument: &Instrument| {
+            let venue = usize::from(instrument.spec().venue.0);
+            file.table.venues.name(venue).map(str::to_owned)
+        };
+        rates(folder, &file.table.instruments, venue).map_err(PlanFault::Asked)
+    }
+
     fn tape(&self, file: &ConfigFile) -> Result<(AnyTape, String), PlanFault> {
         let instruments = &file.table.instruments;
         match &self.market {
             Market::Recorded(folder) => {
-                let venue = |instrument: &ballast_engine::instrument::Instrument| {
+                let venue = |instrument: &Instrument| {
                     let venue = usize::from(instrument.spec().venue.0);
                     file.table.venues.name(venue).map(str::to_owned)
                 };
@@ -285,13 +299,12 @@ impl Run<'_> {
         let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns)?;
         let refit = plan.refit.map(|schedule| Refit::new(file, schedule));
         let greeks = GreekRefresh::new(file, &config.options);
-        backtest.refitting(refit).refreshing(greeks).run(Nanos(u64::MAX)).map_err(|error| {
-            match error {
-                BacktestError::Tape(error) => error.into(),
-                error @ (BacktestError::Config(_)
-                | BacktestError::Journal(_)
-                | BacktestError::RingFull(_)) => PlanFault::Run(error),
-            }
+        let backtest = backtest.refitting(refit).refreshing(greeks).ordered(plan.funding(file)?);
+        backtest.run(Nanos(u64::MAX)).map_err(|error| match error {
+            BacktestError::Tape(error) => error.into(),
+            error @ (BacktestError::Config(_)
+            | BacktestError::Journal(_)
+            | BacktestError::RingFull(_)) => PlanFault::Run(error),
         })
     }
 }

@@ -196,6 +196,9 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     let text = format!("Greeks: {:?}", refreshed.greeks);
                     (names.symbol(refreshed.instrument), text)
                 }
+                Control::HedgeRow(update) => {
+                    (names.symbol(update.quoted), format!("derived band, row {}", update.place))
+                }
                 Control::By { user, second, act } => {
                     (String::new(), words::act_by(&names.0, user, second, &act))
                 }

@@ -112,6 +112,26 @@ pub enum BookCommand {
         #[command(flatten)]
         at: Where,
     },
+    /// A funding payment that the venue made, in the settlement currency; negative was paid.
+    Funding {
+        /// What.
+        symbol: String,
+        /// How much was received.
+        #[arg(allow_hyphen_values = true)]
+        received: String,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// The venue's funding rate from now on; longs pay where it is positive.
+    FundingRate {
+        /// What.
+        symbol: String,
+        /// Basis points of the value an instant.
+        #[arg(allow_hyphen_values = true)]
+        bps: String,
+        #[command(flatten)]
+        at: Where,
+    },
     /// Holdings that turned out otherwise than booked: the difference is gain or loss.
     Adjust {
         /// Symbol or currency.
@@ -238,6 +258,10 @@ pub(super) fn book(command: BookCommand) -> Result<(), Failure> {
             ask(&at, Ask::Trade { symbol, side, size, price })
         }
         BookCommand::Transfer { of, amount, at } => ask(&at, Ask::Transfer { of, amount }),
+        BookCommand::Funding { symbol, received, at } => {
+            ask(&at, Ask::Funding { symbol, received })
+        }
+        BookCommand::FundingRate { symbol, bps, at } => ask(&at, Ask::FundingRate { symbol, bps }),
         BookCommand::Adjust { of, amount, at } => ask(&at, Ask::Adjust { of, amount }),
         BookCommand::Expire { symbol, price, at } => ask(&at, Ask::Expire { symbol, price }),
         BookCommand::Exercise { size, symbol, price, at } => {

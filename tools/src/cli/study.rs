@@ -6,7 +6,8 @@
 
 use super::Failure;
 use crate::study::{
-    Row, Run, avellaneda_stoikov, glft, internalise_or_hedge, recording, synthetic, verdict,
+    Row, Run, avellaneda_stoikov, glft, hedge_variance, internalise_or_hedge, recording, synthetic,
+    verdict,
 };
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,6 +29,9 @@ pub enum Name {
     /// Barzykin, Bergault & Guéant's no-hedge band and hedge rate.
     #[value(name = internalise_or_hedge::NAME)]
     InternaliseOrHedge,
+    /// What hedging spot with perpetuals does to risk, and its cost, on a recording. Needs --tape.
+    #[value(name = hedge_variance::NAME)]
+    HedgeVariance,
     /// Symmetric, A–S and GLFT on the real recording: the README's table. Needs --tape.
     #[value(name = recording::NAME)]
     Recording,
@@ -97,19 +101,26 @@ fn rows(arguments: &Arguments) -> Result<(&'static str, Vec<Row>), Failure> {
             (synthetic::NAME, synthetic::run(run, &|| bar.inc(1)))
         }
         Name::Glft => (glft::NAME, glft::run()),
-        Name::Recording => return recorded(arguments),
+        Name::Recording | Name::HedgeVariance => return recorded(arguments),
         Name::InternaliseOrHedge => (internalise_or_hedge::NAME, internalise_or_hedge::run()),
     };
     rows.map(|rows| (name, rows)).map_err(|error| Failure::Failed(format!("study: {error}")))
 }
 
 fn recorded(arguments: &Arguments) -> Result<(&'static str, Vec<Row>), Failure> {
-    let missing = || Failure::Usage(format!("study {} needs --tape DIR", recording::NAME));
+    let is_hedged = matches!(arguments.name, Name::HedgeVariance);
+    let name = if is_hedged { hedge_variance::NAME } else { recording::NAME };
+    let missing = || Failure::Usage(format!("study {name} needs --tape DIR"));
     let folder = arguments.tape.as_deref().ok_or_else(missing)?;
-    let bar = progress(recording::RUNS_A_CASE * recording::CASES.len() as u64);
-    let rows = recording::run(folder, &recording::CASES, arguments.seed, &|| bar.inc(1));
-    rows.map(|rows| (recording::NAME, rows))
-        .map_err(|error| Failure::Failed(format!("study: {error}")))
+    let rows = if is_hedged {
+        let plan = hedge_variance::WHOLE;
+        let bar = progress(plan.runs());
+        hedge_variance::run(folder, plan, &|| bar.inc(1))
+    } else {
+        let bar = progress(recording::RUNS_A_CASE * recording::CASES.len() as u64);
+        recording::run(folder, &recording::CASES, arguments.seed, &|| bar.inc(1))
+    };
+    rows.map(|rows| (name, rows)).map_err(|error| Failure::Failed(format!("study: {error}")))
 }
 
 /// On standard error, and only where that is a terminal.

@@ -4,10 +4,33 @@
 //! allowed.
 
 use super::faults::Faults;
-use super::file::{RawMarkout, RawVolatility};
+use super::file::{RawHoldings, RawMarkout, RawVolatility};
+use super::maker::sub_ticks;
 use ballast_engine::estimate::markout::{HORIZONS_NS, Widening};
 use ballast_engine::estimate::volatility::VolatilityKind;
-use ballast_engine::units::{Decimal, SubTicks};
+use ballast_engine::instrument::Instrument;
+use ballast_engine::quote::holdings::HoldingsSkew;
+use ballast_engine::units::{Decimal, Lots, SubTicks};
+
+/// How what a venue holds skews its quotes, if at all; `key` is that of its table.
+pub(super) fn holdings(
+    key: &str,
+    raw: Option<&RawHoldings>,
+    instrument: &Instrument,
+    faults: &mut Faults,
+) -> Option<Option<HoldingsSkew>> {
+    let Some(raw) = raw else { return Some(None) };
+    let (tick, lot) = (instrument.spec().tick, instrument.spec().lot);
+    let target = faults.count(&format!("{key}.target"), &raw.target, lot, i64::MIN);
+    let full_at = faults.count(&format!("{key}.full_at"), &raw.full_at, lot, 1);
+    let key = format!("{key}.skew_max");
+    let skew_max = sub_ticks(&key, &raw.skew_max, tick, faults);
+    if skew_max.is_some_and(|skew| skew.0 < 0) {
+        faults.add(key, &raw.skew_max, "must not be negative");
+    }
+    let (target, full_at) = (Lots(target?), Lots(full_at?));
+    Some(Some(HoldingsSkew { target, full_at, skew_max: skew_max? }))
+}
 
 /// What the volatility averages; `key` is that of its table.
 pub(super) fn volatility_kind(

@@ -290,6 +290,8 @@ pub struct RawSettings {
     pub limits: RawLimits,
     /// Volatility estimate.
     pub volatility: RawVolatility,
+    /// What holding it costs; left out: nothing is charged by itself.
+    pub standing: Option<RawStanding>,
     /// Left out for an instrument that is only watched or hedged with.
     pub quote: Option<RawQuote>,
     /// What restrains quoting beyond the limits; each of it may be left out.
@@ -316,6 +318,24 @@ pub struct RawSpike {
     pub messages: u32,
     /// A jump that stands so long is confirmed without them.
     pub after_ms: u64,
+}
+
+/// `[instrument.SYMBOL.standing]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawStanding {
+    /// Hours between the venue's funding instants, counted from midnight UTC.
+    pub funding_every_h: Option<u64>,
+    /// Of the value at each of them, basis points, until somebody says otherwise; longs pay.
+    pub funding_bps: Option<String>,
+    /// Size units of the opening that are borrowed.
+    pub borrowed: Option<String>,
+    /// Of the borrowed value, basis points a day.
+    pub borrow_bps_day: Option<String>,
+    /// Share of the position's value that is tied up, 0 to 1.
+    pub margin: Option<String>,
+    /// What tied-up capital costs, basis points a day.
+    pub capital_bps_day: Option<String>,
 }
 
 /// `[instrument.SYMBOL.limits]`
@@ -407,6 +427,8 @@ pub struct RawQuote {
     pub horizon_s: Option<String>,
     /// σ that a table is made for, quote currency per √s; `glft_exact` alone.
     pub table_sigma: Option<String>,
+    /// Skew for what the venue holds, beside that for net delta; left out: none.
+    pub holdings: Option<RawHoldings>,
     /// Levels a side.
     pub levels: usize,
     /// Size of the innermost level, in size units, and of every level where nothing else is said.
@@ -429,6 +451,18 @@ pub struct RawQuote {
     pub tolerance_size: String,
     /// How long a level rests after a refusal.
     pub reject_holdoff_ms: u64,
+}
+
+/// `[instrument.SYMBOL.quote.holdings]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawHoldings {
+    /// What the venue should hold, in size units.
+    pub target: String,
+    /// This far from it the skew is whole, in size units.
+    pub full_at: String,
+    /// The whole skew, in quote currency.
+    pub skew_max: String,
 }
 
 /// `[underlying.NAME]`
@@ -457,14 +491,26 @@ pub struct RawUnderlying {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHedge {
-    /// No hedge within this.
-    pub band: String,
-    /// A hedge comes back to this.
-    pub return_to: String,
+    /// `fixed` (left out) or `derived`.
+    pub mode: Option<String>,
+    /// No hedge within this; `fixed` alone.
+    pub band: Option<String>,
+    /// A hedge comes back to this; `fixed` alone.
+    pub return_to: Option<String>,
+    /// η: what a hedge costs more for each unit of the underlying a second, in the quote currency;
+    /// `derived` alone.
+    pub eta: Option<String>,
+    /// What a hedge of one unit of the underlying moves the price for good, in the quote currency;
+    /// `derived` alone.
+    pub k_impact: Option<String>,
+    /// Whose quotes bring the inventory home, where several instruments are quoted; `derived` alone.
+    pub quoted: Option<String>,
     /// Hedges in a row that trade nothing before quoting halts.
     pub failures_max: u32,
     /// How long no hedge is tried after one that traded nothing.
     pub retry_holdoff_ms: u64,
+    /// Which part of a hedge's cost a quote is credited that unwinds what is hedged, 0 to 1.
+    pub unwind_credit: Option<String>,
     /// Symbol → how far beyond the touch an order may pay, in quote currency.
     pub instruments: BTreeMap<String, String>,
 }

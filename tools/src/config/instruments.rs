@@ -101,7 +101,7 @@ pub struct InstrumentTable {
 }
 
 /// The step of a fee in basis points: 1e-9 of the value is 0.00001 bps.
-const FEE_STEP: Decimal = Decimal { mantissa: 1, scale: 5 };
+pub(super) const FEE_STEP: Decimal = Decimal { mantissa: 1, scale: 5 };
 
 impl InstrumentTable {
     /// Validates every table; adds what is wrong to `faults`.

@@ -7,22 +7,23 @@ use super::controls;
 use super::estimates;
 use super::fair_value;
 use super::faults::Faults;
-use super::file::{RawConfig, RawHedge, RawLimits, RawQuote, RawSettings, RawUnderlying};
+use super::file::{RawConfig, RawLimits, RawQuote, RawSettings, RawUnderlying};
 use super::guards;
+use super::hedging::{self, Of};
 use super::instruments::InstrumentTable;
 use super::ladder;
 use super::option_settings;
 use super::self_trade;
 use super::sessions;
 use super::spike;
+use super::standing;
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::volatility::Sigma;
 use ballast_engine::instrument::{Currency, Instrument};
-use ballast_engine::inventory::hedge::Band;
 use ballast_engine::maker::config::{
-    HedgeInstrument, HedgeSettings, InstrumentSettings, MakerConfig, QuoteSettings,
-    UnderlyingSettings, VolatilitySettings,
+    InstrumentSettings, MakerConfig, QuoteSettings, UnderlyingSettings, VolatilitySettings,
 };
+use ballast_engine::pnl::standing::StandingTerms;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape};
 use ballast_engine::quote::requote::Tolerance;
 use ballast_engine::quote::{Model, Quoter};
@@ -34,8 +35,8 @@ use ballast_engine::risk::throttle::MessageRate;
 use ballast_engine::units::{Decimal, Exposure, Lots, Notional, SubTicks, Ticks};
 
 /// 1e-9, the step of money and exposure.
-const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
-const MS: u64 = 1_000_000;
+pub(super) const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
+pub(super) const MS: u64 = 1_000_000;
 /// Most orders, and most levels of a side.
 const ALLOCATED_MAX: usize = 65_536;
 /// Most messages of a window: each is remembered.
@@ -219,6 +220,10 @@ fn settings(
     let tick = instrument.spec().tick;
     let spike = settings.spike.as_ref().map(|raw| spike::spike(&key, raw, tick, faults));
     let self_trade = self_trade::self_trade(&key, settings, table, faults);
+    let standing = match &settings.standing {
+        Some(raw) => standing::terms(&format!("{key}.standing"), raw, instrument, faults),
+        None => Some(StandingTerms::default()),
+    };
     if settings.stale_after_ms == 0 {
         faults.add(format!("{key}.stale_after_ms"), 0, "must be greater than zero");
     }
@@ -236,6 +241,7 @@ fn settings(
             None => None,
         },
         self_trade: self_trade?,
+        standing: standing?,
     })
 }
 
@@ -324,6 +330,8 @@ fn quote(
         let cap = sub_ticks(&format!("{key}.cap"), &raw.cap, tick, faults);
         estimates::markout(&key, raw, cap, faults)
     });
+    let holdings = raw.holdings.as_ref();
+    let holdings = estimates::holdings(&at("holdings"), holdings, instrument, faults);
     let sizes = ladder::sizes(key, raw, lot, faults);
     let spacing = ladder::spacing(key, raw, tick, faults);
     let edge_min = sub_ticks(&at("edge_min"), &raw.edge_min, tick, faults);
@@ -357,6 +365,7 @@ fn quote(
         },
         horizon_end: None,
         reject_holdoff_ns: raw.reject_holdoff_ms.saturating_mul(MS),
+        holdings: holdings?,
         markout: match markout {
             Some(markout) => Some(markout?),
             None => None,
@@ -364,7 +373,7 @@ fn quote(
     })
 }
 
-fn real(key: &str, text: &str, faults: &mut Faults) -> Option<Real> {
+pub(super) fn real(key: &str, text: &str, faults: &mut Faults) -> Option<Real> {
     let value = Real::parse(text);
     if value.is_none() {
         faults.add(key, format!("{text:?}"), "a number such as 0.025 or 1e-7");
@@ -434,7 +443,11 @@ fn underlying(
     let protection =
         controls::protection(&format!("{key}.protection"), &underlying.protection, faults);
     let target = faults.count(&format!("{key}.target"), &underlying.target, NANO, i64::MIN);
-    let hedge = underlying.hedge.as_ref().map(|h| hedge(&format!("{key}.hedge"), h, table, faults));
+    let hard = limits.as_ref().map(ExposureLimits::hard);
+    let hedge = underlying.hedge.as_ref().map(|hedge| {
+        let of = Of { raw, table, underlying: name, hard };
+        hedging::hedge(&format!("{key}.hedge"), hedge, &of, faults)
+    });
     Some(UnderlyingSettings {
         target: Exposure(target?),
         limits: limits?,
@@ -460,38 +473,4 @@ fn exposure_limits(key: &str, raw: &RawUnderlying, faults: &mut Faults) -> Optio
             None
         }
     }
-}
-
-fn hedge(
-    key: &str,
-    raw: &RawHedge,
-    table: &InstrumentTable,
-    faults: &mut Faults,
-) -> Option<HedgeSettings> {
-    let outer = faults.count(&format!("{key}.band"), &raw.band, NANO, 1);
-    let inner = faults.count(&format!("{key}.return_to"), &raw.return_to, NANO, 0);
-    let mut instruments = Vec::new();
-    for (symbol, collar) in &raw.instruments {
-        let key = format!("{key}.instruments.{symbol}");
-        let Some(instrument) = table.find(symbol) else {
-            faults.add(key, symbol, "a symbol of [[instruments]]");
-            continue;
-        };
-        if let Some(collar) = faults.count(&key, collar, instrument.spec().tick, 0) {
-            instruments
-                .push(HedgeInstrument { instrument: instrument.id(), collar: Ticks(collar) });
-        }
-    }
-    if raw.failures_max == 0 {
-        faults.add(format!("{key}.failures_max"), 0, "must be greater than zero");
-    }
-    if raw.retry_holdoff_ms == 0 {
-        faults.add(format!("{key}.retry_holdoff_ms"), 0, "must be greater than zero");
-    }
-    Some(HedgeSettings {
-        band: Band { outer: Exposure(outer?), inner: Exposure(inner?) },
-        instruments,
-        failures_max: raw.failures_max,
-        retry_holdoff_ns: raw.retry_holdoff_ms.saturating_mul(MS),
-    })
 }

@@ -7,6 +7,7 @@ mod ladder;
 pub mod faults;
 pub mod file;
 mod guards;
+mod hedging;
 pub mod instruments;
 mod keys;
 pub mod maker;
@@ -19,6 +20,7 @@ pub mod session_options;
 pub mod sessions;
 mod spike;
 pub mod syntax;
+mod standing;
 pub mod times;
 pub mod venue_limits;
 
@@ -166,6 +168,18 @@ impl ConfigFile {
     ) -> Option<(ballast_engine::quote::Model, ballast_engine::calibration::QuoteParameters)> {
         let raw = self.raw.instrument.get(instrument.symbol())?.quote.as_ref()?;
         maker::quote_parameters("quote", raw, instrument, &mut Faults::default())
+    }
+
+    /// What the derived band that rests on an instrument's quotes is solved from; `None` where none
+    /// does.
+    pub fn hedge_inputs(
+        &self,
+        instrument: &ballast_engine::instrument::Instrument,
+    ) -> Option<ballast_engine::calibration::hedge_table::HedgeInputs> {
+        let place = usize::from(instrument.spec().underlying.0);
+        let underlying = self.table.underlyings.name(place)?;
+        hedging::of_underlying(&self.raw, &self.table, underlying)
+            .filter(|inputs| inputs.quoted == instrument.id())
     }
 
     /// The maker's config for run number `epoch`.

@@ -126,6 +126,14 @@ impl Hand {
                 let (holding, amount) = self.rules.holding(of, amount)?;
                 self.order(user, User::NOBODY, Act::Transfer { holding, amount })
             }
+            Ask::Funding { symbol, received } => {
+                let (instrument, received) = self.rules.funding(symbol, received)?;
+                self.order(user, User::NOBODY, Act::Funding { instrument, received })
+            }
+            Ask::FundingRate { symbol, bps } => {
+                let (instrument, rate) = self.rules.funding_rate(symbol, bps)?;
+                self.order(user, User::NOBODY, Act::FundingRate { instrument, rate })
+            }
             Ask::Adjust { of, amount } => {
                 let (holding, amount) = self.rules.holding(of, amount)?;
                 self.order(user, User::NOBODY, Act::Adjust { holding, amount })

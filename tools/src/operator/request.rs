@@ -79,6 +79,20 @@ pub enum Ask {
         /// Negative where it went.
         amount: String,
     },
+    /// Book a funding payment that the venue made.
+    Funding {
+        /// Symbol.
+        symbol: String,
+        /// In its settlement currency; negative was paid.
+        received: String,
+    },
+    /// The venue's funding rate from now on.
+    FundingRate {
+        /// Symbol.
+        symbol: String,
+        /// Basis points of the value an instant; longs pay where it is positive.
+        bps: String,
+    },
     /// Book a correction.
     Adjust {
         /// Symbol or currency.

@@ -10,10 +10,11 @@ use crate::config::maker::sub_ticks;
 use crate::operator::words::{self, NANO};
 use ballast_engine::event::InstrumentId;
 use ballast_engine::instrument::{Currency, Instrument};
+use ballast_engine::inventory::hedge::BandRule;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::control::{Knob, Scope};
 use ballast_engine::pnl::ledger::Holding;
-use ballast_engine::units::{Decimal, Ticks};
+use ballast_engine::units::{Decimal, FeeRate, Ticks};
 use serde_json::{Map, Value, json};
 
 /// Every knob with its value.
@@ -23,6 +24,8 @@ pub struct Rules {
     values: Vec<(Knob, i64)>,
     /// Outer edges of the hedgers' bands, by underlying: soft limits stay outside them.
     bands: Vec<i64>,
+    /// Instruments whose funding schedule the config knows.
+    funded: Vec<InstrumentId>,
 }
 
 impl Rules {
@@ -62,8 +65,16 @@ impl Rules {
             ]);
         }
         let bands = config.underlyings.iter();
-        let bands = bands.map(|u| u.hedge.as_ref().map_or(0, |hedge| hedge.band.outer.0)).collect();
-        Rules { table: file.table.clone(), values, bands }
+        let bands = bands.map(|u| match u.hedge.as_ref().map(|hedge| &hedge.band) {
+            Some(BandRule::Fixed(band)) => band.outer.0,
+            // It keeps within whatever the soft limit is.
+            Some(BandRule::Derived(_)) | None => 0,
+        });
+        let bands = bands.collect();
+        let funded = config.instruments.iter().zip(&config.settings);
+        let funded = funded.filter(|(_, settings)| settings.standing.funding.is_some());
+        let funded = funded.map(|(instrument, _)| instrument.id()).collect();
+        Rules { table: file.table.clone(), values, bands, funded }
     }
 
     /// The names in it.
@@ -226,6 +237,33 @@ impl Rules {
         }
         let ticks = count(price, spec.tick).map_err(|why| format!("price {price:?}: {why}"))?;
         Ok((instrument.id(), lots, Ticks(ticks)))
+    }
+
+    /// A funding payment in the instrument's settlement currency.
+    ///
+    /// # Errors
+    /// An unknown symbol or an amount off its grid.
+    pub fn funding(&self, symbol: &str, received: &str) -> Result<(InstrumentId, i64), String> {
+        let instrument = self.of_instrument(symbol)?;
+        let received = count(received, NANO).map_err(|why| format!("{received:?}: {why}"))?;
+        Ok((instrument.id(), received))
+    }
+
+    /// A funding rate in basis points, of an instrument whose schedule the config knows.
+    ///
+    /// # Errors
+    /// An unknown symbol, one without a schedule, or a rate beyond a tenth of the value.
+    pub fn funding_rate(&self, symbol: &str, bps: &str) -> Result<(InstrumentId, FeeRate), String> {
+        let instrument = self.of_instrument(symbol)?;
+        if !self.funded.contains(&instrument.id()) {
+            return Err(format!("{symbol} has no funding_every_h in the config; book payments"));
+        }
+        let step = Decimal { mantissa: 1, scale: 5 };
+        let rate = count(bps, step).map_err(|why| format!("{bps:?}: {why}"))?;
+        if rate.abs() > 100_000_000 {
+            return Err(format!("{bps:?}: must lie within -1000 and 1000 basis points"));
+        }
+        Ok((instrument.id(), FeeRate(rate)))
     }
 
     /// A symbol's position or a currency's cash, and an amount of it.

@@ -112,6 +112,14 @@ pub fn act(table: &InstrumentTable, act: &Act) -> String {
         Act::Transfer { holding: of, amount } => {
             format!("book a transfer of {}", holding(table, of, amount))
         }
+        Act::Funding { instrument: id, received } => {
+            let amount = Decimal::text_of(received, NANO);
+            format!("book funding of {}: received {amount}", symbol(table, id))
+        }
+        Act::FundingRate { instrument: id, rate } => {
+            let rate = Decimal::text_of(rate.0, Decimal { mantissa: 1, scale: 5 });
+            format!("funding rate of {}: {rate} basis points", symbol(table, id))
+        }
         Act::Adjust { holding: of, amount } => {
             format!("book an adjustment of {}", holding(table, of, amount))
         }

@@ -10,6 +10,7 @@
 pub mod archive;
 pub mod bars;
 pub mod chain;
+pub mod funding;
 
 use archive::{Archive, ArchiveError};
 use ballast_engine::calibration::options::OptionType;

@@ -9,6 +9,7 @@
 pub mod avellaneda_stoikov;
 pub mod bootstrap;
 pub mod glft;
+pub mod hedge_variance;
 pub mod internalise_or_hedge;
 mod moments;
 mod quotes;

@@ -80,13 +80,21 @@ pub enum RecordingError {
 }
 
 /// What was fixed before the runs, in ticks.
-struct Fixed {
+pub(super) struct Fixed {
     sigma: f64,
     a: f64,
     k: f64,
     /// By model, in the order of [`MODELS`].
     gammas: [f64; 3],
     half_spread: f64,
+}
+
+impl Fixed {
+    /// γ of the product's quoter.
+    pub(super) fn gamma_of_glft(&self) -> f64 {
+        let [.., glft] = self.gammas;
+        glft
+    }
 }
 
 /// One run.
@@ -131,7 +139,7 @@ pub fn run(
 }
 
 /// What is fixed for an instrument before anything trades it, and the rows that say so.
-fn fixed_on(
+pub(super) fn fixed_on(
     folder: &Path,
     demo: &ConfigFile,
     symbol: &str,
@@ -263,7 +271,7 @@ fn gamma_of(
 }
 
 /// The demo's config with one instrument quoted, none hedged, and limits out of reach.
-fn quoting(
+pub(super) fn quoting(
     demo: &ConfigFile,
     symbol: &str,
     parameters: Option<(Model, f64, &Fixed)>,
