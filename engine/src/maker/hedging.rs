@@ -70,9 +70,12 @@ impl Maker {
     /// The side on which a new quote would worsen what a hedge on its way is for.
     pub(super) fn barred_side(&self, line: &Line, pool: &Pool) -> Option<Side> {
         let hedge = self.orders.get(pool.hedge?)?;
-        // A put is sold to add what a hedge sells.
-        let is_inverse = self.exposure_sign(line) < 0;
-        Some(if is_inverse { hedge.side } else { hedge.side.opposite() })
+        // A put is sold to add what a hedge sells; an option without a delta adds nothing.
+        match self.exposure_sign(line) {
+            0 => None,
+            1.. => Some(hedge.side.opposite()),
+            _ => Some(hedge.side),
+        }
     }
 
     /// What one instrument can do now within the gate's limits: a hedge that the gate would block is

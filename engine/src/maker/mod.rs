@@ -10,6 +10,7 @@
 //! | `config.rs` | what it is built from |
 //! | `input.rs`, `intents.rs` | what goes in, what comes out |
 //! | `control.rs` | the operator's hand: pause, resume, flatten, kill, set, book |
+//! | `knobs.rs` | what an operator sets while it runs |
 //! | `parameters.rs` | refitted coefficients on their way in |
 //! | `market_data.rs` | a market event: book, trust, mark, conversion |
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
@@ -37,6 +38,7 @@ pub mod guards;
 mod hedging;
 pub mod input;
 pub mod intents;
+mod knobs;
 pub mod option_config;
 pub mod options;
 pub mod parameters;

@@ -113,6 +113,10 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
     }
 }
 
+/// Narrow enough to be left often.
+const BAND: BandRule =
+    BandRule::Fixed(Band { outer: Exposure(10_000_000), inner: Exposure(2_000_000) });
+
 /// Spot and a perpetual are quoted; the perpetual and an inverse one hedge.
 pub fn config(model: Model) -> MakerConfig {
     let linear = ValueLimit::TickLots(60 * 700_000);
@@ -140,10 +144,7 @@ pub fn config(model: Model) -> MakerConfig {
             },
             limits: limits.unwrap(),
             hedge: Some(HedgeSettings {
-                band: BandRule::Fixed(Band {
-                    outer: Exposure(10_000_000),
-                    inner: Exposure(2_000_000),
-                }),
+                band: BAND,
                 instruments: vec![hedge(PERP), hedge(INVERSE)],
                 failures_max: 3,
                 retry_holdoff_ns: 2_000,

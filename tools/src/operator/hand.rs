@@ -126,14 +126,8 @@ impl Hand {
                 let (holding, amount) = self.rules.holding(of, amount)?;
                 self.order(user, User::NOBODY, Act::Transfer { holding, amount })
             }
-            Ask::Funding { symbol, received } => {
-                let (instrument, received) = self.rules.funding(symbol, received)?;
-                self.order(user, User::NOBODY, Act::Funding { instrument, received })
-            }
-            Ask::FundingRate { symbol, bps } => {
-                let (instrument, rate) = self.rules.funding_rate(symbol, bps)?;
-                self.order(user, User::NOBODY, Act::FundingRate { instrument, rate })
-            }
+            Ask::Funding { symbol, received } => self.funding(user, symbol, received),
+            Ask::FundingRate { symbol, bps } => self.funding_rate(user, symbol, bps),
             Ask::Adjust { of, amount } => {
                 let (holding, amount) = self.rules.holding(of, amount)?;
                 self.order(user, User::NOBODY, Act::Adjust { holding, amount })
@@ -147,6 +141,16 @@ impl Hand {
                 self.order(user, User::NOBODY, act)
             }
         }
+    }
+
+    fn funding(&self, user: User, symbol: &str, received: &str) -> Result<Reply, String> {
+        let (instrument, received) = self.rules.funding(symbol, received)?;
+        self.order(user, User::NOBODY, Act::Funding { instrument, received })
+    }
+
+    fn funding_rate(&self, user: User, symbol: &str, bps: &str) -> Result<Reply, String> {
+        let (instrument, rate) = self.rules.funding_rate(symbol, bps)?;
+        self.order(user, User::NOBODY, Act::FundingRate { instrument, rate })
     }
 
     fn order(&self, user: User, second: User, act: Act) -> Result<Reply, String> {
