@@ -9,6 +9,7 @@ use ballast::config::ConfigFile;
 use ballast::replay::replay;
 use ballast::venue::queue::QueueModel;
 use ballast_engine::event::OrderUpdate;
+use ballast_engine::inventory::hedge::BandRule;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::writer::JournalWriter;
@@ -101,7 +102,9 @@ impl Watch {
             );
         }
         let future = maker.snapshot(ballast_engine::event::InstrumentId(0)).unwrap();
-        let band = config.underlyings[0].hedge.as_ref().unwrap().band.outer;
+        let hedge = config.underlyings[0].hedge.as_ref().unwrap();
+        let BandRule::Fixed(band) = &hedge.band else { panic!("the example's band is fixed") };
+        let band = band.outer;
         let delta = maker.delta(0).unwrap();
         let is_outside = delta.0.saturating_abs() > band.0 && future.touch.is_ok();
         match (is_outside, self.outside) {

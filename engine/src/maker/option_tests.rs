@@ -13,7 +13,7 @@ use crate::calibration::{QuoteParameters, Real, quoter};
 use crate::estimate::option_value::{ExpansionBounds, OptionGreeks, QuantisedGreeks};
 use crate::event::*;
 use crate::instrument::*;
-use crate::inventory::hedge::Band;
+use crate::inventory::hedge::{Band, BandRule};
 use crate::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
 use crate::quote::Model;
 use crate::quote::option_skew::OptionQuoting;
@@ -98,7 +98,8 @@ fn with(limits: OptionLimits) -> MakerConfig {
     portfolio.loss.daily_max = Notional(i128::from(i64::MAX));
     portfolio.loss.drawdown_max = Notional(i128::from(i64::MAX));
     let mut hedge = base.underlyings[0].hedge.clone().unwrap();
-    hedge.band = Band { outer: Exposure(60_000_000_000), inner: Exposure(10_000_000_000) };
+    let band = Band { outer: Exposure(60_000_000_000), inner: Exposure(10_000_000_000) };
+    hedge.band = BandRule::Fixed(band);
     hedge.instruments = vec![HedgeInstrument { instrument: FUTURE, collar: Ticks(50) }];
     let dated = InstrumentKind::DatedFuture { expiry: EXPIRY };
     MakerConfig {

@@ -1,4 +1,4 @@
-//! What a config says of estimates: kind of volatility, markouts that widen.
+//! What a config says of estimates: kind of volatility, markouts that widen, holdings that skew.
 //!
 //! Fed by the file's tables; feeds [`super::maker`]. Every fault is told with key, value and what is
 //! allowed.
@@ -8,7 +8,7 @@ use super::file::{RawHoldings, RawMarkout, RawVolatility};
 use super::maker::sub_ticks;
 use ballast_engine::estimate::markout::{HORIZONS_NS, Widening};
 use ballast_engine::estimate::volatility::VolatilityKind;
-use ballast_engine::instrument::Instrument;
+use ballast_engine::instrument::{ContractValue, Instrument};
 use ballast_engine::quote::holdings::HoldingsSkew;
 use ballast_engine::units::{Decimal, Lots, SubTicks};
 
@@ -20,6 +20,10 @@ pub(super) fn holdings(
     faults: &mut Faults,
 ) -> Option<Option<HoldingsSkew>> {
     let Some(raw) = raw else { return Some(None) };
+    if matches!(instrument.value(), ContractValue::Option { .. }) {
+        faults.add(key, "a table", "not for an option: `delta_skew` and `vega_skew` skew those");
+        return None;
+    }
     let (tick, lot) = (instrument.spec().tick, instrument.spec().lot);
     let target = faults.count(&format!("{key}.target"), &raw.target, lot, i64::MIN);
     let full_at = faults.count(&format!("{key}.full_at"), &raw.full_at, lot, 1);

@@ -150,7 +150,7 @@ fn inputs(key: &str, raw: &RawHedge, of: &Of<'_>, faults: &mut Faults) -> Option
     let (_, quote) = quote_parameters("quote", settings.quote.as_ref()?, instrument, &mut told)?;
     let floor = sub_ticks("floor", &settings.volatility.floor, tick, &mut told)?;
     let ContractValue::Linear { nano_underlying_per_lot, .. } = instrument.value() else {
-        let allowed = "a spot or linear instrument: an inverse one's size moves with its price";
+        let allowed = "a spot or linear instrument: another one's size moves with its price";
         faults.add(at("quoted"), instrument.symbol(), allowed);
         return None;
     };
