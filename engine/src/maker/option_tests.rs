@@ -227,8 +227,9 @@ fn what_the_book_holds_moves_every_quote_of_the_underlying() {
 fn beyond_its_bounds_nothing_is_quoted_and_nothing_hedged_by_guesswork() {
     let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
     // What moves after the fill is answered, so that nothing is under way.
-    for moved in desk.fill(&side(&quotes, CALL, Side::Buy)[0], 2, 2) {
-        desk.accept(&moved);
+    let mut moved = desk.fill(&side(&quotes, CALL, Side::Buy)[0], 2, 2);
+    while let Some(intent) = moved.pop() {
+        moved.extend(desk.accept(&intent));
     }
     let sent = desk.image(FUTURE, HOME + 61);
     assert_eq!(reason(&desk, PUT), Reason::GreeksOutside);

@@ -232,11 +232,20 @@ impl Desk {
         let update = match intent.action {
             OrderAction::New => OrderUpdate::New { leaves_qty: intent.size },
             OrderAction::Replace => {
-                OrderUpdate::Replaced { price: intent.price, leaves_qty: intent.size }
+                let cum = self.cum_qty(intent.orig_cl_ord_id);
+                let leaves_qty = Lots(intent.size.0 - cum);
+                OrderUpdate::Replaced { price: intent.price, leaves_qty }
             }
             OrderAction::Cancel => OrderUpdate::Canceled { cum_qty: Lots(0) },
         };
         self.report(intent.cl_ord_id, intent.orig_cl_ord_id, intent.instrument, update)
+    }
+
+    /// What was filled of the order that a request names.
+    fn cum_qty(&self, id: ClOrdId) -> i64 {
+        let orders = (0..self.maker.orders.capacity()).filter_map(|n| self.maker.orders.at(n));
+        let found = orders.map(|(_, order)| order).find(|order| order.cl_ord_id == id);
+        found.map_or(0, |order| order.cum_qty.0)
     }
 
     pub fn fill(&mut self, intent: &OrderIntent, last: i64, cum: i64) -> Vec<OrderIntent> {
