@@ -159,16 +159,8 @@ impl Requests {
     }
 }
 
-/// One prepared message: header, ids, fixed terms, then what differs.
-fn prepare(
-    kind: Kind,
-    session: &SessionConfig,
-    symbol: &Symbol,
-    rules: &Rules,
-    account: Option<&str>,
-) -> Result<Prepared, TemplateError> {
-    let is_cancel = kind == Kind::Cancel;
-    let is_new = matches!(kind, Kind::Resting | Kind::Taking);
+/// The header's fields in their order, beside those that every template begins with.
+fn header(session: &SessionConfig) -> Vec<Part<'_>> {
     let mut parts = vec![
         Part::Fixed(tag::SENDER_COMP_ID, session.sender_comp_id.as_bytes()),
         Part::Fixed(tag::TARGET_COMP_ID, session.target_comp_id.as_bytes()),
@@ -183,6 +175,20 @@ fn prepare(
         parts.extend(id.as_ref().map(|id| Part::Fixed(tag, id.as_bytes())));
     }
     parts.extend(session.has_last_processed.then_some(Part::Slot(tag::LAST_MSG_SEQ_NUM_PROCESSED)));
+    parts
+}
+
+/// One prepared message: header, ids, fixed terms, then what differs.
+fn prepare(
+    kind: Kind,
+    session: &SessionConfig,
+    symbol: &Symbol,
+    rules: &Rules,
+    account: Option<&str>,
+) -> Result<Prepared, TemplateError> {
+    let is_cancel = kind == Kind::Cancel;
+    let is_new = matches!(kind, Kind::Resting | Kind::Taking);
+    let mut parts = header(session);
     parts.push(Part::Slot(tag::CL_ORD_ID));
     let names_order = is_cancel && rules.cancel_names_order;
     parts.extend((!is_new && !names_order).then_some(Part::Slot(tag::ORIG_CL_ORD_ID)));

@@ -11,7 +11,7 @@ use super::maker::sub_ticks;
 use ballast_engine::estimate::option_value::ExpansionBounds;
 use ballast_engine::instrument::{ContractValue, Instrument, Underlying};
 use ballast_engine::maker::option_config::{OptionLimits, OptionSettings, OptionsConfig};
-use ballast_engine::option_terms::Delivery;
+use ballast_engine::option_terms::{Delivery, OptionTerms};
 use ballast_engine::quote::option_skew::OptionQuoting;
 use ballast_engine::risk::greek_limits::{GreekLimits, GreekVector};
 use ballast_engine::risk::pin::PinRules;
@@ -167,24 +167,7 @@ fn settings(
     let vega_skew = faults.count(&at("vega_skew"), &rules.vega_skew, NANO, 0);
     let vega_edge = faults.count(&at("vega_edge"), &rules.vega_edge, NANO, 0);
     let pin = &rules.pin;
-    if pin.stop_within_s > pin.widen_within_s || pin.widen_percent <= 100 {
-        let value =
-            format!("{} s, {} s, {} %", pin.widen_within_s, pin.stop_within_s, pin.widen_percent);
-        faults.add(
-            at("pin"),
-            value,
-            "stop_within_s at most widen_within_s, widen_percent above 100",
-        );
-    }
-    let delivers = terms.delivery == Delivery::Future;
-    let nano_delivered = match instrument.value() {
-        ContractValue::Option { nano_underlying_per_lot, .. } if delivers => {
-            nano_underlying_per_lot
-        }
-        ContractValue::Option { .. }
-        | ContractValue::Linear { .. }
-        | ContractValue::Inverse { .. } => 0,
-    };
+    check_pin(&at("pin"), pin, faults);
     Some(OptionSettings {
         instrument: instrument.id(),
         reference: reference.id(),
@@ -205,8 +188,31 @@ fn settings(
             widen_percent: pin.widen_percent,
         },
         strike: strike?,
-        nano_delivered,
+        nano_delivered: nano_delivered(instrument, terms),
     })
+}
+
+fn check_pin(key: &str, pin: &RawPin, faults: &mut Faults) {
+    if pin.stop_within_s > pin.widen_within_s || pin.widen_percent <= 100 {
+        let value =
+            format!("{} s, {} s, {} %", pin.widen_within_s, pin.stop_within_s, pin.widen_percent);
+        let allowed = "stop_within_s at most widen_within_s, widen_percent above 100";
+        faults.add(key, value, allowed);
+    }
+}
+
+/// How much of the future's underlying exercise of a lot delivers, in 1e-9; 0 where it pays.
+fn nano_delivered(option: &Instrument, terms: &OptionTerms) -> i64 {
+    match option.value() {
+        ContractValue::Option { nano_underlying_per_lot, .. }
+            if terms.delivery == Delivery::Future =>
+        {
+            nano_underlying_per_lot
+        }
+        ContractValue::Option { .. }
+        | ContractValue::Linear { .. }
+        | ContractValue::Inverse { .. } => 0,
+    }
 }
 
 fn option_limits(key: &str, raw: &RawOptions, faults: &mut Faults) -> Option<OptionLimits> {

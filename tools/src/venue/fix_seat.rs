@@ -311,8 +311,7 @@ impl<C: Transport> Seat<C> {
                 })
             }
             Parcel::Answer { at, answer: Answer::MassCanceled { affected }, note } => {
-                let (cl_ord_id, scope) =
-                    note.as_ref().map_or((&b"NONE"[..], b'7'), |n| (&n.0, n.1));
+                let (cl_ord_id, scope) = (req_id(note), note.as_ref().map_or(b'7', |note| note.1));
                 session.send(now, msg_type::ORDER_MASS_CANCEL_REPORT, |encoder| {
                     answers::write_mass_cancel(encoder, cl_ord_id, scope, *affected, *at);
                 })
