@@ -6,9 +6,14 @@ use crate::histogram::{Latencies, OverRuns};
 use crate::host::{self, Load};
 use crate::page;
 use crate::session::Session;
+use crate::spent::Faults;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long the host is looked at before anything is measured.
+const JITTER_FLOOR: Duration = Duration::from_millis(300);
 
 /// One thing that was timed, in ns.
 pub struct Measurement {
@@ -65,6 +70,9 @@ pub struct Document {
     started: Load,
     facts: Value,
     date: String,
+    /// Of the host alone, before anything was measured.
+    jitter_floor: Hiccups,
+    faults: Option<Faults>,
     hiccups: Hiccups,
     /// What was timed, in the order of timing.
     pub measurements: Vec<Measurement>,
@@ -73,18 +81,23 @@ pub struct Document {
 }
 
 impl Document {
-    /// An empty one for `command`, with the host as it is now.
-    pub fn new(command: String, session: &Session, date: String) -> Document {
+    /// An empty one for `command`, with the host as it is now: its load, and how long a spinning thread
+    /// is kept away at most while nothing else of ours runs.
+    pub fn new(command: String, session: &Session, date: String) -> Result<Document, String> {
         let root = Path::new("/");
-        Document {
+        let mut jitter_floor = Hiccups::new();
+        jitter_floor.watch(session.counter, &session.two_cores()?, JITTER_FLOOR);
+        Ok(Document {
             command,
             started: Load::read(root),
             facts: host::facts(root, &session.counter),
             date,
+            jitter_floor,
+            faults: Faults::of_process(),
             hiccups: Hiccups::new(),
             measurements: Vec::new(),
             ratios: Vec::new(),
-        }
+        })
     }
 
     /// Adds what the host did by itself while a benchmark ran.
@@ -148,14 +161,26 @@ impl Document {
             "host": self.facts,
             "load_1m": [self.started.load_1m, ended.load_1m],
             "fit": { "is_fit": unfit.is_empty(), "because": unfit },
+            "jitter_floor": self.jitter_floor.to_json(),
             "hiccups": self.hiccups.to_json(),
+            "page_faults": self.faults().map(|Faults { minor, major }| json!({ "minor": minor, "major": major })),
             "measurements": measurements,
             "ratios": ratios,
         })
     }
 
+    /// Page faults of the whole process since it began to measure.
+    fn faults(&self) -> Option<Faults> {
+        self.faults.zip(Faults::of_process()).map(|(before, after)| after.since(before))
+    }
+
     /// Prints everything for people.
     pub fn print(&self) {
+        println!(
+            "the host before the run: {:.3} % of the time lost, at most {:.1} µs at once\n",
+            self.jitter_floor.lost_percent(),
+            self.jitter_floor.gaps.max() / 1_000.0
+        );
         for m in &self.measurements {
             println!(
                 "{:<44} {:>9.1} ns  [{:.1}, {:.1}]  {} runs{}",
@@ -189,6 +214,9 @@ impl Document {
             self.hiccups.lost_percent()
         );
         println!("    {}", self.hiccups.gaps.line());
+        if let Some(Faults { minor, major }) = self.faults() {
+            println!("page faults of the whole command: {minor} minor, {major} major");
+        }
         match self.unfit_because().as_slice() {
             [] => println!("the host was fit to measure on"),
             reasons => {

@@ -16,7 +16,6 @@ use crate::ring::round_trip::Bench;
 use crate::session::Session;
 use crate::stream::{Kind, Stream};
 use ballast_engine::pin;
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -29,9 +28,9 @@ const FLOOR_SHIFT_MAX: f64 = 0.1;
 /// 200 ns over a floor of 110 ns: what binds where the floor is another.
 const BOUND_TO_FLOOR: f64 = 200.0 / 110.0;
 
-/// The median of each run and all values of all runs, by name.
+/// The median of each run and all values of all runs, by name, in the order of the first run.
 #[derive(Default)]
-pub struct Figures(BTreeMap<String, (Vec<f64>, Latencies)>);
+pub struct Figures(Vec<(String, Vec<f64>, Latencies)>);
 
 impl Figures {
     /// A run whose figure is the median of `typical`, and whose values are `all`.
@@ -39,14 +38,18 @@ impl Figures {
         if typical.count() == 0 {
             return;
         }
-        let (figures, values) = self.0.entry(name.to_owned()).or_default();
-        figures.push(typical.at(0.5));
-        values.merge(all);
+        if !self.0.iter().any(|(known, ..)| known == name) {
+            self.0.push((name.to_owned(), Vec::new(), Latencies::new()));
+        }
+        if let Some((_, figures, values)) = self.0.iter_mut().find(|(known, ..)| known == name) {
+            figures.push(typical.at(0.5));
+            values.merge(all);
+        }
     }
 
     /// Hands everything to the document.
     pub fn into_document(self, document: &mut Document) {
-        for (name, (figures, values)) in self.0 {
+        for (name, figures, values) in self.0 {
             document.measurements.extend(Measurement::new(&name, figures, 0, Some(values)));
         }
     }

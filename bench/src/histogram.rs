@@ -52,6 +52,11 @@ impl Latencies {
         self.0.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
+    /// The mean, in ns.
+    pub fn mean(&self) -> f64 {
+        self.0.mean() / 1_000.0
+    }
+
     /// The longest, in ns.
     pub fn max(&self) -> f64 {
         self.0.max() as f64 / 1_000.0

@@ -1,16 +1,19 @@
 //! The `ballast-bench` binary: latency runs and micro-benchmarks, measured, never timed as tests.
 //!
 //! ```text
-//! ballast-bench ring|codec|engine|tick-to-order|wire|backtest|scale|all
-//!     [--rate N] [--duration S] [--tape DIR] [--json FILE] [--report DIR] [--check]
+//! ballast-bench ring|codec|engine|tick-to-order|wire|ack|backtest|scale|all
+//!     [--rate N] [--arrivals FILE] [--duration S] [--tape DIR] [--json FILE] [--report DIR]
+//!     [--markdown FILE] [--check]
 //! ballast-bench compare A.json B.json [--fail-over 10%]
 //! ```
 //!
 //! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse (`compare`) or the
 //! host could not be measured on; 2 wrong usage.
 
+mod ack;
 mod allocations;
 mod backtest;
+mod breakdown;
 mod codec;
 mod compare;
 mod document;
@@ -18,16 +21,20 @@ mod engine;
 mod hiccup;
 mod histogram;
 mod host;
+mod loopback;
+mod markdown;
 mod open_loop;
 mod page;
 mod rig;
 mod ring;
 mod scale;
 mod session;
+mod spent;
 mod stream;
 mod tick_to_order;
 mod turns;
 mod wire;
+mod wire_ticks;
 
 use ballast_engine::clock::{Clock, Counter};
 use clap::{Args, Parser, Subcommand};
@@ -56,8 +63,10 @@ enum Command {
     Engine(Options),
     /// FIX market data in, two order messages out, on one thread, stage by stage.
     TickToOrder(Options),
-    /// A message over loopback TCP and back: bare, and through the codec.
+    /// A message over loopback TCP and back: bare, through the codec, and through the whole path.
     Wire(Options),
+    /// An order over loopback TCP and its report back, beside an echo of their sizes.
+    Ack(Options),
     /// The virtual runner on recorded and synthetic markets.
     Backtest(Options),
     /// What a tick costs as instruments, levels, orders and sessions become more.
@@ -78,9 +87,10 @@ enum Command {
 
 #[derive(Args)]
 struct Options {
-    /// Open-loop arrivals a second.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    rate: u64,
+    /// Open-loop arrivals a second: 200,000 through rings, 50,000 in process and 10,000 over TCP where
+    /// it is left out.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    rate: Option<u64>,
     /// Recorded inter-arrival times in place of a constant rate: nanoseconds, one a line.
     #[arg(long)]
     arrivals: Option<PathBuf>,
@@ -96,6 +106,9 @@ struct Options {
     /// Write result.json, .hgrm files and report.html here.
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Write the latency tables of the README here, with date, host and commit.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
     /// Exit with 1 where a ratio exceeds its bound.
     #[arg(long)]
     check: bool,
@@ -116,6 +129,7 @@ fn main() -> ExitCode {
             measured("tick-to-order", &options, &[tick_to_order::measure])
         }
         Command::Wire(options) => measured("wire", &options, &[wire::measure]),
+        Command::Ack(options) => measured("ack", &options, &[ack::measure]),
         Command::Backtest(options) => measured("backtest", &options, &[backtest::measure]),
         Command::Scale(options) => measured("scale", &options, &[scale::measure]),
         Command::All(options) => measured("all", &options, &ALL),
@@ -137,12 +151,13 @@ fn main() -> ExitCode {
 type Measure = fn(&Session, &mut Document) -> Result<(), String>;
 
 /// Every benchmark, in the order of the help text.
-const ALL: [Measure; 7] = [
+const ALL: [Measure; 8] = [
     ring::measure,
     codec::measure,
     engine::measure,
     tick_to_order::measure,
     wire::measure,
+    ack::measure,
     backtest::measure,
     scale::measure,
 ];
@@ -158,8 +173,9 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
         arrivals_ns: arrivals_ns.unwrap_or_default(),
         tape: options.tape.clone(),
     };
-    let command = format!("{name} --rate {} --duration {}", options.rate, options.duration);
-    let mut document = Document::new(command, &session, date(counter));
+    let rate = options.rate.map(|rate| format!(" --rate {rate}")).unwrap_or_default();
+    let command = format!("{name}{rate} --duration {}", options.duration);
+    let mut document = Document::new(command, &session, date(counter)).map_err(Failure::NotSo)?;
     for measure in measures {
         measure(&session, &mut document).map_err(Failure::NotSo)?;
     }
@@ -167,6 +183,10 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
     let text = format!("{:#}\n", document.to_json());
     if let Some(file) = &options.json {
         fs::write(file, text)
+            .map_err(|error| Failure::NotSo(format!("{}: {error}", file.display())))?;
+    }
+    if let Some(file) = &options.markdown {
+        fs::write(file, markdown::tables(&document.to_json()))
             .map_err(|error| Failure::NotSo(format!("{}: {error}", file.display())))?;
     }
     if let Some(folder) = &options.report {

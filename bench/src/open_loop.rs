@@ -83,6 +83,24 @@ impl Outcome {
         }
         self.maxima[point] = self.maxima[point].max(response);
     }
+
+    /// Hands both distributions to the document, the maxima over time with the response.
+    pub fn into_document(self, name: &str, document: &mut Document) {
+        for (kind, latencies, maxima) in
+            [("service", self.service, Vec::new()), ("response", self.response, self.maxima)]
+        {
+            if latencies.count() == 0 {
+                continue;
+            }
+            let name = format!("{name}.{kind}");
+            let typical = vec![latencies.at(0.5)];
+            let mut measurement = Measurement::new(&name, typical, 0, Some(latencies));
+            if let Some(measurement) = &mut measurement {
+                measurement.maxima = maxima;
+            }
+            document.measurements.extend(measurement);
+        }
+    }
 }
 
 /// Sends one message for every due event of `schedule` through a hot ring to another core.
@@ -126,30 +144,15 @@ pub fn through_ring(
     })
 }
 
-/// One way through the hot ring at the session's rate: steady (or as recorded), and in bursts.
+/// Arrivals a second through a ring where the command says nothing else.
+const RING_RATE: u64 = 200_000;
+
+/// One way through the hot ring: steady (or as recorded), and in bursts.
 pub fn one_way(session: &Session, cores: [usize; 2], document: &mut Document) {
-    let interval_ns = 1_000_000_000 / session.rate;
-    let steady = if session.arrivals_ns.is_empty() {
-        Schedule::Constant { interval_ns }
-    } else {
-        Schedule::Recorded { gaps_ns: session.arrivals_ns.clone() }
-    };
-    let bursts = Schedule::Bursts { size: 16, interval_ns: 16 * interval_ns };
-    for (name, schedule) in [("steady", steady), ("bursts", bursts)] {
+    for (name, schedule) in session.schedules(RING_RATE) {
         let duration = Duration::from_nanos(session.duration_ns / 10);
         let outcome = through_ring(session.counter, cores, &schedule, duration);
-        for (kind, latencies, maxima) in [
-            ("service", outcome.service, Vec::new()),
-            ("response", outcome.response, outcome.maxima),
-        ] {
-            let name = format!("ring.slots.one_way.{name}.{kind}");
-            let mut measurement =
-                Measurement::new(&name, vec![latencies.at(0.5)], 0, Some(latencies));
-            if let Some(measurement) = &mut measurement {
-                measurement.maxima = maxima;
-            }
-            document.measurements.extend(measurement);
-        }
+        outcome.into_document(&format!("ring.slots.one_way.{name}"), document);
     }
 }
 

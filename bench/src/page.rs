@@ -1,17 +1,20 @@
 //! The report page: one self-contained HTML file with a percentile plot, the series of maxima and the
 //! host's own hiccups beside them. No script, no outside file.
 
+use crate::breakdown;
 use crate::document::{Document, Measurement};
 use crate::histogram::{Latencies, Point};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 920.0;
+/// Of a picture.
+pub const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 80.0;
+/// Room for labels on its left.
+pub const LEFT: f64 = 80.0;
 const BOTTOM: f64 = 40.0;
 /// Distinguishable also in grey and by most who see colours differently (Okabe and Ito).
-const COLOURS: [&str; 8] =
+pub const COLOURS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
 
 /// The page for `document`, whose JSON is `json`.
@@ -35,6 +38,7 @@ pub fn render(document: &Document, json: &Value) -> String {
         );
     }
     body.push_str(&tables(document));
+    body.push_str(&breakdown::plots(document));
     let mut curves: Vec<(&str, &Latencies)> = document
         .measurements
         .iter()
@@ -177,7 +181,8 @@ fn maxima_plot(m: &Measurement) -> String {
     svg + "</svg>"
 }
 
-fn open_svg(height: f64) -> String {
+/// An open picture of the page's width.
+pub fn open_svg(height: f64) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"100%\" role=img>")
 }
 
@@ -196,7 +201,8 @@ fn axis_label(svg: &mut String, x: f64, label: &str) {
     let _ = write!(svg, "<text x={x:.1} y={} text-anchor=middle>{label}</text>", HEIGHT - 22.0);
 }
 
-fn duration_text(ns: f64) -> String {
+/// A time in the unit that fits.
+pub fn duration_text(ns: f64) -> String {
     match ns {
         ns if ns >= 1e9 => format!("{} s", ns / 1e9),
         ns if ns >= 1e6 => format!("{} ms", (ns / 1e4).round() / 100.0),
@@ -205,7 +211,8 @@ fn duration_text(ns: f64) -> String {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text from outside, as text.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -245,16 +245,27 @@ impl Rig {
     #[inline]
     pub fn encode(&mut self) -> Result<usize, String> {
         let mut bytes = 0;
-        let sending_time = self.sending_time.write(self.now);
-        for intent in self.out.orders() {
-            let envelope =
-                Envelope { msg_seq_num: self.msg_seq_num, sending_time, last_processed: 0 };
-            self.msg_seq_num += 1;
-            let place = self.symbols.place_of(intent.instrument).unwrap_or(usize::MAX);
-            let message = self.requests.encode(place, intent, &envelope);
-            bytes += black_box(message.map_err(|error| error.to_string())?).len();
+        for n in 0..self.out.orders().len() {
+            let intent = self.out.orders()[n];
+            bytes += black_box(self.encode_one(&intent)?).len();
         }
         Ok(bytes)
+    }
+
+    /// The message of one intent.
+    #[inline]
+    pub fn encode_one(&mut self, intent: &OrderIntent) -> Result<&[u8], String> {
+        let sending_time = self.sending_time.write(self.now);
+        let envelope = Envelope { msg_seq_num: self.msg_seq_num, sending_time, last_processed: 0 };
+        self.msg_seq_num += 1;
+        let place = self.symbols.place_of(intent.instrument).unwrap_or(usize::MAX);
+        self.requests.encode(place, intent, &envelope).map_err(|error| error.to_string())
+    }
+
+    /// What the last step wants sent.
+    #[inline]
+    pub fn orders(&self) -> &[OrderIntent] {
+        self.out.orders()
     }
 
     /// After a timed step: it must have moved every quote of instrument 0; the venue takes them.
@@ -322,13 +333,7 @@ mod tests {
 
     #[test]
     fn every_tick_of_the_rig_moves_both_quotes() {
-        let session = Session {
-            counter: Counter::monotonic(),
-            duration_ns: 0,
-            rate: 1,
-            arrivals_ns: Vec::new(),
-            tape: None,
-        };
+        let session = Session::in_tests();
         let mut rig = Rig::new(&session, &one_level().unwrap(), 1).unwrap();
         assert_eq!(rig.live_orders(), 2);
         for _ in 0..1_000 {

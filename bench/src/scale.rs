@@ -246,13 +246,7 @@ mod tests {
 
     #[test]
     fn every_small_point_of_every_curve_has_a_config_that_ticks() {
-        let session = Session {
-            counter: ballast_engine::clock::Counter::monotonic(),
-            duration_ns: 0,
-            rate: 1,
-            arrivals_ns: Vec::new(),
-            tape: None,
-        };
+        let session = Session::in_tests();
         for curve in curves() {
             for (_, shape) in curve.points.iter().filter(|(size, _)| *size <= 34) {
                 assert!(

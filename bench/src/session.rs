@@ -1,5 +1,6 @@
 //! What every benchmark shares: the counter, the cores, the time that the command may take.
 
+use crate::open_loop::Schedule;
 use ballast_engine::clock::Counter;
 use ballast_engine::pin::{self, Topology};
 use ballast_engine::units::Stamp;
@@ -11,8 +12,8 @@ pub struct Session {
     pub counter: Counter,
     /// How long the whole command should take, in ns.
     pub duration_ns: u64,
-    /// Open-loop arrivals a second.
-    pub rate: u64,
+    /// Open-loop arrivals a second; `None` leaves it to each benchmark.
+    pub rate: Option<u64>,
     /// Recorded inter-arrival times in ns, in place of a constant rate; empty for none.
     pub arrivals_ns: Vec<u64>,
     /// Folder of recordings that the backtest plays; `None` where there is none.
@@ -33,6 +34,19 @@ impl Session {
         Share { counter: self.counter, start: self.counter.stamp(), ns }
     }
 
+    /// When events are due: steady (or as recorded) and in bursts, `rate_default` a second where the
+    /// command says nothing else.
+    pub fn schedules(&self, rate_default: u64) -> [(&'static str, Schedule); 2] {
+        let interval_ns = 1_000_000_000 / self.rate.unwrap_or(rate_default).max(1);
+        let steady = if self.arrivals_ns.is_empty() {
+            Schedule::Constant { interval_ns }
+        } else {
+            Schedule::Recorded { gaps_ns: self.arrivals_ns.clone() }
+        };
+        let bursts = Schedule::Bursts { size: 16, interval_ns: 16 * interval_ns };
+        [("steady", steady), ("bursts", bursts)]
+    }
+
     /// Two cores that are not SMT siblings, sharing an L3 where the host has such a pair.
     pub fn two_cores(&self) -> Result<[usize; 2], String> {
         let allowed = pin::allowed_cores();
@@ -43,6 +57,20 @@ impl Session {
             _ => Err(format!(
                 "two physical cores are needed, one for each end; this process may run on {allowed:?}"
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Session {
+    /// One that has no time left.
+    pub fn in_tests() -> Session {
+        Session {
+            counter: Counter::monotonic(),
+            duration_ns: 0,
+            rate: None,
+            arrivals_ns: Vec::new(),
+            tape: None,
         }
     }
 }

@@ -12,14 +12,16 @@ use crate::document::{Document, Ratio};
 use crate::engine::{Figures, still_floor};
 use crate::hiccup::Hiccups;
 use crate::histogram::Latencies;
+use crate::open_loop::{Outcome, Schedule};
 use crate::rig::{self, BATCH, HALF_SPREAD, Rig, middle};
 use crate::ring::link::Line;
 use crate::ring::round_trip::Bench;
 use crate::session::Session;
+use crate::spent::{Meter, Spent};
 use ballast_engine::clock::Counter;
-use ballast_engine::event::{MarketEvent, VenueId};
+use ballast_engine::event::{MarketEvent, OrderIntent, VenueId};
 use ballast_engine::pin;
-use ballast_engine::ring::{self, Consumer};
+use ballast_engine::ring::{self, Consumer, Producer};
 use ballast_engine::units::{Decimal, Lots, Side, Stamp, Ticks};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::encode::Encoder;
@@ -38,13 +40,21 @@ const FLOOR_NS: u64 = 3_000_000;
 /// 400 ns over a floor of 110 ns.
 const BOUND_TO_FLOOR: f64 = 400.0 / 110.0;
 /// The longest message here.
-const LEN_MAX: usize = 512;
+pub const LEN_MAX: usize = 512;
 /// Entries that the table holds.
 const ENTRIES_MAX: usize = 64;
-const STAGES: [&str; 5] = ["frame_and_split", "read_entries", "publish", "maker", "encode"];
+/// Room for messages that came together.
+const BUFFER_LEN: usize = 16 * LEN_MAX;
+/// Orders that may lie in the ring behind the maker.
+const INTENT_RING: usize = 256;
+/// Arrivals a second where the command says nothing else.
+const RATE: u64 = 50_000;
+/// From the bytes of market data to the bytes of orders, in the order of the way.
+pub const STAGES: [&str; 6] =
+    ["frame_and_split", "read_entries", "publish", "maker", "hand_over", "encode"];
 
 /// The feed's half, in front of a [`Rig`].
-struct Path {
+pub struct Path {
     counter: Counter,
     rig: Rig,
     tick: Decimal,
@@ -55,7 +65,9 @@ struct Path {
     refresh: Refresh,
     publisher: Publisher,
     market: Consumer<MarketEvent>,
-    buffer: [u8; LEN_MAX],
+    intents_in: Producer<OrderIntent>,
+    intents: Consumer<OrderIntent>,
+    buffer: Vec<u8>,
     number: u64,
 }
 
@@ -70,13 +82,14 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     let mut path = Path::new(session)?;
     let (mut figures, mut hiccups) = (Figures::default(), Hiccups::new());
     let (mut to_floor, mut to_whole) = (Vec::new(), Vec::new());
-    let share = session.share(1.0);
+    let mut spent = Spent::default();
+    let share = session.share(0.8);
     while share.is_left() {
         hiccups.watch(session.counter, &[near], Duration::from_millis(5));
         let before = bench.round_trips::<Line>(FLOOR_NS).typical();
-        let (whole, [singles, ..]) = path.run::<false>(TICKS)?;
+        let (whole, [singles, ..]) = path.run::<false>(TICKS, &mut spent)?;
         let after = bench.round_trips::<Line>(FLOOR_NS).typical();
-        let (sum, stages) = path.run::<true>(TICKS)?;
+        let (sum, stages) = path.run::<true>(TICKS, &mut spent)?;
         if let Some(floor) = still_floor(before, after) {
             to_floor.push(whole.at(0.5) / floor);
         }
@@ -92,15 +105,22 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     let bound = Some(BOUND_TO_FLOOR);
     document.ratios.extend(Ratio::new("tick_to_order / floor", to_floor, bound));
     document.ratios.extend(Ratio::new("tick_to_order stages / whole", to_whole, None));
+    spent.into_document("tick_to_order", document);
+    for (name, schedule) in session.schedules(RATE) {
+        let outcome = path.paced(&schedule, session.duration_ns / 10)?;
+        outcome.into_document(&format!("tick_to_order.{name}"), document);
+    }
     Ok(())
 }
 
 impl Path {
-    fn new(session: &Session) -> Result<Path, String> {
+    /// A maker that quotes, and a feed in front of it that has its book.
+    pub fn new(session: &Session) -> Result<Path, String> {
         let rig = Rig::new(session, &rig::one_level()?, 1)?;
         let symbols =
             Symbols::new(VenueId(0), rig.instruments()).map_err(|error| error.to_string())?;
         let (market_in, market) = ring::slots(1 << 10);
+        let (intents_in, intents) = ring::slots(INTENT_RING);
         let spec = rig.instruments()[0].spec();
         let mut path = Path {
             counter: session.counter,
@@ -112,7 +132,9 @@ impl Path {
             publisher: Publisher::new(market_in, symbols.iter().map(|s| s.id()), 2048),
             symbols,
             market,
-            buffer: [0; LEN_MAX],
+            intents_in,
+            intents,
+            buffer: vec![0; BUFFER_LEN],
             number: 0,
             rig,
         };
@@ -176,48 +198,156 @@ impl Path {
         let written = self.write()?;
         let counter = self.counter;
         let mut stamps = [counter.stamp(); STAGES.len() + 1];
-        let mark = |stamps: &mut Stamps, place: usize| {
+        let passed = self.pass(written, |place| {
             if INNER {
                 stamps[place] = counter.stamp();
             }
-        };
+        })?;
+        passed.ok_or("the encoder's bytes are no message")?;
+        self.encode(|message| {
+            black_box(message);
+            Ok(())
+        })?;
+        stamps[STAGES.len()] = counter.stamp();
+        self.rig.settle()?;
+        Ok(stamps)
+    }
+
+    /// The first message of the buffer's first `written` bytes through every stage but the last: its
+    /// length, or `None` where it is not whole yet.
+    fn pass(
+        &mut self,
+        written: usize,
+        mut mark: impl FnMut(usize),
+    ) -> Result<Option<usize>, String> {
         let bytes = black_box(&self.buffer[..written]);
-        let Frame::Message { len, .. } = frame(bytes, LEN_MAX) else {
-            return Err("the encoder's bytes are no message".to_owned());
-        };
+        let Frame::Message { len, .. } = frame(bytes, LEN_MAX) else { return Ok(None) };
+        let stamp = self.counter.stamp();
         let message = self.decoder.decode(&bytes[..len]).map_err(|e| format!("{e:?}"))?;
-        mark(&mut stamps, 1);
+        mark(1);
         let read = self.refresh.read_increment(&message, &self.symbols);
         read.map_err(|breach| format!("{breach:?}"))?;
-        mark(&mut stamps, 2);
+        mark(2);
         for entry in self.refresh.entries() {
             let (Some(place), EntryKind::Level(side)) = (entry.place, entry.kind) else { continue };
-            let when = When { at: self.rig.now(), venue_at: entry.venue_at, stamp: stamps[0] };
+            let when = When { at: self.rig.now(), venue_at: entry.venue_at, stamp };
             let size = if entry.action == Action::Delete { None } else { entry.size };
             let level = (side, entry.price.unwrap_or_default(), size.unwrap_or_default());
             self.publisher.level(place, when, level, entry.is_last);
         }
-        mark(&mut stamps, 3);
+        mark(3);
         while let Some(event) = self.market.pop() {
             self.rig.decide(&event);
         }
-        mark(&mut stamps, 4);
-        self.rig.encode()?;
-        stamps[STAGES.len()] = counter.stamp();
-        self.rig.settle()?;
-        Ok(stamps)
+        mark(4);
+        for intent in self.rig.orders() {
+            let pushed = self.intents_in.push(*intent);
+            pushed.map_err(|_| "the ring behind the maker is full")?;
+        }
+        mark(5);
+        Ok(Some(len))
+    }
+
+    /// The messages of all that lies in the ring behind the maker, one after the other.
+    #[inline]
+    fn encode(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
+        while let Some(intent) = self.intents.pop() {
+            take(self.rig.encode_one(&intent)?)?;
+        }
+        Ok(())
+    }
+
+    /// The next message of the market, as a counterparty sends it: its length in `room`.
+    pub fn question(&mut self, room: &mut [u8]) -> Result<usize, String> {
+        self.rig.advance()?;
+        let written = self.write()?;
+        let place = room.get_mut(..written).ok_or("a market message finds no room")?;
+        place.copy_from_slice(&self.buffer[..written]);
+        Ok(written)
+    }
+
+    /// Time goes on to the next message.
+    pub fn advance(&mut self) -> Result<(), String> {
+        self.rig.advance()
+    }
+
+    /// Where messages are read to.
+    pub fn buffer(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    /// Decides on the first message of the buffer's first `len` bytes: its length, or `None` where it is
+    /// not whole yet. `mark` is told each boundary as it is passed.
+    pub fn take(&mut self, len: usize, mark: impl FnMut(usize)) -> Result<Option<usize>, String> {
+        self.pass(len, mark)
+    }
+
+    /// The orders' bytes, one after the other; how many.
+    pub fn encode_into(&mut self, orders: &mut [u8]) -> Result<usize, String> {
+        let mut bytes = 0;
+        self.encode(|message| {
+            let end = bytes + message.len();
+            let place = orders.get_mut(bytes..end).ok_or("the orders find no room")?;
+            place.copy_from_slice(message);
+            bytes = end;
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// The venue takes both orders.
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.rig.settle()
+    }
+
+    /// Messages when they are due, whatever became of those before: the next one lies ready, and what
+    /// the venue answers is done before it is looked at, as on a core that does everything.
+    fn paced(&mut self, schedule: &Schedule, duration_ns: u64) -> Result<Outcome, String> {
+        let (counter, mut outcome) = (self.counter, Outcome::new());
+        let start = counter.stamp();
+        let now = || counter.nanos_between(start, counter.stamp());
+        for due in schedule.due_ns().take_while(|due| *due < duration_ns) {
+            self.rig.advance()?;
+            let written = self.write()?;
+            let mut taken_up = now();
+            while taken_up < due {
+                std::hint::spin_loop();
+                taken_up = now();
+            }
+            self.pass(written, |_| ())?.ok_or("the encoder's bytes are no message")?;
+            self.encode(|message| {
+                black_box(message);
+                Ok(())
+            })?;
+            outcome.record(due, taken_up, now());
+            self.rig.settle()?;
+        }
+        Ok(outcome)
     }
 
     /// Means of batches of the whole; single wholes, and means of batches of each stage.
     fn run<const INNER: bool>(
         &mut self,
         ticks: u64,
+        spent: &mut Spent,
     ) -> Result<(Latencies, [Latencies; STAGES.len() + 1]), String> {
         for _ in 0..ticks / 10 {
             self.tick::<INNER>()?;
         }
         let mut whole = Latencies::new();
         let mut parts = [(); STAGES.len() + 1].map(|()| Latencies::new());
+        let meter = Meter::start();
+        self.timed::<INNER>(ticks, &mut whole, &mut parts)?;
+        spent.add(meter.stop(ticks));
+        Ok((whole, parts))
+    }
+
+    fn timed<const INNER: bool>(
+        &mut self,
+        ticks: u64,
+        whole: &mut Latencies,
+        parts: &mut [Latencies; STAGES.len() + 1],
+    ) -> Result<(), String> {
         let mut sums = [0u64; STAGES.len() + 1];
         for number in 1..=ticks {
             let stamps = self.tick::<INNER>()?;
@@ -235,7 +365,7 @@ impl Path {
                 sums = [0; STAGES.len() + 1];
             }
         }
-        Ok((whole, parts))
+        Ok(())
     }
 }
 
@@ -245,16 +375,20 @@ mod tests {
 
     #[test]
     fn every_message_becomes_two_orders_and_the_stages_follow_each_other() {
-        let session = Session {
-            counter: Counter::monotonic(),
-            duration_ns: 0,
-            rate: 1,
-            arrivals_ns: Vec::new(),
-            tape: None,
-        };
+        let session = Session::in_tests();
         let mut path = Path::new(&session).unwrap();
         for _ in 0..300 {
             assert!(path.tick::<true>().unwrap().is_sorted());
         }
+    }
+
+    #[test]
+    fn messages_by_a_schedule_are_all_answered_and_nothing_is_allocated_meanwhile() {
+        let mut path = Path::new(&Session::in_tests()).unwrap();
+        let outcome = path.paced(&Schedule::Bursts { size: 8, interval_ns: 50_000 }, 1_000_000);
+        assert_eq!(outcome.unwrap().response.count(), 160);
+        let mut spent = Spent::default();
+        path.run::<true>(256, &mut spent).unwrap();
+        assert_eq!((spent.messages, spent.allocations), (256, 0));
     }
 }

@@ -2,22 +2,33 @@
 //!
 //! `tcp_echo` is the floor: the same bytes back, nothing looked at, once spinning on non-blocking
 //! reads and once blocking. `fix_reply` frames and decodes what came and answers with an order from
-//! the prepared template: the codec's share of a round trip. The maker and the session are not in it.
+//! the prepared template: the codec's share of a round trip. `tick_to_order` sends market data and gets
+//! the two orders that the whole path of the `tick-to-order` benchmark, run to completion on the far
+//! core, makes of it; `tcp_echo_of_its_sizes` carries as many bytes each way. `.inside` is the far end's
+//! own view, from the read that brought a message to the end of the write of its orders, and `.stage.*`
+//! its parts; `.steady` and `.bursts` come by a schedule. The session's bookkeeping (sequence numbers,
+//! store) and the journal are in none of them.
 
 use crate::codec::messages::{LEN_MAX, Orders, read_order};
-use crate::document::{Document, Measurement, Ratio};
+use crate::document::{Document, Ratio};
+use crate::engine::Figures;
 use crate::hiccup::Hiccups;
 use crate::histogram::Latencies;
+use crate::loopback::{connected, is_hang_up, other, read_full, write_all};
 use crate::session::Session;
-use ballast_engine::pin;
+use crate::spent::Spent;
+use crate::wire_ticks::{self, STAGES};
 use ballast_gateway::fix::decode::Decoder;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// Round trips in a run, after a tenth as many to warm up.
 const TRIPS: usize = 2_000;
+/// Arrivals a second where the command says nothing else.
+const RATE: u64 = 10_000;
+/// What the whole path may add to a bare echo of its bytes.
+const BOUND_TO_ECHO: f64 = 1.10;
 
 /// What the far end does with what it reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,80 +49,74 @@ impl Answer {
 
 /// Runs the wire benchmark into `document`.
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
-    let [near, far] = session.two_cores()?;
-    let mut typical: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
-    let mut all: BTreeMap<&'static str, Latencies> = BTreeMap::new();
-    let mut ratios = Vec::new();
-    let mut hiccups = Hiccups::new();
-    let share = session.share(1.0);
+    let cores = session.two_cores()?;
+    let (mut figures, mut hiccups) = (Figures::default(), Hiccups::new());
+    let (mut ratios, mut tick_ratios, mut to_whole) = (Vec::new(), Vec::new(), Vec::new());
+    let mut spent = Spent::default();
+    let share = session.share(0.7);
     while share.is_left() {
-        hiccups.watch(session.counter, &[near, far], Duration::from_millis(5));
+        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
         let mut medians = BTreeMap::new();
         for (name, answer) in [
             ("wire.tcp_echo.spinning", Answer::EchoSpinning),
             ("wire.fix_reply.spinning", Answer::Order),
             ("wire.tcp_echo.blocking", Answer::EchoBlocking),
         ] {
-            let run = round_trips(session, [near, far], answer)
+            let run = round_trips(session, cores, answer)
                 .map_err(|error| format!("{name}: loopback TCP: {error}"))?;
             medians.insert(name, run.at(0.5));
-            typical.entry(name).or_default().push(run.at(0.5));
-            all.entry(name).or_default().merge(&run);
+            figures.add(name, &run, &run);
         }
         ratios.push(medians["wire.fix_reply.spinning"] / medians["wire.tcp_echo.spinning"]);
+        let ([ticks, echo], far) = wire_ticks::runs(session, cores)
+            .map_err(|error| format!("wire.tick_to_order: {error}"))?;
+        tick_ratios.push(ticks.at(0.5) / echo.at(0.5));
+        figures.add("wire.tick_to_order", &ticks, &ticks);
+        figures.add("wire.tcp_echo_of_its_sizes", &echo, &echo);
+        figures.add("wire.tick_to_order.inside", &far.whole, &far.whole);
+        for (name, stage) in STAGES.into_iter().zip(&far.stages) {
+            figures.add(&format!("wire.tick_to_order.stage.{name}"), stage, stage);
+        }
+        let sum: f64 = far.stages.iter().map(Latencies::mean).sum();
+        to_whole.push(sum / far.whole.mean());
+        spent.add(far.spent);
+    }
+    figures.into_document(document);
+    document.ratios.extend(Ratio::new("wire.fix_reply / tcp_echo", ratios, None));
+    let bound = Some(BOUND_TO_ECHO);
+    document.ratios.extend(Ratio::new("wire.tick_to_order / tcp_echo", tick_ratios, bound));
+    let name = "wire.tick_to_order stages / inside, means";
+    document.ratios.extend(Ratio::new(name, to_whole, None));
+    spent.into_document("wire.tick_to_order", document);
+    for (name, schedule) in session.schedules(RATE) {
+        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
+        let outcome = wire_ticks::paced(session, cores, &schedule, session.duration_ns / 10)
+            .map_err(|error| format!("wire.tick_to_order.{name}: {error}"))?;
+        outcome.into_document(&format!("wire.tick_to_order.{name}"), document);
     }
     document.add_hiccups(&hiccups);
-    for (name, figures) in typical {
-        document.measurements.extend(Measurement::new(name, figures, 0, all.remove(name)));
-    }
-    document.ratios.extend(Ratio::new("wire.fix_reply / tcp_echo", ratios, None));
     Ok(())
 }
 
 /// One connection, one run of single round trips.
-fn round_trips(
-    session: &Session,
-    [near, far]: [usize; 2],
-    answer: Answer,
-) -> std::io::Result<Latencies> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = listener.local_addr()?;
-    std::thread::scope(|scope| {
-        let answering = scope.spawn(move || -> std::io::Result<()> {
-            pin::pin_current_thread(far);
-            let (stream, _) = listener.accept()?;
-            prepare(&stream, answer)?;
-            answer_all(stream, answer)
-        });
-        let asking = scope.spawn(move || -> std::io::Result<Latencies> {
-            pin::pin_current_thread(near);
-            let mut stream = TcpStream::connect(address)?;
-            prepare(&stream, answer)?;
-            let mut run = Latencies::new();
-            let question =
-                other(Orders::new().and_then(|mut o| o.by_template().map(<[u8]>::to_vec)))?;
-            let mut reply = [0; LEN_MAX];
-            for number in 0..TRIPS + TRIPS / 10 {
-                let from = session.counter.stamp();
-                write_all(&mut stream, &question)?;
-                // Every answer is as long as the question: same template, values of the same width.
-                read_full(&mut stream, &mut reply[..question.len()])?;
-                let to = session.counter.stamp();
-                if number >= TRIPS / 10 {
-                    run.record_ns(session.counter.nanos_between(from, to));
-                }
+fn round_trips(session: &Session, cores: [usize; 2], answer: Answer) -> std::io::Result<Latencies> {
+    let question = other(Orders::new().and_then(|mut o| o.by_template().map(<[u8]>::to_vec)))?;
+    let near = |mut stream: TcpStream| {
+        let (mut run, mut reply) = (Latencies::new(), [0; LEN_MAX]);
+        for number in 0..TRIPS + TRIPS / 10 {
+            let from = session.counter.stamp();
+            write_all(&mut stream, &question)?;
+            // Every answer is as long as the question: same template, values of the same width.
+            read_full(&mut stream, &mut reply[..question.len()])?;
+            let to = session.counter.stamp();
+            if number >= TRIPS / 10 {
+                run.record_ns(session.counter.nanos_between(from, to));
             }
-            Ok(run)
-        });
-        let run = asking.join().expect("does not panic");
-        answering.join().expect("does not panic")?;
-        run
-    })
-}
-
-fn prepare(stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(!answer.is_blocking())
+        }
+        Ok(run)
+    };
+    connected(cores, answer.is_blocking(), near, |stream| answer_all(stream, answer))
+        .map(|(run, ())| run)
 }
 
 /// The far end, until the near end hangs up.
@@ -121,10 +126,11 @@ fn answer_all(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
     let len = other(orders.by_template().map(<[u8]>::len))?;
     let mut question = [0; LEN_MAX];
     loop {
-        match read_full(&mut stream, &mut question[..len]) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
-            other => other?,
+        let read = read_full(&mut stream, &mut question[..len]);
+        if is_hang_up(&read) {
+            return Ok(());
         }
+        read?;
         if answer == Answer::Order {
             other(read_order(&mut decoder, &question[..len]))?;
             write_all(&mut stream, other(orders.by_template())?)?;
@@ -132,33 +138,4 @@ fn answer_all(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
             write_all(&mut stream, &question[..len])?;
         }
     }
-}
-
-fn other<T>(result: Result<T, String>) -> std::io::Result<T> {
-    result.map_err(std::io::Error::other)
-}
-
-/// Fills `buffer`, spinning where the stream does not block.
-fn read_full(stream: &mut TcpStream, mut buffer: &mut [u8]) -> std::io::Result<()> {
-    while !buffer.is_empty() {
-        match stream.read(buffer) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => buffer = &mut buffer[count..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Writes `bytes`, spinning where the stream does not block.
-fn write_all(stream: &mut TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
-    while !bytes.is_empty() {
-        match stream.write(bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

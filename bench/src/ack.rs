@@ -1,0 +1,147 @@
+//! `ballast-bench ack`: an order out and its report back, over loopback TCP between two pinned threads.
+//!
+//! Near: the order from its prepared template, a write, reads until the report is whole, and the report
+//! framed, decoded and read. Far: the order framed, decoded and read, and the report sent. `tcp_echo`
+//! beside it carries the same number of bytes each way and looks at none. These have one order on its way
+//! at a time; `.steady` and `.bursts` come by a schedule. The maker and the session's store are not in it.
+
+use crate::codec::messages::{
+    FIELDS_MAX, LEN_MAX, Orders, execution_report, read_execution_report, read_order,
+};
+use crate::document::{Document, Ratio};
+use crate::engine::Figures;
+use crate::hiccup::Hiccups;
+use crate::histogram::Latencies;
+use crate::loopback::{Paced, connected, is_hang_up, other, read_full, write_all};
+use crate::open_loop::{Outcome, Schedule};
+use crate::session::Session;
+use ballast_gateway::fix::decode::Decoder;
+use std::io::Result;
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Round trips in a run, after a tenth as many to warm up.
+const TRIPS: usize = 2_000;
+/// Arrivals a second where the command says nothing else.
+const RATE: u64 = 10_000;
+
+/// Runs the acknowledgement benchmark into `document`.
+pub fn measure(session: &Session, document: &mut Document) -> std::result::Result<(), String> {
+    let cores = session.two_cores()?;
+    let (mut figures, mut hiccups, mut ratios) = (Figures::default(), Hiccups::new(), Vec::new());
+    let share = session.share(0.8);
+    while share.is_left() {
+        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
+        let echo = run(session, cores, false);
+        let fix = run(session, cores, true);
+        let (echo, fix) = (
+            echo.map_err(|error| format!("ack.tcp_echo: {error}"))?,
+            fix.map_err(|error| format!("ack.order_to_report: {error}"))?,
+        );
+        ratios.push(fix.at(0.5) / echo.at(0.5));
+        figures.add("ack.tcp_echo", &echo, &echo);
+        figures.add("ack.order_to_report", &fix, &fix);
+    }
+    figures.into_document(document);
+    document.ratios.extend(Ratio::new("ack.order_to_report / tcp_echo", ratios, None));
+    for (name, schedule) in session.schedules(RATE) {
+        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
+        let outcome = paced(session, cores, &schedule)
+            .map_err(|error| format!("ack.order_to_report.{name}: {error}"))?;
+        outcome.into_document(&format!("ack.order_to_report.{name}"), document);
+    }
+    document.add_hiccups(&hiccups);
+    Ok(())
+}
+
+/// Orders that go out when they are due.
+fn paced(session: &Session, cores: [usize; 2], schedule: &Schedule) -> Result<Outcome> {
+    let report = other(execution_report().map_err(|error| error.to_string()))?;
+    let mut orders = other(Orders::new())?;
+    let order_len = other(orders.by_template().map(<[u8]>::len))?;
+    let (mut decoder, counter) = (Decoder::new(FIELDS_MAX), session.counter);
+    let duration_ns = session.duration_ns / 10;
+    let near = |stream| {
+        let next = |room: &mut [u8]| {
+            let order = other(orders.by_template())?;
+            room[..order.len()].copy_from_slice(order);
+            Ok(order.len())
+        };
+        let whole = |replies: &[u8]| {
+            let reports = replies.chunks_exact(report.len());
+            let read = |reply| read_execution_report(&mut decoder, reply).is_ok();
+            let count = reports.map(read).take_while(|is_read| *is_read).count();
+            (count * report.len(), count)
+        };
+        Paced { counter, schedule, duration_ns }.run(stream, next, whole)
+    };
+    let far = |stream| answer(stream, order_len, &report, true);
+    connected(cores, false, near, far).map(|(outcome, ())| outcome)
+}
+
+/// One connection, one run of round trips; with `is_read`, both ends read what they get.
+fn run(session: &Session, cores: [usize; 2], is_read: bool) -> Result<Latencies> {
+    let report = other(execution_report().map_err(|error| error.to_string()))?;
+    let order_len = other(Orders::new().and_then(|mut o| o.by_template().map(<[u8]>::len)))?;
+    let near = |stream| ask(session, stream, report.len(), is_read);
+    let far = |stream| answer(stream, order_len, &report, is_read);
+    connected(cores, false, near, far).map(|(run, ())| run)
+}
+
+fn ask(
+    session: &Session,
+    mut stream: TcpStream,
+    report_len: usize,
+    is_read: bool,
+) -> Result<Latencies> {
+    let mut orders = other(Orders::new())?;
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    let echoed = other(orders.by_template())?.to_vec();
+    let (mut run, mut reply) = (Latencies::new(), [0; LEN_MAX]);
+    for number in 0..TRIPS + TRIPS / 10 {
+        let from = session.counter.stamp();
+        let order = if is_read { other(orders.by_template())? } else { &echoed };
+        write_all(&mut stream, order)?;
+        read_full(&mut stream, &mut reply[..report_len])?;
+        if is_read {
+            other(read_execution_report(&mut decoder, &reply[..report_len]))?;
+        }
+        let to = session.counter.stamp();
+        if number >= TRIPS / 10 {
+            run.record_ns(session.counter.nanos_between(from, to));
+        }
+    }
+    Ok(run)
+}
+
+fn answer(mut stream: TcpStream, order_len: usize, report: &[u8], is_read: bool) -> Result<()> {
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    let mut order = [0; LEN_MAX];
+    loop {
+        let read = read_full(&mut stream, &mut order[..order_len]);
+        if is_hang_up(&read) {
+            return Ok(());
+        }
+        read?;
+        if is_read {
+            other(read_order(&mut decoder, &order[..order_len]))?;
+        }
+        write_all(&mut stream, report)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_of_a_run_gets_its_report_over_the_socket() {
+        let session = Session::in_tests();
+        // Both ends on whatever core they get: two need not be there.
+        let report = execution_report().unwrap();
+        let len = Orders::new().unwrap().by_template().unwrap().len();
+        let near = |stream| ask(&session, stream, report.len(), true);
+        let run = connected([0, 0], true, near, |stream| answer(stream, len, &report, true));
+        assert_eq!(run.unwrap().0.count(), TRIPS as u64);
+    }
+}
