@@ -167,11 +167,15 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    fn tuning_md() -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        std::fs::read_to_string(root.join("tuning.md")).unwrap()
+    }
+
     /// Headings of tuning.md: identifier, and whether it says that it is not checked.
     fn headings() -> Vec<(String, bool)> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let text = std::fs::read_to_string(root.join("tuning.md")).unwrap();
-        text.lines()
+        tuning_md()
+            .lines()
             .filter_map(|line| line.strip_prefix("### `"))
             .map(|rest| {
                 let (id, rest) = rest.split_once('`').unwrap();
@@ -195,6 +199,23 @@ mod tests {
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), count);
+    }
+
+    #[test]
+    fn every_item_of_tuning_md_says_what_why_how_how_to_undo_it_and_where_that_stands() {
+        let text = tuning_md();
+        let (items, sources) = text.split_once("\n## Sources\n").unwrap();
+        let numbers = sources.lines().filter_map(|line| line.split_once(". ")).count();
+        let mut cited = std::collections::BTreeSet::new();
+        for item in items.split("\n### ").skip(1) {
+            let item = item.split("\n## ").next().unwrap();
+            for part in ["*What:*", "*Why:*", "*How:*", "*Undo", "*Source:*"] {
+                assert!(item.contains(part), "{part} is missing in {item}");
+            }
+            let (_, of) = item.rsplit_once("*Source:*").unwrap();
+            cited.extend(of.split(['[', ']']).filter_map(|part| part.parse::<usize>().ok()));
+        }
+        assert_eq!(cited.into_iter().collect::<Vec<_>>(), (1..=numbers).collect::<Vec<_>>());
     }
 
     #[test]
