@@ -62,7 +62,8 @@ fn run(mut refresh: GreekRefresh, events: &Receiver<MarketEvent>, desk: &Desk) {
     }
 }
 
-fn hand_over(desk: &Desk, control: Control) -> bool {
+/// Into the control ring, waited for where it is full. Says whether the maker has it.
+pub fn hand_over(desk: &Desk, control: Control) -> bool {
     for _ in 0..LOOKS {
         if desk.push(control).is_some() {
             return true;

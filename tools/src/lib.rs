@@ -48,10 +48,17 @@ pub mod demo;
 pub mod backtest;
 /// Many backtests over keys of the config.
 pub mod sweep;
-/// A and k refitted on a rolling window while the maker runs.
+/// Margin, haircuts, distance to liquidation and stress of a maker's account.
+pub mod collateral;
+/// The same live, on a thread of its own.
+pub mod collateral_thread;
+/// Surfaces fitted and Greeks refreshed on the way.
 pub mod greek_refresh;
+/// The same live, on a thread of its own.
 pub mod greek_thread;
+/// How a run's options stand.
 pub mod option_report;
+/// A and k refitted on a rolling window while the maker runs.
 pub mod refit;
 /// Everything at once in virtual time, out of one seed, with faults and invariants.
 pub mod simulate;

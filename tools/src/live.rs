@@ -5,6 +5,7 @@
 //! socket, a pipe or a function call is at the other ends of the rings).
 
 use crate::back_office::{BackOffice, EndWhen, Progress};
+use crate::collateral_thread;
 use crate::config::ConfigFile;
 use crate::config::file::{RawRun, RunnerKind};
 use crate::greek_thread;
@@ -366,10 +367,9 @@ pub fn pipeline(
         Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config))
     };
     let (tap, refit) = refit(file, &desk);
-    let greeks = greek_thread::tap_of(file, config, &desk);
     let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
     let office = BackOffice {
-        recorder: recorder.watched(tap.into_iter().chain(greeks)),
+        recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, &desk))),
         telemetry: ends.telemetry,
         samples,
         desk: desk.clone(),
@@ -387,6 +387,12 @@ pub fn pipeline(
     seats.extend(refit.map(|refit| Seat::new(boxed_refit(refit, &remains), None, COLD)));
     seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
+}
+
+/// Who looks at the journal's records from threads of their own: Greeks, collateral.
+fn cold_taps(file: &ConfigFile, config: &MakerConfig, desk: &Arc<Desk>) -> Vec<Watch> {
+    let tap_of = [greek_thread::tap_of, collateral_thread::tap_of];
+    tap_of.into_iter().filter_map(|tap_of| tap_of(file, config, desk)).collect()
 }
 
 /// How stages that nobody waits for wait.

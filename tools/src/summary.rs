@@ -3,6 +3,7 @@
 //! Fed by the maker at the end of a run and by whatever ran it; feeds people's scripts. Numbers that
 //! must be exact are decimal text.
 
+use crate::collateral;
 use crate::config::ConfigFile;
 use crate::option_report;
 use ballast_engine::event::InstrumentId;
@@ -28,6 +29,8 @@ pub struct RunFacts {
     pub telemetry_dropped: u64,
     /// The liquidity-provision report; null where nobody gathered one.
     pub liquidity: Value,
+    /// The collateral's short list; null where it is not watched.
+    pub collateral: Value,
 }
 
 /// Messages of all FIX sessions of a run.
@@ -81,6 +84,9 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     document.insert("self_trade_reductions".into(), json!(counters.self_trade_reductions));
     if let Some(options) = option_report::document(file, maker) {
         document.insert("options".into(), options);
+    }
+    if !facts.collateral.is_null() {
+        document.insert("collateral".into(), facts.collateral.clone());
     }
     document.insert("in_doubt_expired".into(), json!(counters.expired_requests));
     document.insert("unknown_orders".into(), json!(counters.unknown_orders));
@@ -224,6 +230,7 @@ pub fn for_people(document: &Value) -> String {
         lines.push(format!("run        sha256 {} (intents and fills)", text("run_sha256")));
     }
     lines.extend(option_report::for_people(document));
+    lines.extend(collateral::for_people(&document["collateral"]));
     lines.push(format!("intents    sha256 {}", text("intents_sha256")));
     lines.join("\n")
 }

@@ -84,6 +84,9 @@ struct Watch {
     /// How often it came back.
     returns: u64,
     worst: [i128; 4],
+    /// The most of the collateral that was in use, ppm, and the worst stress.
+    used_ppm: u32,
+    stressed: i64,
 }
 
 impl Watch {
@@ -100,6 +103,10 @@ impl Watch {
                 "{} held {held} of {limit} at {now:?}",
                 Greek::ALL[n].name()
             );
+        }
+        if let Some(view) = maker.collateral_view() {
+            self.used_ppm = self.used_ppm.max(view.utilisation_ppm);
+            self.stressed = self.stressed.max(view.stressed_loss);
         }
         let future = maker.snapshot(ballast_engine::event::InstrumentId(0)).unwrap();
         let hedge = config.underlyings[0].hedge.as_ref().unwrap();
@@ -164,6 +171,10 @@ fn an_es_option_book_is_quoted_and_delta_hedged_through_the_recorded_day() {
     // A fill while a hedge is under way is hedged after its answer: two ways there and back at most.
     assert!(watch.outside_max_ns <= 2 * HEDGE_LATENCY_NS, "{} ns", watch.outside_max_ns);
     assert!(watch.worst.iter().all(|share| *share <= 1_000), "{:?}", watch.worst);
+    let limits = config.collateral.unwrap();
+    println!("collateral in use {} ppm, stressed loss {}", watch.used_ppm, watch.stressed);
+    assert!(watch.used_ppm > 0 && watch.used_ppm < limits.hard_ppm, "{}", watch.used_ppm);
+    assert!(watch.stressed > 0 && watch.stressed <= limits.stressed_loss_max);
     // Attribution: the Greeks' parts are the options' inventory_mtm, to the last 1e-9.
     let causes = maker.option_causes(0);
     let options = config.instruments.iter().filter(|i| i.option().is_some());

@@ -24,6 +24,7 @@ pub mod order_flow;
 pub mod real;
 pub mod realised;
 pub mod spectral;
+pub mod stress;
 
 pub use real::Real;
 

@@ -20,6 +20,7 @@ use crate::maker::parameters::Parameters;
 use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
 use crate::quote::{Quoter, encoding};
+use crate::risk::collateral::CollateralView;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 
@@ -202,6 +203,7 @@ impl<const N: usize> Field for [i32; N] {
 
 structs! {
     User { uid, name }
+    CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss }
     QuantisedGreeks {
         at, underlying, value, price_delta, price_gamma, theta, exposure, exposure_gamma,
     }
@@ -228,6 +230,7 @@ enums! {
         6 = Parameters(parameters),
         7 = Greeks(greeks),
         20 = HedgeRow(update),
+        21 = Collateral(view),
     }
     Act {
         1 = Pause { scope },
@@ -306,6 +309,7 @@ enums! {
         31 = NoReference,
         32 = GreeksOutside,
         33 = PinRisk,
+        34 = Collateral,
     }
     OrderUpdate {
         1 = SessionUp,

@@ -19,6 +19,7 @@ use crate::quote::holdings::HoldingsSkew;
 use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
 use crate::risk::carried::CarriedRisk;
+use crate::risk::collateral::{CollateralFault, CollateralLimits};
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits};
 use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::protection::ProtectionLimits;
@@ -147,6 +148,8 @@ pub struct MakerConfig {
     pub conversions: Vec<(Currency, InstrumentId)>,
     /// Options: what they are on.
     pub options: OptionsConfig,
+    /// Limits on the collateral; `None`: it is not watched.
+    pub collateral: Option<CollateralLimits>,
     /// Cash at the start.
     pub opening_cash: Vec<(Currency, Notional)>,
     /// Most orders alive at once.
@@ -236,6 +239,9 @@ pub enum ConfigError {
     /// A settlement currency has no conversion to the reporting currency.
     #[error("currency {0:?} is settled in but has no conversion into the reporting currency")]
     NoConversion(Currency),
+    /// Limits on the collateral.
+    #[error("collateral: {0}")]
+    Collateral(#[from] CollateralFault),
     /// An option.
     #[error(transparent)]
     Option(#[from] OptionFault),
@@ -251,6 +257,8 @@ impl MakerConfig {
         self.table_faults(&mut faults);
         self.reference_faults(&mut faults);
         self.option_faults(&mut faults);
+        let collateral = self.collateral.and_then(|limits| limits.fault());
+        faults.extend(collateral.map(ConfigError::from));
         self.book_faults(&mut faults);
         let positive = [
             ("orders_max", self.orders_max > 0),

@@ -257,6 +257,7 @@ impl Maker {
             Control::Resume(instrument) => self.resume(instrument, out),
             Control::Kill => self.stop(Reason::Killed, out),
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
+            Control::Collateral(view) => self.on_collateral(view, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),
             Control::HedgeRow(update) => self.on_hedge_row(&update),
             Control::Shutdown => {
@@ -362,7 +363,7 @@ impl Maker {
         self.cancel_everything(out);
     }
 
-    fn requote_all(&mut self, out: &mut Intents) {
+    pub(super) fn requote_all(&mut self, out: &mut Intents) {
         if self.is_killed {
             return;
         }

@@ -5,6 +5,7 @@ use crate::inventory::derived::RowUpdate;
 use crate::maker::control::{Act, User};
 use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::Parameters;
+use crate::risk::collateral::CollateralView;
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub enum Control {
     Shutdown,
     /// Refitted coefficients of one instrument's quotes.
     Parameters(Parameters),
+    /// How the collateral stands.
+    Collateral(CollateralView),
     /// Refreshed Greeks of one option.
     Greeks(RefreshedGreeks),
     /// A refitted row of an underlying's derived band.

@@ -7,6 +7,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | `collateral.rs` | views of the collateral in, sizes and states out |
 //! | `config.rs` | what it is built from |
 //! | `input.rs`, `intents.rs` | what goes in, what comes out |
 //! | `control.rs` | the operator's hand: pause, resume, flatten, kill, set, book |
@@ -30,6 +31,7 @@
 //! | `resumption.rs` | where an earlier run ended, and going on from there |
 //! | `stage.rs` | the maker with its rings, on a runner |
 
+mod collateral;
 pub mod config;
 pub mod control;
 mod execution;
@@ -87,6 +89,7 @@ use crate::pnl::ledger::Ledger;
 use crate::pnl::mids::Mids;
 use crate::pnl::standing::Schedule;
 use crate::quote::ladder::LEVELS_MAX;
+use crate::risk::collateral::CollateralGuard;
 use crate::risk::duplicate::DuplicateGuard;
 use crate::risk::executions::Executions;
 use crate::risk::gate::BlockReason;
@@ -360,6 +363,7 @@ pub struct Maker {
     options: OptionDesk,
     /// By currency: what settles in it. A rate revalues these and looks at no other instrument.
     settled_in: Vec<Vec<InstrumentId>>,
+    collateral: Option<CollateralGuard>,
     orders: OrderTable,
     ledger: Ledger,
     /// Grows with every input that is no market event and with every intent: while it stands still, no
@@ -400,6 +404,7 @@ impl Maker {
             loss: LossStop::new(config.portfolio.loss.clone(), config.carried.day),
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
+            collateral: config.collateral.map(CollateralGuard::new),
             options: OptionDesk::new(&config.options, &config.instruments, &protections),
             settled_in: settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),

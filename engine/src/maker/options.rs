@@ -394,7 +394,8 @@ impl Maker {
             let most = position_max.saturating_sub(held).min(room.unwrap_or(i64::MAX));
             Lots(most.min(self.options.book.room(id, side).0).max(0))
         };
-        Caps { bid: cap(Side::Buy), ask: cap(Side::Sell) }
+        let caps = Caps { bid: cap(Side::Buy), ask: cap(Side::Sell) };
+        self.within_collateral(line, caps)
     }
 
     /// The model's value and Greeks of an option now; `None` for what is none.

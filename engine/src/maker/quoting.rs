@@ -190,7 +190,8 @@ impl Maker {
             // What should be hedged and cannot be is not added to.
             return Some((Reason::HedgeFailed, Stand::Out));
         }
-        None
+        // Which sides may add, the caps say.
+        self.collateral_breach().map(|_| (Reason::Collateral, Stand::Free))
     }
 
     /// What the ladder is made of: model, fair value, and what limits and holdings leave room for.
@@ -207,6 +208,7 @@ impl Maker {
         let line = self.line(instrument)?;
         let pool = self.pool_of(instrument).and_then(|pool| self.pools.get(pool))?;
         let settings = line.settings.quote.as_ref()?;
+        caps = self.within_collateral(line, caps);
         let mut half = widened(half, &line.markouts, settings.markout.as_ref());
         if let Some(skew) = settings.holdings {
             half = skew.applied(half, self.ledger.position(instrument).unwrap_or_default());

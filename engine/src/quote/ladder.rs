@@ -192,6 +192,12 @@ impl LadderShape {
         }
     }
 
+    /// All levels of a side together.
+    pub fn total(&self) -> Lots {
+        let sizes = self.sizes.iter().take(self.len);
+        Lots(sizes.fold(0i64, |sum, size| sum.saturating_add(size.0)))
+    }
+
     /// Sets the least distance from the fair value after fees.
     pub fn set_edge_min(&mut self, edge_min: SubTicks) {
         self.edge_min = edge_min;

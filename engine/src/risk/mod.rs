@@ -6,6 +6,7 @@
 pub mod breakout;
 pub mod carried;
 pub mod collar;
+pub mod collateral;
 pub mod duplicate;
 pub mod executions;
 pub mod gate;

@@ -99,11 +99,13 @@ pub enum Reason {
     GreeksOutside,
     /// Near its strike and its expiry at once.
     PinRisk,
+    /// A limit on the collateral is broken, or nobody has looked at it for too long.
+    Collateral,
 }
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 36;
+    pub const COUNT: usize = 37;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -142,6 +144,7 @@ impl Reason {
         Reason::NoReference,
         Reason::GreeksOutside,
         Reason::PinRisk,
+        Reason::Collateral,
     ];
 
     /// Its name in records and reports.
@@ -184,6 +187,7 @@ impl Reason {
             Reason::NoReference => "no_reference",
             Reason::GreeksOutside => "greeks_outside",
             Reason::PinRisk => "pin_risk",
+            Reason::Collateral => "collateral",
         }
     }
 }

@@ -168,6 +168,7 @@ pub fn config(model: Model) -> MakerConfig {
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],
         options: Default::default(),
+        collateral: None,
         opening_cash: vec![],
         orders_max: 48,
         book_levels_max: LEVELS,

@@ -9,6 +9,7 @@ pub mod tape;
 pub mod venue_time;
 pub mod window;
 
+use crate::collateral::Assessor;
 use crate::greek_refresh::{GreekRefresh, RefreshCounters};
 use crate::live::{self, Ends};
 use crate::observer::Observer;
@@ -31,6 +32,7 @@ use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Stamp};
+use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use thiserror::Error;
 
@@ -70,6 +72,8 @@ pub struct Outcome {
     pub refits: Option<RefitCounters>,
     /// What became of the refreshed Greeks, where there are options.
     pub greeks: Option<RefreshCounters>,
+    /// The collateral's short list at the end; null where it is not watched.
+    pub collateral: Value,
     /// What queueing there was at the venue.
     pub queue: QueueCounters,
     /// Position at the venue, by instrument, counted from the start.
@@ -101,6 +105,7 @@ pub struct Backtest<T: Tape> {
     observer: Observer,
     refit: Option<Refit>,
     greeks: Option<GreekRefresh>,
+    assessor: Option<Assessor>,
     /// Greeks on their way to the maker; empty between two events.
     refreshed: Vec<RefreshedGreeks>,
     /// Orders of an operator, by their times.
@@ -135,6 +140,7 @@ impl<T: Tape> Backtest<T> {
             observer,
             refit: None,
             greeks: None,
+            assessor: None,
             refreshed: Vec::new(),
             controls: VecDeque::new(),
         })
@@ -153,6 +159,11 @@ impl<T: Tape> Backtest<T> {
     /// The same with an operator who orders this, oldest first.
     pub fn ordered(self, controls: VecDeque<(Nanos, Control)>) -> Backtest<T> {
         Backtest { controls, ..self }
+    }
+
+    /// The same with its collateral assessed on the way.
+    pub fn assessing(self, assessor: Option<Assessor>) -> Backtest<T> {
+        Backtest { assessor, ..self }
     }
 
     /// Plays the tape to its end or to `until`, cancels everything, and waits for the answers.
@@ -181,6 +192,7 @@ impl<T: Tape> Backtest<T> {
             queue: exchange.queue_counters(),
             refits: self.refit.as_ref().map(Refit::counters),
             greeks: self.greeks.as_ref().map(GreekRefresh::counters),
+            collateral: self.assessor.as_ref().map_or(Value::Null, Assessor::document),
             stage: self.stage,
         };
         Ok((outcome, self.observer))
@@ -286,7 +298,11 @@ impl<T: Tape> Backtest<T> {
         for refreshed in std::mem::take(&mut self.refreshed) {
             self.deliver_control(Control::Greeks(refreshed))?;
         }
-        Ok(())
+        let assessor = self.assessor.as_mut();
+        match assessor.and_then(|assessor| assessor.look(self.stage.maker())) {
+            Some(view) => self.deliver_control(Control::Collateral(view)),
+            None => Ok(()),
+        }
     }
 
     /// The next of what an operator orders.

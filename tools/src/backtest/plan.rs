@@ -7,6 +7,7 @@ use super::tape::AnyTape;
 use super::venue_time::VenueTime;
 use super::window::{Moment, Span, Window, WindowFault, duration_ns};
 use super::{Backtest, BacktestError, Outcome};
+use crate::collateral::Assessor;
 use crate::config::{ConfigFile, option_terms};
 use crate::greek_refresh::GreekRefresh;
 use crate::observer::Observer;
@@ -182,6 +183,7 @@ impl Played {
             tape_events: outcome.tape.events,
             telemetry_dropped: outcome.stage.telemetry_dropped(),
             liquidity: liquidity.document(outcome.maker(), file.table.underlyings.iter()),
+            collateral: outcome.collateral.clone(),
             ..RunFacts::default()
         };
         let mut document = summary(file, outcome.maker(), &facts);
@@ -299,7 +301,8 @@ impl Run<'_> {
         let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns)?;
         let refit = plan.refit.map(|schedule| Refit::new(file, schedule));
         let greeks = GreekRefresh::new(file, &config.options);
-        let backtest = backtest.refitting(refit).refreshing(greeks).ordered(plan.funding(file)?);
+        let backtest = backtest.refitting(refit).refreshing(greeks).assessing(Assessor::new(file));
+        let backtest = backtest.ordered(plan.funding(file)?);
         backtest.run(Nanos(u64::MAX)).map_err(|error| match error {
             BacktestError::Tape(error) => error.into(),
             error @ (BacktestError::Config(_)

@@ -192,6 +192,7 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     let text = format!("refitted: {:?}", parameters.coefficients);
                     (names.symbol(parameters.instrument), text)
                 }
+                Control::Collateral(view) => (String::new(), format!("collateral: {view:?}")),
                 Control::Greeks(refreshed) => {
                     let text = format!("Greeks: {:?}", refreshed.greeks);
                     (names.symbol(refreshed.instrument), text)

@@ -3,6 +3,7 @@
 //! Fed by `toml`; feeds `maker.rs` and `venues.rs`, which validate it. Unknown keys are refused, and
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
+use super::collateral::RawCollateral;
 use super::guards::{RawGuards, RawShare};
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
@@ -48,6 +49,8 @@ pub struct RawConfig {
     /// Size and keeping of the journal.
     #[serde(default)]
     pub journal: RawJournal,
+    /// What stands behind the positions; left out, it is not watched.
+    pub collateral: Option<RawCollateral>,
     /// Cash at the start, by currency.
     #[serde(default)]
     pub opening_cash: BTreeMap<String, String>,

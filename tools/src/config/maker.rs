@@ -3,6 +3,7 @@
 //! Fed by [`RawConfig`]; feeds the live runner, the backtest and the replay, which must all build the
 //! same maker from the same text.
 
+use super::collateral;
 use super::controls;
 use super::estimates;
 use super::fair_value;
@@ -68,6 +69,8 @@ pub fn maker_config(
     let opening_cash = opening_cash(raw, table, faults);
     let options = option_settings::options(raw, table, faults);
     controls::refit(raw.run.refit, faults);
+    let collateral = collateral::limits(raw, faults);
+    collateral::rules(raw, table, faults);
     raw.operator.check(faults);
     raw.journal.check(faults);
     if !faults.is_empty() {
@@ -86,6 +89,7 @@ pub fn maker_config(
         reporting: reporting?,
         conversions,
         options,
+        collateral,
         opening_cash,
         orders_max: raw.run.orders_max,
         book_levels_max: raw.run.book_levels_max,

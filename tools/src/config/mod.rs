@@ -1,5 +1,6 @@
 //! Config files: TOML in, validated values out, every fault told at once.
 
+pub mod collateral;
 mod controls;
 mod estimates;
 mod fair_value;

@@ -6,6 +6,7 @@
 
 use super::desk::Desk;
 use super::status::Names;
+use ballast_engine::risk::collateral::CollateralView;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -70,6 +71,18 @@ fn answer(mut stream: TcpStream, names: &Names, desk: &Desk) -> io::Result<()> {
     )
 }
 
+/// How the collateral stands.
+fn collateral(view: CollateralView) -> [(&'static str, &'static str, f64); 3] {
+    let part = |ppm: u32| f64::from(ppm) * 1e-6;
+    let distance = "Least move of all prices that liquidates, as a part; 1 for none";
+    let loss = "Of the worst scenario, in the reporting currency";
+    [
+        ("collateral_utilisation", "Margin over collateral", part(view.utilisation_ppm)),
+        ("liquidation_distance", distance, part(view.distance_ppm)),
+        ("stressed_loss", loss, view.stressed_loss as f64 * 1e-9),
+    ]
+}
+
 /// All metrics as they are now.
 pub fn text(names: &Names, desk: &Desk) -> String {
     let standing = desk.standing().clone();
@@ -106,6 +119,10 @@ pub fn text(names: &Names, desk: &Desk) -> String {
         let rows = rows.chain([("total", total.0)]);
         let rows = rows.map(|(name, amount)| (of("cause", name), amount as f64 * 1e-9));
         family("pnl", "In the reporting currency", rows.collect());
+    }
+    let view = standing.collateral.as_ref().map(|watched| watched.view);
+    for (name, help, value) in view.into_iter().flat_map(collateral) {
+        family(name, help, one(value));
     }
     let blocked = standing.blocked.iter().map(|(reason, n)| (of("reason", reason), *n as f64));
     family("blocked", "Proposals that the gate blocked", blocked.collect());

@@ -9,9 +9,11 @@ use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::snapshot::InstrumentSnapshot;
 use ballast_engine::maker::stage::Telemetry;
 use ballast_engine::pnl::attribution::Cause;
+use ballast_engine::risk::collateral::CollateralView;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::units::{Exposure, Nanos, Notional};
 use hdrhistogram::Histogram;
+use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Changes that wait for the guard; older ones are counted and lost.
@@ -74,9 +76,20 @@ pub struct Standing {
     pub latency: Vec<Latency>,
     /// The journal can no longer be written.
     pub is_journal_lost: bool,
+    /// The collateral, where it is watched and was assessed.
+    pub collateral: Option<Watched>,
     news: VecDeque<News>,
     /// News that found no room.
     pub news_lost: u64,
+}
+
+/// The collateral as it was assessed last.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// What the maker was told.
+    pub view: CollateralView,
+    /// The short list for people.
+    pub document: Value,
 }
 
 impl Standing {

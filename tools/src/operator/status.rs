@@ -107,6 +107,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "pnl": pnl,
         "blocked": standing.blocked,
         "state_changes": standing.changes,
+        "collateral": standing.collateral.as_ref().map(|watched| &watched.document),
         "sessions": sessions.collect::<Vec<_>>(),
         "latency_ns": latency,
     })
@@ -159,6 +160,9 @@ pub fn for_people(document: &Value) -> String {
             let _ =
                 writeln!(out, "pnl {cause:<18} {:>20} {currency}", amount.as_str().unwrap_or("-"));
         }
+    }
+    for line in crate::collateral::for_people(&document["collateral"]) {
+        let _ = writeln!(out, "{line}");
     }
     for (reason, count) in fields(document, "blocked") {
         let _ = writeln!(out, "blocked by {reason}: {count}");
