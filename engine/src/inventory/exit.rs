@@ -1,6 +1,6 @@
 //! When a position is closed and how fast: profit in steps, passive first; a loss at once.
 //!
-//! Fed by the maker's timer with the position's [`Basis`] and the mark; feeds quoting (one-sided at
+//! Fed by the maker's timer and every fill with the position's [`Basis`] and the mark; feeds quoting (one-sided at
 //! the touch while passive) and the immediate orders. Maker thread. A step that was reached stays
 //! reached until the position is flat or turns: the position may not grow again beyond what the step
 //! left. Deliberately absent: orders, and limits: the gate judges these orders like every other.
@@ -71,25 +71,13 @@ impl ExitPlan {
         ExitPlan { settings, ..ExitPlan::default() }
     }
 
-    /// Nothing would ever be closed.
-    pub fn is_idle(&self) -> bool {
-        self.settings == ExitSettings::default()
-    }
-
-    /// Looks at the position. Says whether its loss has just passed the limit.
-    pub fn look(
-        &mut self,
-        now: Nanos,
-        basis: &Basis,
-        mark: HalfTicks,
-        contract: ContractValue,
-    ) -> bool {
+    /// Looks at the position: on the timer, and at once when it has changed.
+    pub fn look(&mut self, now: Nanos, basis: &Basis, mark: HalfTicks, contract: ContractValue) {
         if self.life != basis.life() || basis.lots().0 == 0 {
             self.life = basis.life();
             self.closed_permille = 0;
             self.since = None;
         }
-        let was_stopped = self.is_stopped;
         if let Some(max) = self.settings.loss_max {
             // A loss that does not fit is one beyond the limit.
             let lost = basis.pnl(mark, contract).is_none_or(|pnl| pnl < max.0.saturating_neg());
@@ -106,7 +94,6 @@ impl ExitPlan {
             }
             Some(_) => Exit::Immediate(Lots(excess)),
         };
-        self.is_stopped && !was_stopped
     }
 
     fn reach(&mut self, basis: &Basis, mark: HalfTicks) {
@@ -130,6 +117,11 @@ impl ExitPlan {
     /// What to do now, as of the last look.
     pub fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// A step was reached: what is held may not grow beyond what it left.
+    pub fn has_begun(&self) -> bool {
+        self.closed_permille > 0
     }
 
     /// The loss limit was passed: the position goes, and an operator must look.
@@ -203,13 +195,13 @@ mod tests {
     #[test]
     fn the_loss_limit_passes_and_one_unit_more_closes_everything_at_once() {
         let (mut plan, basis) = (plan(), long(10));
-        assert!(!plan.look(Nanos(10), &basis, HalfTicks(1_990), LINEAR), "a loss of 50 passes");
-        assert_eq!(plan.exit(), Exit::Hold);
+        assert_eq!(look(&mut plan, 10, &basis, 1_990), Exit::Hold, "a loss of 50 passes");
+        assert!(!plan.is_stopped());
         let (mut plan, basis) = (super::tests::plan(), long(51));
-        assert!(plan.look(Nanos(10), &basis, HalfTicks(1_998), LINEAR));
-        assert_eq!(plan.exit(), Exit::Immediate(Lots(51)));
-        assert!(!plan.look(Nanos(11), &basis, HalfTicks(2_000), LINEAR), "told once");
-        assert_eq!(plan.exit(), Exit::Immediate(Lots(51)), "what comes back does not reopen");
+        assert_eq!(look(&mut plan, 10, &basis, 1_998), Exit::Immediate(Lots(51)));
+        assert!(plan.is_stopped());
+        let back = look(&mut plan, 11, &basis, 2_000);
+        assert_eq!(back, Exit::Immediate(Lots(51)), "what comes back does not reopen");
         plan.resume();
         assert_eq!(look(&mut plan, 12, &basis, 2_000), Exit::Hold);
     }

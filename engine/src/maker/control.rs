@@ -9,14 +9,13 @@
 //! its target, by the cheapest hedge; of an instrument it is no position. A kill ends it.
 //! Absent: who may order what, and the second operator's word on a raised limit (the socket's side).
 
+use super::homing::Homing;
 use super::{Maker, instrument_id};
-use crate::event::{InstrumentId, Liquidity, TimeInForce};
+use crate::event::{InstrumentId, Liquidity};
 use crate::inventory::exposure::exposure_per_lot;
 use crate::inventory::hedge::Attempts;
-use crate::maker::config::HedgeInstrument;
 use crate::maker::input::Control;
 use crate::maker::intents::Intents;
-use crate::orders::order::Purpose;
 use crate::pnl::ledger::{BookedFill, Holding, LedgerError, Purpose as Booked};
 use crate::risk::state::{Reason, State};
 use crate::units::{FeeRate, Lots, Notional, Side, Ticks};
@@ -295,6 +294,9 @@ impl Maker {
                     mid: None,
                 };
                 let booked = self.ledger.on_fill(&fill);
+                if booked.is_ok() {
+                    self.guard_trade(instrument, side, price, size);
+                }
                 self.after_booking(booked, Some(instrument), out);
             }
             Act::Transfer { holding, amount } => {
@@ -342,6 +344,7 @@ impl Maker {
         self.confirm(instrument);
         if let Some(line) = self.line_mut(instrument) {
             line.is_flattening = false;
+            line.homing = Homing::default();
         }
         let pool = self.pool_of(instrument);
         if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
@@ -386,6 +389,7 @@ impl Maker {
             return;
         }
         self.refresh_gross(instrument);
+        self.settle_guards(instrument);
         let position = self.ledger.position(instrument).unwrap_or(Lots(0));
         if let Some(line) = self.line_mut(instrument) {
             line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
@@ -413,6 +417,7 @@ impl Maker {
             pool.is_flattening |= is_by_hedger;
             if let Some(line) = self.line_mut(id) {
                 line.is_flattening = !is_by_hedger;
+                line.homing = Homing::default();
             }
             self.enter(id, State::Paused, Reason::Operator, out);
             self.pull_quotes(id, out);
@@ -438,70 +443,16 @@ impl Maker {
         }
     }
 
-    /// Hedges failed too often in a row: what was being traded home stays where it is, halted.
+    /// The hedger takes the underlying no further home: it is there, or hedges failed too often in a
+    /// row. What is taken home by orders of its own goes on.
     pub(super) fn give_up_flattening(&mut self, pool: usize) {
-        if let Ok(pool) = u8::try_from(pool) {
-            self.end_flattening(Scope::Underlying(pool));
-        }
-    }
-
-    /// Halts what has come home, and sends the next order of what has not. Says whether the
-    /// underlying's one immediate order is spoken for.
-    pub(super) fn work_flattening(&mut self, pool: usize, out: &mut Intents) -> bool {
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            let is_ours = self.pool_of(id) == Some(pool);
-            if !is_ours || !self.line(id).is_some_and(|line| line.is_flattening) {
-                continue;
-            }
-            let position = self.ledger.position(id).unwrap_or(Lots(0));
-            let open = self.orders.open(id);
-            let is_quiet = open.buy.0 == 0 && open.sell.0 == 0;
-            if is_quiet && position.0 == 0 {
-                if let Some(line) = self.line_mut(id) {
-                    line.is_flattening = false;
-                }
-                self.halt(id, Reason::Operator, out);
-            } else if is_quiet && self.pools.get(pool).is_some_and(|pool| pool.may_trade(self.now))
-            {
-                self.send_home(pool, id, position, out);
-            }
-        }
-        self.end_flat_pool(pool, out);
-        self.pools.get(pool).is_some_and(|pool| pool.hedge.is_some())
-    }
-
-    /// One immediate order that takes an instrument's position toward nothing.
-    pub(super) fn send_home(
-        &mut self,
-        pool: usize,
-        id: InstrumentId,
-        position: Lots,
-        out: &mut Intents,
-    ) {
-        let side = if position.0 > 0 { Side::Sell } else { Side::Buy };
-        let Some(line) = self.line(id) else { return };
-        let with = HedgeInstrument { instrument: id, collar: line.settings.limits.collar.width };
-        let Some(candidate) = self.candidate(&with, side) else { return };
-        let (taken, touch) = match side {
-            Side::Buy => (Side::Sell, candidate.touch.ask.price),
-            Side::Sell => (Side::Buy, candidate.touch.bid.price),
-        };
-        let price = Ticks(touch.0.saturating_add(candidate.collar.0.saturating_mul(side.sign())));
-        let visible = candidate.book.size_within(taken, price, crate::quote::ladder::LEVELS_MAX);
-        let size = position.0.saturating_abs().min(visible.0).min(candidate.order_size_max.0);
-        if size <= 0 {
-            return;
-        }
-        let immediate = TimeInForce::ImmediateOrCancel;
-        let slot = self.send_new(id, side, Purpose::Hedge, price, Lots(size), immediate, out);
         if let Some(pool) = self.pools.get_mut(pool) {
-            pool.hedge = slot;
+            pool.is_flattening = false;
         }
     }
 
     /// An underlying is home when what is left is less than the smallest lot that hedges it.
-    fn end_flat_pool(&mut self, place: usize, out: &mut Intents) {
+    pub(super) fn end_flat_pool(&mut self, place: usize, out: &mut Intents) {
         let Some(pool) = self.pools.get(place).filter(|pool| pool.is_flattening) else { return };
         let Some(hedge) = &pool.settings.hedge else { return };
         let mut lines = self

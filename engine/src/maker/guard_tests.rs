@@ -19,7 +19,9 @@ use crate::units::{FeeRate, Lots, Nanos, Notional, Side, Ticks};
 
 const SECOND: u64 = 1_000_000_000;
 
-fn guarded(set: impl FnOnce(&mut GuardSettings, &mut MakerConfig)) -> (Desk, Vec<OrderIntent>) {
+pub(super) fn guarded(
+    set: impl FnOnce(&mut GuardSettings, &mut MakerConfig),
+) -> (Desk, Vec<OrderIntent>) {
     let mut config = config();
     let mut guards = GuardSettings::default();
     set(&mut guards, &mut config);
@@ -29,12 +31,12 @@ fn guarded(set: impl FnOnce(&mut GuardSettings, &mut MakerConfig)) -> (Desk, Vec
     (desk, quotes)
 }
 
-fn state(desk: &Desk) -> (State, Reason) {
+pub(super) fn state(desk: &Desk) -> (State, Reason) {
     let snapshot = desk.maker.snapshot(SPOT).unwrap();
     (snapshot.state, snapshot.reason)
 }
 
-fn bids(quotes: &[OrderIntent]) -> Vec<OrderIntent> {
+pub(super) fn bids(quotes: &[OrderIntent]) -> Vec<OrderIntent> {
     quotes.iter().filter(|quote| quote.side == Side::Buy).copied().collect()
 }
 
@@ -49,7 +51,7 @@ fn breakout() -> Option<BreakoutSettings> {
 }
 
 /// Answers everything that is asked, and what that leads to.
-fn settle(desk: &mut Desk, mut sent: Vec<OrderIntent>) -> Vec<OrderIntent> {
+pub(super) fn settle(desk: &mut Desk, mut sent: Vec<OrderIntent>) -> Vec<OrderIntent> {
     let mut all = Vec::new();
     while let Some(intent) = sent.pop() {
         all.push(intent);
@@ -61,7 +63,7 @@ fn settle(desk: &mut Desk, mut sent: Vec<OrderIntent>) -> Vec<OrderIntent> {
 }
 
 /// Answers what is asked, and finds the immediate order that it leads to.
-fn immediate(desk: &mut Desk, sent: Vec<OrderIntent>) -> OrderIntent {
+pub(super) fn immediate(desk: &mut Desk, sent: Vec<OrderIntent>) -> OrderIntent {
     let all = settle(desk, sent);
     let mut taken = all.iter().filter(|i| i.time_in_force == TimeInForce::ImmediateOrCancel);
     let found = *taken.next().expect("an immediate order");
@@ -153,7 +155,7 @@ fn an_obligation_holds_the_spread_and_a_window_below_it_is_recorded() {
     assert_eq!((missed[0].0, desk.maker.counters().obligations_missed), (SPOT, 1));
 }
 
-fn take_profit() -> Option<TakeProfit> {
+pub(super) fn take_profit() -> Option<TakeProfit> {
     let mut steps = [Step::default(); STEPS_MAX];
     steps[0] = Step { gain: HalfTicks(80), close_permille: 500 };
     Some(TakeProfit { steps, passive_ns: 50_000 })

@@ -1,11 +1,12 @@
 //! What restrains one instrument's quotes beyond the limits: breakout, exits, obligations, hours, age,
 //! share of the portfolio, fee tiers.
 //!
-//! Fed by fills, believed mids and the timer; feeds quoting with a [`Restraint`], the one immediate
-//! order of an underlying with what is to be closed, and the ledger with fees. Maker thread. The
+//! Fed by fills, believed mids and the timer; feeds quoting with a [`Restraint`], `homing.rs` with what
+//! is to be closed at once, and the ledger with fees. Maker thread. The
 //! concepts have files of their own; here they are put in order of weight. What a message costs is a
 //! comparison: the restraint is worked out on the timer, on a fill and when a breakout begins or ends.
 
+use super::homing::Homing;
 use super::{Line, Maker, instrument_id};
 use crate::event::InstrumentId;
 use crate::instrument::Instrument;
@@ -244,8 +245,9 @@ impl LineGuards {
             Exit::Hold => {}
             Exit::Passive(size) => {
                 all.add(State::Reducing, Reason::TakeProfit, self.reducing());
-                let side = if self.basis.lots().0 > 0 { Side::Sell } else { Side::Buy };
-                all.joins = Some((side, size));
+                let held = self.basis.lots().0;
+                let side = if held > 0 { Side::Sell } else { Side::Buy };
+                all.joins = Some((side, Lots(size.0.min(held.saturating_abs()))));
             }
             Exit::Immediate(_) => all.add(State::Paused, Reason::TakeProfit, none),
         }
@@ -268,14 +270,26 @@ impl LineGuards {
     }
 
     /// How much of the position is to be taken off at once, with its sign.
-    fn surplus(&self) -> Lots {
+    pub(super) fn surplus(&self) -> Lots {
         let held = self.basis.lots();
+        let most = held.0.saturating_abs();
         let size = match (self.hours.phase(), self.plan.exit()) {
-            (Phase::Flat, _) => held.0.saturating_abs(),
-            (_, Exit::Immediate(size)) => size.0,
+            (Phase::Flat, _) => most,
+            (_, Exit::Immediate(size)) => size.0.min(most),
             (_, Exit::Hold | Exit::Passive(_)) => 0,
         };
         Lots(size.saturating_mul(held.0.signum()))
+    }
+
+    /// The whole position is to go, by the hour or by its loss.
+    pub(super) fn is_to_be_flat(&self) -> bool {
+        self.hours.phase() == Phase::Flat || self.plan.is_stopped()
+    }
+
+    /// Would a trade on this side put back what is being taken off?
+    pub(super) fn bars(&self, side: Side) -> bool {
+        let adds = self.basis.lots().0.signum() == side.sign();
+        self.is_to_be_flat() || (adds && self.plan.has_begun())
     }
 }
 
@@ -317,25 +331,22 @@ impl Maker {
 
     fn watch_line(&mut self, id: InstrumentId, out: &mut Intents) {
         let now = self.now;
-        let mark = self.ledger.mark(id);
-        let position = self.ledger.position(id).unwrap_or_default();
         let (is_met, is_open) = (self.is_obligation_met(id), self.is_market_open(id));
-        let Some(line) = self.line_mut(id) else { return };
-        let contract = line.contract();
-        let guards = &mut line.guards;
-        guards.hours.on_clock(now);
-        if let Some(mark) = mark {
-            let held = Lots(position.0.saturating_sub(guards.opening.0));
-            guards.basis.settle(now, held, mark, contract);
-            guards.plan.look(now, &guards.basis, mark, contract);
+        if let Some(line) = self.line_mut(id) {
+            line.guards.hours.on_clock(now);
         }
+        self.settle_guards(id);
+        let Some(line) = self.line_mut(id) else { return };
+        if line.guards.surplus().0 == 0 && !line.is_flattening {
+            line.homing = Homing::default();
+        }
+        let guards = &mut line.guards;
         let is_closed_hour = matches!(guards.hours.phase(), Phase::Pause | Phase::Flat);
         let missed = guards
             .obligation
             .as_mut()
             .and_then(|owed| owed.on_clock(now, is_open && !is_closed_hour, is_met));
         let is_done = guards.plan.is_stopped() && guards.basis.lots().0 == 0;
-        line.restraint = line.guards.restraint(now);
         if let Some(uptime_permille) = missed {
             self.counters.obligations_missed = self.counters.obligations_missed.saturating_add(1);
             out.record(Record::ObligationMissed { at: now, instrument: id, uptime_permille });
@@ -344,6 +355,21 @@ impl Maker {
         if is_done && open.buy.0 == 0 && open.sell.0 == 0 {
             self.halt(id, Reason::InstrumentLoss, out);
         }
+    }
+
+    /// The position as the account has it now, and what the exits make of it.
+    pub(super) fn settle_guards(&mut self, id: InstrumentId) {
+        let (now, mark) = (self.now, self.ledger.mark(id));
+        let position = self.ledger.position(id).unwrap_or_default();
+        let Some(line) = self.line_mut(id).filter(|line| line.guards.is_watched) else { return };
+        let contract = line.contract();
+        let guards = &mut line.guards;
+        if let Some(mark) = mark {
+            let held = Lots(position.0.saturating_sub(guards.opening.0));
+            guards.basis.settle(now, held, mark, contract);
+            guards.plan.look(now, &guards.basis, mark, contract);
+        }
+        line.restraint = line.guards.restraint(now);
     }
 
     /// Its market has been seen, so that quotes are owed, whatever keeps them away now.
@@ -400,16 +426,21 @@ impl Maker {
         }
     }
 
+    /// What the position costs after a trade, and what is still to be closed of it.
+    pub(super) fn guard_trade(&mut self, id: InstrumentId, side: Side, price: Ticks, size: Lots) {
+        let now = self.now;
+        let Some(line) = self.line_mut(id).filter(|line| line.guards.is_watched) else { return };
+        let contract = line.contract();
+        line.guards.basis.on_fill(now, side, price, size, contract);
+        // The next immediate order goes out in this very step: it is sized by what is held now.
+        self.settle_guards(id);
+    }
+
     /// A fill: what the position cost, and what the next ones are charged.
     pub(super) fn guard_fill(&mut self, id: InstrumentId, side: Side, price: Ticks, size: Lots) {
-        let now = self.now;
+        self.guard_trade(id, side, price, size);
         let Some(line) = self.line_mut(id) else { return };
         let contract = line.contract();
-        let guards = &mut line.guards;
-        if guards.is_watched {
-            guards.basis.on_fill(now, side, price, size, contract);
-            line.restraint = line.guards.restraint(now);
-        }
         let Some(fees) = &mut line.guards.fees else { return };
         let before = fees.tier();
         fees.on_fill(traded_value(contract, price, size));
@@ -438,28 +469,5 @@ impl Maker {
             line.wanted.forget();
         }
         self.ledger.set_fees(id, tier.maker, tier.taker);
-    }
-
-    /// Sends the next immediate order of what is to be closed at once. Says whether the underlying's
-    /// one immediate order is spoken for.
-    pub(super) fn work_exits(&mut self, place: usize, out: &mut Intents) -> bool {
-        if !self.pools.get(place).is_some_and(|pool| pool.has_exits) {
-            return false;
-        }
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            let Some(line) = self.line(id) else { continue };
-            let surplus = line.guards.surplus();
-            let is_ours = usize::from(line.instrument.spec().underlying.0) == place;
-            if !is_ours || surplus.0 == 0 || line.state == State::Halted {
-                continue;
-            }
-            let open = self.orders.open(id);
-            let is_quiet = open.buy.0 == 0 && open.sell.0 == 0;
-            if is_quiet && self.pools.get(place).is_some_and(|pool| pool.may_trade(self.now)) {
-                self.send_home(place, id, surplus, out);
-            }
-        }
-        self.pools.get(place).is_some_and(|pool| pool.hedge.is_some())
     }
 }

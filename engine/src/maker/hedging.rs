@@ -12,7 +12,7 @@ use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, Lots, Side, Ticks};
 
 /// What counts for the immediate orders of an underlying without a hedger: failures and hold-off.
-const UNHEDGED: (u32, u64) = (20, 100_000_000);
+pub(super) const UNHEDGED: (u32, u64) = (20, 100_000_000);
 
 impl Maker {
     /// Sends a hedge if net delta is beyond the band and none is under way.
@@ -48,6 +48,7 @@ impl Maker {
         );
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.hedge = slot;
+            pool.is_homing = false;
         }
     }
 
@@ -62,7 +63,7 @@ impl Maker {
         let fresh = places.filter(|(place, _)| !attempts.has_failed(*place));
         let candidates = fresh.filter_map(|(_, with)| {
             let collar = Ticks(with.collar.0.saturating_mul(attempts.widening()));
-            self.candidate(&HedgeInstrument { collar, ..*with }, side)
+            self.hedge_candidate(&HedgeInstrument { collar, ..*with }, side)
         });
         hedge::cheapest(excess, candidates)
     }
@@ -78,14 +79,25 @@ impl Maker {
         }
     }
 
+    /// What a hedge instrument can do now. What an exit, the hour or an operator takes off it is not put
+    /// back by a hedge: they would trade against each other until a limit stops them.
+    pub(super) fn hedge_candidate(
+        &self,
+        with: &HedgeInstrument,
+        side: Side,
+    ) -> Option<Candidate<'_>> {
+        let line = self.line(with.instrument)?;
+        let is_free = line.state != State::Halted && !line.is_flattening && !line.guards.bars(side);
+        is_free.then(|| self.candidate(with, side)).flatten()
+    }
+
     /// What one instrument can do now within the gate's limits: a hedge that the gate would block is
     /// no hedge.
     pub(super) fn candidate(&self, with: &HedgeInstrument, side: Side) -> Option<Candidate<'_>> {
         let id = with.instrument;
         let line = self.line(id)?;
         let spec = line.instrument.spec();
-        let is_open = line.state != State::Halted && self.is_session_up(spec.venue);
-        if !is_open || line.is_mid_message(self.now) {
+        if !self.is_session_up(spec.venue) || line.is_mid_message(self.now) {
             return None;
         }
         let touch = line.touch(self.now).ok()?;
@@ -140,11 +152,11 @@ impl Maker {
         Some(Lots(room.saturating_sub(open)))
     }
 
-    /// Nothing that could hedge this underlying may be traded: only an operator changes that.
+    /// Nothing that could hedge this underlying may be traded: it is halted, or is to be flat itself.
     pub(super) fn is_hedging_halted(&self, pool: &Pool) -> bool {
         pool.settings.hedge.as_ref().is_some_and(|hedge| {
             let mut lines = hedge.instruments.iter().filter_map(|with| self.line(with.instrument));
-            lines.all(|line| line.state == State::Halted)
+            lines.all(|line| line.state == State::Halted || line.guards.is_to_be_flat())
         })
     }
 
@@ -153,11 +165,17 @@ impl Maker {
     pub(super) fn on_hedge_done(&mut self, order: &Order, slot: OrderSlot, out: &mut Intents) {
         let now = self.now;
         let Some(place) = self.pool_of(order.instrument) else { return };
-        self.pay_carried(place, order);
         let Some(pool) = self.pools.get_mut(place) else { return };
+        let is_home = pool.takes_home(order, slot);
         if pool.hedge == Some(slot) {
             pool.hedge = None;
         }
+        if is_home {
+            self.on_home_done(place, order);
+            return;
+        }
+        self.pay_carried(place, order);
+        let Some(pool) = self.pools.get_mut(place) else { return };
         let settings = pool.settings.hedge.as_ref();
         let (failures_max, holdoff_ns) =
             settings.map_or(UNHEDGED, |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));

@@ -18,6 +18,7 @@
 //! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
+//! | `homing.rs` | one instrument traded home: exits, the close, flatten |
 //! | `hedging.rs`, `pacing.rs` | the hedger of one underlying; its derived band and rate |
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
@@ -38,6 +39,7 @@ mod execution;
 mod fair;
 pub mod guards;
 mod hedging;
+mod homing;
 pub mod input;
 pub mod intents;
 mod knobs;
@@ -66,6 +68,8 @@ mod control_tests;
 mod guard_tests;
 #[cfg(test)]
 mod hedging_tests;
+#[cfg(test)]
+mod homing_tests;
 #[cfg(test)]
 mod option_tests;
 #[cfg(test)]
@@ -105,6 +109,7 @@ use config::{
     ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings, VolatilitySettings,
 };
 use guards::{LineGuards, Restraint};
+use homing::Homing;
 use input::Input;
 use intents::{Intents, Record};
 use options::OptionDesk;
@@ -150,6 +155,7 @@ struct Line {
     is_beyond_stop: bool,
     /// An operator has its position traded home.
     is_flattening: bool,
+    homing: Homing,
     /// Its position is an earlier run's, and nobody has confirmed it yet.
     is_unconfirmed: bool,
     executions: Executions,
@@ -194,6 +200,7 @@ impl Line {
             is_beyond_soft: false,
             is_beyond_stop: false,
             is_flattening: false,
+            homing: Homing::default(),
             is_unconfirmed: false,
             executions: Executions::new(settings.limits.executions),
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
@@ -255,7 +262,10 @@ struct Pool {
     /// Net exposure from its target, as of the last fill.
     delta: Exposure,
     delta_max_abs: u64,
+    /// The one immediate order under way.
     hedge: Option<OrderSlot>,
+    /// It takes an instrument home, and is no hedge.
+    is_homing: bool,
     hedge_failures: u32,
     attempts: Attempts,
     /// No hedge before this time: the last one traded nothing.
@@ -282,6 +292,7 @@ impl Pool {
             delta: Exposure(0),
             delta_max_abs: 0,
             hedge: None,
+            is_homing: false,
             hedge_failures: 0,
             attempts: Attempts::default(),
             hedge_rests_until: Nanos(0),

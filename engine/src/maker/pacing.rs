@@ -145,7 +145,8 @@ impl Maker {
     /// What a unit costs on the cheapest instrument now, for an exposure or for one lot.
     fn cheapest_ppb(&self, pool: &Pool, side: Side, size: Option<Exposure>) -> Option<i128> {
         let hedge = pool.settings.hedge.as_ref()?;
-        let candidates = hedge.instruments.iter().filter_map(|with| self.candidate(with, side));
+        let candidates =
+            hedge.instruments.iter().filter_map(|with| self.hedge_candidate(with, side));
         let cost = |c: hedge::Candidate<'_>| {
             c.cost_ppb(side, size.map_or(Lots(1), |size| c.lots_of(size)))
         };

@@ -131,7 +131,7 @@ impl Maker {
             return Stance::out(State::Halted, line.reason);
         }
         if line.is_flattening || pool.is_flattening {
-            return Stance::out(State::Paused, Reason::Operator);
+            return Stance::out(State::Paused, line.homing.reason(Reason::Operator));
         }
         if !self.is_session_up(line.instrument.spec().venue) {
             return Stance::out(State::Paused, Reason::SessionDown);
@@ -160,7 +160,7 @@ impl Maker {
         }
         let restraint = &line.restraint;
         if restraint.state == State::Paused {
-            return Stance::out(State::Paused, restraint.reason);
+            return Stance::out(State::Paused, line.homing.reason(restraint.reason));
         }
         let (mut state, mut reason) = (restraint.state, restraint.reason);
         let mut stands = restraint.stands;
