@@ -180,13 +180,13 @@ impl Ear {
 
     /// Logged on: the maker learns since when the numbers count, and the venue is asked what it knows.
     pub fn begin_reconciling(&mut self, now: Nanos, stamp: Stamp, numbers_since: Nanos) {
-        self.tell_numbers(now, stamp, numbers_since);
+        self.tell_numbers(now, stamp, (numbers_since, 0));
         self.reconciler.begin(now);
     }
 
-    /// Since when the session's numbers count from 1.
-    pub fn tell_numbers(&mut self, now: Nanos, stamp: Stamp, numbers_since: Nanos) {
-        let arrival = Arrival { now, stamp, msg_seq_num: 0 };
+    /// Since when the session's numbers count from 1, and which of them the account has taken in.
+    pub fn tell_numbers(&mut self, now: Nanos, stamp: Stamp, (numbers_since, last): (Nanos, u64)) {
+        let arrival = Arrival { now, stamp, msg_seq_num: last };
         self.desk.count_since(numbers_since);
         let event = self.desk.session_event(arrival, OrderUpdate::SessionReconciling);
         self.tell(OrderEvent { venue_at: numbers_since, ..event });

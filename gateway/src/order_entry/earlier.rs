@@ -14,16 +14,23 @@ use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
 use ballast_engine::maker::resumption::Delivered;
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
+use std::cmp::Ordering;
 
 /// Most fields of a message of ours.
 const FIELDS_MAX: usize = 64;
 
-/// The first stored message that the account has not seen; `delivered` is the last that it has.
+/// The first message that the account has not seen, stored or not; `delivered` is the last that it has.
+///
+/// Power loss can leave a store behind the journal, which is synced at other times. Then nothing that it
+/// holds is new, and what it has lost the venue sends again, to be known by its ExecID(17).
 pub fn deliver_from(store: &impl Store, delivered: Option<Delivered>) -> u64 {
     let Some(delivered) = delivered else { return 1 };
-    let is_same = store.created_at() == delivered.numbers_since
-        && store.next_target() > delivered.msg_seq_num;
-    if is_same { delivered.msg_seq_num.saturating_add(1) } else { 1 }
+    match store.created_at().cmp(&delivered.numbers_since) {
+        Ordering::Equal => delivered.msg_seq_num.saturating_add(1),
+        // The account has seen numbers begin that the store has lost: all that it holds is older.
+        Ordering::Less => u64::MAX,
+        Ordering::Greater => 1,
+    }
 }
 
 /// The order messages in `store` that the maker of run `last` sent after its ClOrdID(11) `last`, oldest

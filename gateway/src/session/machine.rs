@@ -330,7 +330,10 @@ impl<S: Store> Core<S> {
         self.last_received = now;
         self.last_sent = now;
         self.forget_connection();
-        if self.is_reset_owed && self.reset_numbers().is_err() {
+        // Numbers without a beginning could not be told from those of a store that was there before.
+        let is_fresh = self.store.created_at() == Nanos(0)
+            && (self.store.next_sender(), self.store.next_target()) == (1, 1);
+        if (self.is_reset_owed || is_fresh) && self.reset_numbers().is_err() {
             return;
         }
         match self.config.role {

@@ -370,7 +370,8 @@ impl Store for FileStore {
     }
 
     fn reset(&mut self, now: Nanos) -> Result<(), StoreError> {
-        self.append(Kind::Reset, now.0, &[])
+        let after = self.created_at.0.saturating_add(1);
+        self.append(Kind::Reset, now.0.max(after), &[])
     }
 
     fn outbound(&self, msg_seq_num: u64) -> Option<&[u8]> {

@@ -126,7 +126,7 @@ impl Store for MemoryStore {
     fn reset(&mut self, now: Nanos) -> Result<(), StoreError> {
         self.next_sender = 1;
         self.next_target = 1;
-        self.created_at = now;
+        self.created_at = now.max(self.created_at.plus(1));
         self.outbound.clear();
         self.inbound.clear();
         Ok(())

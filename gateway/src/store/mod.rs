@@ -74,7 +74,8 @@ pub trait Store {
     fn next_sender(&self) -> u64;
     /// MsgSeqNum(34) that is expected next from the counterparty.
     fn next_target(&self) -> u64;
-    /// When the numbers were last set to 1; `Nanos(0)` for a store that never was.
+    /// When the numbers were last set to 1; `Nanos(0)` for a store that never was. Later each time, also
+    /// where the clock goes back: with it a number names one message.
     fn created_at(&self) -> Nanos;
     /// Takes an outbound application message under the next number.
     fn put_outbound(&mut self, frame: &[u8]) -> Result<(), StoreError>;

@@ -33,7 +33,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         if !std::mem::replace(&mut self.has_told_numbers, true) {
             // First of all since when the numbers count: a run that dies in here leaves no doubt which
             // messages it has taken in.
-            self.ear.tell_numbers(now, Stamp(0), store.created_at());
+            let last = number.min(store.next_target()).saturating_sub(1);
+            self.ear.tell_numbers(now, Stamp(0), (store.created_at(), last));
             return Turn::Busy;
         }
         for _ in 0..INTENTS_MAX {

@@ -1,0 +1,231 @@
+//! Runs one after the other over the files that they leave: what a store, the ExecIDs and the journal say
+//! after a crash, a loss of power and a lost folder, and that no fill is told twice or never.
+
+mod peer;
+mod wire;
+
+use ballast_engine::event::{OrderEvent, OrderUpdate, VenueId};
+use ballast_engine::journal::header::Header;
+use ballast_engine::journal::record::Record;
+use ballast_engine::journal::recovery::Survey;
+use ballast_engine::maker::resumption::{Delivered, Resumption};
+use ballast_engine::ring::{Consumer, Producer, slots};
+use ballast_engine::stage::Stage;
+use ballast_engine::units::Nanos;
+use ballast_gateway::order_entry::earlier::deliver_from;
+use ballast_gateway::order_entry::exec_ids::ExecIds;
+use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
+use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
+use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
+use ballast_gateway::venue::plain::RULES;
+use ballast_gateway::venue::symbols::Symbols;
+use ballast_gateway::venue::time_base::TimeBase;
+use peer::{Door, PipeDial, Venue};
+use std::path::PathBuf;
+
+/// A folder that is removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("ballast-runs-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Folder(path)
+    }
+
+    fn store(&self) -> FileStore {
+        let config = FileStoreConfig {
+            segment_bytes: 1 << 16,
+            sync: SyncPolicy::Never,
+            ..FileStoreConfig::new(&self.0)
+        };
+        FileStore::open(config).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A venue whose numbers go on over connections.
+fn venue(door: &Door) -> Venue {
+    let mut venue = Venue::new(door);
+    let config = SessionConfig::new(Role::Acceptor, "VENUE", "BALLAST");
+    venue.session = Session::new(config, MemoryStore::new());
+    venue
+}
+
+/// One run of the stage, and the journal's word on how far it came.
+struct Run {
+    now: Nanos,
+    venue: Venue,
+    entry: OrderEntry<PipeDial, FileStore>,
+    _intents: Producer<ballast_engine::event::OrderIntent>,
+    events: Consumer<OrderEvent>,
+    journal: Survey,
+}
+
+impl Run {
+    fn start(folder: &Folder, (door, venue): (Door, Venue), at: u64, earlier: &[Delivered]) -> Run {
+        let (intents, intents_out) = slots(64);
+        let (events_in, events) = slots(64);
+        let store = folder.store();
+        let from = deliver_from(&store, earlier.first().copied());
+        let ids = folder.0.join("exec-ids");
+        let ids = ExecIds::open(&ids, 64, (store.created_at(), from)).unwrap();
+        let config = SessionConfig::new(Role::Initiator, "BALLAST", "VENUE");
+        let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+        let entry = OrderEntryConfig {
+            epoch: 5,
+            orders_max: 64,
+            time_base: TimeBase::Arrival,
+            account: None,
+            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
+            wind_down_ns: 1_000_000,
+        };
+        let mut entry = OrderEntry::new(
+            entry,
+            (PipeDial(door), Session::new(config, store)),
+            (symbols, RULES),
+            ids,
+            (intents_out, events_in),
+            None,
+        )
+        .unwrap();
+        entry.resume(&[], from);
+        let resumption = Resumption { delivered: earlier.to_vec(), ..Resumption::default() };
+        let journal = Survey::begin(Header {
+            epoch: 5,
+            started: Nanos(0),
+            binary: String::new(),
+            config: String::new(),
+            resumption: Some(resumption),
+        });
+        let now = Nanos(1_723_161_599_000_000_000 + at * 1_000_000_000);
+        Run { now, venue, entry, _intents: intents, events, journal }
+    }
+
+    fn fill(&mut self, id: u64) {
+        self.venue.say(
+            self.now,
+            &format!("35=8|37=O|11={id}|17=E{id}|150=F|39=2|55=BTC|54=2|31=5|32=1|151=0|14=1|6=0"),
+        );
+    }
+
+    /// What the maker is told, journaled: the ClOrdIDs of the fills.
+    fn fills(&mut self) -> Vec<u64> {
+        let mut fills = Vec::new();
+        for _ in 0..60 {
+            self.now = self.now.plus(100);
+            self.entry.turn(self.now);
+            self.venue.turn(self.now);
+            while let Some(event) = self.events.pop() {
+                self.journal.take(&Record::Order { number: 0, now: self.now, event });
+                if matches!(event.update, OrderUpdate::Fill { .. }) {
+                    fills.push(event.cl_ord_id.0);
+                }
+            }
+        }
+        fills
+    }
+
+    fn delivered(&self) -> Vec<Delivered> {
+        self.journal.delivered.values().copied().collect()
+    }
+
+    /// The process is gone; the venue stays.
+    fn die(mut self) -> Venue {
+        self.venue.cut(self.now);
+        self.venue
+    }
+}
+
+/// A run that hears three fills, and how far its journal then is.
+fn three_fills(folder: &Folder, door: &Door) -> (Venue, Vec<Delivered>) {
+    let mut run = Run::start(folder, (door.clone(), venue(door)), 0, &[]);
+    assert_eq!(run.fills(), []);
+    for id in 1..=3 {
+        run.fill(id);
+    }
+    assert_eq!(run.fills(), [1, 2, 3]);
+    let delivered = run.delivered();
+    (run.die(), delivered)
+}
+
+#[test]
+fn what_the_journal_lacks_is_told_again_and_nothing_else() {
+    let (folder, door) = (Folder::new("lacks"), Door::open());
+    let (venue, mut delivered) = three_fills(&folder, &door);
+    delivered[0].msg_seq_num -= 1;
+    let mut run = Run::start(&folder, (door, venue), 10, &delivered);
+    assert_eq!(run.fills(), [3]);
+}
+
+#[test]
+fn a_store_behind_the_journal_tells_no_fill_again() {
+    let (folder, door) = (Folder::new("behind"), Door::open());
+    let (mut venue, mut delivered) = three_fills(&folder, &door);
+    // The journal's sync came after the store's last one: it knows of two fills more.
+    delivered[0].msg_seq_num += 2;
+    let mut run = Run::start(&folder, (door.clone(), venue), 10, &delivered);
+    assert_eq!(run.fills(), [], "all that is held was booked");
+    let after = run.delivered();
+    assert_eq!(after[0].numbers_since, delivered[0].numbers_since);
+    assert!(after[0].msg_seq_num >= delivered[0].msg_seq_num, "{after:?}");
+    venue = run.die();
+    let mut run = Run::start(&folder, (door, venue), 20, &after);
+    assert_eq!(run.fills(), [], "nor by the run after it");
+}
+
+#[test]
+fn a_store_that_lost_the_last_reset_tells_nothing_of_the_numbers_before_it() {
+    let (folder, door) = (Folder::new("before-reset"), Door::open());
+    let (venue, before) = three_fills(&folder, &door);
+    let since = Nanos(before[0].numbers_since.0 + 1_000_000_000);
+    let delivered = [Delivered { numbers_since: since, msg_seq_num: 1, ..before[0] }];
+    let mut run = Run::start(&folder, (door.clone(), venue), 10, &delivered);
+    assert_eq!(run.fills(), []);
+    let after = run.delivered();
+    let venue = run.die();
+    let mut run = Run::start(&folder, (door, venue), 20, &after);
+    assert_eq!(
+        run.fills(),
+        [],
+        "a run that begins with the old numbers says that they were booked"
+    );
+}
+
+#[test]
+fn fills_after_a_lost_store_are_told_once() {
+    let (folder, door) = (Folder::new("lost"), Door::open());
+    let (_, mut delivered) = three_fills(&folder, &door);
+    // It was a long one.
+    delivered[0].msg_seq_num = 5000;
+    std::fs::remove_dir_all(&folder.0).unwrap();
+    let mut run = Run::start(&folder, (door.clone(), venue(&door)), 10, &delivered);
+    assert_eq!(run.fills(), []);
+    for id in 11..=13 {
+        run.fill(id);
+    }
+    assert_eq!(run.fills(), [11, 12, 13]);
+    let after = run.delivered();
+    let venue = run.die();
+    let mut run = Run::start(&folder, (door, venue), 20, &after);
+    assert_eq!(run.fills(), [], "the run before has booked them");
+}
+
+#[test]
+fn a_fresh_store_has_a_beginning_from_its_first_connection_on() {
+    let (folder, door) = (Folder::new("fresh"), Door::open());
+    let mut run = Run::start(&folder, (door.clone(), venue(&door)), 0, &[]);
+    let began = run.now;
+    run.fills();
+    let since = run.entry.session().store().created_at();
+    assert!(since > began, "{since:?}");
+    let venue = run.die();
+    let mut run = Run::start(&folder, (door, venue), 10, &[]);
+    run.fills();
+    assert_eq!(run.entry.session().store().created_at(), since, "and keeps it");
+}
