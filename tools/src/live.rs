@@ -325,7 +325,10 @@ fn journal(
         resumption: config.resumption.clone(),
     };
     let segments = archivist::segments(state, &file.raw.journal)?;
-    JournalWriter::over(segments, &state.journal(), &header)
+    let mut writer = JournalWriter::over(segments, &state.journal(), &header)?;
+    // The next run goes on from what stands in the header: nothing is traded before the disk has it.
+    writer.sync()?;
+    Ok(writer)
 }
 
 /// Joins everything that `file` describes. Nothing is connected before the first turn.

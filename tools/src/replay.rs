@@ -138,8 +138,7 @@ pub fn replay(path: &Path) -> Result<Replay, ReplayFault> {
 /// # Errors
 /// As [`replay`].
 pub fn run<R: Read>(mut reader: JournalReader<R>, path: &Path) -> Result<Replay, ReplayFault> {
-    let Beginning { maker, out, .. } = beginning(reader.header(), path)?;
-    let mut run = Run::new(maker, out);
+    let mut run = Run::new(beginning(reader.header(), path)?);
     for next in reader.by_ref() {
         match next {
             Ok(record) => run.take(&record)?,
@@ -147,13 +146,12 @@ pub fn run<R: Read>(mut reader: JournalReader<R>, path: &Path) -> Result<Replay,
             Err(fault) => return Err(fault.into()),
         }
     }
-    Ok(run.finish(reader.end()))
+    Ok(run.finish(reader.end()).0)
 }
 
 /// A replay under way.
-struct Run {
-    maker: Maker,
-    out: Intents,
+pub(crate) struct Run {
+    at: Beginning,
     /// What the maker answered to the last input and the journal has not shown yet.
     waiting: VecDeque<OrderIntent>,
     inputs: u64,
@@ -161,7 +159,8 @@ struct Run {
     replayed: IntentsHash,
     journaled: IntentsHash,
     difference: Option<Difference>,
-    torn_bytes: u64,
+    /// Bytes behind the last whole record.
+    pub(crate) torn_bytes: u64,
 }
 
 /// An intent without the counter of the host that made it.
@@ -170,10 +169,9 @@ fn comparable(intent: &OrderIntent) -> OrderIntent {
 }
 
 impl Run {
-    fn new(maker: Maker, out: Intents) -> Run {
+    pub(crate) fn new(at: Beginning) -> Run {
         Run {
-            maker,
-            out,
+            at,
             waiting: VecDeque::new(),
             inputs: 0,
             now: Nanos(0),
@@ -198,7 +196,8 @@ impl Run {
         }
     }
 
-    fn take(&mut self, record: &Record) -> Result<(), ReplayFault> {
+    /// The next record: an input is run, an intent is held against what the maker answered.
+    pub(crate) fn take(&mut self, record: &Record) -> Result<(), ReplayFault> {
         if let Some((number, now, input)) = record.input() {
             self.close_step();
             if number != self.inputs {
@@ -206,12 +205,13 @@ impl Run {
             }
             self.inputs += 1;
             self.now = now;
-            self.maker.step(now, &input, &mut self.out);
-            for intent in self.out.orders() {
+            let Beginning { maker, out, .. } = &mut self.at;
+            maker.step(now, &input, out);
+            for intent in out.orders() {
                 self.replayed.update(intent);
                 self.waiting.push_back(*intent);
             }
-            self.out.clear();
+            out.clear();
         } else if let Record::Intent { cause, intent } = record {
             self.journaled.update(intent);
             let replayed = self.waiting.pop_front();
@@ -223,12 +223,13 @@ impl Run {
         Ok(())
     }
 
-    fn finish(mut self, end: Option<End>) -> Replay {
+    /// What was found, and the maker as it stands at the end.
+    pub(crate) fn finish(mut self, end: Option<End>) -> (Replay, Beginning) {
         // A run that died may have written its last input and not yet all of its intents.
         if end.is_some() {
             self.close_step();
         }
-        Replay {
+        let replay = Replay {
             inputs: self.inputs,
             replayed: self.replayed.value(),
             replayed_intents: self.replayed.count(),
@@ -237,6 +238,7 @@ impl Run {
             end,
             difference: self.difference,
             torn_bytes: self.torn_bytes,
-        }
+        };
+        (replay, self.at)
     }
 }

@@ -43,6 +43,10 @@ pub enum StateError {
     },
 }
 
+/// The file that holds the last run's number, and the one that holds the last one's whose journal began.
+const EPOCH: &str = "epoch";
+const BEGUN: &str = "begun";
+
 /// The folder of one maker.
 #[derive(Clone, Debug)]
 pub struct StateDir {
@@ -66,15 +70,8 @@ impl StateDir {
             .create(folder)
             .map_err(io(folder, "cannot be made"))?;
         let lock = locked(&folder.join("lock"))?;
-        let file = folder.join("epoch");
-        let epoch = last_epoch(&file)?.saturating_add(1);
-        let partial = folder.join("epoch.partial");
-        let mut out = private(&partial).map_err(io(&partial, "cannot be written"))?;
-        writeln!(out, "{epoch}")
-            .and_then(|()| out.sync_all())
-            .and_then(|()| fs::rename(&partial, &file))
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(io(&file, "cannot be written"))?;
+        let epoch = number_in(&folder.join(EPOCH))?.unwrap_or(0).saturating_add(1);
+        write_number(folder, EPOCH, epoch)?;
         let folder = folder.to_path_buf();
         Ok(StateDir { folder, epoch, stores: "fix", _lock: Arc::new(lock) })
     }
@@ -88,6 +85,22 @@ impl StateDir {
     /// This run's number.
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// This run's journal has begun and is on disk: from now on every run goes on from it or a later one.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn begin(&self) -> Result<(), StateError> {
+        write_number(&self.folder, BEGUN, self.epoch)
+    }
+
+    /// The newest run whose journal has begun, where one has: the next one goes on from no older one.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no number.
+    pub fn begun(&self) -> Result<Option<u32>, StateError> {
+        number_in(&self.folder.join(BEGUN))
     }
 
     /// The folder itself.
@@ -129,15 +142,32 @@ fn private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn last_epoch(path: &Path) -> Result<u32, StateError> {
+/// Writes the number in one step, and waits for the disk.
+fn write_number(folder: &Path, name: &str, number: u32) -> Result<(), StateError> {
+    let (file, partial) = (folder.join(name), folder.join(format!("{name}.partial")));
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| StateError::Io { path, action: "cannot be written", source }
+    };
+    let mut out = private(&partial).map_err(failed(&partial))?;
+    writeln!(out, "{number}")
+        .and_then(|()| out.sync_all())
+        .and_then(|()| fs::rename(&partial, &file))
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(failed(&file))
+}
+
+/// The number that a file holds; `None` where there is no file.
+fn number_in(path: &Path) -> Result<Option<u32>, StateError> {
     let name = path.display().to_string();
     let mut text = String::new();
     match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
         Ok(_) => text
             .trim()
             .parse()
+            .map(Some)
             .map_err(|_| StateError::BadEpoch { path: name, text: text.trim().to_owned() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StateError::Io { path: name, action: "cannot be read", source }),
     }
 }

@@ -122,6 +122,8 @@ impl Resumption {
             [order.cl_ord_id, order.replace_id].contains(&intent.orig_cl_ord_id)
         };
         match intent.action {
+            // Where the replay differs from the run, it may have given an order of its own this number.
+            OrderAction::New if self.orders.iter().any(|o| o.cl_ord_id == intent.cl_ord_id) => {}
             OrderAction::New => self.orders.push(order_of(intent)),
             OrderAction::Replace => {
                 if let Some(order) = self.orders.iter_mut().find(known) {

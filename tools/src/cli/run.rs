@@ -8,9 +8,10 @@ use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
 use crate::live::{self, LiveOptions, SessionWatch};
 use crate::operator::{self, Operator};
-use crate::recovery;
+use crate::recovery::{self, RecoveryError};
 use crate::state_dir::StateDir;
 use ballast_engine::clock::Clock;
+use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase;
 use ballast_engine::pipeline::{self, Stop};
 use ballast_engine::units::Nanos;
@@ -29,8 +30,8 @@ pub struct RunArgs {
     /// How long the venues may take to log on at the start, in seconds.
     #[arg(long, default_value_t = 30)]
     logon_within: u64,
-    /// Begin with the config's opening and opening_cash, whatever the last run held; its orders, halts and
-    /// losses stay.
+    /// Begin with the config's opening and opening_cash, whatever the last run held and also where its
+    /// journal is damaged or gone; its orders, halts and losses stay as far as it can be read.
     #[arg(long)]
     opening_from_config: bool,
     #[command(flatten)]
@@ -114,6 +115,23 @@ fn not_expired(file: &ConfigFile) -> Result<(), Failure> {
     Err(Failure::Usage(format!("{}: {expired}", file.path)))
 }
 
+/// The maker's config with what the run before left.
+fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerConfig, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+    let mut config = file.maker(state.epoch()).map_err(|error| usage(&error))?;
+    let told = recovery::recover(file, &mut config, state, opens).map_err(|error| match error {
+        RecoveryError::Lost(_) => usage(&error),
+        RecoveryError::Replay(_)
+        | RecoveryError::Gone { .. }
+        | RecoveryError::Store(_)
+        | RecoveryError::State(_) => Failure::Failed(error.to_string()),
+    })?;
+    if let Some(told) = told {
+        eprintln!("run {} {told}", state.epoch());
+    }
+    Ok(config)
+}
+
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
@@ -125,12 +143,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let folder = &file.raw.run.state_dir;
     operator::may_start(&file, folder).map_err(|error| failed(&error))?;
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
-    let mut config = file.maker(state.epoch()).map_err(|error| usage(&error))?;
-    let told = recovery::recover(&file, &mut config, &state, args.opening_from_config)
-        .map_err(|error| failed(&error))?;
-    if let Some(told) = told {
-        eprintln!("run {} {told}", state.epoch());
-    }
+    let config = going_on(&file, &state, args.opening_from_config)?;
     let interrupted = interrupts().map_err(|error| failed(&error))?;
     let sessions = Arc::new(Mutex::new(Vec::new()));
     let missing = Arc::new(Mutex::new(Vec::new()));
@@ -157,6 +170,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     let pipeline = live::pipeline(&file, &config, &state, clock.counter(), options)
         .map_err(|error| failed(&error))?;
+    state.begin().map_err(|error| failed(&error))?;
     *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
     let hand = Operator::start(&file, &config, &state, &pipeline.desk).map_err(|e| failed(&e))?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;

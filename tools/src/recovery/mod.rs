@@ -11,20 +11,22 @@
 mod renumber;
 
 use crate::config::ConfigFile;
-use crate::replay::{self, Beginning, ReplayFault};
-use crate::state_dir::StateDir;
+use crate::replay::{self, Beginning, ReplayFault, Run};
+use crate::state_dir::{StateDir, StateError};
 use crate::venue_session;
-use ballast_engine::event::VenueId;
+use ballast_engine::event::{ClOrdId, InstrumentId, VenueId};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::input::Input;
 use ballast_engine::maker::resumption::{Delivered, Resumption};
 use ballast_gateway::order_entry::earlier;
 use ballast_gateway::store::{FileStore, FileStoreConfig, Store, StoreError};
 use ballast_gateway::venue::symbols::Symbols;
 use renumber::Renumbering;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why a run cannot go on from the one before.
@@ -33,25 +35,45 @@ pub enum RecoveryError {
     /// The last journal is damaged, or this binary cannot run it.
     #[error(
         "the last run's journal: {0}; without it positions and open orders are not known. Restore it, or \
-         settle both with the venues and move it away"
+         settle both with the venues, write what is held into the config's opening and opening_cash, and \
+         start with --opening-from-config"
     )]
     Replay(#[from] ReplayFault),
+    /// The last journal is not where it was.
+    #[error(
+        "{}: the last run's journal is gone, and an older one says what was held before it. Restore it, or \
+         settle positions and orders with the venues, write what is held into the config's opening and \
+         opening_cash, and start with --opening-from-config", path.display()
+    )]
+    Gone {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// A message store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The config has lost something that is still held.
+    /// The state folder cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The config has lost things that are still held.
     #[error(
-        "the last run left {what} of {name:?}, and the config {why}; put it back, or close it with the \
-         venue and start with --opening-from-config"
+        "the last run left {}; put it back, or close it with the venue, write what is held into the \
+         config's opening and start with --opening-from-config",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
-    Lost {
-        /// A position, or orders.
-        what: String,
-        /// Of what.
-        name: String,
-        /// What is the matter with the config.
-        why: &'static str,
-    },
+    Lost(Vec<Lost>),
+}
+
+/// What is still held and the config has lost.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{what} of {name:?}, and the config {why}")]
+pub struct Lost {
+    /// A position, or an order.
+    pub what: String,
+    /// Of what.
+    pub name: String,
+    /// What is the matter with the config.
+    pub why: &'static str,
 }
 
 /// How the run before ended, for people.
@@ -63,6 +85,8 @@ pub struct Told {
     pub crashed: bool,
     /// Inputs that were replayed.
     pub inputs: u64,
+    /// This binary decides otherwise than the one that wrote the journal, or its sums do not hold.
+    pub differs: bool,
     /// Orders that it left in doubt.
     pub orders: usize,
     /// Of those, order messages that its journal did not hold.
@@ -79,12 +103,21 @@ impl std::fmt::Display for Told {
             f,
             "goes on from run {epoch}, which {how}: {inputs} inputs replayed, {undelivered} messages to \
              be told again, {unjournaled} requests out of the message store, {orders} orders in doubt"
-        )
+        )?;
+        if self.differs {
+            write!(
+                f,
+                "; its journal gives other orders with this binary than with the one that wrote it \
+                 (`ballast replay` says where): nothing is traded before the venues or an operator have \
+                 confirmed positions; look at cash and PnL"
+            )?;
+        }
+        Ok(())
     }
 }
 
 /// Puts what the run before left into `config`. `from_config`: positions and cash are the config's, by
-/// an operator's word.
+/// an operator's word, and all that the message stores hold is in them.
 ///
 /// # Errors
 /// [`RecoveryError`]; nothing was connected and nothing written.
@@ -94,37 +127,72 @@ pub fn recover(
     state: &StateDir,
     from_config: bool,
 ) -> Result<Option<Told>, RecoveryError> {
-    let found = last_run(state)?;
-    let told = match found {
-        None => {
-            let mut resumption = Resumption::default();
-            resumption.open_as(config);
-            resumption.delivered = stored(file, state)?;
-            resumption.begin(config);
-            return Ok(None);
+    let open = |venue: &str| open(state, venue);
+    let found = last_run(state).and_then(|found| match found {
+        Some((reader, path)) => go_on(reader, &path, &open, file, config, from_config).map(Some),
+        None => Ok(None),
+    });
+    let unconfirmed = match found {
+        Ok(Some(told)) => return Ok(Some(told)),
+        Ok(None) => Vec::new(),
+        Err(fault @ (RecoveryError::Replay(_) | RecoveryError::Gone { .. })) if from_config => {
+            tracing::warn!(%fault, "begins as the config says; orders, halts and losses are lost");
+            config.instruments.iter().map(|instrument| instrument.id()).collect()
         }
-        Some(mut last) => {
-            let unjournaled = last.take_sent(file, state)?;
-            let mut resumption =
-                Renumbering::new(&last.beginning, file, config).apply(last.resumption)?;
-            if from_config {
-                resumption.open_as(config);
-                resumption.unconfirmed.clear();
-            }
-            let undelivered = undelivered(file, state, &resumption)?;
-            let told = Told {
-                epoch: resumption.epoch,
-                crashed: last.crashed,
-                inputs: last.inputs,
-                orders: resumption.orders.len(),
-                unjournaled,
-                undelivered,
-            };
-            resumption.begin(config);
-            told
-        }
+        Err(fault) => return Err(fault),
     };
-    Ok(Some(told))
+    let mut resumption = Resumption { unconfirmed, ..Resumption::default() };
+    resumption.open_as(config);
+    resumption.delivered = stored(file, &open)?;
+    resumption.begin(config);
+    Ok(None)
+}
+
+/// As [`recover`] from a journal that is there, wherever it and the message stores are: `open` finds a
+/// venue's, if it ever had one.
+///
+/// # Errors
+/// As [`recover`].
+pub fn go_on<R: Read, S: Store>(
+    reader: JournalReader<R>,
+    path: &Path,
+    open: &impl Fn(&str) -> Result<Option<S>, RecoveryError>,
+    file: &ConfigFile,
+    config: &mut MakerConfig,
+    from_config: bool,
+) -> Result<Told, RecoveryError> {
+    let mut last = replayed(reader, path)?;
+    let unjournaled = last.take_sent(file, open)?;
+    let mut lost = Vec::new();
+    let renumbering = Renumbering::new(&last.beginning, file, config);
+    let mut resumption = renumbering.apply(last.resumption, &mut lost);
+    let mut stored = stored(file, open)?;
+    if from_config {
+        for lost in &lost {
+            tracing::warn!(%lost, "dropped: positions and cash are the config's");
+        }
+        resumption.open_as(config);
+        resumption.delivered = stored;
+    } else if lost.is_empty() {
+        // A venue that the last run had not: what its store holds, a run before that one has booked.
+        let earlier = &last.beginning.file.table.venues;
+        let name = |delivered: &Delivered| file.table.venues.name(usize::from(delivered.venue.0));
+        stored.retain(|held| name(held).is_some_and(|name| earlier.find(name).is_none()));
+        resumption.delivered.extend(stored);
+    } else {
+        return Err(RecoveryError::Lost(lost));
+    }
+    let told = Told {
+        epoch: resumption.epoch,
+        crashed: last.crashed,
+        inputs: last.inputs,
+        differs: last.differs,
+        orders: resumption.orders.len(),
+        unjournaled,
+        undelivered: undelivered(file, open, &resumption)?,
+    };
+    resumption.begin(config);
+    Ok(told)
 }
 
 /// The run before, replayed to its end.
@@ -134,28 +202,36 @@ struct LastRun {
     resumption: Resumption,
     crashed: bool,
     inputs: u64,
+    differs: bool,
+    /// The last ClOrdID(11) that it is known to have given.
+    last_cl_ord_id: ClOrdId,
 }
 
-/// The newest run whose journal began.
-fn last_run(state: &StateDir) -> Result<Option<LastRun>, RecoveryError> {
+/// The newest run whose journal began. One that began and is gone is not stepped over: what an older one
+/// held is not what is held.
+fn last_run(state: &StateDir) -> Result<Option<(JournalReader, PathBuf)>, RecoveryError> {
+    let begun = state.begun()?;
     for epoch in (1..state.epoch()).rev() {
         let path = state.journal_of(epoch);
         match JournalReader::open(&path) {
             // What had its venue with it (the demo) left nothing there.
             Ok(reader) if reader.header().resumption.is_none() => {}
-            Ok(reader) => return replayed(reader, &path).map(Some),
+            Ok(reader) => return Ok(Some((reader, path))),
             // It died before it traded: the one before it is the last that did.
             Err(JournalFault::Unbegun { .. }) => {}
             Err(JournalFault::Io { kind: std::io::ErrorKind::NotFound, .. }) => {}
             Err(fault) => return Err(ReplayFault::Journal(fault).into()),
         }
+        if begun == Some(epoch) {
+            return Err(RecoveryError::Gone { path });
+        }
     }
     Ok(None)
 }
 
-fn replayed(mut reader: JournalReader, path: &Path) -> Result<LastRun, RecoveryError> {
-    let mut beginning = replay::beginning(reader.header(), path)?;
+fn replayed<R: Read>(mut reader: JournalReader<R>, path: &Path) -> Result<LastRun, RecoveryError> {
     let mut survey = Survey::begin(reader.header().clone());
+    let mut run = Run::new(replay::beginning(reader.header(), path)?);
     let mut set = Resumption::default();
     if let Some(earlier) = &survey.header.resumption {
         set.limits.clone_from(&earlier.limits);
@@ -170,36 +246,50 @@ fn replayed(mut reader: JournalReader, path: &Path) -> Result<LastRun, RecoveryE
             Err(fault) => return Err(ReplayFault::Journal(fault).into()),
         };
         survey.take(&record);
-        let Some((_, now, input)) = record.input() else { continue };
-        if let ballast_engine::maker::input::Input::Control(control) = &input {
-            set.take_control(control);
+        if let Some((_, _, Input::Control(control))) = record.input() {
+            set.take_control(&control);
         }
-        beginning.maker.step(now, &input, &mut beginning.out);
-        beginning.out.clear();
+        run.take(&record)?;
     }
     let crashed = !matches!(survey.tail, Tail::Ended(_));
+    let (replay, beginning) = run.finish(reader.end());
+    let differs = !replay.is_identical();
     let mut resumption = beginning.maker.resumption(survey.header.epoch, crashed);
     if crashed {
         resumption.limits = set.limits;
     }
+    if differs {
+        let all = beginning.config.instruments.iter().map(|instrument| instrument.id());
+        resumption.unconfirmed = all.collect::<Vec<InstrumentId>>();
+    }
     resumption.delivered = survey.delivered.into_values().collect();
-    Ok(LastRun { beginning, resumption, crashed, inputs: survey.inputs })
+    // The last step's orders may be in the maker alone; where the two differ, the journal's are what went
+    // out.
+    let last_cl_ord_id = match differs {
+        false => beginning.maker.last_cl_ord_id(),
+        true => survey.cl_ord_id_max.max(ClOrdId::new(survey.header.epoch, 0)),
+    };
+    let inputs = survey.inputs;
+    Ok(LastRun { beginning, resumption, crashed, inputs, differs, last_cl_ord_id })
 }
 
 impl LastRun {
     /// Requests that went out after the journal's end, out of the stores; answers how many.
-    fn take_sent(&mut self, file: &ConfigFile, state: &StateDir) -> Result<usize, RecoveryError> {
-        let last = self.beginning.maker.last_cl_ord_id();
+    fn take_sent<S: Store>(
+        &mut self,
+        file: &ConfigFile,
+        open: &impl Fn(&str) -> Result<Option<S>, RecoveryError>,
+    ) -> Result<usize, RecoveryError> {
         let mut count = 0;
         for (id, name) in (0u8..).map(VenueId).zip(self.beginning.file.table.venues.iter()) {
-            let Some(store) = open(state, name)? else { continue };
+            let Some(store) = open(name)? else { continue };
             let raw = file.raw.venues.iter().find(|venue| venue.name == name);
             let raw =
                 raw.or_else(|| self.beginning.file.raw.venues.iter().find(|v| v.name == name));
             let symbols = Symbols::new(id, &self.beginning.config.instruments);
             let (Some(raw), Ok(symbols)) = (raw, symbols) else { continue };
             let rules = venue_session::rules(raw);
-            for intent in earlier::sent_after(&store, (&symbols, &rules), last) {
+            for intent in earlier::sent_after(&store, (&symbols, &rules), self.last_cl_ord_id) {
                 self.resumption.take_sent(&intent);
                 count += 1;
             }
@@ -218,10 +308,13 @@ fn open(state: &StateDir, venue: &str) -> Result<Option<FileStore>, RecoveryErro
 }
 
 /// All that the stores hold, as delivered: for a beginning that takes nothing of it in.
-fn stored(file: &ConfigFile, state: &StateDir) -> Result<Vec<Delivered>, RecoveryError> {
+fn stored<S: Store>(
+    file: &ConfigFile,
+    open: &impl Fn(&str) -> Result<Option<S>, RecoveryError>,
+) -> Result<Vec<Delivered>, RecoveryError> {
     let mut delivered = Vec::new();
     for (venue, name) in (0u8..).map(VenueId).zip(file.table.venues.iter()) {
-        let Some(store) = open(state, name)? else { continue };
+        let Some(store) = open(name)? else { continue };
         delivered.push(Delivered {
             venue,
             numbers_since: store.created_at(),
@@ -232,14 +325,14 @@ fn stored(file: &ConfigFile, state: &StateDir) -> Result<Vec<Delivered>, Recover
 }
 
 /// How many application messages the stores hold that the account has not seen.
-fn undelivered(
+fn undelivered<S: Store>(
     file: &ConfigFile,
-    state: &StateDir,
+    open: &impl Fn(&str) -> Result<Option<S>, RecoveryError>,
     resumption: &Resumption,
 ) -> Result<u64, RecoveryError> {
     let mut count = 0;
     for (venue, name) in (0u8..).map(VenueId).zip(file.table.venues.iter()) {
-        let Some(store) = open(state, name)? else { continue };
+        let Some(store) = open(name)? else { continue };
         let delivered = resumption.delivered.iter().find(|d| d.venue == venue).copied();
         let from = earlier::deliver_from(&store, delivered);
         let held = (from..store.next_target()).filter(|n| store.inbound(*n).is_some());

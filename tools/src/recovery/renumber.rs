@@ -4,7 +4,7 @@
 //! venues, currencies and underlyings are the same where their names are. What is still held must still
 //! be there, on the same terms. Cold.
 
-use super::RecoveryError;
+use super::Lost;
 use crate::config::ConfigFile;
 use crate::replay::Beginning;
 use ballast_engine::event::{InstrumentId, VenueId};
@@ -37,8 +37,8 @@ impl<'a> Renumbering<'a> {
         Renumbering { old, file, config }
     }
 
-    /// In this run's numbers.
-    pub(super) fn apply(&self, left: Resumption) -> Result<Resumption, RecoveryError> {
+    /// In this run's numbers; what the config has lost goes to `lost`.
+    pub(super) fn apply(&self, left: Resumption, lost: &mut Vec<Lost>) -> Resumption {
         let limits = left.limits.iter();
         let limits = limits.filter_map(|l| Some(LimitSet { knob: self.knob(l.knob)?, ..*l }));
         let halts = left.halts.iter();
@@ -49,11 +49,11 @@ impl<'a> Renumbering<'a> {
             delivered.filter_map(|d| Some(Delivered { venue: self.venue(d.venue)?, ..*d }));
         let ids = |ids: &[InstrumentId]| ids.iter().filter_map(|id| self.instrument(*id)).collect();
         let is_same_money = self.old.file.raw.reporting == self.file.raw.reporting;
-        Ok(Resumption {
+        Resumption {
             epoch: left.epoch,
-            held: self.held(&left)?,
+            held: self.held(&left, lost),
             purses: self.purses(&left, is_same_money),
-            orders: self.orders(&left)?,
+            orders: self.orders(&left, lost),
             carried: CarriedRisk {
                 // A day's result in another money is none.
                 day: left.carried.day.filter(|_| is_same_money),
@@ -63,7 +63,7 @@ impl<'a> Renumbering<'a> {
             limits: limits.collect(),
             unconfirmed: ids(&left.unconfirmed),
             delivered: delivered.collect(),
-        })
+        }
     }
 
     fn old_instrument(&self, id: InstrumentId) -> Option<&'a Instrument> {
@@ -109,20 +109,20 @@ impl<'a> Renumbering<'a> {
     }
 
     /// The instrument that something is still held or open in, on the same terms.
-    fn must_have(&self, id: InstrumentId, what: String) -> Result<&'a Instrument, RecoveryError> {
+    fn must_have(&self, id: InstrumentId, what: String) -> Result<&'a Instrument, Lost> {
         let old = self.old_instrument(id);
         let name = old.map_or("?", Instrument::symbol).to_owned();
         let Some(new) = old.and_then(|old| self.same(old)) else {
-            return Err(RecoveryError::Lost { what, name, why: "does not have it" });
+            return Err(Lost { what, name, why: "does not have it" });
         };
         if old.is_some_and(|old| !has_terms_of(old, new)) {
             let why = "has it with another kind, tick, lot or multiplier";
-            return Err(RecoveryError::Lost { what, name, why });
+            return Err(Lost { what, name, why });
         }
         Ok(new)
     }
 
-    fn held(&self, left: &Resumption) -> Result<Vec<Held>, RecoveryError> {
+    fn held(&self, left: &Resumption, lost: &mut Vec<Lost>) -> Vec<Held> {
         // What the run before did not know begins as the config says.
         let opening = |lots| Held { lots, mark: None };
         let mut held: Vec<Held> = self.config.settings.iter().map(|s| opening(s.opening)).collect();
@@ -133,7 +133,7 @@ impl<'a> Renumbering<'a> {
             } else {
                 let size = self.old_instrument(id).map(|old| old.size_text(was.lots));
                 let what = format!("a position of {}", size.unwrap_or_default());
-                Some(self.must_have(id, what)?.id())
+                self.must_have(id, what).map_err(|fault| lost.push(fault)).ok().map(Instrument::id)
             };
             let Some(place) = new.and_then(|new| held.get_mut(usize::from(new.0))) else {
                 continue;
@@ -142,7 +142,7 @@ impl<'a> Renumbering<'a> {
             let is_same = old.and_then(|old| Some(has_terms_of(old, self.same(old)?)));
             *place = Held { mark: was.mark.filter(|_| is_same == Some(true)), ..*was };
         }
-        Ok(held)
+        held
     }
 
     fn purses(&self, left: &Resumption, is_same_money: bool) -> Vec<Purse> {
@@ -166,12 +166,13 @@ impl<'a> Renumbering<'a> {
         purses
     }
 
-    fn orders(&self, left: &Resumption) -> Result<Vec<Order>, RecoveryError> {
+    fn orders(&self, left: &Resumption, lost: &mut Vec<Lost>) -> Vec<Order> {
         let order = |order: &Order| {
             let what = format!("order {} in doubt", order.cl_ord_id.0);
-            let instrument = self.must_have(order.instrument, what)?.id();
-            Ok(Order { instrument, ..*order })
+            let instrument = self.must_have(order.instrument, what);
+            let instrument = instrument.map_err(|fault| lost.push(fault)).ok()?.id();
+            Some(Order { instrument, ..*order })
         };
-        left.orders.iter().map(order).collect()
+        left.orders.iter().filter_map(order).collect()
     }
 }
