@@ -29,7 +29,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// As the config has them.
+    /// As the config has them; what an operator had lowered before a crash stays so, as in the maker.
     pub fn new(file: &ConfigFile, config: &MakerConfig) -> Rules {
         let mut values = Vec::new();
         let mut faults = Faults::default();
@@ -74,7 +74,13 @@ impl Rules {
         let funded = config.instruments.iter().zip(&config.settings);
         let funded = funded.filter(|(_, settings)| settings.standing.funding.is_some());
         let funded = funded.map(|(instrument, _)| instrument.id()).collect();
-        Rules { table: file.table.clone(), values, bands, funded }
+        let mut rules = Rules { table: file.table.clone(), values, bands, funded };
+        for set in config.resumption.iter().flat_map(|resumption| &resumption.limits) {
+            if rules.value(set.knob).is_some_and(|value| set.value < value) {
+                rules.changed(set.knob, set.value);
+            }
+        }
+        rules
     }
 
     /// The names in it.
@@ -321,4 +327,32 @@ fn knobs_of(id: InstrumentId) -> [Knob; 8] {
 pub(super) fn count(text: &str, step: Decimal) -> Result<i64, String> {
     let decimal: Decimal = text.parse().map_err(|error| format!("{error}"))?;
     decimal.count_of(step).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ballast_engine::maker::resumption::{LimitSet, Resumption};
+
+    #[test]
+    fn a_limit_that_a_crash_left_lowered_takes_a_second_operator_to_rise() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo.toml");
+        let file = ConfigFile::read(&root).unwrap();
+        let mut config = file.maker(2).unwrap();
+        let spot = InstrumentId(0);
+        let limits = vec![
+            LimitSet { knob: Knob::PositionMax(spot), value: 100_000 },
+            LimitSet { knob: Knob::Collar(spot), value: 1_000_000 },
+            LimitSet { knob: Knob::Hard(0), value: 300_000_000 },
+        ];
+        config.resumption = Some(Resumption { epoch: 1, limits, ..Resumption::default() });
+        let rules = Rules::new(&file, &config);
+        // The config says 3 BTC, and 0.5 for the underlying.
+        let raise = |of, key, text| rules.change(of, key, text).unwrap().2;
+        assert!(raise("BTCUSDT", "position_max", "2"));
+        assert!(!raise("BTCUSDT", "position_max", "1"));
+        assert!(raise("BTC", "hard", "0.4"));
+        assert_eq!(rules.document()["BTCUSDT"]["position_max"]["value"], "1.00000");
+        assert_eq!(rules.value(Knob::Collar(spot)), Some(20_000), "a raised one went with the run");
+    }
 }
