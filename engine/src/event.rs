@@ -281,6 +281,8 @@ pub enum SessionFault {
     SequenceForgotten,
     /// What went out over the socket is not what was intended.
     OutboundDiffers,
+    /// After all cancels the venue still lists orders of ours that nobody here knows.
+    OrdersUnknown,
 }
 
 /// What sort of word an [`OrderUpdate`] is, for those who treat many alike.

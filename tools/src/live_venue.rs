@@ -189,7 +189,7 @@ impl<'a> Venue<'a> {
             epoch: state.epoch(),
             orders_max: self.config.orders_max,
             time_base: self.time,
-            account: None,
+            account: self.raw.account.clone(),
             redial: ReconnectConfig::default(),
             wind_down_ns: WIND_DOWN_NS,
         };

@@ -266,7 +266,7 @@ enums! {
     Liquidity { 1 = Maker, 2 = Taker }
     TimeInForce { 1 = PostOnly, 2 = ImmediateOrCancel }
     OrderAction { 1 = New, 2 = Replace, 3 = Cancel }
-    SessionFault { 1 = SequenceForgotten, 2 = OutboundDiffers }
+    SessionFault { 1 = SequenceForgotten, 2 = OutboundDiffers, 3 = OrdersUnknown }
     MarketUpdate {
         1 = Level { side, price, size },
         2 = Trade { aggressor, price, size },

@@ -33,6 +33,7 @@ impl Maker {
         let reason = match fault {
             SessionFault::SequenceForgotten => Reason::VenueForgot,
             SessionFault::OutboundDiffers => Reason::OutboundDiffers,
+            SessionFault::OrdersUnknown => Reason::UnknownOrder,
         };
         for n in 0..self.lines.len() {
             let id = instrument_id(n);

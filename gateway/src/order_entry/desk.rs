@@ -14,6 +14,7 @@ use super::report::Report;
 use super::sent::{Sent, SentMessages};
 use super::status::{ExecType, Meaning, OrdStatus, is_foreseen};
 use super::status_led::name_request;
+use crate::fix::msg_type;
 use crate::venue::symbols::{Symbol, Symbols};
 use crate::venue::time_base::TimeBase;
 use ballast_engine::event::{
@@ -64,6 +65,7 @@ pub struct Desk {
     live: LiveOrders,
     exec_ids: ExecIds,
     sent: SentMessages,
+    numbers_since: Nanos,
     time_base: TimeBase,
     /// The newest `at`: time never goes back, whatever the venue writes.
     latest: Nanos,
@@ -79,6 +81,7 @@ impl Desk {
             exec_ids,
             // A message and its reject are at most a round trip apart.
             sent: SentMessages::new(orders_max.saturating_mul(8).max(1024)),
+            numbers_since: Nanos(0),
             time_base: base,
             latest: Nanos(0),
             counts: DeskCounts::default(),
@@ -128,9 +131,29 @@ impl Desk {
         });
     }
 
-    /// The numbers of the session's messages count since then.
+    /// The numbers of the session's messages count since then: what went out under earlier ones is not
+    /// what a later refusal names.
     pub(super) fn count_since(&mut self, numbers_since: Nanos) {
+        if std::mem::replace(&mut self.numbers_since, numbers_since) != numbers_since {
+            self.sent.clear();
+        }
         self.exec_ids.count_since(numbers_since);
+    }
+
+    /// The connection is gone: whether the venue got a cancel that it did not answer is unknown, so that
+    /// it is asked again. A late answer names the order as well.
+    pub(super) fn session_over(&mut self) {
+        self.live.forget_cancels();
+    }
+
+    /// Was it an order message that went out under this number?
+    pub(super) fn has_sent(&self, msg_seq_num: u64) -> bool {
+        self.sent.find(msg_seq_num).is_some()
+    }
+
+    /// A question was refused, which says nothing of an order.
+    pub(super) fn question_refused(&mut self) {
+        self.counts.rejects += 1;
     }
 
     /// The session starts again at MsgSeqNum 1.
@@ -245,8 +268,15 @@ impl Desk {
         report: &Report<'_>,
     ) -> Option<OrderEvent> {
         self.counts.rejects += 1;
+        let is_order = report.ref_msg_type.map(is_order_message);
         let by_number = report.ref_seq_num.and_then(|n| self.sent.find(n));
-        let sent = by_number.or_else(|| self.sent_with(report.business_reject_ref_id))?;
+        let by_number = by_number.filter(|_| is_order != Some(false));
+        // BusinessRejectRefID(379) may name the order that a question was about, which works on.
+        let by_id = || {
+            let id = report.business_reject_ref_id;
+            self.sent_with(id).filter(|_| is_order == Some(true))
+        };
+        let sent = by_number.or_else(by_id)?;
         self.live.withdraw(sent.cl_ord_id);
         let update = OrderUpdate::MessageRejected { reason: report.reason.unwrap_or(REASON_OTHER) };
         let ids = (sent.cl_ord_id, sent.orig_cl_ord_id);
@@ -470,6 +500,16 @@ impl Desk {
             venue: self.symbols.venue(),
         }
     }
+}
+
+/// Is it NewOrderSingle(D), OrderCancelRequest(F) or OrderCancelReplaceRequest(G)?
+fn is_order_message(msg_type: &[u8]) -> bool {
+    matches!(
+        msg_type,
+        msg_type::NEW_ORDER_SINGLE
+            | msg_type::ORDER_CANCEL_REQUEST
+            | msg_type::ORDER_CANCEL_REPLACE_REQUEST
+    )
 }
 
 /// Whether `id` is a request to this order, and not the order itself.

@@ -104,8 +104,13 @@ impl Ear {
             msg_type::EXECUTION_REPORT => self.hear_report(arrival, &report, message),
             msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
             msg_type::BUSINESS_MESSAGE_REJECT | msg_type::REJECT => {
-                self.reconciler.on_refused(report.ref_seq_num);
-                self.desk.on_message_reject(arrival, &report)
+                let is_order = report.ref_seq_num.is_some_and(|n| self.desk.has_sent(n));
+                if !is_order && self.reconciler.on_refused(report.ref_seq_num) {
+                    self.desk.question_refused();
+                    None
+                } else {
+                    self.desk.on_message_reject(arrival, &report)
+                }
             }
             msg_type::ORDER_MASS_CANCEL_REPORT => {
                 self.reconciler.on_mass_cancel(message);
@@ -208,6 +213,7 @@ impl Ear {
         if self.is_up || self.reconciler.is_active() {
             self.is_up = false;
             self.reconciler.stop();
+            self.desk.session_over();
             let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
             let event = self.desk.session_event(arrival, OrderUpdate::SessionDown);
             self.tell(event);

@@ -307,6 +307,20 @@ impl LiveOrders {
         Some(request)
     }
 
+    /// No cancel is on its way any more, as far as is known.
+    pub fn forget_cancels(&mut self) {
+        for place in 0..self.orders.len() {
+            // An order has at most so many.
+            for _ in 0..REQUESTS_MAX {
+                let order = self.orders.get(place).filter(|order| order.is_used);
+                let mut requests = order.into_iter().flat_map(LiveOrder::requests);
+                let cancel = requests.find(|r| r.action == OrderAction::Cancel).copied();
+                let (Some(cancel), Ok(handle)) = (cancel, u32::try_from(place)) else { break };
+                self.request_refused(Handle(handle), cancel.cl_ord_id);
+            }
+        }
+    }
+
     /// Sets the status and lets the order go where nothing more is to be heard of it.
     pub fn set_status(&mut self, handle: Handle, status: OrdStatus) {
         let Some(order) = self.get_mut(handle) else { return };

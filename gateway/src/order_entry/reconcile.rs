@@ -3,9 +3,11 @@
 //! Fed by the stage with the session's state, the index and the venue's answers; tells the stage what
 //! to ask next. Order-entry thread; cold, and yet nothing allocates. In this order, each step where the
 //! venue has it: the sequence is whole → all orders out (q, else F one by one) → a list of what still
-//! works (AF), of which what we do not know is cancelled → each order that we know and it does not (H)
-//! → what we hold (AN), asked while nothing of ours is on its way → up. A question that is refused or not
-//! answered in time is passed over: what it would have settled stays in doubt, and the maker knows.
+//! works (AF), of which what we do not know is cancelled, until a list has none of it or the maker is told
+//! that some remain → each order that we know and it does not (H) → what we hold (AN), asked while nothing
+//! of ours is on its way → up. A question that is refused or not answered in time is passed over: what it
+//! would have settled stays in doubt, and the maker knows. So is an answer that says nothing: holdings of a
+//! symbol that we do not know, a quantity that is none, "no positions" of an account that nobody named.
 //! Deliberately absent: what follows from an answer; the maker decides.
 
 use super::live_orders::LiveOrders;
@@ -18,8 +20,11 @@ use ballast_engine::units::{Lots, Nanos};
 
 /// How long one step may take.
 const PATIENCE_NS: u64 = 5_000_000_000;
-/// Orders of the venue's list that we do not know and that are cancelled.
+/// Orders of one list that we do not know and that are cancelled; the next list has the rest.
 const STRANGERS_MAX: usize = 256;
+/// Lists that are asked for until one has no stranger, and the time that cancels are given in between.
+const LISTS_MAX: u8 = 8;
+const RELIST_NS: u64 = 250_000_000;
 
 /// What the venue is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +50,8 @@ pub(super) enum Step {
     Ask(Question),
     /// Cancel an order that only the venue knows.
     Cancel(OrderIntent),
+    /// Tell the maker that orders remain which nobody here knows.
+    TellUnknown,
     /// The venue's word on the holdings of the symbol at this place.
     Tell(usize, Lots),
     /// The session may carry orders.
@@ -68,6 +75,7 @@ enum Phase {
     Cancelling,
     Sweeping,
     Listing,
+    Relisting,
     Asking,
     Counting,
     Telling,
@@ -84,15 +92,25 @@ pub(super) struct Reconciler {
     /// The step in hand began.
     since: Nanos,
     answer: Answer,
-    /// MsgSeqNum(34) of the question in hand.
-    asked: u64,
+    /// MsgSeqNum(34) of the first and the last question of the step in hand; 0 where there was none.
+    asked: (u64, u64),
     /// The next place of the index, or of the symbols.
     place: usize,
     unanswered: usize,
     strangers: Vec<OrderIntent>,
-    /// The venue's word, by place of the symbol; unknown is none.
+    /// The list in hand had some.
+    has_cancelled: bool,
+    /// Lists before the one in hand that had some, or did not come after one that had.
+    lists: u8,
+    /// The config names the account that positions are asked of.
+    has_account: bool,
+    /// The venue's word, by place of the symbol; what it does not name is none.
     held: Box<[Lots]>,
     reports: u64,
+    /// How many reports the venue has said that there are.
+    reports_total: Option<u64>,
+    /// Every report so far was understood.
+    is_legible: bool,
 }
 
 impl Reconciler {
@@ -108,13 +126,23 @@ impl Reconciler {
             phase: Phase::Idle,
             since: Nanos(0),
             answer: Answer::Unasked,
-            asked: 0,
+            asked: (0, 0),
             place: 0,
             unanswered: 0,
             strangers: Vec::with_capacity(STRANGERS_MAX),
+            has_cancelled: false,
+            lists: 0,
+            has_account: false,
             held: vec![Lots(0); symbols].into_boxed_slice(),
             reports: 0,
+            reports_total: None,
+            is_legible: true,
         }
+    }
+
+    /// The config names the account.
+    pub(super) fn name_account(&mut self) {
+        self.has_account = true;
     }
 
     /// Another process has sent orders over this session.
@@ -125,8 +153,12 @@ impl Reconciler {
     /// The session is logged on.
     pub(super) fn begin(&mut self, now: Nanos) {
         self.strangers.clear();
+        self.has_cancelled = false;
+        self.lists = 0;
         self.held.fill(Lots(0));
         self.reports = 0;
+        self.reports_total = None;
+        self.is_legible = true;
         self.enter(now, Phase::Syncing);
     }
 
@@ -144,14 +176,15 @@ impl Reconciler {
         self.phase = phase;
         self.since = now;
         self.answer = Answer::Unasked;
-        self.asked = 0;
+        self.asked = (0, 0);
         self.place = 0;
         self.unanswered = 0;
     }
 
     /// The question went out under this MsgSeqNum(34).
     pub(super) fn on_asked(&mut self, question: Question, msg_seq_num: u64) {
-        self.asked = msg_seq_num;
+        let first = if self.asked.0 == 0 { msg_seq_num } else { self.asked.0 };
+        self.asked = (first, msg_seq_num);
         match question {
             Question::Status(place) => {
                 self.place = place.saturating_add(1);
@@ -197,11 +230,10 @@ impl Reconciler {
             Phase::Listing => match self.answer {
                 Answer::Unasked => Step::Ask(Question::MassStatus),
                 Answer::Awaited => Step::Wait,
-                Answer::Given | Answer::None => match self.strangers.last() {
-                    Some(stranger) => Step::Cancel(*stranger),
-                    None => self.ask(now),
-                },
+                Answer::Given | Answer::None => self.cancel_one(now),
             },
+            Phase::Relisting if now.since(self.since) < RELIST_NS => Step::Wait,
+            Phase::Relisting => self.list(now),
             Phase::Asking => self.ask_one(now, live, is_late),
             Phase::Counting => match self.answer {
                 Answer::Unasked => Step::Ask(Question::Positions),
@@ -242,6 +274,28 @@ impl Reconciler {
         Step::Ask(Question::MassStatus)
     }
 
+    /// The next stranger; after the last of a list, what became of them. A cancel may be lost or refused,
+    /// and a list may have been longer than what is kept of it.
+    fn cancel_one(&mut self, now: Nanos) -> Step {
+        if let Some(stranger) = self.strangers.last() {
+            self.has_cancelled = true;
+            return Step::Cancel(*stranger);
+        }
+        let (has_cancelled, is_told) =
+            (std::mem::take(&mut self.has_cancelled), self.answer == Answer::Given);
+        // A list that does not come says nothing of those that were cancelled before.
+        if !has_cancelled && (is_told || self.lists == 0) {
+            return self.ask(now);
+        }
+        self.lists = self.lists.saturating_add(1);
+        if self.lists < LISTS_MAX {
+            self.enter(now, Phase::Relisting);
+            return Step::Wait;
+        }
+        self.enter(now, Phase::Asking);
+        Step::TellUnknown
+    }
+
     fn ask(&mut self, now: Nanos) -> Step {
         self.enter(now, Phase::Asking);
         // A turn later: what the list said is in the index then.
@@ -280,7 +334,8 @@ impl Reconciler {
 
     /// A Reject(3) or BusinessMessageReject(j) of one of our messages: says whether it was a question.
     pub(super) fn on_refused(&mut self, ref_seq_num: Option<u64>) -> bool {
-        let is_ours = self.asked != 0 && ref_seq_num == Some(self.asked);
+        let (first, last) = self.asked;
+        let is_ours = ref_seq_num.is_some_and(|n| first != 0 && (first..=last).contains(&n));
         if is_ours && self.answer == Answer::Awaited {
             self.answer = Answer::None;
         } else if is_ours {
@@ -330,11 +385,26 @@ impl Reconciler {
         if self.phase != Phase::Counting {
             return;
         }
+        let total = message.get(tag::TOTAL_NUM_POS_REPORTS).and_then(value::parse_uint);
         // PosReqResult(728): 0 is valid, 2 is that there are none.
         match message.get(tag::POS_REQ_RESULT) {
-            Some(b"0") if message.get(tag::TOTAL_NUM_POS_REPORTS) != Some(b"0") => {}
-            Some(b"0" | b"2") => self.answer = Answer::Given,
+            Some(b"0") if total != Some(0) => self.expect_reports(total),
+            Some(b"0" | b"2") => self.on_none_held(),
             Some(_) | None => self.answer = Answer::None,
+        }
+    }
+
+    /// That an account holds nothing says something where we know whose it is: asked for the sender's,
+    /// because none was named, a venue may have looked for one that does not exist.
+    fn on_none_held(&mut self) {
+        self.answer = if self.has_account { Answer::Given } else { Answer::None };
+    }
+
+    /// Without a total nobody knows which report is the last, and the step runs out of time.
+    fn expect_reports(&mut self, total: Option<u64>) {
+        self.reports_total = total.or(self.reports_total);
+        if self.reports_total.is_some_and(|total| self.reports >= total) {
+            self.answer = if self.is_legible { Answer::Given } else { Answer::None };
         }
     }
 
@@ -343,8 +413,17 @@ impl Reconciler {
         if self.phase != Phase::Counting {
             return;
         }
+        match message.get(tag::POS_REQ_RESULT) {
+            Some(b"0") | None => {}
+            Some(b"2") => return self.on_none_held(),
+            Some(_) => {
+                self.answer = Answer::None;
+                return;
+            }
+        }
         let mut place = None;
         let mut total = None;
+        let mut has_quantity = message.get(tag::NO_POSITIONS) == Some(b"0");
         // Of one entry: the symbol may come before or behind the quantity.
         let mut waiting = [None; 2];
         for field in message.fields() {
@@ -356,24 +435,38 @@ impl Reconciler {
                 tag::SHORT_QTY => waiting[1] = Some(field.value),
                 _ => {}
             }
+            has_quantity |= matches!(field.tag, tag::LONG_QTY | tag::SHORT_QTY);
         }
         self.hold(&mut waiting, place, symbols);
+        self.is_legible &= has_quantity;
         self.reports = self.reports.saturating_add(1);
-        if total.is_none_or(|total| self.reports >= total) {
-            self.answer = Answer::Given;
-        }
+        self.expect_reports(total);
     }
 
     fn hold(&mut self, waiting: &mut [Option<&[u8]>; 2], place: Option<usize>, symbols: &Symbols) {
         let [long, short] = std::mem::take(waiting);
-        let Some(symbol) = place.and_then(|place| symbols.at(place)) else { return };
-        let Some(held) = place.and_then(|place| self.held.get_mut(place)) else { return };
-        let lots = |text: Option<&[u8]>| {
-            let lots = text.map(|text| symbol.lots(text).or_else(|_| symbol.lots_floor(text)));
-            lots.and_then(Result::ok).unwrap_or_default().0
+        let symbol = place.and_then(|place| symbols.at(place));
+        let held = place.and_then(|place| self.held.get_mut(place));
+        let (Some(symbol), Some(held)) = (symbol, held) else {
+            // A holding that we cannot name may be one of those that we ask about.
+            self.is_legible &= [long, short].into_iter().flatten().all(is_nothing);
+            return;
         };
-        *held = Lots(held.0.saturating_add(lots(long)).saturating_sub(lots(short)));
+        let lots = |text: Option<&[u8]>| match text {
+            Some(text) => symbol.lots(text).or_else(|_| symbol.lots_floor(text)).ok(),
+            None => Some(Lots(0)),
+        };
+        let sum = lots(long)
+            .zip(lots(short))
+            .and_then(|(long, short)| held.0.checked_add(long.0)?.checked_sub(short.0).map(Lots));
+        self.is_legible &= sum.is_some();
+        *held = sum.unwrap_or(*held);
     }
+}
+
+/// Is it a decimal that is zero?
+fn is_nothing(text: &[u8]) -> bool {
+    text.contains(&b'0') && text.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 /// What an ExecutionReport(8) is to the list that was asked for.

@@ -81,6 +81,8 @@ pub struct Report<'a> {
     pub reason: Option<u16>,
     /// RefSeqNum(45): which of our messages a Reject(3) or BusinessMessageReject(j) is about.
     pub ref_seq_num: Option<u64>,
+    /// RefMsgType(372): what sort of message was refused.
+    pub ref_msg_type: Option<&'a [u8]>,
     /// BusinessRejectRefID(379), where it is one of our ClOrdIDs.
     pub business_reject_ref_id: ClOrdId,
     /// OrdStatusReqID(790), where it is one of our numbers: the answer to an OrderStatusRequest(H).
@@ -117,6 +119,7 @@ impl<'a> Report<'a> {
             transact_time: Nanos(0),
             reason: None,
             ref_seq_num: None,
+            ref_msg_type: None,
             business_reject_ref_id: ClOrdId::NONE,
             ord_status_req_id: ClOrdId::NONE,
             is_poss_dup: false,
@@ -169,6 +172,7 @@ impl<'a> Report<'a> {
                 self.reason = value::parse_uint(text).and_then(|r| u16::try_from(r).ok());
             }
             tag::REF_SEQ_NUM => self.ref_seq_num = value::parse_uint(text),
+            tag::REF_MSG_TYPE => self.ref_msg_type = Some(text),
             tag::BUSINESS_REJECT_REF_ID => self.business_reject_ref_id = cl_ord_id(text),
             tag::ORD_STATUS_REQ_ID => self.ord_status_req_id = cl_ord_id(text),
             tag::POSS_DUP_FLAG | tag::POSS_RESEND => self.is_poss_dup |= text == b"Y",

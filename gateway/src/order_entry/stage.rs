@@ -122,7 +122,8 @@ pub struct OrderEntry<D: Dial, S: Store> {
     unwritten: Vec<Stamp>,
     pub(super) switch: CancelSwitch,
     epoch: u32,
-    account: Option<String>,
+    /// Whose positions are asked for: the config's account, else the sender's.
+    account: Box<str>,
     own_ids: u64,
     /// The next stored message that an earlier run heard and did not take in.
     redelivery: Option<u64>,
@@ -148,8 +149,15 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let account = config.account.as_deref();
         let requests = Requests::new(session.config(), &symbols, &rules, account)?;
         let decoder = Decoder::new(session.config().fields_max);
-        let reconciler =
+        let mut reconciler =
             Reconciler::new(rules.reconciliation, rules.cancels_on_disconnect, symbols.count());
+        let account = match account {
+            Some(account) => {
+                reconciler.name_account();
+                account.into()
+            }
+            None => session.config().sender_comp_id.as_str().into(),
+        };
         Ok(OrderEntry {
             line: Line::new(dial, session, config.redial),
             ear: Ear::new(
@@ -166,7 +174,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             unwritten: Vec::with_capacity(INTENTS_MAX + CANCELS_MAX),
             switch: CancelSwitch::default(),
             epoch: config.epoch,
-            account: config.account,
+            account,
             own_ids: 0,
             redelivery: None,
             has_told_numbers: false,

@@ -15,7 +15,8 @@ use ballast_engine::orders::order::Order;
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 
 impl Desk {
-    /// Takes in an order that an earlier run left, with what was asked about it.
+    /// Takes in an order that an earlier run left, with the replacement that was asked for. A cancel that
+    /// was not answered may never have arrived: it is asked again.
     ///
     /// # Errors
     /// The index has no room for it.
@@ -89,9 +90,6 @@ fn restore(live: &mut LiveOrders, order: &Order) -> Result<(), Refusal> {
     }
     if let Some(terms) = order.replacement {
         live.admit(&intent(OrderAction::Replace, order.replace_id, order.cl_ord_id, terms))?;
-    }
-    if order.cancel_id != ClOrdId::NONE {
-        live.admit(&intent(OrderAction::Cancel, order.cancel_id, order.cl_ord_id, terms))?;
     }
     Ok(())
 }

@@ -137,6 +137,8 @@ pub struct RawVenue {
     pub limits: venue_limits::RawLimits,
     /// Messages for the trades of a day.
     pub order_to_trade: RawOrderToTrade,
+    /// Account(1), in orders and in the question for positions; a plain venue's alone.
+    pub account: Option<String>,
     /// What the venue answers after a Logon; left out, all of it at a plain venue and what the dialect
     /// has elsewhere.
     pub reconcile: Option<Vec<ReconcileKind>>,

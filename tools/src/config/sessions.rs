@@ -12,6 +12,7 @@ use std::net::IpAddr;
 pub fn check(raw: &RawConfig, faults: &mut Faults) {
     for venue in &raw.venues {
         venue.limits.check(&venue.message_rate, &format!("venues.{}", venue.name), faults);
+        account(venue, faults);
         let sessions = [("market_data", &venue.market_data), ("order_entry", &venue.order_entry)];
         for (purpose, session) in sessions {
             let key = format!("venues.{}.{purpose}", venue.name);
@@ -36,6 +37,15 @@ pub fn check(raw: &RawConfig, faults: &mut Faults) {
 pub fn host_of(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn account(venue: &RawVenue, faults: &mut Faults) {
+    let Some(account) = &venue.account else { return };
+    let is_text = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_graphic());
+    if venue.dialect != DialectKind::Plain || !is_text {
+        let allowed = "letters, digits and signs, at a venue of the plain dialect";
+        faults.add(format!("venues.{}.account", venue.name), account, allowed);
+    }
 }
 
 fn credentials(venue: &RawVenue, session: &RawSession, key: &str, faults: &mut Faults) {

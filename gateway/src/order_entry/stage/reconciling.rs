@@ -9,7 +9,7 @@ use crate::order_entry::questions::{self, Asked};
 use crate::order_entry::reconcile::{Question, Step};
 use crate::store::Store;
 use crate::venue::line::Dial;
-use ballast_engine::event::OrderIntent;
+use ballast_engine::event::{OrderIntent, OrderUpdate, SessionFault};
 use ballast_engine::orders::order::Order;
 use ballast_engine::stage::Turn;
 use ballast_engine::units::{Nanos, Stamp};
@@ -77,6 +77,13 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                     self.ear.tell(event);
                     true
                 }
+                Step::TellUnknown => {
+                    let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+                    let update = OrderUpdate::SessionHalted { fault: SessionFault::OrdersUnknown };
+                    let event = self.ear.desk.session_event(arrival, update);
+                    self.ear.tell(event);
+                    true
+                }
                 Step::Up => {
                     self.ear.session_up(now);
                     return true;
@@ -106,9 +113,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         });
         let order = order.zip(symbol);
         let rules = &self.ear.rules;
-        let sender = self.line.session().config().sender_comp_id.clone();
-        let account = self.account.as_deref().unwrap_or(&sender);
-        let asked = Asked { id, order, account, now };
+        let asked = Asked { id, order, account: &self.account, now };
         let msg_type = questions::msg_type_of(question);
         let sent = self.line.session_mut().send(now, msg_type, |encoder| {
             questions::write(encoder, question, &asked, rules);
