@@ -49,7 +49,17 @@ impl LeanBars {
         let position = Position::new(path, "row");
         let bad = |error: LeanError| match error {
             LeanError::Io { path, source } => TapeError::Unreadable { file: path, source },
-            other => position.fault(format!("{other}")),
+            LeanError::Row { path, member, row, reason } => TapeError::Record {
+                file: path,
+                unit: "line",
+                number: row as u64,
+                why: format!("{reason} (in its member {member})"),
+            },
+            // Its text begins with the file's name, as the position's does.
+            other => {
+                let (text, name) = (other.to_string(), format!("{}: ", path.display()));
+                position.fault(text.strip_prefix(&name).unwrap_or(&text))
+            }
         };
         let file = LeanFile::open(path).map_err(bad)?;
         let (mut symbols, mut rows) = (Vec::new(), Vec::new());
