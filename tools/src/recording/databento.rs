@@ -41,11 +41,15 @@ pub struct Databento {
     orders: Orders,
 }
 
-/// The file's DBN bytes, counted as they are taken.
+/// The file's DBN bytes, counted as they are taken, up to the first record of an impossible length:
+/// the `dbn` crate takes such a length at its word, and reads the next record where none can stand.
 struct Counted {
     head: std::io::Cursor<Vec<u8>>,
     rest: DynReader<'static, BufReader<File>>,
     taken: Arc<AtomicU64>,
+    /// Where the next record begins, counted as `taken` is.
+    next_record: u64,
+    is_broken: bool,
 }
 
 impl Counted {
@@ -59,17 +63,40 @@ impl Counted {
             .map_err(|error| dbn::Error::io(error, "reading the head"))?;
         let length = head.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
         let taken = Arc::clone(taken);
-        let counted = Counted { head: std::io::Cursor::new(head), rest, taken };
-        Ok((counted, 8 + u64::from(length.unwrap_or(0))))
+        let (head, next_record) = (std::io::Cursor::new(head), 8 + u64::from(length.unwrap_or(0)));
+        Ok((Counted { head, rest, taken, next_record, is_broken: false }, next_record))
+    }
+
+    /// How many of these bytes come before a record of an impossible length.
+    fn sound(&mut self, bytes: &[u8]) -> usize {
+        let start = self.taken.load(Ordering::Relaxed);
+        loop {
+            let place = usize::try_from(self.next_record.saturating_sub(start)).ok();
+            let Some((place, &words)) = place.and_then(|n| Some((n, bytes.get(n)?))) else {
+                return bytes.len();
+            };
+            // In words of 4 bytes; a header takes 16, and every record stands at a multiple of 8.
+            if words < 4 || words % 2 != 0 {
+                self.is_broken = true;
+                return place;
+            }
+            self.next_record += 4 * u64::from(words);
+        }
     }
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = match self.head.read(buffer)? {
+            _ if self.is_broken => 0,
             0 => self.rest.read(buffer)?,
             count => count,
         };
+        let count = self.sound(&buffer[..count]);
+        if count == 0 && self.is_broken {
+            let why = "the next record's length is none that a record can have";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
         self.taken.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
