@@ -73,6 +73,8 @@ mod homing_tests;
 #[cfg(test)]
 mod option_tests;
 #[cfg(test)]
+mod peers_tests;
+#[cfg(test)]
 mod risk_tests;
 #[cfg(test)]
 mod self_trade_tests;

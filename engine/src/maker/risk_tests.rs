@@ -1,11 +1,13 @@
 //! What the counting controls and the loss stops do to a maker that quotes.
 
 use super::config::MakerConfig;
+use super::control::{Act, User};
 use super::hedging_tests::{hedges, set_band};
 use super::input::Control;
 use super::tests::{Desk, PERP, SPOT, config, news};
 use super::*;
 use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
+use crate::pnl::ledger::Holding;
 use crate::risk::carried::CarriedRisk;
 use crate::risk::window::WindowLimit;
 use crate::units::{Exposure, Lots, Notional};
@@ -162,4 +164,52 @@ fn too_many_messages_for_the_day_s_trades_leave_only_cancels() {
     assert!(!moved.is_empty() && moved.iter().all(|i| i.action == OrderAction::Cancel));
     assert!(blocked(&desk, BlockReason::OrderToTrade) > 0);
     moved.iter().for_each(|cancel| assert_eq!(news(&desk.accept(cancel)), 0));
+}
+
+/// Spot moves from elsewhere: the net delta changes and no quote was filled. What is sent is answered.
+fn transfer(desk: &mut Desk, lots: i64) {
+    let act = Act::Transfer { holding: Holding::Position(SPOT), amount: lots };
+    let mut sent = desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
+    sent.extend(desk.timer());
+    while let Some(intent) = sent.pop() {
+        sent.extend(desk.accept(&intent));
+    }
+}
+
+/// Open lots to buy and to sell.
+fn open(desk: &Desk) -> [i64; 2] {
+    desk.maker.snapshot(SPOT).unwrap().open.map(|lots| lots.0)
+}
+
+#[test]
+fn limits_on_net_delta_reduce_and_then_stop_and_each_is_left_only_well_inside() {
+    // Soft at 50 lots, stop at 80, hard at 200; back from reducing at six eighths of the soft limit.
+    let mut config = config();
+    config.underlyings[0].hedge = None;
+    for sign in [1, -1] {
+        let (mut desk, _) = quoting(&config);
+        let adding = usize::from(sign < 0);
+        let steps = [
+            (50, (State::Quoting, Reason::Normal), [20, 20]),
+            (1, (State::Reducing, Reason::SoftLimit), [0, 20]),
+            (29, (State::Reducing, Reason::SoftLimit), [0, 20]),
+            (1, (State::Paused, Reason::Concentration), [0, 0]),
+            (-30, (State::Paused, Reason::Concentration), [0, 0]),
+            (-1, (State::Reducing, Reason::SoftLimit), [0, 20]),
+            (-12, (State::Reducing, Reason::SoftLimit), [0, 20]),
+            (-1, (State::Quoting, Reason::Normal), [20, 20]),
+        ];
+        let mut lots = 0;
+        for (by, expected, [to_add, to_reduce]) in steps {
+            lots += by;
+            transfer(&mut desk, sign * by);
+            assert_eq!(state(&desk, SPOT), expected, "{} lots", sign * lots);
+            let open = open(&desk);
+            assert_eq!([open[adding], open[1 - adding]], [to_add, to_reduce], "{lots} lots");
+        }
+        let entered: Vec<_> = desk.maker.counters().entered.iter().collect();
+        let count = |of| entered.iter().find(|(reason, _)| *reason == of).map(|(_, count)| *count);
+        assert_eq!(count(Reason::SoftLimit), Some(2));
+        assert_eq!(count(Reason::Concentration), Some(1));
+    }
 }
