@@ -19,13 +19,13 @@ use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::journal::writer::{JournalWriter, Sink};
 use ballast_engine::maker::control::{Act, KillCause, Knob, Scope, User};
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::parameters::Parameters;
+use ballast_engine::maker::parameters::{MicroPriceUpdate, Parameters};
 use ballast_engine::pnl::ledger::Holding;
 use ballast_engine::quote::Model;
 use ballast_engine::ring;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
-use ballast_engine::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, Ticks};
+use ballast_engine::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -134,7 +134,7 @@ fn every_kind() -> Vec<Record> {
     }
     let one = InstrumentId(1);
     let plain = [Control::Pause(one), Control::Resume(one), Control::Kill, Control::Shutdown];
-    for control in plain.into_iter().chain(refits()).chain([row()]).chain(acts()) {
+    for control in plain.into_iter().chain(refits()).chain([row(), micro_price()]).chain(acts()) {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
     records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
@@ -163,6 +163,13 @@ fn row() -> Control {
         place: 41,
         row: Row { band: Exposure(-9), excess, unit, slope },
     })
+}
+
+/// A refitted micro-price.
+fn micro_price() -> Control {
+    let lean = |n: usize| SubTicks(i64::try_from(n * n).unwrap() - 11);
+    let leans = std::array::from_fn(|row| std::array::from_fn(|n| lean(row * 4 + n)));
+    Control::MicroPrice(MicroPriceUpdate { instrument: InstrumentId(1), leans })
 }
 
 /// Every act of an operator, with every knob, scope, cause and holding.
@@ -305,7 +312,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (55, 3));
+    assert_eq!((end.inputs, end.intents), (56, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -416,7 +423,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (55, 3));
+    assert_eq!((survey.inputs, survey.intents), (56, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.delivered.get(&VenueId(1)).map(|last| last.msg_seq_num), Some(118));
     assert_eq!(survey.tail, Tail::Unfinished);

@@ -420,10 +420,8 @@ fn boxed_maker(maker: MakerStage, remains: &Arc<Mutex<Remains>>, desk: &Arc<Desk
 
 /// The refits that the config asks for, and where the recorder hands them the market.
 fn refit(file: &ConfigFile, desk: &Arc<Desk>) -> (Option<Watch>, Option<RefitStage>) {
-    let Some(raw) = file.raw.run.refit else { return (None, None) };
-    let ns = |seconds: u64| seconds.saturating_mul(1_000_000_000);
-    let (every_ns, window_ns) = (ns(raw.every_s), ns(raw.window_s));
-    let refit = Refit::new(file, Schedule { every_ns, window_ns, lead_ns: 0 });
+    let Some(schedule) = Schedule::of(file) else { return (None, None) };
+    let refit = Refit::new(file, schedule);
     let (tap, events) = ring::records(REFIT_RING);
     (Some(market_tap(tap)), Some(RefitStage::new(refit, events, desk.clone())))
 }

@@ -1,13 +1,16 @@
-//! A and k refitted on a rolling window while the maker runs, off its hot path.
+//! A, k and the micro-price refitted on a rolling window while the maker runs, off its hot path.
 //!
-//! Fed with the market events that the maker is given; feeds it with journaled [`Parameters`]. In the
+//! Fed with the market events that the maker is given; feeds it with journaled controls: [`Parameters`],
+//! and a [`MicroPriceUpdate`] where an instrument is quoted around its micro-price. In the
 //! backtest: between two events, in virtual time, so that the same tape gives the same parameters. Live
 //! ([`RefitStage`]): on a thread of its own, behind the journal. A
 //! window that does not hold enough orders, or asks for more than [`FACTOR_MAX`] times or less than
-//! that part of what the config states, changes nothing and is counted. γ, order size and σ are not
-//! refitted: γ is the desk's, σ is live in the maker. A derived band that rests on the refitted quotes
-//! is solved anew, row by row.
+//! that part of what the config states, changes nothing and is counted; so does a micro-price that
+//! leans further than the quotes stand from it. γ, order size and σ are not refitted: γ is the desk's, σ
+//! is live in the maker. A derived band that rests on the refitted quotes is solved anew, row by row.
+//! The exact model keeps its table.
 
+use crate::calibrate;
 use crate::calibrate::gather::Gathered;
 use crate::config::ConfigFile;
 use crate::operator::desk::Desk;
@@ -16,9 +19,9 @@ use ballast_engine::calibration::intensity::{Depths, Intensity};
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::fixed::Scaled;
-use ballast_engine::inventory::derived::{DerivedBand, RowUpdate};
+use ballast_engine::inventory::derived::DerivedBand;
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::parameters::Parameters;
+use ballast_engine::maker::parameters::{MicroPriceUpdate, Parameters};
 use ballast_engine::market::book::Book;
 use ballast_engine::quote::Model;
 use ballast_engine::ring::RecordConsumer;
@@ -47,6 +50,16 @@ pub struct Schedule {
     pub lead_ns: u64,
 }
 
+impl Schedule {
+    /// The one that a config asks for, if any.
+    pub fn of(file: &ConfigFile) -> Option<Schedule> {
+        let raw = file.raw.run.refit?;
+        let ns = |seconds: u64| seconds.saturating_mul(1_000_000_000);
+        let lead_ns = raw.lead_ms.unwrap_or(0).saturating_mul(1_000_000);
+        Some(Schedule { every_ns: ns(raw.every_s), window_ns: ns(raw.window_s), lead_ns })
+    }
+}
+
 /// How often what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RefitCounters {
@@ -58,6 +71,10 @@ pub struct RefitCounters {
     pub too_far: u64,
     /// Windows whose k is further than [`K_MOVE_MAX`] from the one before.
     pub k_moved: u64,
+    /// Micro-prices made.
+    pub micro_prices: u64,
+    /// Micro-prices without a solution, or that lean further than the quotes stand away.
+    pub micro_prices_refused: u64,
 }
 
 impl RefitCounters {
@@ -68,6 +85,8 @@ impl RefitCounters {
             "unfitted": self.unfitted,
             "too_far": self.too_far,
             "k_moved": self.k_moved,
+            "micro_prices": self.micro_prices,
+            "micro_prices_refused": self.micro_prices_refused,
         })
     }
 }
@@ -78,6 +97,9 @@ struct Watched {
     model: Model,
     /// As the config has them, in ticks.
     parameters: QuoteParameters,
+    /// Of the last refit; the config's before.
+    latest: QuoteParameters,
+    is_around_micro_price: bool,
     book: Book,
     gathered: Gathered,
     due: Option<Nanos>,
@@ -92,19 +114,21 @@ pub struct Refit {
     schedule: Schedule,
     watched: Vec<Watched>,
     counters: RefitCounters,
-    rows: Vec<RowUpdate>,
 }
 
 impl Refit {
-    /// Watches every quoted instrument with a closed form.
+    /// Watches every quoted instrument with a closed form, or around its micro-price.
     pub fn new(file: &ConfigFile, schedule: Schedule) -> Refit {
         let watched = file.table.instruments.iter().filter_map(|instrument| {
             let (model, parameters) = file.quote_parameters(instrument)?;
-            let has_table = model == Model::GlftExact;
-            (!has_table).then(|| Watched {
+            let quote = file.raw.instrument.get(instrument.symbol())?.quote.as_ref()?;
+            let is_around_micro_price = quote.fair_value == "micro_price";
+            (model != Model::GlftExact || is_around_micro_price).then(|| Watched {
                 instrument: instrument.id(),
                 model,
                 parameters,
+                latest: parameters,
+                is_around_micro_price,
                 book: Book::new(BOOK_LEVELS_MAX),
                 gathered: Gathered::default(),
                 due: None,
@@ -115,8 +139,7 @@ impl Refit {
                 }),
             })
         });
-        let watched = watched.collect();
-        Refit { schedule, watched, counters: RefitCounters::default(), rows: Vec::new() }
+        Refit { schedule, watched: watched.collect(), counters: RefitCounters::default() }
     }
 
     /// How often what happened.
@@ -124,50 +147,75 @@ impl Refit {
         self.counters
     }
 
-    /// A market event, before the maker is given it. What is due by then comes out.
-    pub fn see(&mut self, event: &MarketEvent) -> Option<Parameters> {
-        let schedule = self.schedule;
-        let watched = self.watched.iter_mut().find(|w| w.instrument == event.instrument)?;
+    /// A market event, before the maker is given it. What is due by then comes out, in the order in
+    /// which the maker takes it; nothing, most of the time.
+    pub fn see(&mut self, event: &MarketEvent) -> Vec<Control> {
+        let (schedule, counters) = (self.schedule, &mut self.counters);
+        let watched = self.watched.iter_mut().find(|w| w.instrument == event.instrument);
+        let Some(watched) = watched else { return Vec::new() };
         // A message is whole or not at all: in the middle of one there is no market to fit to.
         watched.gathered.take(&mut watched.book, event);
-        watched.gathered.span()?;
+        if watched.gathered.span().is_none() {
+            return Vec::new();
+        }
         let due = *watched.due.get_or_insert(event.at.plus(schedule.window_ns));
         if event.at < due || !event.last_in_message {
-            return None;
+            return Vec::new();
         }
         watched.due = Some(event.at.plus(schedule.every_ns));
         let from = Nanos(event.at.0.saturating_sub(schedule.window_ns));
         watched.gathered.forget_before(from);
-        let fit = watched.fit(from, event.at, schedule, &mut self.counters)?;
-        if let Some((inputs, band)) = &watched.hedge {
-            let inputs = HedgeInputs { quote: watched.with(&fit), ..*inputs };
-            self.rows.extend(inputs.updates(band).unwrap_or_default());
-        }
-        let quoter = quoter(watched.model, &watched.with(&fit)).ok()?;
-        self.counters.made += 1;
-        Parameters::of(watched.instrument, &quoter)
-    }
-
-    /// Rows of the derived band that the last refit made, for the maker after its parameters.
-    pub fn take_rows(&mut self) -> Vec<RowUpdate> {
-        std::mem::take(&mut self.rows)
+        watched.refit(from, event.at, schedule, counters)
     }
 }
 
 impl Watched {
-    fn fit(
+    fn refit(
         &mut self,
         from: Nanos,
         to: Nanos,
         schedule: Schedule,
         counters: &mut RefitCounters,
+    ) -> Vec<Control> {
+        let sigma = self.gathered.samples(1_000_000_000).realised(1).unwrap_or(0.0);
+        let mut made = Vec::new();
+        if self.model != Model::GlftExact
+            && let Some(fit) = self.fit(from, to, sigma, schedule, counters)
+        {
+            self.latest = self.with(&fit);
+            let quoter = quoter(self.model, &self.latest).ok();
+            let parameters = quoter.and_then(|quoter| Parameters::of(self.instrument, &quoter));
+            counters.made += u64::from(parameters.is_some());
+            made.extend(parameters.map(Control::Parameters));
+            if let Some((inputs, band)) = &self.hedge {
+                let inputs = HedgeInputs { quote: self.latest, ..*inputs };
+                let rows = inputs.updates(band).unwrap_or_default();
+                made.extend(rows.into_iter().map(Control::HedgeRow));
+            }
+        }
+        if self.is_around_micro_price {
+            let update = self.micro_price(from, to, sigma);
+            let counter = match update {
+                Some(_) => &mut counters.micro_prices,
+                None => &mut counters.micro_prices_refused,
+            };
+            *counter += 1;
+            made.extend(update.map(Control::MicroPrice));
+        }
+        made
+    }
+
+    fn fit(
+        &mut self,
+        from: Nanos,
+        to: Nanos,
+        sigma: f64,
+        schedule: Schedule,
+        counters: &mut RefitCounters,
     ) -> Option<Intensity> {
         let depths = self.gathered.depths(from, to, schedule.lead_ns);
         let depths = Depths::new(depths, to.since(from) as f64 * 1e-9);
-        let seconds = 1_000_000_000;
-        let samples = self.gathered.samples(seconds);
-        let sigma = samples.realised(1).unwrap_or(0.0);
-        let Ok(settled) = depths.settle(&|fit| self.half_spread(fit, sigma)) else {
+        let Ok(settled) = depths.settle(&|fit| self.half_spread(&self.with(fit), sigma)) else {
             counters.unfitted += 1;
             return None;
         };
@@ -188,17 +236,42 @@ impl Watched {
         Some(fit)
     }
 
+    fn micro_price(&self, from: Nanos, to: Nanos, sigma: f64) -> Option<MicroPriceUpdate> {
+        let table = calibrate::states(&self.gathered, from, to.plus(1)).table().ok()?;
+        let half = self.half_spread(&self.latest, sigma).ok()?;
+        let reach = table.reach().0 as f64 / SubTicks::ONE.0 as f64;
+        (reach <= half)
+            .then(|| MicroPriceUpdate { instrument: self.instrument, leans: table.leans() })
+    }
+
     fn with(&self, fit: &Intensity) -> QuoteParameters {
         let (intensity, decay) = (Real::from(fit.a), Real::from(fit.k));
         QuoteParameters { intensity, decay, ..self.parameters }
     }
 
-    fn half_spread(&self, fit: &Intensity, sigma: f64) -> Result<f64, String> {
-        let quoter = quoter(self.model, &self.with(fit)).map_err(|error| error.to_string())?;
+    fn half_spread(&self, parameters: &QuoteParameters, sigma: f64) -> Result<f64, String> {
+        let quoter = quoter(self.model, parameters).map_err(|error| error.to_string())?;
         let quotes = quoter.half_spreads(Lots(0), Real::from(sigma).scaled(), Scaled::ZERO);
         let half = quotes.bid.map(|half| half.0 as f64 / SubTicks::ONE.0 as f64);
         half.filter(|half| *half > 0.0).ok_or_else(|| "the model quotes nothing".to_owned())
     }
+}
+
+/// Whose a refitted control is.
+fn subject(control: &Control) -> Option<InstrumentId> {
+    match control {
+        Control::Parameters(parameters) => Some(parameters.instrument),
+        Control::MicroPrice(update) => Some(update.instrument),
+        Control::HedgeRow(row) => Some(row.quoted),
+        _ => None,
+    }
+}
+
+/// Does a later refit replace what was made before and not taken yet? A derived band's rows all come
+/// anew.
+fn replaces(later: &Control, earlier: &Control) -> bool {
+    let kind = std::mem::discriminant::<Control>;
+    kind(later) == kind(earlier) && subject(later) == subject(earlier)
 }
 
 /// Is `k` further from `before` than the warning allows?
@@ -239,20 +312,10 @@ impl RefitStage {
         }
     }
 
-    /// The derived band's rows follow their parameters. Made on the latest window: what the ring had
-    /// no room for is out of date.
-    fn keep(&mut self, parameters: Option<Parameters>) {
-        let rows = self.refit.take_rows();
-        if let Some(parameters) = parameters {
-            let is_of = |control: &Control| match control {
-                Control::Parameters(of) => of.instrument == parameters.instrument,
-                Control::HedgeRow(row) => row.quoted == parameters.instrument,
-                _ => false,
-            };
-            self.waiting.retain(|control| !is_of(control));
-            self.waiting.push_back(Control::Parameters(parameters));
-        }
-        self.waiting.extend(rows.into_iter().map(Control::HedgeRow));
+    /// Made on the latest window: what the ring had no room for is out of date.
+    fn keep(&mut self, made: Vec<Control>) {
+        self.waiting.retain(|earlier| !made.iter().any(|later| replaces(later, earlier)));
+        self.waiting.extend(made);
     }
 }
 
@@ -273,8 +336,8 @@ impl Stage for RefitStage {
                     (false, false) => Turn::Idle,
                 };
             };
-            let parameters = self.refit.see(&event);
-            self.keep(parameters);
+            let made = self.refit.see(&event);
+            self.keep(made);
             self.hand_over();
         }
         Turn::Busy
@@ -297,28 +360,71 @@ mod tests {
         ConfigFile::parse("derived.toml", text.replace(fixed, derived)).unwrap()
     }
 
-    fn refitted(seed: u64) -> (Vec<Parameters>, Vec<RowUpdate>, RefitCounters) {
-        let file = derived();
+    fn refitted(file: &ConfigFile, seed: u64) -> (Vec<Control>, RefitCounters) {
         let schedule = Schedule { every_ns: 20 * SECOND, window_ns: 40 * SECOND, lead_ns: 0 };
-        let mut refit = Refit::new(&file, schedule);
+        let mut refit = Refit::new(file, schedule);
         let mut tape = AnyTape::synthetic(&file.table.instruments, seed, Some(100 * SECOND));
-        let (mut made, mut rows) = (Vec::new(), Vec::new());
+        let mut made = Vec::new();
         while let Some(event) = tape.next().unwrap() {
             made.extend(refit.see(&event));
-            rows.extend(refit.take_rows());
         }
-        (made, rows, refit.counters())
+        (made, refit.counters())
     }
 
     #[test]
     fn the_same_tape_refits_to_the_same_parameters_at_the_same_moments() {
-        let (first, rows, counters) = refitted(5);
-        let again = refitted(5);
-        assert_eq!((&first, &rows), (&again.0, &again.1));
-        assert_eq!(rows.len(), 42 * first.len(), "every row of the derived band follows");
+        let (first, counters) = refitted(&derived(), 5);
+        assert_eq!(first, refitted(&derived(), 5).0);
+        let count = |is_it: fn(&Control) -> bool| first.iter().filter(|made| is_it(made)).count();
+        let parameters = count(|made| matches!(made, Control::Parameters(_)));
+        let rows = count(|made| matches!(made, Control::HedgeRow(_)));
+        assert_eq!(rows, 42 * parameters, "every row of the derived band follows");
+        assert_eq!(first.len(), rows + parameters, "nothing is quoted around a micro-price");
         let tried = counters.made + counters.unfitted + counters.too_far;
         assert!((3..=4).contains(&tried), "at 40, 60, 80 and perhaps 100 s: {counters:?}");
-        assert_eq!(counters.made, first.len() as u64);
+        assert_eq!(counters.made, parameters as u64);
+    }
+
+    #[test]
+    fn a_micro_price_is_refitted_where_quotes_stand_around_it_also_around_an_exact_table() {
+        for model in ["glft", "glft_exact"] {
+            let text = ConfigFile::demo().unwrap().text;
+            let lines = [
+                ("fair_value = \"weighted_mid\"", "fair_value = \"micro_price\""),
+                ("model = \"glft\"", &format!("model = \"{model}\"")),
+                ("[run]\n", "[run]\nrefit = { every_s = 20, window_s = 40 }\n"),
+            ];
+            let text = lines.iter().fold(text, |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replacen(from, to, 1)
+            });
+            let file = ConfigFile::parse("micro.toml", text).unwrap();
+            let (made, counters) = refitted(&file, 5);
+            let leans: Vec<_> = made
+                .iter()
+                .filter_map(|made| match made {
+                    Control::MicroPrice(update) => Some(update.leans),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(counters.micro_prices, leans.len() as u64);
+            let tried = counters.micro_prices + counters.micro_prices_refused;
+            assert!((3..=4).contains(&tried), "{counters:?}");
+            assert!(leans.iter().flatten().flatten().any(|lean| lean.0 != 0), "{counters:?}");
+            assert_eq!(counters.made == 0, model == "glft_exact", "a table is not refitted");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_the_maker_is_replaced_by_what_is_newer_of_its_kind() {
+        let update = |id| {
+            Control::MicroPrice(MicroPriceUpdate {
+                instrument: InstrumentId(id),
+                leans: Default::default(),
+            })
+        };
+        assert!(replaces(&update(1), &update(1)) && !replaces(&update(1), &update(2)));
+        assert!(!replaces(&update(1), &Control::Pause(InstrumentId(1))));
     }
 
     #[test]

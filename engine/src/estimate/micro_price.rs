@@ -34,10 +34,46 @@ pub fn bucket(touch: &Touch) -> Option<usize> {
     Some(spread * IMBALANCE_BUCKETS + imbalance)
 }
 
+/// What the buckets say in which the bid is the lighter side, from the lightest on. A book and its
+/// mirror image lean alike, so that these are the whole table: an even book is worth its mid.
+pub type Leans = [[SubTicks; IMBALANCE_BUCKETS / 2]; SPREAD_BUCKETS];
+
 impl MicroPriceTable {
     /// No adjustment: the mid.
     pub const NONE: MicroPriceTable =
         MicroPriceTable { adjustments: [[SubTicks(0); IMBALANCE_BUCKETS]; SPREAD_BUCKETS] };
+
+    /// The table of these leans and their mirror images.
+    pub fn mirrored(leans: &Leans) -> MicroPriceTable {
+        let mut table = MicroPriceTable::NONE;
+        for (row, leans) in table.adjustments.iter_mut().zip(leans) {
+            for (place, lean) in row.iter_mut().zip(leans) {
+                *place = *lean;
+            }
+            for (place, lean) in row.iter_mut().rev().zip(leans) {
+                *place = SubTicks(lean.0.saturating_neg());
+            }
+        }
+        table
+    }
+
+    /// What [`MicroPriceTable::mirrored`] makes the table of; of one that is no mirror image of
+    /// itself, the half of light bids.
+    pub fn leans(&self) -> Leans {
+        let mut leans = Leans::default();
+        for (leans, row) in leans.iter_mut().zip(&self.adjustments) {
+            for (lean, place) in leans.iter_mut().zip(row) {
+                *lean = *place;
+            }
+        }
+        leans
+    }
+
+    /// The largest distance from the mid.
+    pub fn reach(&self) -> SubTicks {
+        let all = self.adjustments.iter().flatten().map(|adjustment| adjustment.0.saturating_abs());
+        SubTicks(all.max().unwrap_or(0))
+    }
 
     /// The micro-price; the mid where the touch has no state.
     pub fn estimate(&self, touch: &Touch) -> SubTicks {

@@ -16,7 +16,7 @@ use crate::inventory::derived::{Row, RowUpdate};
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
 use crate::maker::options::RefreshedGreeks;
-use crate::maker::parameters::Parameters;
+use crate::maker::parameters::{MicroPriceUpdate, Parameters};
 use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
 use crate::quote::{Quoter, encoding};
@@ -185,19 +185,19 @@ impl Field for Scaled {
     }
 }
 
-impl<const N: usize> Field for [i32; N] {
+impl<T: Field + Copy + Default, const N: usize> Field for [T; N] {
     fn put(&self, to: &mut Vec<u8>) {
-        for number in self {
-            number.put(to);
+        for item in self {
+            item.put(to);
         }
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
-        let mut numbers = [0; N];
-        for number in &mut numbers {
-            *number = i32::take(from)?;
+        let mut items = [T::default(); N];
+        for item in &mut items {
+            *item = T::take(from)?;
         }
-        Some(numbers)
+        Some(items)
     }
 }
 
@@ -210,6 +210,7 @@ structs! {
     OptionGreeks { taken, vega, volatility }
     RefreshedGreeks { instrument, greeks }
     RowUpdate { quoted, place, row }
+    MicroPriceUpdate { instrument, leans }
     Row { band, excess, unit, slope }
     MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
     OrderIntent {
@@ -231,6 +232,7 @@ enums! {
         7 = Greeks(greeks),
         20 = HedgeRow(update),
         21 = Collateral(view),
+        22 = MicroPrice(update),
     }
     Act {
         1 = Pause { scope },

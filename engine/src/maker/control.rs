@@ -257,6 +257,7 @@ impl Maker {
             Control::Kill => self.stop(Reason::Killed, out),
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
             Control::Collateral(view) => self.on_collateral(view, out),
+            Control::MicroPrice(update) => self.on_micro_price(&update, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),
             Control::HedgeRow(update) => self.on_hedge_row(&update),
             Control::Shutdown => {

@@ -4,7 +4,7 @@ use crate::event::{InstrumentId, MarketEvent, OrderEvent};
 use crate::inventory::derived::RowUpdate;
 use crate::maker::control::{Act, User};
 use crate::maker::options::RefreshedGreeks;
-use crate::maker::parameters::Parameters;
+use crate::maker::parameters::{MicroPriceUpdate, Parameters};
 use crate::risk::collateral::CollateralView;
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
@@ -35,6 +35,8 @@ pub enum Control {
     Parameters(Parameters),
     /// How the collateral stands.
     Collateral(CollateralView),
+    /// A refitted micro-price of one instrument.
+    MicroPrice(MicroPriceUpdate),
     /// Refreshed Greeks of one option.
     Greeks(RefreshedGreeks),
     /// A refitted row of an underlying's derived band.

@@ -5,10 +5,13 @@
 //! deriving them takes logarithms and roots to 31 digits, which is calibration's arithmetic and not
 //! the maker's. They fit 128 bytes, as an order event does, so that no ring grows. Deliberately
 //! absent: the exact table of a kilobyte ([`Quoter::GlftExact`] keeps what its config gave it), and a
-//! change of model: a refit moves numbers, an operator decides on models.
+//! change of model or of what is quoted around: a refit moves numbers, an operator decides on models.
+//! A refitted micro-price travels as half of its table, of which the other is the mirror image.
 
 use super::Maker;
 use super::intents::Intents;
+use crate::estimate::fair_value::FairValue;
+use crate::estimate::micro_price::{Leans, MicroPriceTable};
 use crate::event::InstrumentId;
 use crate::quote::{AvellanedaStoikov, Glft, Quoter};
 
@@ -19,6 +22,15 @@ pub struct Parameters {
     pub instrument: InstrumentId,
     /// What.
     pub coefficients: Coefficients,
+}
+
+/// A refitted micro-price for one instrument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MicroPriceUpdate {
+    /// Whose.
+    pub instrument: InstrumentId,
+    /// The table, by its half.
+    pub leans: Leans,
 }
 
 /// Coefficients of a closed form.
@@ -91,15 +103,31 @@ impl Maker {
         self.counters.parameters = self.counters.parameters.saturating_add(1);
         self.requote(parameters.instrument, out);
     }
+
+    /// Takes a refitted micro-price in; one for an instrument that is quoted around something else
+    /// changes nothing and is counted.
+    pub(super) fn on_micro_price(&mut self, update: &MicroPriceUpdate, out: &mut Intents) {
+        let line = self.line_mut(update.instrument);
+        let quote = line.and_then(|line| line.settings.quote.as_mut());
+        let Some(FairValue::MicroPrice(table)) = quote.map(|quote| &mut quote.fair_value) else {
+            self.counters.parameters_refused = self.counters.parameters_refused.saturating_add(1);
+            return;
+        };
+        *table = MicroPriceTable::mirrored(&update.leans);
+        self.counters.parameters = self.counters.parameters.saturating_add(1);
+        self.requote(update.instrument, out);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::calibration::{QuoteParameters, Real, quoter};
+    use crate::event::MarketUpdate;
     use crate::maker::input::Control;
-    use crate::maker::tests::Desk;
+    use crate::maker::tests::{Desk, config};
     use crate::quote::Model;
+    use crate::units::{Lots, Side, SubTicks, Ticks};
 
     const QUOTED: InstrumentId = InstrumentId(0);
 
@@ -134,6 +162,34 @@ mod tests {
         assert_eq!(quoter(&desk.maker), before);
         let counters = desk.maker.counters();
         assert_eq!((counters.parameters, counters.parameters_refused), (0, 4));
+    }
+
+    #[test]
+    fn a_refitted_micro_price_moves_the_quotes_of_an_instrument_that_stands_around_one() {
+        let mut around_the_mid = Desk::new();
+        around_the_mid.begin();
+        let leaning = |lean: i64| {
+            let leans = [[SubTicks::from_ticks(Ticks(lean)); 4]; 3];
+            Control::MicroPrice(MicroPriceUpdate { instrument: QUOTED, leans })
+        };
+        assert!(around_the_mid.control(leaning(5)).is_empty());
+        assert_eq!(around_the_mid.maker.counters().parameters_refused, 1);
+        let mut config = config();
+        let quote = config.settings[0].quote.as_mut().unwrap();
+        quote.fair_value = FairValue::MicroPrice(MicroPriceTable::NONE);
+        let mut desk = Desk::with(&config);
+        let quotes = desk.begin();
+        assert!(desk.control(leaning(5)).is_empty(), "an even book is worth its mid");
+        // Nine tenths stand on the ask: the lightest bid.
+        let level = |side, price, size| MarketUpdate::Level { side, price, size: Lots(size) };
+        desk.market(QUOTED, level(Side::Buy, Ticks(599_999), 50), false);
+        let moved = desk.market(QUOTED, level(Side::Sell, Ticks(600_001), 950), true);
+        assert_eq!(moved.len(), quotes.len());
+        for quote in &quotes {
+            let to = moved.iter().find(|to| to.orig_cl_ord_id == quote.cl_ord_id).unwrap();
+            assert_eq!(to.price.0 - quote.price.0, 5, "{:?}", quote.side);
+        }
+        assert_eq!(desk.maker.counters().parameters, 1);
     }
 
     #[test]

@@ -239,14 +239,10 @@ impl<T: Tape> Backtest<T> {
                 |event: &&MarketEvent| event.at == first.at && event.instrument == first.instrument;
             let Some(event) = self.market.front().filter(is_together).copied() else { break };
             self.market.pop_front();
-            let parameters = self.refit.as_mut().and_then(|refit| refit.see(&event));
-            if let Some(parameters) = parameters {
+            let refitted = self.refit.as_mut().map(|refit| refit.see(&event));
+            for control in refitted.unwrap_or_default() {
                 self.turn(first.at, true, "market")?;
-                self.deliver_control(Control::Parameters(parameters))?;
-            }
-            for row in self.refit.as_mut().map(Refit::take_rows).unwrap_or_default() {
-                self.turn(first.at, true, "market")?;
-                self.deliver_control(Control::HedgeRow(row))?;
+                self.deliver_control(control)?;
             }
             let place = usize::from(event.instrument.0);
             let venue = self.venues.get(place).copied().unwrap_or_default();

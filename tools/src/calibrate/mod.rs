@@ -251,7 +251,7 @@ fn windows(
 }
 
 /// The states between two moments.
-fn states(gathered: &Gathered, from: Nanos, to: Nanos) -> BookStates {
+pub(crate) fn states(gathered: &Gathered, from: Nanos, to: Nanos) -> BookStates {
     let mut states = BookStates::default();
     for (at, touch) in gathered.touches.iter().filter(|(at, _)| from <= *at && *at < to) {
         debug_assert!(*at >= from, "filtered");

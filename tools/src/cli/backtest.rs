@@ -17,7 +17,8 @@ use std::path::PathBuf;
 pub struct BacktestArgs {
     #[command(flatten)]
     plan: PlanArgs,
-    /// Refit A and k so often, in seconds of the tape; never where it is left out.
+    /// Refit A, k and the micro-price so often, in seconds of the tape; as `run.refit` of the config
+    /// says where it is left out.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     refit_every_s: Option<u64>,
     /// What a refit rests on, in seconds.

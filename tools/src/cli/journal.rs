@@ -193,6 +193,10 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     (names.symbol(parameters.instrument), text)
                 }
                 Control::Collateral(view) => (String::new(), format!("collateral: {view:?}")),
+                Control::MicroPrice(update) => {
+                    let text = format!("refitted micro-price: {:?}", update.leans);
+                    (names.symbol(update.instrument), text)
+                }
                 Control::Greeks(refreshed) => {
                     let text = format!("Greeks: {:?}", refreshed.greeks);
                     (names.symbol(refreshed.instrument), text)

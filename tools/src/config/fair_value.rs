@@ -15,12 +15,14 @@ use ballast_engine::units::SubTicks;
 
 const MS: u64 = 1_000_000;
 
-/// What an instrument is quoted around; `key` is that of its quote table.
+/// What an instrument is quoted around; `key` is that of its quote table. A micro-price that is refitted
+/// is the mid until it has been.
 pub(super) fn fair_value(
     key: &str,
     raw: &RawQuote,
     table: &InstrumentTable,
     instrument: &Instrument,
+    is_refitted: bool,
     faults: &mut Faults,
 ) -> Option<FairValue> {
     let name = raw.fair_value.as_str();
@@ -36,8 +38,11 @@ pub(super) fn fair_value(
         "weighted_mid" => Some(FairValue::WeightedMid),
         "micro_price" => {
             let Some(table) = raw.micro_price.as_deref() else {
-                let allowed =
-                    "the table that `ballast calibrate --json` prints as micro_price.sub_ticks";
+                if is_refitted {
+                    return Some(FairValue::MicroPrice(MicroPriceTable::NONE));
+                }
+                let allowed = "the table that `ballast calibrate --json` prints as \
+                    micro_price.sub_ticks, or a run.refit that finds it";
                 faults.add(format!("{key}.micro_price"), "missing", allowed);
                 return None;
             };
@@ -135,6 +140,7 @@ fn micro_price(key: &str, rows: &[Vec<i64>], faults: &mut Faults) -> Option<Micr
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::ConfigFile;
 
     fn faults_of(fair_value: &str) -> String {
@@ -154,6 +160,19 @@ sources = { books = { BTCUSDT-PERP = 1 }, half_life_ms = 500, basis_interval_ms 
         let both = r#"fair_value = "consolidated"
 sources = { own_weight = 2, books = { BTCUSDT-PERP = 1, BTCUSD-PERP = 1 }, half_life_ms = 500, basis_interval_ms = 1000, basis_weight_shift = 6 }"#;
         assert_eq!(faults_of(both), "");
+    }
+
+    #[test]
+    fn a_micro_price_needs_its_table_or_a_refit() {
+        let micro_price = "fair_value = \"micro_price\"";
+        assert!(faults_of(micro_price).contains("run.refit"));
+        let text = include_str!("../../../config/demo.toml");
+        let text = text.replace("fair_value = \"weighted_mid\"", micro_price);
+        let refit = "[run]\nrefit = { every_s = 10, window_s = 120, lead_ms = 5 }\n";
+        let file = ConfigFile::parse("test", text.replace("[run]\n", refit)).unwrap();
+        let config = file.maker(1).unwrap();
+        let found = config.settings.iter().find_map(|settings| settings.quote).unwrap();
+        assert_eq!(found.fair_value, FairValue::MicroPrice(MicroPriceTable::NONE));
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub struct RawRun {
     pub orders_max: usize,
     /// Most levels a side of a book.
     pub book_levels_max: usize,
-    /// A and k refitted while it runs; left out: as the config has them.
+    /// A, k and the micro-price refitted while it runs; left out: as the config has them.
     pub refit: Option<RawRefit>,
 }
 
@@ -94,6 +94,8 @@ pub struct RawRefit {
     pub every_s: u64,
     /// What each rests on.
     pub window_s: u64,
+    /// How long before a trade its mid is taken, where books run ahead of trades; left out: not.
+    pub lead_ms: Option<u64>,
 }
 
 /// How the stages share cores.

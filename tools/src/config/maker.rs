@@ -220,7 +220,10 @@ fn settings(
         None => Some(Lots(0)),
     };
     let quote_key = format!("{key}.quote");
-    let quote = settings.quote.as_ref().map(|q| quote(&quote_key, q, table, instrument, faults));
+    let is_refitted = raw.run.refit.is_some();
+    let quote = settings.quote.as_ref();
+    let quote =
+        quote.map(|raw| self::quote(&quote_key, raw, table, instrument, is_refitted, faults));
     let tick = instrument.spec().tick;
     let spike = settings.spike.as_ref().map(|raw| spike::spike(&key, raw, tick, faults));
     let self_trade = self_trade::self_trade(&key, settings, table, faults);
@@ -323,12 +326,13 @@ fn quote(
     raw: &RawQuote,
     table: &InstrumentTable,
     instrument: &Instrument,
+    is_refitted: bool,
     faults: &mut Faults,
 ) -> Option<QuoteSettings> {
     let (tick, lot) = (instrument.spec().tick, instrument.spec().lot);
     let at = |name: &str| format!("{key}.{name}");
     let model = quoter_of(key, raw, instrument, faults);
-    let fair_value = fair_value::fair_value(key, raw, table, instrument, faults);
+    let fair_value = fair_value::fair_value(key, raw, table, instrument, is_refitted, faults);
     let markout = raw.markout.as_ref().map(|raw| {
         let key = at("markout");
         let cap = sub_ticks(&format!("{key}.cap"), &raw.cap, tick, faults);
