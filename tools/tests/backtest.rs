@@ -6,9 +6,13 @@ use ballast::backtest::{Backtest, Outcome};
 use ballast::config::ConfigFile;
 use ballast::config::overrides::Overrides;
 use ballast::observer::Observer;
+use ballast::recording::Tape;
 use ballast::venue::exchange::{Exchange, VenueOptions};
+use ballast::venue::synthetic::{Synthetic, SyntheticOptions};
 use ballast_engine::event::InstrumentId;
+use ballast_engine::instrument::Currency;
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::units::{Lots, Nanos, Side};
 use std::path::{Path, PathBuf};
 
@@ -17,13 +21,13 @@ fn no_fees() -> ConfigFile {
     ConfigFile::demo().unwrap().changed(&overrides).unwrap()
 }
 
-fn play(file: &ConfigFile, config: &MakerConfig, tape: AnyTape) -> Outcome {
+fn play(file: &ConfigFile, config: &MakerConfig, tape: impl Tape) -> Outcome {
     let options = VenueOptions {
         order_latency_ns: 1_000_000,
         feed_latency_ns: 500_000,
         ..VenueOptions::default()
     };
-    let exchange = Exchange::new(&config.instruments, options);
+    let exchange = Exchange::new(&config.instruments, options).with_fee_tiers_of(config);
     let observer = Observer::new(file, config);
     let backtest = Backtest::new(config, exchange, tape, observer, None, 0).unwrap();
     backtest.run(Nanos(u64::MAX)).unwrap().0
@@ -111,4 +115,56 @@ fn at_the_listed_fees_the_floor_keeps_quotes_out_of_losing_trades() {
     let snapshot = outcome.maker().snapshot(InstrumentId(0)).unwrap();
     assert_eq!(snapshot.fills, 0, "10 bps a side is beyond what a calm market reaches");
     assert!(outcome.maker().counters().intents[0] > 0, "it quotes all the same");
+}
+
+/// The demo's config at no fees, with more tables.
+fn with(tables: &str) -> ConfigFile {
+    ConfigFile::parse("with.toml", format!("{}\n{tables}", no_fees().text)).unwrap()
+}
+
+fn cause(outcome: &Outcome, currency: Currency, wanted: Cause) -> i128 {
+    let causes = outcome.maker().ledger().causes_of(currency);
+    causes.iter().find(|(cause, _)| *cause == wanted).unwrap().1.0
+}
+
+#[test]
+fn fees_by_tier_are_the_venue_s_commission_to_the_unit() {
+    let file = with(
+        "[instrument.BTCUSDT.guards]\nfees = { volume_30d = \"0\", tiers = [\
+         { volume = \"20000\", maker_fee_bps = \"0.03\", taker_fee_bps = \"1\" }, \
+         { volume = \"40000\", maker_fee_bps = \"-0.05\", taker_fee_bps = \"1\" }] }",
+    );
+    let config = file.maker(1).unwrap();
+    let tape = AnyTape::synthetic(&config.instruments, 7, Some(60_000_000_000));
+    let outcome = play(&file, &config, tape);
+    assert_accounts_agree(&config, &outcome);
+    let dollars = config.instruments[0].spec().settlement;
+    let (paid, received) =
+        (cause(&outcome, dollars, Cause::Fees), cause(&outcome, dollars, Cause::Rebates));
+    assert!(paid < 0 && received > 0, "both tiers were reached: {paid} and {received}");
+    let charged: i128 = outcome.venue_fees.iter().map(|fees| fees.0).sum();
+    assert_eq!(paid + received, -charged, "the ledger books what the venue charges");
+}
+
+#[test]
+fn funding_is_paid_at_its_instant_and_moves_nothing_else() {
+    let minute = |file: &ConfigFile| {
+        let config = file.maker(1).unwrap();
+        // Half a minute before one o'clock.
+        let options = SyntheticOptions::new(7, Some(60_000_000_000));
+        let start = options.start.plus(3_570_000_000_000);
+        let tape = Synthetic::new(&config.instruments, SyntheticOptions { start, ..options });
+        (play(file, &config, tape), config)
+    };
+    let (without, config) = minute(&no_fees());
+    let (funded, _) = minute(&with(
+        "[instrument.BTCUSDT-PERP.standing]\nfunding_every_h = 1\nfunding_bps = \"1\"",
+    ));
+    assert_eq!(funded.run_sha256, without.run_sha256, "dollars are no exposure");
+    let dollars = config.instruments[1].spec().settlement;
+    let funding = cause(&funded, dollars, Cause::Funding);
+    // About one coin short at about 60,000: a basis point of it is received.
+    assert!((5_000_000_000..7_000_000_000).contains(&funding), "{funding}");
+    let total = |outcome: &Outcome| outcome.maker().pnl().unwrap().1.0;
+    assert_eq!(total(&funded) - total(&without), funding);
 }

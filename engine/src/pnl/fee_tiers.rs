@@ -25,7 +25,7 @@ pub struct FeeTier {
 }
 
 /// The tiers of one instrument; the first begins at no volume.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FeeSchedule {
     /// Ascending by volume; places beyond `len` are unused.
     pub tiers: [FeeTier; TIERS_MAX],

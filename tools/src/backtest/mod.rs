@@ -31,7 +31,7 @@ use ballast_engine::maker::input::Control;
 use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
 use ballast_engine::stage::Stage;
-use ballast_engine::units::{Lots, Nanos, Stamp};
+use ballast_engine::units::{Lots, Nanos, Notional, Stamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use thiserror::Error;
@@ -78,6 +78,8 @@ pub struct Outcome {
     pub queue: QueueCounters,
     /// Position at the venue, by instrument, counted from the start.
     pub venue_positions: Vec<Lots>,
+    /// What the venue charged for fills, by instrument, in its settlement currency.
+    pub venue_fees: Vec<Notional>,
 }
 
 impl Outcome {
@@ -185,6 +187,9 @@ impl<T: Tape> Backtest<T> {
         let outcome = Outcome {
             venue_positions: (0..instruments)
                 .map(|n| exchange.position(MAKER, InstrumentId(n)))
+                .collect(),
+            venue_fees: (0..instruments)
+                .map(|n| exchange.fees_paid(MAKER, InstrumentId(n)))
                 .collect(),
             intents_sha256: self.hash.value().to_string(),
             run_sha256: self.run_hash.value().to_string(),

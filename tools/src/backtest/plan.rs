@@ -157,7 +157,7 @@ pub struct Plan {
     pub lateness: Lateness,
     /// How places in the displayed queue improve.
     pub queue: QueueModel,
-    /// When A and k are refitted, if ever.
+    /// When A and k are refitted; as the config says where it is left out.
     pub refit: Option<Schedule>,
 }
 
@@ -296,10 +296,11 @@ impl Run<'_> {
         }
         let options = VenueOptions { queue_model: plan.queue, ..VenueOptions::default() };
         let exchange = Exchange::new(&config.instruments, options);
-        let exchange = exchange.with_latency(plan.lateness.ways());
+        let exchange = exchange.with_latency(plan.lateness.ways()).with_fee_tiers_of(config);
         let observer = Observer::new(file, config);
         let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns)?;
-        let refit = plan.refit.map(|schedule| Refit::new(file, schedule));
+        let refit = plan.refit.or_else(|| Schedule::of(file));
+        let refit = refit.map(|schedule| Refit::new(file, schedule));
         let greeks = GreekRefresh::new(file, &config.options);
         let backtest = backtest.refitting(refit).refreshing(greeks).assessing(Assessor::new(file));
         let backtest = backtest.ordered(plan.funding(file)?);

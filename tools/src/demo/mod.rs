@@ -171,7 +171,7 @@ fn venue(
     options: VenueOptions,
     pace: Lockstep,
 ) -> DemoVenue {
-    let exchange = Exchange::new(&config.instruments, options);
+    let exchange = Exchange::new(&config.instruments, options).with_fee_tiers_of(config);
     let seats = seats(file);
     let face = FaceOptions {
         speed,

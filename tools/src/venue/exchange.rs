@@ -9,7 +9,7 @@
 //! says at t reaches participants at t + feed latency; a backtest may give other ways
 //! ([`Exchange::with_latency`]).
 
-use super::fees;
+use super::fees::Tariff;
 use super::latency::{Delays, Latency};
 use super::matching::{Happening, Matching, SelfMatch};
 use super::order::{
@@ -20,7 +20,7 @@ use super::queue::{QueueCounters, QueueModel};
 use crate::recording::OrderGone;
 use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent};
 use ballast_engine::instrument::Instrument;
-use ballast_engine::units::{Lots, Nanos, Notional, Side, Ticks};
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a venue behaves.
@@ -92,6 +92,7 @@ pub struct Exchange {
     now: Nanos,
     is_closed: bool,
     happenings: Vec<Happening>,
+    pub(super) tariff: Tariff,
 }
 
 impl Exchange {
@@ -118,6 +119,7 @@ impl Exchange {
             now: Nanos(0),
             is_closed: false,
             happenings: Vec::new(),
+            tariff: Tariff::default(),
         }
     }
 
@@ -457,7 +459,7 @@ impl Exchange {
         let position = self.positions.entry((participant, instrument)).or_default();
         position.0 += side.sign() * size.0;
         let listed = &self.instruments[usize::from(instrument.0)];
-        let fee = fees::fee(listed, price, size, liquidity).unwrap_or(Notional(0));
+        let fee = self.tariff.charge(self.now, participant, listed, (price, size, liquidity));
         let last = LastFill { price, size, liquidity, fee };
         self.report(order, ExecType::Trade, ClOrdId::NONE, Some(last), out);
     }
