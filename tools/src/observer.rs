@@ -100,9 +100,9 @@ impl Observer {
         &self.liquidity
     }
 
-    /// The trace, where one was kept.
-    pub fn into_trace(self) -> Option<Trace> {
-        self.trace
+    /// The trace, where one was kept, and fills and mids, where they were.
+    pub fn into_trace(self) -> (Option<Trace>, Option<Legs>) {
+        (self.trace, self.legs)
     }
 
     /// The last of everything.

@@ -1,13 +1,14 @@
 //! A run as a line of points: inventory, PnL and size traded, for studies that resample it.
 //!
 //! Fed with telemetry through the observer, where a study asked for it; feeds `study`. Memory grows
-//! with the run: 32 bytes a sample. PnL is told without what the opening position would have made
+//! with the run: 40 bytes a sample. PnL is told without what the opening position would have made
 //! untouched, so that what is compared is the quoting.
 
 use ballast_engine::event::InstrumentId;
 use ballast_engine::instrument::Instrument;
 use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::stage::Telemetry;
+use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::units::{Decimal, Lots, Nanos};
 
 /// One sample.
@@ -19,6 +20,8 @@ pub struct Point {
     pub inventory: f64,
     /// PnL less the opening position's, in the reporting currency.
     pub profit: f64,
+    /// What fills captured of the spread so far, against the mid just before each.
+    pub captured: f64,
     /// Size traded so far, in size units.
     pub traded: f64,
 }
@@ -95,11 +98,13 @@ impl Trace {
                     self.inventory = delta.0 as f64 * 1e-9;
                 }
             }
-            Telemetry::Pnl { at, total, .. } => {
+            Telemetry::Pnl { at, causes, total } => {
                 if let (Some(first), Some(mid)) = (self.first_mid, self.mid) {
                     let profit = total.0 as f64 * 1e-9 - self.opening * (mid - first);
+                    let captured = causes.iter().find(|(of, _)| *of == Cause::SpreadCapture);
+                    let captured = captured.map_or(0.0, |(_, amount)| amount.0 as f64 * 1e-9);
                     let (inventory, traded) = (self.inventory, self.traded);
-                    self.points.push(Point { at, inventory, profit, traded });
+                    self.points.push(Point { at, inventory, profit, captured, traded });
                 }
             }
         }

@@ -52,7 +52,7 @@ fn the_decay_of_the_recording_depends_on_where_and_when_it_is_fitted() {
 #[test]
 fn glft_holds_a_fifth_of_symmetrics_squared_inventory_and_half_its_deviation() {
     let Some(folder) = tape() else { return };
-    let rows = recording::run(&folder, &[("BTCUSDT", true)], 1, &|| {}).unwrap();
+    let rows = recording::run(&folder, &recording::CASES[..1], 1, &|| {}).unwrap();
     let figure = |quoter: &str, name: &str| {
         let row = rows.iter().find(|row| row.quoter == quoter && row.figure == name);
         row.unwrap_or_else(|| panic!("{quoter}: {name}")).ours

@@ -6,8 +6,8 @@
 
 use super::Failure;
 use crate::study::{
-    Row, Run, avellaneda_stoikov, glft, hedge_variance, internalise_or_hedge, recording, synthetic,
-    verdict,
+    Row, Run, avellaneda_stoikov, glft, hedge_variance, internalise_or_hedge, readme, recording,
+    synthetic, verdict,
 };
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -134,7 +134,7 @@ fn progress(paths: u64) -> ProgressBar {
 
 fn print(name: &str, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{name}")?;
-    let table = (name == recording::NAME).then(|| recording::markdown(rows));
+    let table = (name == recording::NAME).then(|| readme::markdown(rows));
     let fixed: Vec<Row>;
     let rows = if table.is_some() {
         fixed = rows.iter().filter(|row| row.case.ends_with("fixed beforehand")).cloned().collect();

@@ -4,6 +4,7 @@
 //! seed, the same ones for two runs that are compared. What it cannot see: inventory that wanders
 //! for longer than a block, so that the intervals of E[q²] are too narrow where nothing brings it home.
 
+use super::edge::{HORIZONS_NS, Worth};
 use crate::random::Random;
 use crate::trace::Trace;
 
@@ -19,12 +20,16 @@ pub struct Block {
     seconds: f64,
     square_seconds: f64,
     profit: f64,
+    captured: f64,
     traded: f64,
+    /// What its fills were worth later, by horizon.
+    later: [f64; HORIZONS_NS.len()],
 }
 
 impl Block {
-    /// A trace cut into blocks of `length_ns`; a last one shorter than that is left out.
-    pub fn of(trace: &Trace, length_ns: u64) -> Vec<Block> {
+    /// A trace cut into blocks of `length_ns`; a last one shorter than that is left out. A fill's worth
+    /// belongs to the block of the fill.
+    pub fn of(trace: &Trace, worths: &[Worth], length_ns: u64) -> Vec<Block> {
         let Some(first) = trace.points().first() else { return Vec::new() };
         let mut blocks: Vec<Block> = Vec::new();
         let mut number = 0;
@@ -39,11 +44,20 @@ impl Block {
                 block.seconds += seconds;
                 block.square_seconds += pair[0].inventory * pair[0].inventory * seconds;
                 block.profit += pair[1].profit - pair[0].profit;
+                block.captured += pair[1].captured - pair[0].captured;
                 block.traded += pair[1].traded - pair[0].traded;
             }
         }
         if blocks.last().is_some_and(|block| block.seconds < 0.99e-9 * length_ns as f64) {
             blocks.pop();
+        }
+        for worth in worths.iter().filter(|worth| worth.at >= first.at) {
+            let place = usize::try_from(worth.at.since(first.at) / length_ns.max(1));
+            if let Some(block) = place.ok().and_then(|place| blocks.get_mut(place)) {
+                for (sum, later) in block.later.iter_mut().zip(worth.later) {
+                    *sum += later;
+                }
+            }
         }
         blocks
     }
@@ -66,8 +80,28 @@ impl Block {
 
     /// PnL per unit of size traded; 0 where nothing was.
     pub fn profit_per_unit(blocks: &[Block]) -> f64 {
+        Block::per_unit(blocks, |block| block.profit)
+    }
+
+    /// What fills captured of the spread per unit of size traded; 0 where nothing was.
+    pub fn captured_per_unit(blocks: &[Block]) -> f64 {
+        Block::per_unit(blocks, |block| block.captured)
+    }
+
+    /// What fills were worth per unit of size traded at the first horizon after them; 0 where nothing
+    /// was.
+    pub fn soon_per_unit(blocks: &[Block]) -> f64 {
+        Block::per_unit(blocks, |block| block.later[0])
+    }
+
+    /// The same at the second.
+    pub fn later_per_unit(blocks: &[Block]) -> f64 {
+        Block::per_unit(blocks, |block| block.later[1])
+    }
+
+    fn per_unit(blocks: &[Block], of: fn(&Block) -> f64) -> f64 {
         let traded = Block::traded(blocks);
-        if traded > 0.0 { Block::profit(blocks) / traded } else { 0.0 }
+        if traded > 0.0 { blocks.iter().map(of).sum::<f64>() / traded } else { 0.0 }
     }
 
     /// Standard deviation of the blocks' PnL.
@@ -108,13 +142,22 @@ pub fn interval(blocks: &[Block], figure: Figure, seed: u64) -> (f64, f64) {
     })
 }
 
-/// 5 % and 95 % of one run's E[q²] over another's, over the same blocks of time.
-pub fn ratio_interval(over: &[Block], under: &[Block], seed: u64) -> (f64, f64) {
-    let square = |blocks: &[Block], places: &[usize]| -> f64 {
-        places.iter().map(|place| blocks[*place].square_seconds).sum()
-    };
-    let count = over.len().min(under.len());
-    middle(count, seed, |places| square(over, places) / square(under, places))
+/// 5 % and 95 % of what `of` makes of a figure of two runs, over the same blocks of time.
+pub fn paired_interval(
+    runs: [&[Block]; 2],
+    figure: Figure,
+    of: fn(f64, f64) -> f64,
+    seed: u64,
+) -> (f64, f64) {
+    let count = runs[0].len().min(runs[1].len());
+    let mut drawn = [Vec::with_capacity(count), Vec::with_capacity(count)];
+    middle(count, seed, |places| {
+        for (drawn, run) in drawn.iter_mut().zip(runs) {
+            drawn.clear();
+            drawn.extend(places.iter().map(|place| run[*place]));
+        }
+        of(figure(&drawn[0]), figure(&drawn[1]))
+    })
 }
 
 #[cfg(test)]
@@ -122,7 +165,8 @@ mod tests {
     use super::*;
 
     fn block(square_seconds: f64, profit: f64, traded: f64) -> Block {
-        Block { seconds: 10.0, square_seconds, profit, traded }
+        let (captured, later) = (2.0 * traded, [0.5 * traded, -0.5 * traded]);
+        Block { seconds: 10.0, square_seconds, profit, captured, traded, later }
     }
 
     #[test]
@@ -130,6 +174,8 @@ mod tests {
         let blocks = [block(10.0, 1.0, 2.0), block(30.0, 5.0, 1.0)];
         assert_eq!(Block::inventory_square(&blocks), 2.0);
         assert_eq!(Block::profit_per_unit(&blocks), 2.0);
+        assert_eq!(Block::captured_per_unit(&blocks), 2.0);
+        assert_eq!((Block::soon_per_unit(&blocks), Block::later_per_unit(&blocks)), (0.5, -0.5));
         assert!((Block::deviation(&blocks) - 8f64.sqrt()).abs() < 1e-12);
         assert_eq!(Block::profit_per_unit(&[block(0.0, 0.0, 0.0)]), 0.0);
     }
@@ -142,8 +188,10 @@ mod tests {
         varied[0].square_seconds = 200.0;
         let (low, high) = interval(&varied, Block::inventory_square, 1);
         assert!(low < 3.5 && high > 3.5, "{low} {high}");
-        let (low, high) = ratio_interval(&varied, &same, 1);
+        let ratio = |runs| paired_interval(runs, Block::inventory_square, |a, b| a / b, 1);
+        let (low, high) = ratio([&varied, &same]);
         assert!(low < 1.75 && high > 1.75, "{low} {high}");
+        assert_eq!(ratio([&varied, &varied]), (1.0, 1.0), "the same blocks of both");
         assert_eq!(interval(&[], Block::profit, 1), (0.0, 0.0));
     }
 }

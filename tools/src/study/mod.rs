@@ -8,11 +8,13 @@
 
 pub mod avellaneda_stoikov;
 pub mod bootstrap;
+pub mod edge;
 pub mod glft;
 pub mod hedge_variance;
 pub mod internalise_or_hedge;
 mod moments;
 mod quotes;
+pub mod readme;
 pub mod recording;
 pub mod synthetic;
 pub mod verdict;

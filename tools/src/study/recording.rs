@@ -7,10 +7,21 @@
 //! [`HOME`] is its half-spread (the ask of a maker that long then stands at the fair value); the
 //! symmetric quoter takes GLFT's. Then all trade the rest. No hedges, and limits so far away that
 //! they do nothing. PnL is told without what the opening coins would have made untouched.
+//!
+//! While they trade, all of them refit as the product does ([`Knowledge::Refitted`]): A, k and the
+//! micro-price that they quote around, every [`REFIT_S`] seconds (a bootstrap block) on the last
+//! [`CALIBRATED_S`], the first time as trading begins. A and k, because minutes later they are not what
+//! they were; the micro-price, because the models take the price that they quote around for a martingale,
+//! which it is by its making and the mid is not (Stoikov 2018). γ stays what it was. The same with
+//! nothing refitted and around the mid stands beside it, as this table was before.
+//!
+//! PnL a coin traded is what quotes earn and what inventory that was kept wins or loses with the price; so
+//! what fills captured, and were worth a second and ten later, is told beside it ([`super::edge`]).
 //! Deliberately absent: any claim of profit. These are minutes.
 
 use super::Row;
-use super::bootstrap::{Block, Figure, interval, ratio_interval};
+use super::bootstrap::{Block, Figure, interval, paired_interval};
+use super::edge;
 use crate::backtest::tape::AnyTape;
 use crate::backtest::window::{Moment, Window, WindowFault};
 use crate::backtest::{Backtest, BacktestError};
@@ -20,7 +31,8 @@ use crate::calibrate::{Calibration, Settings};
 use crate::config::ConfigFile;
 use crate::config::overrides::Overrides;
 use crate::observer::Observer;
-use crate::recording::TapeError;
+use crate::recording::{Tape, TapeError};
+use crate::refit::{Refit, RefitCounters, Schedule};
 use crate::trace::Trace;
 use crate::venue::exchange::{Exchange, VenueOptions};
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
@@ -43,16 +55,73 @@ pub const ORDER_SIZE: f64 = 0.01;
 /// Horizon of Avellaneda & Stoikov's model, as in the reference's synthetic market.
 pub const HORIZON_S: f64 = 60.0;
 
-/// What is run: an instrument, and whether at no fees instead of the listed ones.
-pub const CASES: [(&str, bool); 4] =
-    [("BTCUSDT", true), ("BTCUSDT", false), ("BTCUSDT-PERP", true), ("BTCUSDT-PERP", false)];
+/// Distance of the refits.
+pub const REFIT_S: u64 = BLOCK_NS / 1_000_000_000;
+
+/// What quoters know while they trade.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Knowledge {
+    /// A, k and the micro-price of the last [`CALIBRATED_S`] seconds.
+    Refitted,
+    /// A and k of the first ones; they quote around the mid.
+    Fixed,
+}
+
+/// What is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Case {
+    /// What is quoted.
+    pub symbol: &'static str,
+    /// At no fees instead of the listed ones.
+    pub no_fees: bool,
+    /// What the quoters know.
+    pub knowledge: Knowledge,
+}
+
+impl Case {
+    const fn of(symbol: &'static str, no_fees: bool, knowledge: Knowledge) -> Case {
+        Case { symbol, no_fees, knowledge }
+    }
+
+    fn name(&self) -> String {
+        let fees = if self.no_fees { "no fees" } else { "listed fees" };
+        let knowledge = match self.knowledge {
+            Knowledge::Refitted => "",
+            Knowledge::Fixed => ", nothing refitted",
+        };
+        format!("{}, {fees}{knowledge}", self.symbol)
+    }
+}
+
+/// All cases.
+pub const CASES: [Case; 6] = [
+    Case::of("BTCUSDT", true, Knowledge::Refitted),
+    Case::of("BTCUSDT", true, Knowledge::Fixed),
+    Case::of("BTCUSDT", false, Knowledge::Refitted),
+    Case::of("BTCUSDT-PERP", true, Knowledge::Refitted),
+    Case::of("BTCUSDT-PERP", true, Knowledge::Fixed),
+    Case::of("BTCUSDT-PERP", false, Knowledge::Refitted),
+];
 /// Backtests that a case takes: one a model.
 pub const RUNS_A_CASE: u64 = MODELS.len() as u64;
 
 const SAMPLE_NS: u64 = 100_000_000;
 const BLOCK_NS: u64 = 10_000_000_000;
 const MODELS: [Model; 3] = [Model::Symmetric, Model::AvellanedaStoikovRolling, Model::Glft];
-const SOURCE: &str = "measured here";
+const LEAD_MS: u64 = 5;
+pub(super) const SOURCE: &str = "measured here";
+pub(super) const RATIO: &str = "symmetric's E[q^2] over this";
+pub(super) const DIFFERENCE: &str = "PnL per coin traded, less symmetric's";
+/// What every run's blocks are asked for, with its interval.
+const FIGURES: [(&str, Figure); 7] = [
+    ("E[q^2], coins^2", Block::inventory_square),
+    ("PnL, currency", Block::profit),
+    ("PnL per coin traded", Block::profit_per_unit),
+    ("PnL sd of 10 s", Block::deviation),
+    ("captured per coin traded", Block::captured_per_unit),
+    ("worth per coin after 1 s", Block::soon_per_unit),
+    ("worth per coin after 10 s", Block::later_per_unit),
+];
 
 /// Why there is no table.
 #[derive(Debug, Error)]
@@ -101,22 +170,24 @@ impl Fixed {
 struct Run {
     trace: Trace,
     blocks: Vec<Block>,
+    refits: Option<RefitCounters>,
 }
 
-/// All rows of these cases (instrument, at no fees): what was fixed, then every quoter's figures.
+/// All rows of these cases: what was fixed, then every quoter's figures.
 ///
 /// # Errors
 /// [`RecordingError`].
 pub fn run(
     folder: &Path,
-    cases: &[(&str, bool)],
+    cases: &[Case],
     seed: u64,
     done: &dyn Fn(),
 ) -> Result<Vec<Row>, RecordingError> {
     let demo = ConfigFile::demo().map_err(|error| RecordingError::Config(error.to_string()))?;
     let mut rows = Vec::new();
     let mut last: Option<(&str, Fixed)> = None;
-    for &(symbol, no_fees) in cases {
+    for case in cases {
+        let symbol = case.symbol;
         let fixed = match last.take() {
             Some((of, fixed)) if of == symbol => fixed,
             _ => {
@@ -125,14 +196,17 @@ pub fn run(
                 fixed
             }
         };
-        let fees = if no_fees { "no fees" } else { "listed fees" };
         let mut runs = Vec::new();
         for (model, gamma) in MODELS.into_iter().zip(fixed.gammas) {
-            let file = quoting(&demo, symbol, Some((model, gamma, &fixed)), no_fees)?;
-            runs.push((model, play(folder, &file)?));
+            let file = quoting(&demo, symbol, Some((model, gamma, &fixed)), case.no_fees)?;
+            let file = match case.knowledge {
+                Knowledge::Refitted => refitting(&file)?,
+                Knowledge::Fixed => file,
+            };
+            runs.push((model, play(folder, &file, symbol)?));
             done();
         }
-        rows.extend(rows_of_runs(&format!("{symbol}, {fees}"), &runs, seed));
+        rows.extend(rows_of_runs(&case.name(), &runs, seed));
         last = Some((symbol, fixed));
     }
     Ok(rows)
@@ -155,52 +229,6 @@ pub(super) fn fixed_on(
     Ok((fixed, rows))
 }
 
-/// The rows of the runs as the table of the README.
-pub fn markdown(rows: &[Row]) -> String {
-    let mut lines = vec![
-        "| market, fees | model | fills | E[q²], BTC² ·10⁻³ | symmetric's over it | PnL per BTC traded | \
-         PnL sd of 10 s |"
-            .to_owned(),
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |".to_owned(),
-    ];
-    let mut told: Vec<(&str, &str)> = Vec::new();
-    for row in rows.iter().filter(|row| row.source == SOURCE) {
-        let key = (&row.case[..], &row.quoter[..]);
-        if told.contains(&key) {
-            continue;
-        }
-        told.push(key);
-        let of = |figure: &str| {
-            let mut same = rows.iter().filter(|other| (&other.case[..], &other.quoter[..]) == key);
-            same.find(|other| other.figure == figure).map(|other| other.ours)
-        };
-        let with_interval = |figure: &str, scale: f64, digits: usize| match (
-            of(figure),
-            of(&format!("{figure}, 5 %")),
-            of(&format!("{figure}, 95 %")),
-        ) {
-            (Some(found), Some(low), Some(high)) if found.is_finite() => {
-                let [found, low, high] = [found, low, high].map(|value| value * scale);
-                format!("{found:.digits$} ({low:.digits$} … {high:.digits$})")
-            }
-            _ => "–".to_owned(),
-        };
-        let fills = of("fills").unwrap_or(0.0);
-        let cells = if fills > 0.0 {
-            [
-                with_interval("E[q^2], coins^2", 1e3, 2),
-                with_interval("symmetric's E[q^2] over this", 1.0, 1),
-                with_interval("PnL per coin traded", 1.0, 1),
-                with_interval("PnL sd of 10 s", 1.0, 2),
-            ]
-        } else {
-            std::array::from_fn(|_| "–".to_owned())
-        };
-        lines.push(format!("| {} | {} | {fills} | {} |", row.case, row.quoter, cells.join(" | ")));
-    }
-    lines.join("\n")
-}
-
 /// Calibrates on the first part and solves for γ.
 fn fix(gathered: &Gathered, instrument: &Instrument) -> Result<Fixed, RecordingError> {
     let symbol = instrument.symbol().to_owned();
@@ -212,7 +240,7 @@ fn fix(gathered: &Gathered, instrument: &Instrument) -> Result<Fixed, RecordingE
         coarse: 10,
         weight_shift: 5,
         windows: 1,
-        lead_ns: 5_000_000,
+        lead_ns: LEAD_MS * 1_000_000,
         gamma: None,
         order_size: ORDER_SIZE,
     };
@@ -354,24 +382,60 @@ fn out_of_reach(tables: &mut Table, held: &str) {
     }
 }
 
-fn play(folder: &Path, file: &ConfigFile) -> Result<Run, RecordingError> {
-    let config = file.maker(1).map_err(|error| RecordingError::Config(error.to_string()))?;
-    let tape = AnyTape::recorded(folder, &config.instruments)?;
-    let from = Moment::After(CALIBRATED_S * 1_000_000_000);
-    let tape = Window::open(tape, Some(from), None)?;
+/// The same config with A, k and the micro-price refitted while it trades.
+fn refitting(file: &ConfigFile) -> Result<ConfigFile, RecordingError> {
+    let failed = |error: &dyn std::fmt::Display| RecordingError::Config(error.to_string());
+    let mut tables: Table = file.text.parse().map_err(|e: toml::de::Error| failed(&e))?;
+    let refit = [("every_s", REFIT_S), ("window_s", CALIBRATED_S), ("lead_ms", LEAD_MS)];
+    let refit = refit.map(|(key, value)| (key.to_owned(), Value::Integer(value as i64)));
+    let run = tables.get_mut("run").and_then(Value::as_table_mut);
+    run.ok_or_else(|| failed(&"no [run]"))?
+        .insert("refit".into(), Value::Table(refit.into_iter().collect()));
+    let instruments = tables.get_mut("instrument").and_then(Value::as_table_mut);
+    for (_, settings) in instruments.into_iter().flatten() {
+        if let Some(quote) = settings.get_mut("quote").and_then(Value::as_table_mut) {
+            quote.insert("fair_value".into(), Value::String("micro_price".into()));
+        }
+    }
+    let text = toml::to_string(&tables).map_err(|error| failed(&error))?;
+    ConfigFile::parse("study readme-table", text).map_err(|error| failed(&error))
+}
+
+/// The refits, which have seen what nobody traded.
+fn warmed(folder: &Path, file: &ConfigFile, from: Nanos) -> Result<Option<Refit>, RecordingError> {
+    let Some(schedule) = Schedule::of(file) else { return Ok(None) };
+    let mut refit = Refit::new(file, schedule);
+    let mut tape = AnyTape::recorded(folder, &file.table.instruments)?;
+    while let Some(event) = tape.next()?.filter(|event| event.at < from) {
+        // Due no sooner than a whole window after the first market: as trading begins.
+        refit.see(&event);
+    }
+    Ok(Some(refit))
+}
+
+fn play(folder: &Path, file: &ConfigFile, symbol: &str) -> Result<Run, RecordingError> {
+    let failed = |why: &str| RecordingError::Config(why.to_owned());
+    let config = file.maker(1).map_err(|error| failed(&error.to_string()))?;
+    let mut tape = AnyTape::recorded(folder, &config.instruments)?;
+    let from = tape.peek_at()?.unwrap_or_default().plus(CALIBRATED_S * 1_000_000_000);
+    let tape = Window::open(tape, Some(Moment::At(from)), None)?;
     let options = VenueOptions {
         order_latency_ns: 1_000_000,
         feed_latency_ns: 500_000,
         ..VenueOptions::default()
     };
     let exchange = Exchange::new(&config.instruments, options);
-    let observer = Observer::new(file, &config).traced(&config);
+    let observer = Observer::new(file, &config).traced(&config).with_legs(&config);
     let backtest = Backtest::new(&config, exchange, tape, observer, None, SAMPLE_NS)?;
-    let (_, observer) = backtest.run(Nanos(u64::MAX))?;
-    let trace = observer.into_trace();
-    let trace = trace.ok_or_else(|| RecordingError::Config("nothing is quoted".to_owned()))?;
-    let blocks = Block::of(&trace, BLOCK_NS);
-    Ok(Run { trace, blocks })
+    let backtest = backtest.refitting(warmed(folder, file, from)?);
+    let (outcome, observer) = backtest.run(Nanos(u64::MAX))?;
+    let (Some(trace), Some(legs)) = observer.into_trace() else {
+        return Err(failed("nothing is quoted"));
+    };
+    let instrument = file.table.find(symbol).ok_or_else(|| failed("no such instrument"))?;
+    let worths = edge::worths(&legs, instrument);
+    let blocks = Block::of(&trace, &worths, BLOCK_NS);
+    Ok(Run { trace, blocks, refits: outcome.refits })
 }
 
 fn rows_of_fixed(symbol: &str, instrument: &Instrument, fixed: &Fixed) -> Vec<Row> {
@@ -399,26 +463,28 @@ fn rows_of_runs(case: &str, runs: &[(Model, Run)], seed: u64) -> Vec<Row> {
         let row =
             |figure: &str, ours: f64| Row::new(case, model.name(), figure, ours, None, SOURCE);
         let blocks = &run.blocks;
-        rows.push(row("fills", run.trace.fills() as f64));
-        rows.push(row("traded, coins", Block::traded(blocks)));
-        let figures: [(&str, Figure); 4] = [
-            ("E[q^2], coins^2", Block::inventory_square),
-            ("PnL, currency", Block::profit),
-            ("PnL per coin traded", Block::profit_per_unit),
-            ("PnL sd of 10 s", Block::deviation),
-        ];
-        for (name, figure) in figures {
-            rows.push(row(name, figure(blocks)));
-            let (low, high) = interval(blocks, figure, seed);
+        let mut told = |name: &str, found: f64, (low, high): (f64, f64)| {
+            rows.push(row(name, found));
             rows.push(row(&format!("{name}, 5 %"), low));
             rows.push(row(&format!("{name}, 95 %"), high));
+        };
+        for (name, figure) in FIGURES {
+            told(name, figure(blocks), interval(blocks, figure, seed));
         }
         if *model != Model::Symmetric && run.trace.fills() > 0 {
-            let ratio = Block::inventory_square(baseline) / Block::inventory_square(blocks);
-            rows.push(row("symmetric's E[q^2] over this", ratio));
-            let (low, high) = ratio_interval(baseline, blocks, seed);
-            rows.push(row("symmetric's E[q^2] over this, 5 %", low));
-            rows.push(row("symmetric's E[q^2] over this, 95 %", high));
+            let mut against = |name: &str, figure: Figure, of: fn(f64, f64) -> f64| {
+                let found = of(figure(baseline), figure(blocks));
+                told(name, found, paired_interval([baseline, blocks], figure, of, seed));
+            };
+            against(RATIO, Block::inventory_square, |symmetric, this| symmetric / this);
+            against(DIFFERENCE, Block::profit_per_unit, |symmetric, this| this - symmetric);
+        }
+        rows.push(row("fills", run.trace.fills() as f64));
+        rows.push(row("traded, coins", Block::traded(blocks)));
+        if let Some(refits) = run.refits {
+            let refused = refits.unfitted + refits.too_far + refits.micro_prices_refused;
+            rows.push(row("refits", (refits.made + refits.micro_prices) as f64));
+            rows.push(row("refits refused", refused as f64));
         }
     }
     rows
