@@ -30,6 +30,8 @@ use thiserror::Error;
 
 /// hftbacktest's example uses this power.
 const POWER: u32 = 3;
+/// The venue tells of a request for so long after it last mattered: longer than anything is on its way.
+const REMEMBERED_NS: u64 = 300_000_000_000;
 
 /// Which market plays.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -297,6 +299,7 @@ impl Run<'_> {
         let options = VenueOptions { queue_model: plan.queue, ..VenueOptions::default() };
         let exchange = Exchange::new(&config.instruments, options);
         let exchange = exchange.with_latency(plan.lateness.ways()).with_fee_tiers_of(config);
+        let exchange = exchange.forgetting(REMEMBERED_NS);
         let observer = Observer::new(file, config);
         let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns)?;
         let refit = plan.refit.or_else(|| Schedule::of(file));

@@ -17,6 +17,7 @@ use super::order::{
     OrdStatus, OrderId, OrderRefusal, Participant, Report, Request,
 };
 use super::queue::{QueueCounters, QueueModel};
+use super::register::Register;
 use crate::recording::OrderGone;
 use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent};
 use ballast_engine::instrument::Instrument;
@@ -48,11 +49,11 @@ impl Default for VenueOptions {
     }
 }
 
-/// An order as the venue keeps it, for ever: a late cancel must be told what became of it.
+/// An order as the venue keeps it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     participant: Participant,
-    cl_ord_id: ClOrdId,
+    pub cl_ord_id: ClOrdId,
     pub instrument: InstrumentId,
     pub side: Side,
     price: Ticks,
@@ -60,7 +61,7 @@ pub(super) struct Order {
     cum: Lots,
     traded: i128,
     lifetime: Lifetime,
-    status: OrdStatus,
+    pub status: OrdStatus,
 }
 
 impl Order {
@@ -79,9 +80,7 @@ pub struct Exchange {
     options: VenueOptions,
     latency: Latency,
     markets: Vec<Matching>,
-    orders: Vec<Order>,
-    /// Every ClOrdID ever used, and the order it belongs to (none: it was refused).
-    by_client: BTreeMap<(Participant, ClOrdId), Option<OrderId>>,
+    pub(super) register: Register,
     pub(super) live: BTreeSet<(Participant, OrderId)>,
     positions: BTreeMap<(Participant, InstrumentId), Lots>,
     /// What participants held before they first traded here.
@@ -108,8 +107,7 @@ impl Exchange {
                 order_ns: options.order_latency_ns,
                 report_ns: options.order_latency_ns,
             }),
-            orders: Vec::new(),
-            by_client: BTreeMap::new(),
+            register: Register::default(),
             live: BTreeSet::new(),
             positions: BTreeMap::new(),
             openings: BTreeMap::new(),
@@ -183,6 +181,7 @@ impl Exchange {
             return false;
         };
         self.now = self.now.max(at);
+        self.register.forget(self.now);
         match request {
             Request::New(new) => self.on_new(participant, new, out),
             Request::Replace { cl_ord_id, orig_cl_ord_id, price, size } => {
@@ -241,7 +240,7 @@ impl Exchange {
 
     fn on_new(&mut self, participant: Participant, new: NewOrder, out: &mut Vec<Report>) {
         let is_known = usize::from(new.instrument.0) < self.markets.len();
-        let refusal = if self.by_client.contains_key(&(participant, new.cl_ord_id)) {
+        let refusal = if self.register.is_used((participant, new.cl_ord_id)) {
             Some(OrderRefusal::DuplicateOrder)
         } else if self.is_closed {
             Some(OrderRefusal::Closed)
@@ -257,11 +256,13 @@ impl Exchange {
             None
         };
         if let Some(refusal) = refusal {
-            self.by_client.entry((participant, new.cl_ord_id)).or_insert(None);
+            if refusal != OrderRefusal::DuplicateOrder {
+                self.register.name(self.now, (participant, new.cl_ord_id), None);
+            }
             self.refuse_order(participant, new, refusal, out);
             return;
         }
-        self.orders.push(Order {
+        let opened = Order {
             participant,
             cl_ord_id: new.cl_ord_id,
             instrument: new.instrument,
@@ -272,9 +273,8 @@ impl Exchange {
             traded: 0,
             lifetime: new.lifetime,
             status: OrdStatus::New,
-        });
-        let order = OrderId(self.orders.len() as u64);
-        self.by_client.insert((participant, new.cl_ord_id), Some(order));
+        };
+        let order = self.register.open(self.now, (participant, new.cl_ord_id), opened);
         self.live.insert((participant, order));
         self.report(order, ExecType::New, ClOrdId::NONE, None, out);
         self.work(order, out);
@@ -339,7 +339,7 @@ impl Exchange {
                 return self.refuse_change(participant, ids, true, refusal, out);
             }
         };
-        self.by_client.insert((participant, cl_ord_id), Some(order));
+        self.register.name(self.now, (participant, cl_ord_id), Some(order));
         let market = &mut self.markets[usize::from(before.instrument.0)];
         let leaves = Lots(size.0 - before.cum.0);
         // Venues keep the place of an order that only becomes smaller; all else goes to the back.
@@ -384,7 +384,7 @@ impl Exchange {
     }
 
     fn on_status(&mut self, participant: Participant, cl_ord_id: ClOrdId, out: &mut Vec<Report>) {
-        let named = self.by_client.get(&(participant, cl_ord_id)).copied().flatten();
+        let named = self.register.named((participant, cl_ord_id));
         let report = match named {
             Some(order) => self.describe(order, ExecType::OrderStatus, ClOrdId::NONE, None),
             None => ExecutionReport {
@@ -403,11 +403,11 @@ impl Exchange {
         cl_ord_id: ClOrdId,
         orig_cl_ord_id: ClOrdId,
     ) -> Result<OrderId, CancelRefusal> {
-        if self.by_client.contains_key(&(participant, cl_ord_id)) {
+        if self.register.is_used((participant, cl_ord_id)) {
             return Err(CancelRefusal::DuplicateClOrdId);
         }
-        self.by_client.insert((participant, cl_ord_id), None);
-        let named = self.by_client.get(&(participant, orig_cl_ord_id)).copied().flatten();
+        self.register.name(self.now, (participant, cl_ord_id), None);
+        let named = self.register.named((participant, orig_cl_ord_id));
         let order = named.ok_or(CancelRefusal::UnknownOrder)?;
         let now = self.order(order);
         if now.status.is_final() || now.cl_ord_id != orig_cl_ord_id {
@@ -425,7 +425,7 @@ impl Exchange {
     ) {
         let Order { participant, instrument, side, price, .. } = *self.order(order);
         self.markets[usize::from(instrument.0)].remove(side, price, order);
-        self.by_client.insert((participant, cl_ord_id), Some(order));
+        self.register.name(self.now, (participant, cl_ord_id), Some(order));
         self.order_mut(order).cl_ord_id = cl_ord_id;
         self.end(order, orig_cl_ord_id, out);
     }
@@ -532,7 +532,7 @@ impl Exchange {
         refusal: CancelRefusal,
         out: &mut Vec<Report>,
     ) {
-        let named = self.by_client.get(&(participant, orig_cl_ord_id)).copied().flatten();
+        let named = self.register.named((participant, orig_cl_ord_id));
         let order = named.map(|order| *self.order(order));
         let reject = CancelReject {
             order_id: named.unwrap_or_default(),
@@ -556,13 +556,13 @@ impl Exchange {
         out.push(Report { at: self.now, deliver_at, participant, answer });
     }
 
-    /// OrderIds are handed out by this value alone, as places in `orders` counted from 1.
+    /// OrderIds come from the register alone, which forgets no order that works or was just named.
     pub(super) fn order(&self, order: OrderId) -> &Order {
-        &self.orders[order.0 as usize - 1]
+        self.register.order(order).unwrap_or_else(|| panic!("{order:?} was forgotten: a bug"))
     }
 
     fn order_mut(&mut self, order: OrderId) -> &mut Order {
-        &mut self.orders[order.0 as usize - 1]
+        self.register.order_mut(order).unwrap_or_else(|| panic!("{order:?} was forgotten: a bug"))
     }
 }
 

@@ -28,4 +28,5 @@ pub mod order;
 pub mod playback;
 mod questions;
 pub mod queue;
+mod register;
 pub mod synthetic;
