@@ -255,7 +255,7 @@ impl Rig {
     /// The message of one intent.
     #[inline]
     pub fn encode_one(&mut self, intent: &OrderIntent) -> Result<&[u8], String> {
-        let sending_time = self.sending_time.write(self.now);
+        let sending_time = self.sending_time.at(self.now);
         let envelope = Envelope { msg_seq_num: self.msg_seq_num, sending_time, last_processed: 0 };
         self.msg_seq_num += 1;
         let place = self.symbols.place_of(intent.instrument).unwrap_or(usize::MAX);

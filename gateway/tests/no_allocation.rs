@@ -6,7 +6,7 @@ use ballast_gateway::dictionary::validate::{Rules, Validator};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::encode::Encoder;
 use ballast_gateway::fix::frame::{Frame, frame};
-use ballast_gateway::fix::template::{OrderFields, OrderMessage, OrderShape, OrderTemplate};
+use ballast_gateway::fix::order_template::{OrderFields, OrderMessage, OrderShape, OrderTemplate};
 use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::fix::{msg_type, tag};
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -27,14 +27,19 @@ pub mod message;
 /// Text to numbers and back.
 pub mod value;
 
+mod word;
+
 /// UTC timestamps to text and back.
 pub mod timestamp;
 
 /// A message written into the caller's buffer.
 pub mod encode;
 
-/// Hot messages, prepared once and patched.
+/// Hot messages, prepared once and filled.
 pub mod template;
+
+/// Orders from such templates.
+pub mod order_template;
 
 /// Messages written down without their secrets.
 pub mod secret;

@@ -1,18 +1,21 @@
-//! Hot messages, prepared once and patched: only what differs from the last one is written.
+//! Hot messages, prepared once and filled: the values that change are written over the last ones.
 //!
 //! Fed by order entry, whose thread owns the template; the bytes go to the store and the socket.
 //! Budget: 40 ns a message, no allocation. A slot keeps the width of its last value, so that nothing
 //! needs leading zeros, which some venues refuse; a value of another width (MsgSeqNum 999 to 1000)
-//! moves what follows it, once. CheckSum follows each patch by what changed.
+//! moves what follows it, once. What is fixed is summed when it is laid out and each value while it is
+//! written, so that CheckSum needs no second look at the bytes. Every slot is set in every message: a
+//! forgotten one keeps the message in, and never goes out with the value of the message before.
 
 use super::checksum::{checksum, digits};
 use super::encode::{EncodeError, Encoder};
-use super::timestamp::{Precision, TimestampText};
+use super::timestamp::TimestampText;
 use super::value::NumberText;
-use super::{SOH, msg_type, tag};
-use ballast_engine::units::{Decimal, Lots, Nanos, Side, Ticks};
+use super::word::{Frame, Long, SHORT, Short, copy_bytes, copy_text};
+use super::{SOH, tag};
+use ballast_engine::units::Decimal;
 
-/// Most slots of a template: one bit each says whether it was ever set.
+/// Most slots of a template: one bit each says whether it was set.
 const SLOTS_MAX: usize = 32;
 /// `10=ddd` and its SOH.
 const TRAILER_LEN: usize = 7;
@@ -35,8 +38,8 @@ pub enum TemplateError {
     /// More slots than [`Template::new`] takes.
     #[error("a template has at most 32 slots")]
     TooManySlots,
-    /// A slot was never set.
-    #[error("the slot for tag {tag} was never set")]
+    /// A slot was not set, or more than once.
+    #[error("the slot for tag {tag} was not set once")]
     Unset {
         /// Its tag.
         tag: u32,
@@ -45,37 +48,66 @@ pub enum TemplateError {
 
 /// A slot of one template, as [`Template::slot`] found it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot(usize);
+pub struct Slot {
+    place: usize,
+    bit: u32,
+}
 
-#[derive(Clone, Copy, Debug)]
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, Default)]
 struct Span {
-    tag: u32,
     start: usize,
     len: usize,
 }
 
-/// A whole message with places to patch.
+/// What a count is counted in: the texts of its multiples, prepared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unit {
+    decimal: Decimal,
+    frame: Frame,
+}
+
+impl Unit {
+    /// Its multiples are written with its digits.
+    pub fn new(decimal: Decimal) -> Unit {
+        Unit { decimal, frame: Frame::of(decimal.scale) }
+    }
+}
+
+/// A whole message with places to fill.
 #[derive(Debug)]
 pub struct Template {
     bytes: Box<[u8]>,
     /// Length of the message.
     len: usize,
-    /// BodyLength(9) first, then the slots in wire order.
-    spans: Vec<Span>,
-    /// Where the body begins: BodyLength counts from here.
+    /// In wire order, and what they are.
+    slots: [Span; SLOTS_MAX],
+    tags: [u32; SLOTS_MAX],
+    /// One bit a slot.
+    all: u32,
+    body_length: Span,
+    /// Where the body begins: BodyLength(9) counts from here.
     body_at: usize,
-    /// Sum of all bytes before CheckSum(10).
-    sum: u8,
-    /// One bit a span that was never set.
-    unset: u32,
+    /// Sum of all bytes before CheckSum(10) that stand in no slot.
+    fixed: u8,
     error: Option<EncodeError>,
+}
+
+/// One message in the making: every slot is set once, then it is sealed.
+#[must_use = "a message is whole only after seal()"]
+pub struct Filling<'t> {
+    template: &'t mut Template,
+    /// One bit a slot that is to be set.
+    unset: u32,
+    /// Sum of the values so far.
+    sum: u8,
 }
 
 impl Template {
     /// Renders the parts in their order. `len_max` is the longest message that may come of it.
     ///
     /// # Errors
-    /// The parts do not fit or are no legal values, or there are more than 31 slots.
+    /// The parts do not fit or are no legal values, or there are more than 32 slots.
     pub fn new(
         begin_string: &[u8],
         msg_type: &[u8],
@@ -91,384 +123,373 @@ impl Template {
             };
         }
         let len = encoder.finish()?;
-        let mut spans = Vec::with_capacity(SLOTS_MAX);
-        let mut body_at = 0;
-        let mut start = 0;
+        let (mut slots, mut tags) = ([Span::default(); SLOTS_MAX], [tag::INVALID; SLOTS_MAX]);
+        let (mut free, mut all) = (slots.iter_mut().zip(&mut tags), 0);
+        let (mut body_at, mut start) = (0, 0);
+        let mut body_length = Span::default();
         let mut next_part = parts.iter();
         let message = bytes.get(..len).unwrap_or_default();
         for (field, place) in message.split_inclusive(|byte| *byte == SOH).zip(0usize..) {
             let value = field.iter().position(|byte| *byte == b'=').unwrap_or(0) + 1;
-            let span = |tag| Span { tag, start: start + value, len: field.len() - value - 1 };
+            let span = Span { start: start + value, len: field.len() - value - 1 };
             if place == 1 {
-                spans.push(span(tag::BODY_LENGTH));
+                body_length = span;
                 body_at = start + field.len();
             } else if place > 2
                 && let Some(Part::Slot(tag)) = next_part.next()
             {
-                spans.push(span(*tag));
+                let (slot, its_tag) = free.next().ok_or(TemplateError::TooManySlots)?;
+                (*slot, *its_tag) = (span, *tag);
+                all = all << 1 | 1;
             }
             start += field.len();
         }
-        if spans.len() >= SLOTS_MAX {
-            return Err(TemplateError::TooManySlots);
-        }
-        let sum = checksum(bytes.get(..len - TRAILER_LEN).unwrap_or_default());
-        let unset = ((1u32 << spans.len()) - 1) & !1;
-        Ok(Template { bytes, len, spans, body_at, sum, unset, error: None })
+        let mut template =
+            Template { bytes, len, slots, tags, all, body_length, body_at, fixed: 0, error: None };
+        template.sum_fixed();
+        Ok(template)
     }
 
     /// The slot for a tag.
     pub fn slot(&self, tag: u32) -> Option<Slot> {
-        self.spans.iter().skip(1).position(|span| span.tag == tag).map(|at| Slot(at + 1))
+        let place = self.tags.iter().position(|slot| *slot == tag)?;
+        Some(Slot { place, bit: 1 << place })
     }
 
-    /// Sets a slot to text.
-    #[inline]
-    pub fn bytes(&mut self, slot: Slot, value: &[u8]) -> &mut Self {
-        if value.is_empty() || value.contains(&SOH) {
-            self.refuse(slot, value);
-            return self;
-        }
-        self.patch(slot, value)
-    }
-
-    /// Sets a slot to a number.
-    #[inline]
-    pub fn uint(&mut self, slot: Slot, value: u64) -> &mut Self {
-        self.patch(slot, NumberText::uint(value).as_bytes())
-    }
-
-    /// Sets a slot to one character.
-    #[inline]
-    pub fn char(&mut self, slot: Slot, value: u8) -> &mut Self {
-        self.bytes(slot, &[value])
-    }
-
-    /// Sets a slot to `count × unit` with the unit's digits.
-    #[inline]
-    pub fn decimal(&mut self, slot: Slot, count: i64, unit: Decimal) -> &mut Self {
-        self.patch(slot, NumberText::decimal(count, unit).as_bytes())
-    }
-
-    /// Finishes CheckSum(10) and gives the whole message.
-    ///
-    /// # Errors
-    /// A slot was never set, or the last values did not fit or were no legal values; the next
-    /// message starts without that error.
-    #[inline]
-    pub fn seal(&mut self) -> Result<&[u8], TemplateError> {
-        if self.unset != 0 || self.error.is_some() {
-            return Err(self.complaint());
-        }
-        let at = self.len - 4;
-        if let Some(room) = self.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<3>()) {
-            *room = digits(self.sum);
-        }
-        Ok(self.bytes.get(..self.len).unwrap_or_default())
+    /// Begins the next message.
+    #[inline(always)]
+    pub fn fill(&mut self) -> Filling<'_> {
+        self.error = None;
+        Filling { unset: self.all, sum: 0, template: self }
     }
 
     #[cold]
-    fn complaint(&mut self) -> TemplateError {
+    #[inline(never)]
+    fn complaint(&mut self, unset: u32) -> TemplateError {
         if let Some(error) = self.error.take() {
             return TemplateError::Encode(error);
         }
-        let first = self.spans.get(self.unset.trailing_zeros() as usize);
-        TemplateError::Unset { tag: first.map_or(tag::INVALID, |span| span.tag) }
+        let first = self.tags.get(unset.trailing_zeros() as usize);
+        TemplateError::Unset { tag: first.copied().unwrap_or(tag::INVALID) }
     }
 
     #[cold]
-    fn refuse(&mut self, slot: Slot, value: &[u8]) {
-        let tag = self.spans.get(slot.0).map_or(tag::INVALID, |span| span.tag);
-        self.error.get_or_insert(match value.is_empty() {
+    #[inline(never)]
+    fn refuse(&mut self, slot: Slot, is_empty: bool) {
+        let tag = self.tags.get(slot.place).copied().unwrap_or(tag::INVALID);
+        self.error.get_or_insert(match is_empty {
             true => EncodeError::EmptyValue { tag },
             false => EncodeError::SeparatorInValue { tag },
         });
     }
 
-    #[inline]
-    fn patch(&mut self, slot: Slot, value: &[u8]) -> &mut Self {
-        let Some(span) = self.spans.get(slot.0) else {
-            return self;
-        };
-        if span.len == value.len() {
-            self.sum = overwrite(&mut self.bytes, span, value, self.sum);
-        } else {
-            self.resize(slot, value);
+    /// Makes room for a value of another width, and lets BodyLength(9) follow; says whether there was
+    /// room.
+    #[cold]
+    #[inline(never)]
+    fn resize(&mut self, slot: Slot, len: usize) -> bool {
+        let Some(span) = self.slots.get(slot.place).copied() else { return false };
+        // One more for a digit of BodyLength.
+        if (self.len + len + 1).saturating_sub(span.len) > self.bytes.len() {
+            self.error.get_or_insert(EncodeError::Overflow);
+            return false;
         }
-        self.unset &= !(1 << slot.0);
+        self.stretch(span, len);
+        let body_len = (self.len - TRAILER_LEN).saturating_sub(self.body_at);
+        let text = NumberText::uint(body_len as u64);
+        let (span, text) = (self.body_length, text.as_bytes());
+        self.stretch(span, text.len());
+        let place = self.bytes.get_mut(span.start..span.start + text.len());
+        place.unwrap_or_default().copy_from_slice(text);
+        self.sum_fixed();
+        true
+    }
+
+    /// Moves what stands behind a value that becomes `len` long.
+    fn stretch(&mut self, span: Span, len: usize) {
+        let (from, to) = (span.start + span.len, span.start + len);
+        self.bytes.copy_within(from..self.len, to);
+        let moved = |at: usize| (at + to).saturating_sub(from);
+        self.len = moved(self.len);
+        for other in self.slots.iter_mut().chain([&mut self.body_length]) {
+            if other.start == span.start {
+                other.len = len;
+            } else if other.start > span.start {
+                other.start = moved(other.start);
+            }
+        }
+        if self.body_at > span.start {
+            self.body_at = moved(self.body_at);
+        }
+    }
+
+    /// Where a value of `len` bytes goes.
+    #[inline(always)]
+    fn room(&mut self, slot: Slot, len: usize) -> Option<&mut [u8]> {
+        let place = slot.place % SLOTS_MAX;
+        if self.slots.get(place)?.len != len && !self.resize(slot, len) {
+            return None;
+        }
+        let start = self.slots.get(place)?.start;
+        self.bytes.get_mut(start..)?.get_mut(..len)
+    }
+
+    /// A number of any length, and the sum of its digits.
+    #[cold]
+    #[inline(never)]
+    fn set_uint(&mut self, slot: Slot, value: u64) -> Option<u8> {
+        self.set_text(slot, NumberText::uint(value).as_bytes())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_decimal(&mut self, slot: Slot, count: i64, unit: Decimal) -> Option<u8> {
+        self.set_text(slot, NumberText::decimal(count, unit).as_bytes())
+    }
+
+    fn set_text(&mut self, slot: Slot, text: &[u8]) -> Option<u8> {
+        self.room(slot, text.len())?.copy_from_slice(text);
+        Some(checksum(text))
+    }
+
+    fn sum_fixed(&mut self) {
+        let sum = |span: &Span| {
+            checksum(
+                self.bytes.get(span.start..).and_then(|b| b.get(..span.len)).unwrap_or_default(),
+            )
+        };
+        let all = checksum(self.bytes.get(..self.len - TRAILER_LEN).unwrap_or_default());
+        self.fixed = self.slots.iter().fold(all, |rest, span| rest.wrapping_sub(sum(span)));
+    }
+}
+
+impl<'t> Filling<'t> {
+    /// Sets a slot to text.
+    #[inline(always)]
+    pub fn bytes(self, slot: Slot, value: &[u8]) -> Self {
+        if value.is_empty() {
+            self.template.refuse(slot, true);
+            return self;
+        }
+        let Some(room) = self.template.room(slot, value.len()) else { return self };
+        let (sum, is_split) = if value.len() <= SHORT {
+            let word = Short::text(value);
+            word.write(room);
+            (word.sum, word.has_soh())
+        } else {
+            copy_text(room, value)
+        };
+        if is_split {
+            self.template.refuse(slot, false);
+            return self;
+        }
+        self.count(slot, sum)
+    }
+
+    /// Sets a slot to a number.
+    #[inline(always)]
+    pub fn uint(self, slot: Slot, value: u64) -> Self {
+        match (Short::uint(value), Long::uint(value)) {
+            (Some(text), _) => self.short(slot, text),
+            (None, Some(text)) => self.long(slot, text),
+            (None, None) => {
+                let sum = self.template.set_uint(slot, value);
+                self.count_where(slot, sum)
+            }
+        }
+    }
+
+    /// Sets a slot to one character.
+    #[inline(always)]
+    pub fn char(self, slot: Slot, value: u8) -> Self {
+        if value == SOH {
+            self.template.refuse(slot, false);
+            return self;
+        }
+        if let Some([room]) = self.template.room(slot, 1) {
+            *room = value;
+            return self.count(slot, value);
+        }
         self
     }
 
-    /// Makes room for a value of another width, and lets BodyLength follow.
-    #[cold]
-    fn resize(&mut self, slot: Slot, value: &[u8]) {
-        self.splice(slot, value);
-        let body_len = (self.len - TRAILER_LEN).saturating_sub(self.body_at);
-        let text = NumberText::uint(body_len as u64);
-        let before = self.spans.first().map_or(0, |span| span.len);
-        self.splice(Slot(0), text.as_bytes());
-        self.body_at = (self.body_at + text.as_bytes().len()).saturating_sub(before);
-        self.sum = checksum(self.bytes.get(..self.len - TRAILER_LEN).unwrap_or_default());
-    }
-
-    fn splice(&mut self, slot: Slot, value: &[u8]) {
-        let Some(span) = self.spans.get(slot.0).copied() else {
-            return;
-        };
-        let len = (self.len + value.len()).saturating_sub(span.len);
-        if len > self.bytes.len() {
-            self.error.get_or_insert(EncodeError::Overflow);
-            return;
-        }
-        let (from, to) = (span.start + span.len, span.start + value.len());
-        self.bytes.copy_within(from..self.len, to);
-        self.len = len;
-        for (other, place) in self.spans.iter_mut().zip(0usize..) {
-            if place == slot.0 {
-                other.len = value.len();
-            } else if other.start > span.start {
-                other.start = (other.start + to).saturating_sub(from);
+    /// Sets a slot to `count × unit` with the unit's digits.
+    #[inline(always)]
+    pub fn decimal(self, slot: Slot, count: i64, unit: &Unit) -> Self {
+        let Decimal { mantissa, scale } = unit.decimal;
+        if let Some(product) = count.checked_mul(mantissa) {
+            // What is negative is beyond every limit.
+            if let Some(text) = unit.frame.short(product.cast_unsigned()) {
+                return self.short(slot, text);
+            }
+            if let Some(text) = Long::scaled(product.cast_unsigned(), scale) {
+                return self.long(slot, text);
             }
         }
-        let span = Span { len: value.len(), ..span };
-        overwrite(&mut self.bytes, &span, value, 0);
+        let sum = self.template.set_decimal(slot, count, unit.decimal);
+        self.count_where(slot, sum)
     }
-}
 
-/// Writes a value of the same width and gives the new sum.
-#[inline]
-fn overwrite(bytes: &mut [u8], span: &Span, value: &[u8], sum: u8) -> u8 {
-    let mut sum = sum;
-    if let Some(room) = bytes.get_mut(span.start..span.start + span.len) {
-        for (to, from) in room.iter_mut().zip(value) {
-            sum = sum.wrapping_add(*from).wrapping_sub(*to);
-            *to = *from;
+    /// Sets a slot to the time that a text holds.
+    #[inline(always)]
+    pub fn timestamp(self, slot: Slot, text: &TimestampText) -> Self {
+        let (head, end, sum) = text.parts();
+        let Some(room) = self.template.room(slot, head.len() + SHORT) else { return self };
+        if let Some((room, place)) = room.split_last_chunk_mut::<SHORT>() {
+            copy_bytes(room, head);
+            *place = end;
         }
+        self.count(slot, sum)
     }
-    sum
-}
 
-/// Which order message a template makes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OrderMessage {
-    /// NewOrderSingle(D).
-    New,
-    /// OrderCancelReplaceRequest(G).
-    Replace,
-    /// OrderCancelRequest(F).
-    Cancel,
-}
-
-/// What differs from order to order.
-#[derive(Clone, Copy, Debug)]
-pub struct OrderFields<'a> {
-    /// MsgSeqNum(34).
-    pub msg_seq_num: u64,
-    /// SendingTime(52).
-    pub sending_time: Nanos,
-    /// ClOrdID(11).
-    pub cl_ord_id: &'a [u8],
-    /// OrigClOrdID(41); unused in a new order.
-    pub orig_cl_ord_id: &'a [u8],
-    /// Side(54): buy is 1, sell is 2.
-    pub side: Side,
-    /// Price(44); unused in a cancel.
-    pub price: Ticks,
-    /// OrderQty(38).
-    pub size: Lots,
-    /// TransactTime(60).
-    pub transact_time: Nanos,
-}
-
-/// What is the same in all orders of one template.
-#[derive(Clone, Copy, Debug)]
-pub struct OrderShape<'a> {
-    /// BeginString(8).
-    pub begin_string: &'a [u8],
-    /// SenderCompID(49).
-    pub sender_comp_id: &'a [u8],
-    /// TargetCompID(56).
-    pub target_comp_id: &'a [u8],
-    /// Fields of the body that never change, in their order: 55, 40, 59, 21, 18, 1 …
-    pub fixed: &'a [(u32, &'a [u8])],
-    /// What one tick is worth in Price(44).
-    pub tick: Decimal,
-    /// What one lot is worth in OrderQty(38).
-    pub lot: Decimal,
-    /// Digits of SendingTime(52) and TransactTime(60).
-    pub precision: Precision,
-    /// The longest message.
-    pub len_max: usize,
-}
-
-/// NewOrderSingle, OrderCancelReplaceRequest or OrderCancelRequest from a prepared text.
-#[derive(Debug)]
-pub struct OrderTemplate {
-    template: Template,
-    msg_seq_num: Slot,
-    sending_time: Slot,
-    cl_ord_id: Slot,
-    orig_cl_ord_id: Option<Slot>,
-    side: Slot,
-    size: Slot,
-    price: Option<Slot>,
-    transact_time: Slot,
-    sending_text: TimestampText,
-    transact_text: TimestampText,
-    tick: Decimal,
-    lot: Decimal,
-}
-
-impl OrderTemplate {
-    /// Prepares one kind of order.
+    /// Finishes CheckSum(10) and gives the whole message.
     ///
     /// # Errors
-    /// A fixed field is no legal value, or the message does not fit `len_max`.
-    pub fn new(kind: OrderMessage, shape: &OrderShape<'_>) -> Result<OrderTemplate, TemplateError> {
-        let msg_type = match kind {
-            OrderMessage::New => msg_type::NEW_ORDER_SINGLE,
-            OrderMessage::Replace => msg_type::ORDER_CANCEL_REPLACE_REQUEST,
-            OrderMessage::Cancel => msg_type::ORDER_CANCEL_REQUEST,
-        };
-        let mut parts = vec![
-            Part::Fixed(tag::SENDER_COMP_ID, shape.sender_comp_id),
-            Part::Fixed(tag::TARGET_COMP_ID, shape.target_comp_id),
-            Part::Slot(tag::MSG_SEQ_NUM),
-            Part::Slot(tag::SENDING_TIME),
-            Part::Slot(tag::CL_ORD_ID),
-        ];
-        if kind != OrderMessage::New {
-            parts.push(Part::Slot(tag::ORIG_CL_ORD_ID));
+    /// A slot was not set once, or a value did not fit or was no legal value; the next message starts
+    /// without that error.
+    #[inline(always)]
+    pub fn seal(self) -> Result<&'t [u8], TemplateError> {
+        let Filling { template, unset, sum } = self;
+        if unset != 0 {
+            return Err(template.complaint(unset));
         }
-        parts.extend(shape.fixed.iter().map(|(tag, value)| Part::Fixed(*tag, value)));
-        parts.extend([Part::Slot(tag::SIDE), Part::Slot(tag::ORDER_QTY)]);
-        if kind != OrderMessage::Cancel {
-            parts.push(Part::Slot(tag::PRICE));
+        let at = template.len - 4;
+        let place = template.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<3>());
+        if let Some(place) = place {
+            *place = digits(template.fixed.wrapping_add(sum));
         }
-        parts.push(Part::Slot(tag::TRANSACT_TIME));
-        let template = Template::new(shape.begin_string, msg_type, &parts, shape.len_max)?;
-        let slot = |tag| template.slot(tag).ok_or(TemplateError::Unset { tag });
-        Ok(OrderTemplate {
-            msg_seq_num: slot(tag::MSG_SEQ_NUM)?,
-            sending_time: slot(tag::SENDING_TIME)?,
-            cl_ord_id: slot(tag::CL_ORD_ID)?,
-            orig_cl_ord_id: template.slot(tag::ORIG_CL_ORD_ID),
-            side: slot(tag::SIDE)?,
-            size: slot(tag::ORDER_QTY)?,
-            price: template.slot(tag::PRICE),
-            transact_time: slot(tag::TRANSACT_TIME)?,
-            sending_text: TimestampText::new(shape.precision),
-            transact_text: TimestampText::new(shape.precision),
-            tick: shape.tick,
-            lot: shape.lot,
-            template,
-        })
+        Ok(template.bytes.get(..template.len).unwrap_or_default())
     }
 
-    /// The whole message for one order.
-    ///
-    /// # Errors
-    /// A ClOrdID is empty or holds the separator, or the message does not fit.
-    #[inline]
-    pub fn encode(&mut self, order: &OrderFields<'_>) -> Result<&[u8], TemplateError> {
-        let template = &mut self.template;
-        template.uint(self.msg_seq_num, order.msg_seq_num);
-        template.patch(self.sending_time, self.sending_text.write(order.sending_time));
-        template.bytes(self.cl_ord_id, order.cl_ord_id);
-        if let Some(slot) = self.orig_cl_ord_id {
-            template.bytes(slot, order.orig_cl_ord_id);
+    #[inline(always)]
+    fn short(self, slot: Slot, text: Short) -> Self {
+        let Some(room) = self.template.room(slot, text.len) else { return self };
+        text.write(room);
+        self.count(slot, text.sum)
+    }
+
+    #[inline(always)]
+    fn long(self, slot: Slot, text: Long) -> Self {
+        let Some(room) = self.template.room(slot, text.len) else { return self };
+        text.write(room);
+        self.count(slot, text.sum)
+    }
+
+    #[inline(always)]
+    fn count_where(self, slot: Slot, sum: Option<u8>) -> Self {
+        match sum {
+            Some(sum) => self.count(slot, sum),
+            None => self,
         }
-        let side = match order.side {
-            Side::Buy => b"1",
-            Side::Sell => b"2",
-        };
-        template.patch(self.side, side);
-        template.decimal(self.size, order.size.0, self.lot);
-        if let Some(slot) = self.price {
-            template.decimal(slot, order.price.0, self.tick);
-        }
-        template.patch(self.transact_time, self.transact_text.write(order.transact_time));
-        template.seal()
+    }
+
+    #[inline(always)]
+    fn count(mut self, slot: Slot, sum: u8) -> Self {
+        self.sum = self.sum.wrapping_add(sum);
+        // Set twice is not set: both values are in the sum.
+        self.unset ^= slot.bit;
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::Decoder;
     use super::super::frame::{Frame, frame};
+    use super::super::timestamp::Precision;
     use super::*;
+    use ballast_engine::units::Nanos;
 
-    fn shape<'a>() -> OrderShape<'a> {
-        OrderShape {
-            begin_string: b"FIX.4.4",
-            sender_comp_id: b"BALLAST",
-            target_comp_id: b"VENUE",
-            fixed: &[(55, b"BTCUSDT"), (40, b"2"), (59, b"1"), (18, b"6")],
-            tick: "0.01".parse().unwrap(),
-            lot: "0.00001".parse().unwrap(),
-            precision: Precision::Millis,
-            len_max: 400,
-        }
-    }
-
-    fn order(msg_seq_num: u64, price: i64, size: i64) -> OrderFields<'static> {
-        OrderFields {
-            msg_seq_num,
-            sending_time: Nanos(1_723_161_599_999_000_000),
-            cl_ord_id: b"7-42",
-            orig_cl_ord_id: b"7-41",
-            side: Side::Sell,
-            price: Ticks(price),
-            size: Lots(size),
-            transact_time: Nanos(1_723_161_599_998_000_000),
+    #[test]
+    fn any_sequence_of_values_of_any_width_gives_what_a_new_message_would() {
+        let parts =
+            [Part::Fixed(49, b"A"), Part::Slot(34), Part::Slot(11), Part::Slot(44), Part::Slot(58)];
+        let mut template = Template::new(b"FIX.4.4", b"D", &parts, 400).unwrap();
+        let [number, id, price, text] = [34, 11, 44, 58].map(|tag| template.slot(tag).unwrap());
+        let unit = |scale| Decimal { mantissa: 5, scale };
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut buffer = [0u8; 400];
+        for n in 0..20_000u32 {
+            state = state.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+            // Every width comes, and now and then the same value again.
+            let value = if n % 5 == 0 { 7 } else { state >> (state % 64) };
+            let count = (value >> 4).cast_signed() * if n % 11 == 0 { -1 } else { 1 };
+            let scale = unit(u8::try_from(n % 4).unwrap() * 5);
+            let word = &b"a text of forty bytes, cut where it falls"[..1 + n as usize % 40];
+            let filling = template.fill().uint(number, u64::from(n)).uint(id, value);
+            let filled =
+                filling.decimal(price, count, &Unit::new(scale)).bytes(text, word).seal().unwrap();
+            let mut encoder = Encoder::begin(&mut buffer, b"FIX.4.4", b"D");
+            encoder.bytes(49, b"A").uint(34, u64::from(n)).uint(11, value);
+            encoder.decimal(44, count, scale).bytes(58, word);
+            let len = encoder.finish().unwrap();
+            assert_eq!(String::from_utf8_lossy(filled), String::from_utf8_lossy(&buffer[..len]));
         }
     }
 
     #[test]
-    fn every_width_of_every_slot_gives_a_true_frame_with_the_right_values() {
-        for kind in [OrderMessage::New, OrderMessage::Replace, OrderMessage::Cancel] {
-            let mut template = OrderTemplate::new(kind, &shape()).unwrap();
-            let mut decoder = Decoder::new(64);
-            for n in [1u64, 9, 10, 999, 1000, 999_999, 12, 1_000_000_000_000, 3] {
-                let count = i64::try_from(n).unwrap();
-                let bytes = template.encode(&order(n, count * 7, count)).unwrap();
-                assert_eq!(frame(bytes, 400), Frame::Message { len: bytes.len() });
-                let message = decoder.decode(bytes).unwrap();
-                assert_eq!(message.msg_seq_num(), Ok(n));
-                let lot = "0.00001".parse().unwrap();
-                assert_eq!(message.decimal(38).unwrap().count_of(lot), Ok(count));
-                assert_eq!(message.get(54), Some(&b"2"[..]));
-                assert_eq!(message.get(52), Some(&b"20240808-23:59:59.999"[..]));
-                assert_eq!(message.get(41).is_some(), kind != OrderMessage::New);
-                assert_eq!(message.get(44).is_some(), kind != OrderMessage::Cancel);
-                assert_eq!(message.get(10).map(<[u8]>::len), Some(3));
+    fn a_time_of_every_precision_is_what_a_new_message_would_have() {
+        for precision in
+            [Precision::Seconds, Precision::Millis, Precision::Micros, Precision::Nanos]
+        {
+            let mut template = Template::new(b"FIX.4.4", b"0", &[Part::Slot(52)], 100).unwrap();
+            let slot = template.slot(52).unwrap();
+            let mut text = TimestampText::new(precision);
+            let mut buffer = [0u8; 100];
+            for n in 0..5_000u64 {
+                let at = Nanos(1_723_161_590_000_000_000 + n * n * 104_729);
+                let filled = template.fill().timestamp(slot, text.at(at)).seal().unwrap();
+                let mut encoder = Encoder::begin(&mut buffer, b"FIX.4.4", b"0");
+                encoder.bytes(52, TimestampText::new(precision).write(at));
+                let len = encoder.finish().unwrap();
+                assert_eq!(
+                    String::from_utf8_lossy(filled),
+                    String::from_utf8_lossy(&buffer[..len])
+                );
             }
         }
     }
 
     #[test]
-    fn a_slot_that_was_never_set_keeps_the_message_in() {
+    fn a_slot_that_was_not_set_in_this_message_keeps_it_in() {
         let parts = [Part::Slot(34), Part::Slot(11)];
         let mut template = Template::new(b"FIX.4.4", b"D", &parts, 100).unwrap();
-        let slot = template.slot(34).unwrap();
-        assert_eq!(template.uint(slot, 5).seal().err(), Some(TemplateError::Unset { tag: 11 }));
-        let slot = template.slot(11).unwrap();
-        assert!(template.bytes(slot, b"x").seal().is_ok());
+        let [number, id] = [34, 11].map(|tag| template.slot(tag).unwrap());
+        for _ in 0..2 {
+            let half = template.fill().uint(number, 5).seal().err();
+            assert_eq!(half, Some(TemplateError::Unset { tag: 11 }));
+            let twice =
+                template.fill().uint(number, 5).uint(number, 6).bytes(id, b"x").seal().err();
+            assert_eq!(twice, Some(TemplateError::Unset { tag: 34 }));
+            assert!(template.fill().uint(number, 5).bytes(id, b"x").seal().is_ok());
+        }
     }
 
     #[test]
     fn a_value_with_a_separator_or_without_room_is_an_error_once() {
         let parts = [Part::Slot(11)];
-        let mut template = Template::new(b"FIX.4.4", b"D", &parts, 40).unwrap();
+        let mut template = Template::new(b"FIX.4.4", b"D", &parts, 60).unwrap();
         let slot = template.slot(11).unwrap();
         for (value, error) in [
             (&b"a\x01b"[..], EncodeError::SeparatorInValue { tag: 11 }),
+            (b"a long text\x01", EncodeError::SeparatorInValue { tag: 11 }),
             (b"", EncodeError::EmptyValue { tag: 11 }),
-            (&[b'x'; 60], EncodeError::Overflow),
+            (&[b'x'; 80], EncodeError::Overflow),
         ] {
-            assert_eq!(template.bytes(slot, value).seal().err(), Some(error.into()));
+            assert_eq!(template.fill().bytes(slot, value).seal().err(), Some(error.into()));
         }
-        let bytes = template.bytes(slot, b"fine").seal().unwrap();
-        assert_eq!(frame(bytes, 40), Frame::Message { len: bytes.len() });
+        let bytes = template.fill().bytes(slot, b"fine").seal().unwrap();
+        assert_eq!(frame(bytes, 60), Frame::Message { len: bytes.len() });
+    }
+
+    #[test]
+    fn as_many_slots_as_there_are_bits_and_no_more() {
+        let parts = |count| (0..count).map(|n| Part::Slot(5_000 + n)).collect::<Vec<_>>();
+        let mut template = Template::new(b"FIX.4.4", b"D", &parts(32), 800).unwrap();
+        let slots: Vec<Slot> = (0..32).map(|n| template.slot(5_000 + n).unwrap()).collect();
+        let filling = slots.iter().fold(template.fill(), |f, slot| f.uint(*slot, 77));
+        let len = filling.seal().unwrap().len();
+        assert_eq!(len, "8=FIX.4.4|9=256|35=D|10=000|".len() + 32 * "5000=77|".len());
+        let refused = Template::new(b"FIX.4.4", b"D", &parts(33), 800);
+        assert_eq!(refused.err(), Some(TemplateError::TooManySlots));
     }
 }

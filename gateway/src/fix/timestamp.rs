@@ -4,6 +4,8 @@
 //! Reading takes one to nine digits, as venues write what they like; a leap second `:60` is the
 //! first instant of the next minute, because [`Nanos`] counts none. Years run from 1970 to 2554.
 
+use super::checksum::{checksum, sum_of_word};
+use super::word::{SHORT, eight_digits};
 use ballast_engine::units::Nanos;
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -36,14 +38,35 @@ impl Precision {
             Precision::Nanos => LEN_MAX,
         }
     }
+
+    /// What the last digit counts.
+    const fn unit_ns(self) -> u64 {
+        match self {
+            Precision::Seconds => NS_PER_S,
+            Precision::Millis => 1_000_000,
+            Precision::Micros => 1_000,
+            Precision::Nanos => 1,
+        }
+    }
 }
 
-/// A timestamp's text that remembers the second it wrote last: within a second, only the fraction
+/// A timestamp's text that remembers the second it wrote last: within a second, only its last word
 /// is written anew.
 #[derive(Clone, Copy, Debug)]
 pub struct TimestampText {
     text: [u8; LEN_MAX],
+    /// What the last eight bytes are at the second's begin.
+    even: u64,
+    /// The last eight bytes.
+    end: [u8; SHORT],
+    /// Sum of the bytes before them, and of all.
+    head_sum: u8,
+    sum: u8,
     second: u64,
+    /// The first instant that has this text, and how long it has it, in ns.
+    since: u64,
+    unit_ns: u64,
+    len: usize,
     precision: Precision,
 }
 
@@ -52,37 +75,85 @@ impl TimestampText {
     pub fn new(precision: Precision) -> TimestampText {
         let mut text = TimestampText {
             text: *b"19700101-00:00:00.000000000",
+            even: 0,
+            end: [0; SHORT],
+            head_sum: 0,
+            sum: 0,
             // The second before the end of time: never equal to a real one.
             second: u64::MAX,
+            since: 0,
+            unit_ns: precision.unit_ns(),
+            len: precision.text_len(),
             precision,
         };
-        text.write(Nanos(0));
+        text.set(Nanos(0));
         text
     }
 
     /// The text of `at`, truncated (never rounded up) to the precision.
     #[inline]
     pub fn write(&mut self, at: Nanos) -> &[u8] {
+        self.at(at).as_bytes()
+    }
+
+    /// The same, for a template.
+    #[inline(always)]
+    pub fn at(&mut self, at: Nanos) -> &TimestampText {
+        // Within the last digit's unit the text is the same.
+        if at.0.wrapping_sub(self.since) >= self.unit_ns {
+            self.set(at);
+        }
+        self
+    }
+
+    #[inline]
+    fn set(&mut self, at: Nanos) {
         let second = at.0 / NS_PER_S;
         if second != self.second {
             self.write_second(second);
         }
         let fraction = at.0 % NS_PER_S;
-        match self.precision {
-            Precision::Seconds => {}
-            Precision::Millis => self.write_at::<3>(18, fraction / 1_000_000),
-            Precision::Micros => self.write_at::<6>(18, fraction / 1_000),
-            Precision::Nanos => self.write_at::<9>(18, fraction),
+        self.since = at.0 - fraction % self.unit_ns;
+        let digits = match self.precision {
+            Precision::Seconds => 0,
+            Precision::Millis => eight_digits(fraction / 1_000_000),
+            Precision::Micros => eight_digits(fraction / 1_000),
+            Precision::Nanos => self.write_nanos(fraction),
+        };
+        // A digit's value on its zero.
+        self.end = (self.even | digits).to_le_bytes();
+        self.sum = self.head_sum.wrapping_add(sum_of_word(self.even | digits));
+        let room = self.text.get_mut(..self.len);
+        if let Some(room) = room.and_then(|text| text.last_chunk_mut::<SHORT>()) {
+            *room = self.end;
         }
-        self.as_bytes()
     }
 
     /// What was written last.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        self.text.get(..self.precision.text_len()).unwrap_or_default()
+        self.text.get(..self.len).unwrap_or_default()
     }
 
+    /// The same in two parts, of which the last has eight bytes, and the sum of all.
+    #[inline(always)]
+    pub(super) fn parts(&self) -> (&[u8], [u8; SHORT], u8) {
+        let head = self.text.get(..self.len - SHORT);
+        (head.unwrap_or_default(), self.end, self.sum)
+    }
+
+    /// Of nine digits the first is not within the last eight bytes.
+    fn write_nanos(&mut self, fraction: u64) -> u64 {
+        self.write_at::<1>(18, fraction / 100_000_000);
+        self.sum_head();
+        eight_digits(fraction % 100_000_000)
+    }
+
+    fn sum_head(&mut self) {
+        self.head_sum = checksum(self.parts().0);
+    }
+
+    #[cold]
     fn write_second(&mut self, second: u64) {
         self.second = second;
         let (year, month, day) = civil(second / S_PER_DAY);
@@ -93,6 +164,10 @@ impl TimestampText {
         self.write_at::<2>(9, of_day / 3600);
         self.write_at::<2>(12, of_day / 60 % 60);
         self.write_at::<2>(15, of_day % 60);
+        self.write_at::<9>(18, 0);
+        self.sum_head();
+        let end = self.as_bytes().last_chunk::<SHORT>();
+        self.even = end.map_or(0, |end| u64::from_le_bytes(*end));
     }
 
     #[inline]

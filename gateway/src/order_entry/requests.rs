@@ -4,14 +4,14 @@
 //! instrument has its prepared messages, resting, taking, replace and cancel, of the fields that its
 //! venue takes and no others; only what differs is written. Deliberately absent: ClOrdIDs of its own, and any order that is not a limit order.
 
-use crate::fix::template::{Part, Slot, Template, TemplateError};
+use crate::fix::template::{Part, Slot, Template, TemplateError, Unit};
 use crate::fix::timestamp::TimestampText;
 use crate::fix::{msg_type, tag};
 use crate::session::{Envelope, SendError, SessionConfig};
 use crate::venue::dialect::Rules;
 use crate::venue::symbols::{Symbol, Symbols};
 use ballast_engine::event::{OrderAction, OrderIntent, TimeInForce};
-use ballast_engine::units::{Decimal, Side};
+use ballast_engine::units::Side;
 use thiserror::Error;
 
 /// Longest order message: header, the fields below, and an account.
@@ -59,8 +59,8 @@ struct Instrument {
     taking: Prepared,
     replace: Prepared,
     cancel: Prepared,
-    tick: Decimal,
-    lot: Decimal,
+    tick: Unit,
+    lot: Unit,
 }
 
 /// The prepared messages of one venue.
@@ -91,8 +91,8 @@ impl Requests {
                 taking: make(Kind::Taking)?,
                 replace: make(Kind::Replace)?,
                 cancel: make(Kind::Cancel)?,
-                tick: symbol.tick(),
-                lot: symbol.lot(),
+                tick: Unit::new(symbol.tick()),
+                lot: Unit::new(symbol.lot()),
             });
         }
         // TransactTime(60) has the digits that SendingTime(52) has.
@@ -116,7 +116,7 @@ impl Requests {
         envelope: &Envelope<'_>,
     ) -> Result<&[u8], RequestError> {
         let instrument = self.instruments.get_mut(place).ok_or(RequestError::UnknownInstrument)?;
-        let (tick, lot) = (instrument.tick, instrument.lot);
+        let (tick, lot) = (&instrument.tick, &instrument.lot);
         let prepared = match (intent.action, intent.time_in_force) {
             (OrderAction::New, TimeInForce::PostOnly) => &mut instrument.resting,
             (OrderAction::New, TimeInForce::ImmediateOrCancel) => &mut instrument.taking,
@@ -126,12 +126,6 @@ impl Requests {
             // quote would stand where it is for ever.
             (OrderAction::Replace | OrderAction::Cancel, _) => &mut instrument.cancel,
         };
-        let template = &mut prepared.template;
-        template.uint(prepared.msg_seq_num, envelope.msg_seq_num);
-        template.bytes(prepared.sending_time, envelope.sending_time);
-        if let Some(slot) = prepared.last_processed {
-            template.uint(slot, envelope.last_processed);
-        }
         let is_cancel = match intent.action {
             OrderAction::New => false,
             OrderAction::Replace => !self.has_replace,
@@ -139,23 +133,31 @@ impl Requests {
         };
         let names_order = self.cancel_names_order && is_cancel;
         let named = if names_order { intent.orig_cl_ord_id } else { intent.cl_ord_id };
-        template.uint(prepared.cl_ord_id, named.0);
+        let mut filling = prepared
+            .template
+            .fill()
+            .uint(prepared.msg_seq_num, envelope.msg_seq_num)
+            .timestamp(prepared.sending_time, envelope.sending_time)
+            .uint(prepared.cl_ord_id, named.0);
+        if let Some(slot) = prepared.last_processed {
+            filling = filling.uint(slot, envelope.last_processed);
+        }
         if let Some(slot) = prepared.orig_cl_ord_id {
-            template.uint(slot, intent.orig_cl_ord_id.0);
+            filling = filling.uint(slot, intent.orig_cl_ord_id.0);
         }
         if let Some(slot) = prepared.side {
-            template.char(slot, if intent.side == Side::Buy { b'1' } else { b'2' });
+            filling = filling.char(slot, if intent.side == Side::Buy { b'1' } else { b'2' });
         }
         if let Some(slot) = prepared.size {
-            template.decimal(slot, intent.size.0, lot);
+            filling = filling.decimal(slot, intent.size.0, lot);
         }
         if let Some(slot) = prepared.price {
-            template.decimal(slot, intent.price.0, tick);
+            filling = filling.decimal(slot, intent.price.0, tick);
         }
         if let Some(slot) = prepared.transact_time {
-            template.bytes(slot, self.transact_time.write(intent.at));
+            filling = filling.timestamp(slot, self.transact_time.at(intent.at));
         }
-        Ok(template.seal()?)
+        Ok(filling.seal()?)
     }
 }
 

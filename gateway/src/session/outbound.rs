@@ -84,7 +84,7 @@ pub struct Envelope<'a> {
     /// MsgSeqNum(34).
     pub msg_seq_num: u64,
     /// SendingTime(52), as text.
-    pub sending_time: &'a [u8],
+    pub sending_time: &'a TimestampText,
     /// LastMsgSeqNumProcessed(369), for a venue that wants it.
     pub last_processed: u64,
 }
@@ -147,7 +147,7 @@ impl<S: Store> Session<S> {
         core.may_send()?;
         let msg_seq_num = core.store.next_sender();
         let last_processed = core.store.next_target().saturating_sub(1);
-        let sending_time = core.out.clock.write(now);
+        let sending_time = core.out.clock.at(now);
         let message = prepare(Envelope { msg_seq_num, sending_time, last_processed })?;
         let (room, _) = core.out.room();
         let Some(room) = room.get_mut(..message.len()) else { return Err(SendError::Full.into()) };
