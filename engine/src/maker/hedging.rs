@@ -1,7 +1,7 @@
 //! The band hedger at work: one immediate order an underlying, and what becomes of it.
 
 use super::{Line, Maker, Pool, instrument_id};
-use crate::event::TimeInForce;
+use crate::event::{InstrumentId, TimeInForce};
 use crate::inventory::hedge::{self, Attempts, Candidate, HedgeOrder};
 use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
@@ -46,6 +46,11 @@ impl Maker {
             TimeInForce::ImmediateOrCancel,
             out,
         );
+        if slot.is_none() && !self.waits_for_own(order.instrument, order.side, order.price) {
+            // The gate blocked what it alone can judge: budgets, gross, what was sent before. The same
+            // order would be blocked at every event, and no other instrument asked.
+            self.on_hedge_failed(pool, order.instrument, out);
+        }
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.hedge = slot;
             pool.is_homing = false;
@@ -163,7 +168,6 @@ impl Maker {
     /// The venue has said what became of a hedge. One that traded nothing is a failure; too many in a
     /// row, and quoting stops: never an unhedged maker that goes on.
     pub(super) fn on_hedge_done(&mut self, order: &Order, slot: OrderSlot, out: &mut Intents) {
-        let now = self.now;
         let Some(place) = self.pool_of(order.instrument) else { return };
         let Some(pool) = self.pools.get_mut(place) else { return };
         let is_home = pool.takes_home(order, slot);
@@ -176,17 +180,24 @@ impl Maker {
         }
         self.pay_carried(place, order);
         let Some(pool) = self.pools.get_mut(place) else { return };
-        let settings = pool.settings.hedge.as_ref();
-        let (failures_max, holdoff_ns) =
-            settings.map_or(UNHEDGED, |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));
         if order.cum_qty.0 > 0 {
             pool.hedge_failures = 0;
             pool.attempts = Attempts::default();
             return;
         }
+        self.on_hedge_failed(place, order.instrument, out);
+    }
+
+    /// A hedge in this instrument traded nothing.
+    fn on_hedge_failed(&mut self, place: usize, instrument: InstrumentId, out: &mut Intents) {
+        let now = self.now;
+        let Some(pool) = self.pools.get_mut(place) else { return };
+        let settings = pool.settings.hedge.as_ref();
+        let (failures_max, holdoff_ns) =
+            settings.map_or(UNHEDGED, |hedge| (hedge.failures_max, hedge.retry_holdoff_ns));
         pool.hedge_failures = pool.hedge_failures.saturating_add(1);
         let with = settings.map_or(&[][..], |hedge| &hedge.instruments);
-        let tried = (0u32..).zip(with).find(|(_, with)| with.instrument == order.instrument);
+        let tried = (0u32..).zip(with).find(|(_, with)| with.instrument == instrument);
         let has_more = pool.attempts.fail(tried.map(|(place, _)| place), with.len());
         // Another instrument is tried at once. What did not trade now does not trade at once: the same
         // order would go round and round, and be counted as failed before the market has moved.

@@ -343,6 +343,34 @@ fn who_traded_nothing_is_passed_over_then_the_collar_widens_then_quoting_halts()
 }
 
 #[test]
+fn a_hedge_that_the_gate_blocks_goes_to_the_next_instrument() {
+    let mut config = two_to_hedge_with();
+    config.settings[1].limits.duplicates.max = 1;
+    config.settings[1].limits.duplicates.window_ns = 1_000_000_000;
+    let mut desk = Desk::with(&config);
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(OTHER, 600_000);
+    desk.begin();
+    let buy = |desk: &mut Desk, size| {
+        let price = Ticks(600_000);
+        let act =
+            control::Act::Trade { instrument: SPOT, side: Side::Buy, price, size: Lots(size) };
+        let user = control::User::NOBODY;
+        let mut sent = desk.control(Control::By { user, second: user, act });
+        sent.extend(desk.timer());
+        hedges(&sent)
+    };
+    let sent = buy(&mut desk, 10);
+    let [first] = sent[..] else { panic!("one hedge: {sent:?}") };
+    assert_eq!((first.instrument, first.size), (PERP, Lots(5)));
+    desk.fill(&first, 5, 5);
+    // The same again is a duplicate there.
+    let sent = buy(&mut desk, 5);
+    let [second] = sent[..] else { panic!("one hedge: {sent:?}") };
+    assert_eq!((second.instrument, second.size), (OTHER, Lots(5)));
+}
+
+#[test]
 fn no_new_quote_worsens_what_a_hedge_on_its_way_is_for() {
     let mut config = config();
     set_band(&mut config, 8_000_000);

@@ -130,7 +130,7 @@ impl Maker {
         }
         let immediate = TimeInForce::ImmediateOrCancel;
         let slot = self.send_new(id, side, Purpose::Hedge, price, Lots(size), immediate, out);
-        if slot.is_none() {
+        if slot.is_none() && !self.waits_for_own(id, side, price) {
             self.rest_home(place, id);
         }
         if let Some(pool) = self.pools.get_mut(place) {

@@ -26,6 +26,14 @@ impl Maker {
         best
     }
 
+    /// Is an order blocked for quotes of our own that give way to it? It goes when they have.
+    pub(super) fn waits_for_own(&self, id: InstrumentId, side: Side, price: Ticks) -> bool {
+        let prevention = self.line(id).map(|line| line.settings.self_trade.prevention);
+        let own = self.own_best(id, side.opposite());
+        prevention == Some(Prevention::CancelResting)
+            && own.is_some_and(|own| meets(side, price, own))
+    }
+
     fn best_rung(&self, line: &Line, side: Side) -> Option<Ticks> {
         let orders = line.rungs(side).iter().filter_map(|rung| rung.order);
         let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
