@@ -46,6 +46,8 @@ pub struct OptionLine {
     /// Its buckets: the underlying's, and that of its expiry.
     buckets: [usize; 2],
     nano_per_tick_lot: i64,
+    /// What a lot is on, and so the most that it exposes to.
+    nano_underlying_per_lot: i64,
     per_lot: GreekVector,
     ranges: Ranges,
     /// It is held, or may come to be, and has no Greeks.
@@ -308,14 +310,15 @@ impl OptionBook {
                 Ok(value) => {
                     let each = i128::from(value.exposure.0);
                     exposure = exposure.map(|sum| sum.saturating_add(each * i128::from(lots.0)));
-                    let [up, down] = &mut open;
-                    let (more, less) = if each >= 0 { (buys, sells) } else { (sells, buys) };
-                    *up = up.saturating_add(each.abs() * i128::from(more.0));
-                    *down = down.saturating_add(each.abs() * i128::from(less.0));
                 }
                 Err(_) if lots.0 == 0 => {}
                 Err(_) => exposure = None,
             }
+            let each = line.open_exposure();
+            let [up, down] = &mut open;
+            let (more, less) = if each >= 0 { (buys, sells) } else { (sells, buys) };
+            *up = up.saturating_add(each.abs() * i128::from(more.0));
+            *down = down.saturating_add(each.abs() * i128::from(less.0));
         }
         *sums = Pool { exposure, open, vega, ..*sums };
     }
@@ -328,10 +331,12 @@ impl OptionLine {
         terms: &OptionTerms,
         buckets: [usize; 2],
     ) -> OptionLine {
-        let nano_per_tick_lot = match instrument.value() {
-            ContractValue::Option { nano_per_tick_lot, .. }
-            | ContractValue::Linear { nano_per_tick_lot, .. } => nano_per_tick_lot,
-            ContractValue::Inverse { .. } => 0,
+        let (nano_per_tick_lot, nano_underlying_per_lot) = match instrument.value() {
+            ContractValue::Option { nano_per_tick_lot, nano_underlying_per_lot, .. }
+            | ContractValue::Linear { nano_per_tick_lot, nano_underlying_per_lot, .. } => {
+                (nano_per_tick_lot, nano_underlying_per_lot)
+            }
+            ContractValue::Inverse { .. } => (0, 0),
         };
         OptionLine {
             id: settings.instrument,
@@ -343,6 +348,7 @@ impl OptionLine {
             pool: usize::from(instrument.spec().underlying.0),
             buckets,
             nano_per_tick_lot,
+            nano_underlying_per_lot,
             per_lot: GreekVector::default(),
             ranges: [Range::default(); GREEKS],
             is_unknown: false,
@@ -362,6 +368,18 @@ impl OptionLine {
     /// Its underlying, by its place in the config.
     pub fn pool(&self) -> usize {
         self.pool
+    }
+
+    /// What a lot that may still trade counts as. Without a value it is what a lot is on, or its last
+    /// refresh where that is more: an order in doubt does not leave the limits with its Greeks.
+    fn open_exposure(&self) -> i128 {
+        match self.value {
+            Ok(value) => i128::from(value.exposure.0),
+            Err(_) => {
+                let most = self.nano_underlying_per_lot.max(self.per_lot.delta.saturating_abs());
+                i128::from(most) * i128::from(self.terms.option_type.direction())
+            }
+        }
     }
 
     /// An option that has expired counts until it is settled: as its future where it delivers one.

@@ -250,6 +250,25 @@ fn beyond_its_bounds_nothing_is_quoted_and_nothing_hedged_by_guesswork() {
 }
 
 #[test]
+fn orders_in_doubt_count_in_full_when_their_greeks_have_aged() {
+    let (mut desk, _) = begin(&with(limits(i64::MAX / 10)));
+    let open = |desk: &Desk| {
+        [Side::Buy, Side::Sell].map(|side| desk.maker.options.book.open_exposure(0, side))
+    };
+    let before = open(&desk);
+    assert!(before.iter().all(|open| *open > 0), "{before:?}");
+    desk.session(OrderUpdate::SessionDown);
+    desk.now += 1_000_000;
+    desk.timer();
+    assert!(desk.maker.option(CALL).unwrap().value.is_err());
+    assert_eq!(
+        open(&desk),
+        before.map(|open| 2 * open),
+        "half a delta may have become a whole one"
+    );
+}
+
+#[test]
 fn a_gap_of_the_future_pulls_its_options() {
     let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
     let gap = MarketUpdate::Gap;
