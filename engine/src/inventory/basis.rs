@@ -12,17 +12,17 @@ use crate::units::{Lots, Nanos, Side, Ticks};
 /// One instrument's position beyond its opening.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Basis {
-    lots: i64,
+    pub(crate) lots: i64,
     /// `Σ lots × price` of what is held, in half ticks.
-    cost: i128,
+    pub(crate) cost: i128,
     /// When what is held was bought or sold, weighted by size.
-    entered: Nanos,
+    pub(crate) entered: Nanos,
     /// What its trades did to cash since it was last flat; `None` where that does not fit.
-    cash: Option<i128>,
+    pub(crate) cash: Option<i128>,
     /// Largest size since it was last flat.
-    peak: u64,
+    pub(crate) peak: u64,
     /// How often it left flat or turned.
-    lives: u64,
+    pub(crate) lives: u64,
 }
 
 impl Basis {

@@ -52,16 +52,22 @@ pub enum Exit {
     Immediate(Lots),
 }
 
+/// How far an exit has come: what outlives a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ExitProgress {
+    pub(crate) life: u64,
+    /// Thousandths of the peak that the steps reached so far close.
+    pub(crate) closed_permille: u32,
+    /// Since when there is something to close.
+    pub(crate) since: Option<Nanos>,
+    pub(crate) is_stopped: bool,
+}
+
 /// Where one position's exit stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExitPlan {
     settings: ExitSettings,
-    life: u64,
-    /// Thousandths of the peak that the steps reached so far close.
-    closed_permille: u32,
-    /// Since when there is something to close.
-    since: Option<Nanos>,
-    is_stopped: bool,
+    progress: ExitProgress,
     exit: Exit,
 }
 
@@ -71,25 +77,35 @@ impl ExitPlan {
         ExitPlan { settings, ..ExitPlan::default() }
     }
 
+    /// How far it has come.
+    pub fn progress(&self) -> ExitProgress {
+        self.progress
+    }
+
+    /// Goes on from where an earlier run's came to; the next look says what to do.
+    pub fn go_on(&mut self, progress: ExitProgress) {
+        self.progress = progress;
+    }
+
     /// Looks at the position: on the timer, and at once when it has changed.
     pub fn look(&mut self, now: Nanos, basis: &Basis, mark: HalfTicks, contract: ContractValue) {
-        if self.life != basis.life() || basis.lots().0 == 0 {
-            self.life = basis.life();
-            self.closed_permille = 0;
-            self.since = None;
+        if self.progress.life != basis.life() || basis.lots().0 == 0 {
+            self.progress.life = basis.life();
+            self.progress.closed_permille = 0;
+            self.progress.since = None;
         }
         if let Some(max) = self.settings.loss_max {
             // A loss that does not fit is one beyond the limit.
             let lost = basis.pnl(mark, contract).is_none_or(|pnl| pnl < max.0.saturating_neg());
-            self.is_stopped |= lost;
+            self.progress.is_stopped |= lost;
         }
         self.reach(basis, mark);
         let excess = self.excess(basis);
-        self.since = if excess == 0 { None } else { self.since.or(Some(now)) };
+        self.progress.since = if excess == 0 { None } else { self.progress.since.or(Some(now)) };
         let passive_ns = self.settings.take_profit.map_or(0, |take| take.passive_ns);
-        self.exit = match self.since {
+        self.exit = match self.progress.since {
             None => Exit::Hold,
-            Some(since) if !self.is_stopped && now.since(since) < passive_ns => {
+            Some(since) if !self.progress.is_stopped && now.since(since) < passive_ns => {
                 Exit::Passive(Lots(excess))
             }
             Some(_) => Exit::Immediate(Lots(excess)),
@@ -102,13 +118,17 @@ impl ExitPlan {
         };
         let reached = take.steps.iter().filter(|step| step.gain <= gain);
         let closes = reached.fold(0u32, |sum, step| sum.saturating_add(step.close_permille));
-        self.closed_permille = self.closed_permille.max(closes.min(1000));
+        self.progress.closed_permille = self.progress.closed_permille.max(closes.min(1000));
     }
 
     /// How much is held beyond what may be kept.
     fn excess(&self, basis: &Basis) -> i64 {
         let held = u128::from(basis.lots().0.unsigned_abs());
-        let kept = if self.is_stopped { 0 } else { 1000 - self.closed_permille.min(1000) };
+        let kept = if self.progress.is_stopped {
+            0
+        } else {
+            1000 - self.progress.closed_permille.min(1000)
+        };
         // Rounded up: a step never closes more than its share.
         let kept = (u128::from(basis.peak()) * u128::from(kept)).div_ceil(1000);
         i64::try_from(held.saturating_sub(kept)).unwrap_or(i64::MAX)
@@ -121,19 +141,19 @@ impl ExitPlan {
 
     /// A step was reached: what is held may not grow beyond what it left.
     pub fn has_begun(&self) -> bool {
-        self.closed_permille > 0
+        self.progress.closed_permille > 0
     }
 
     /// The loss limit was passed: the position goes, and an operator must look.
     pub fn is_stopped(&self) -> bool {
-        self.is_stopped
+        self.progress.is_stopped
     }
 
     /// An operator has looked.
     pub fn resume(&mut self) {
-        self.is_stopped = false;
+        self.progress.is_stopped = false;
         self.exit = Exit::Hold;
-        self.since = None;
+        self.progress.since = None;
     }
 }
 

@@ -59,6 +59,11 @@ impl ExposureMap {
         map
     }
 
+    /// Is cash of the currency counted?
+    pub fn counts(&self, currency: Currency) -> bool {
+        self.coins.contains(&currency)
+    }
+
     /// Net exposure now. `None` where it does not fit, which is beyond every limit.
     pub fn net(&self, ledger: &Ledger) -> Option<Exposure> {
         let mut net: i128 = 0;

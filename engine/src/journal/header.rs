@@ -2,8 +2,8 @@
 //! a replay can build the same maker.
 //!
 //! Fed by whoever starts a run; feeds replay and recovery. Layout, little-endian: magic (8), version
-//! (4), body length (4), CRC-32C of these and the body (4), body. Version 1 had no resumption. Absent: secrets; the config names
-//! the files that hold them.
+//! (4), body length (4), CRC-32C of these and the body (4), body. Version 1 had no resumption, version 2
+//! not what the exits knew. Absent: secrets; the config names the files that hold them.
 
 use super::codec::Field;
 use super::hash::Sha;
@@ -13,7 +13,7 @@ use crate::units::Nanos;
 /// What every journal starts with.
 pub const MAGIC: [u8; 8] = *b"BALLASTJ";
 /// The format that this code writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The oldest that it reads.
 const VERSION_MIN: u32 = 1;
 /// Magic, version, length and checksum.

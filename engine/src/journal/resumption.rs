@@ -4,7 +4,11 @@
 //! only as far as its items are there. Tags are never given a second meaning.
 
 use super::codec::{Field, enums, structs};
-use crate::maker::resumption::{Delivered, Halt, Held, LimitSet, Purse, Resumption};
+use crate::inventory::basis::Basis;
+use crate::inventory::exit::ExitProgress;
+use crate::maker::resumption::{
+    Delivered, GuardedPosition, Halt, Held, LimitSet, Purse, Resumption,
+};
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
 use crate::pnl::valuation::HalfTicks;
@@ -12,15 +16,25 @@ use crate::risk::carried::CarriedRisk;
 use crate::risk::loss::CarriedDay;
 use crate::units::{Lots, Notional, Ticks};
 
-impl Field for Notional {
+impl Field for i128 {
     fn put(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.0.to_le_bytes());
+        to.extend_from_slice(&self.to_le_bytes());
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
         let (bytes, rest) = from.split_first_chunk()?;
         *from = rest;
-        Some(Notional(i128::from_le_bytes(*bytes)))
+        Some(i128::from_le_bytes(*bytes))
+    }
+}
+
+impl Field for Notional {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Field::take(from).map(Notional)
     }
 }
 
@@ -86,8 +100,41 @@ impl Field for (Ticks, Lots) {
     }
 }
 
+/// A header's last field. Journals of version 2 end before `guarded`.
+impl Field for Resumption {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.epoch.put(to);
+        self.held.put(to);
+        self.purses.put(to);
+        self.orders.put(to);
+        self.carried.put(to);
+        self.halts.put(to);
+        self.limits.put(to);
+        self.unconfirmed.put(to);
+        self.delivered.put(to);
+        self.guarded.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(Resumption {
+            epoch: Field::take(from)?,
+            held: Field::take(from)?,
+            purses: Field::take(from)?,
+            orders: Field::take(from)?,
+            carried: Field::take(from)?,
+            halts: Field::take(from)?,
+            limits: Field::take(from)?,
+            unconfirmed: Field::take(from)?,
+            delivered: Field::take(from)?,
+            guarded: if from.is_empty() { Vec::new() } else { Field::take(from)? },
+        })
+    }
+}
+
 structs! {
-    Resumption { epoch, held, purses, orders, carried, halts, limits, unconfirmed, delivered }
+    GuardedPosition { opening, basis, exit }
+    Basis { lots, cost, entered, cash, peak, lives }
+    ExitProgress { life, closed_permille, since, is_stopped }
     Held { lots, mark }
     Purse { currency, cash, rate }
     Halt { instrument, reason }
@@ -118,9 +165,8 @@ mod tests {
     use crate::risk::state::Reason;
     use crate::units::{Nanos, Side};
 
-    #[test]
-    fn a_resumption_reads_as_it_was_written_and_a_cut_one_not_at_all() {
-        let order = Order {
+    fn order() -> Order {
+        Order {
             cl_ord_id: ClOrdId::new(3, 9),
             replace_id: ClOrdId::new(3, 10),
             cancel_id: ClOrdId::NONE,
@@ -137,8 +183,12 @@ mod tests {
             replacement: Some((Ticks(8), Lots(4))),
             state: OrderState::InDoubt,
             requested_at: Nanos(0),
-        };
-        let resumption = Resumption {
+        }
+    }
+
+    fn whole() -> Resumption {
+        let order = order();
+        Resumption {
             epoch: 3,
             held: vec![Held { lots: Lots(-4), mark: Some(HalfTicks(9)) }, Held::default()],
             purses: vec![Purse {
@@ -162,13 +212,40 @@ mod tests {
                 numbers_since: Nanos(8),
                 msg_seq_num: 77,
             }],
-        };
+            guarded: vec![GuardedPosition {
+                opening: Lots(-3),
+                basis: Basis {
+                    lots: -1,
+                    cost: i128::MIN,
+                    entered: Nanos(6),
+                    cash: Some(i128::MAX),
+                    peak: 9,
+                    lives: 2,
+                },
+                exit: ExitProgress {
+                    life: 2,
+                    closed_permille: 500,
+                    since: Some(Nanos(7)),
+                    is_stopped: true,
+                },
+            }],
+        }
+    }
+
+    #[test]
+    fn a_resumption_reads_as_it_was_written_and_a_cut_one_not_at_all() {
+        let resumption = whole();
         let mut bytes = Vec::new();
         resumption.put(&mut bytes);
         let mut rest = &bytes[..];
-        assert_eq!((Resumption::take(&mut rest), rest.len()), (Some(resumption), 0));
-        for cut in 0..bytes.len() {
+        assert_eq!((Resumption::take(&mut rest), rest.len()), (Some(resumption.clone()), 0));
+        let mut guarded = Vec::new();
+        resumption.guarded.put(&mut guarded);
+        let before = bytes.len() - guarded.len();
+        for cut in (0..bytes.len()).filter(|cut| *cut != before) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
+        let of_version_2 = Resumption { guarded: Vec::new(), ..resumption };
+        assert_eq!(Resumption::take(&mut &bytes[..before]), Some(of_version_2));
     }
 }

@@ -12,6 +12,7 @@
 use super::homing::Homing;
 use super::{Maker, instrument_id};
 use crate::event::{InstrumentId, Liquidity};
+use crate::instrument::Currency;
 use crate::inventory::exposure::exposure_per_lot;
 use crate::inventory::hedge::Attempts;
 use crate::maker::input::Control;
@@ -298,20 +299,24 @@ impl Maker {
                 if booked.is_ok() {
                     self.guard_trade(instrument, side, price, size);
                 }
-                self.after_booking(booked, Some(instrument), out);
+                self.after_booking(booked, instrument, out);
             }
             Act::Transfer { holding, amount } => {
                 let booked = self.ledger.on_transfer(holding, amount);
-                self.after_booking(booked, holding.instrument(), out);
+                let of = holding.instrument().filter(|_| booked.is_ok());
+                if let Some(line) = of.and_then(|id| self.line_mut(id)) {
+                    line.guard_transfer(Lots(amount));
+                }
+                self.after_holding(booked, holding, out);
             }
             Act::Funding { instrument, received } => {
                 let booked = self.ledger.on_funding(instrument, Notional(received.into()));
-                self.after_booking(booked, Some(instrument), out);
+                self.after_booking(booked, instrument, out);
             }
             Act::FundingRate { instrument, rate } => self.set_funding_rate(instrument, rate),
             Act::Adjust { holding, amount } => {
                 let booked = self.ledger.on_adjustment(holding, amount);
-                self.after_booking(booked, holding.instrument(), out);
+                self.after_holding(booked, holding, out);
             }
             Act::Expire { instrument, price } => self.expire(instrument, price, out),
             Act::Exercise { instrument, lots, price } => {
@@ -376,29 +381,72 @@ impl Maker {
         }
     }
 
+    fn after_holding(
+        &mut self,
+        booked: Result<(), LedgerError>,
+        holding: Holding,
+        out: &mut Intents,
+    ) {
+        match holding {
+            Holding::Position(instrument) => self.after_booking(booked, instrument, out),
+            Holding::Cash(currency) => self.after_cash(booked, currency, out),
+        }
+    }
+
+    /// Cash has changed: where it is a coin, net delta has.
+    fn after_cash(
+        &mut self,
+        booked: Result<(), LedgerError>,
+        currency: Currency,
+        out: &mut Intents,
+    ) {
+        if booked.is_err() {
+            for n in 0..self.lines.len() {
+                let line = self.lines.get(n);
+                if line.is_some_and(|line| line.instrument.spec().settlement == currency) {
+                    self.halt(instrument_id(n), Reason::Overflow, out);
+                }
+            }
+            return;
+        }
+        for pool in 0..self.pools.len() {
+            if self.pools.get(pool).is_some_and(|pool| pool.exposure.counts(currency)) {
+                self.refresh_delta(pool);
+            }
+        }
+        self.requote_all(out);
+        for pool in 0..self.pools.len() {
+            self.hedge(pool, out);
+        }
+    }
+
     /// The account has changed without an order of ours: exposure, quotes and hedges follow it.
     pub(super) fn after_booking(
         &mut self,
         booked: Result<(), LedgerError>,
-        instrument: Option<InstrumentId>,
+        instrument: InstrumentId,
         out: &mut Intents,
     ) {
-        let Some(instrument) = instrument else { return };
         if booked.is_err() {
             // Our books and the world differ, and the difference does not fit: nothing goes on.
             self.halt(instrument, Reason::Overflow, out);
             return;
         }
+        self.note_position(instrument);
+        let Some(pool) = self.pool_of(instrument) else { return };
+        self.refresh_delta(pool);
+        self.requote_all(out);
+        self.hedge(pool, out);
+    }
+
+    /// A position is another one: what is kept of it follows, before anything is sent for it.
+    pub(super) fn note_position(&mut self, instrument: InstrumentId) {
         self.refresh_gross(instrument);
         self.settle_guards(instrument);
         let position = self.ledger.position(instrument).unwrap_or(Lots(0));
         if let Some(line) = self.line_mut(instrument) {
             line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
         }
-        let Some(pool) = self.pool_of(instrument) else { return };
-        self.refresh_delta(pool);
-        self.requote_all(out);
-        self.hedge(pool, out);
     }
 
     fn flatten(&mut self, scope: Scope, out: &mut Intents) {

@@ -5,6 +5,7 @@ use super::input::Control;
 use super::tests::Desk;
 use super::*;
 use crate::event::*;
+use crate::instrument::{Currency, Instrument, InstrumentKind, InstrumentSpec};
 use crate::pnl::attribution::Cause;
 use crate::pnl::ledger::Holding;
 use crate::units::*;
@@ -159,6 +160,30 @@ fn a_trade_made_elsewhere_is_booked_with_its_fee_and_hedged() {
     assert!(cause(&desk, Cause::Fees) < 0);
     assert_eq!(cause(&desk, Cause::Adjustment), 40_000_000, "a unit below the mid, 0.040 of them");
     assert!(sent.iter().any(|i| i.instrument == PERP && i.side == Side::Sell), "{sent:?}");
+}
+
+#[test]
+fn coin_that_leaves_moves_net_delta_and_is_hedged_at_once() {
+    let mut config = super::tests::config();
+    let linear = config.instruments[1].spec().clone();
+    let inverse = InstrumentSpec {
+        symbol: "I2".into(),
+        kind: InstrumentKind::InversePerpetual,
+        lot: "1".parse().unwrap(),
+        settlement: Currency(0),
+        ..linear
+    };
+    config.instruments.push(Instrument::new(InstrumentId(2), inverse).unwrap());
+    config.settings.push(super::tests::settings(None, 0));
+    config.conversions = vec![(Currency(0), SPOT)];
+    let mut desk = Desk::with(&config);
+    desk.begin();
+    let before = desk.maker.delta(0).unwrap();
+    let transfer = Act::Transfer { holding: Holding::Cash(Currency(0)), amount: -30_000_000 };
+    let sent = act(&mut desk, transfer);
+    assert_eq!(desk.maker.delta(0), Some(Exposure(before.0 - 30_000_000)));
+    let hedge = sent.iter().find(|i| i.instrument == PERP);
+    assert_eq!(hedge.map(|i| (i.side, i.size)), Some((Side::Buy, Lots(25))), "{sent:?}");
 }
 
 #[test]

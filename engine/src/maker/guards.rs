@@ -11,9 +11,10 @@ use super::{Line, Maker, instrument_id};
 use crate::event::InstrumentId;
 use crate::instrument::Instrument;
 use crate::inventory::basis::Basis;
-use crate::inventory::exit::{Exit, ExitPlan, ExitSettings};
+use crate::inventory::exit::{Exit, ExitPlan, ExitProgress, ExitSettings};
 use crate::inventory::exposure::exposure_per_lot;
 use crate::maker::intents::{Intents, Record};
+use crate::maker::resumption::GuardedPosition;
 use crate::market::book::Touch;
 use crate::orders::order::OrderState;
 use crate::pnl::fee_tiers::{FeeSchedule, FeeTiers, traded_value};
@@ -156,6 +157,7 @@ pub(super) struct LineGuards {
     breakout: Option<Breakout>,
     /// The position beyond `opening`.
     basis: Basis,
+    /// Working capital: what the config began with, and what was transferred since.
     opening: Lots,
     plan: ExitPlan,
     age: Option<AgeLimit>,
@@ -181,6 +183,21 @@ impl LineGuards {
             fees: settings.fees.map(FeeTiers::new),
             is_watched,
         }
+    }
+
+    /// What the next run must know of it. A run that ended in order was ended by a person: a stop is
+    /// none any more, unless the loss still says so.
+    pub(super) fn resumption(&self, crashed: bool) -> GuardedPosition {
+        let progress = self.plan.progress();
+        let exit = ExitProgress { is_stopped: progress.is_stopped && crashed, ..progress };
+        GuardedPosition { opening: self.opening, basis: self.basis, exit }
+    }
+
+    /// Goes on from where an earlier run's stood.
+    fn go_on(&mut self, from: &GuardedPosition) {
+        self.opening = from.opening;
+        self.basis = from.basis;
+        self.plan.go_on(from.exit);
     }
 
     /// What is owed to the venue.
@@ -298,6 +315,18 @@ impl Line {
     pub(super) fn resume_guards(&mut self, now: Nanos) {
         self.guards.plan.resume();
         self.restraint = self.guards.restraint(now);
+    }
+
+    /// An earlier run's position goes on being the bet that it was.
+    pub(super) fn go_on_guarding(&mut self, now: Nanos, from: &GuardedPosition) {
+        self.guards.go_on(from);
+        self.restraint = self.guards.restraint(now);
+    }
+
+    /// Holdings came or went without a trade: no bet, whatever is held.
+    pub(super) fn guard_transfer(&mut self, lots: Lots) {
+        let opening = self.guards.opening.0.saturating_add(lots.0);
+        self.guards.opening = Lots(opening);
     }
 
     /// A believed mid: does a breakout begin or end?

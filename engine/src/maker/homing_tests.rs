@@ -9,6 +9,7 @@ use super::input::Control;
 use super::tests::{Desk, PERP, SPOT, config, quote_settings};
 use super::*;
 use crate::event::{ClOrdId, OrderIntent, OrderUpdate};
+use crate::pnl::ledger::Holding;
 use crate::risk::hours::Phase;
 use crate::units::{Lots, Nanos, Notional, Side, Ticks};
 
@@ -218,4 +219,19 @@ fn the_hedger_does_not_put_back_what_the_hour_takes_off() {
     desk.now = 2 * HOUR;
     let sent = desk.timer();
     assert_eq!(hedges(&sent).len(), 1, "the hour is over: {sent:?}");
+}
+
+#[test]
+fn a_deposit_is_no_bet_that_the_hour_would_sell() {
+    let hours = [(Nanos(HOUR), Phase::Flat)];
+    let (mut desk, _) = guarded(|guards, _| guards.hours = Some(hours.into()));
+    let transfer = Act::Transfer { holding: Holding::Position(SPOT), amount: 20 };
+    let sent = act(&mut desk, transfer);
+    settle(&mut desk, sent);
+    desk.timer();
+    desk.now = HOUR;
+    let sent = desk.timer();
+    let sent = settle(&mut desk, sent);
+    assert!(hedges(&sent).is_empty(), "{sent:?}");
+    assert_eq!(position(&desk, SPOT), 1_020);
 }

@@ -7,7 +7,6 @@
 use super::Maker;
 use super::control::Knob;
 use crate::event::InstrumentId;
-use crate::inventory::hedge::BandRule;
 use crate::risk::limits::{ExposureLimits, ValueLimit};
 use crate::units::{Exposure, Lots, Notional, SubTicks, Ticks};
 
@@ -72,10 +71,7 @@ impl Maker {
             | Knob::ToleranceAggressive(_)
             | Knob::TolerancePassive(_) => {}
         }
-        let is_band_inside = pool.settings.hedge.as_ref().is_none_or(|hedge| match &hedge.band {
-            BandRule::Fixed(band) => band.outer <= soft,
-            BandRule::Derived(_) => true,
-        });
+        let is_band_inside = pool.is_band_within(soft);
         if let (Ok(limits), true) = (ExposureLimits::new(soft, stop, hard), is_band_inside) {
             pool.settings.limits = limits;
         }

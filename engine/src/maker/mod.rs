@@ -75,6 +75,8 @@ mod option_tests;
 #[cfg(test)]
 mod peers_tests;
 #[cfg(test)]
+mod resumption_tests;
+#[cfg(test)]
 mod risk_tests;
 #[cfg(test)]
 mod self_trade_tests;

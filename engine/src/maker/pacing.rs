@@ -52,6 +52,14 @@ impl Pool {
         })
     }
 
+    /// Does the band fit into a soft limit? A derived one always ends there.
+    pub(super) fn is_band_within(&self, soft: Exposure) -> bool {
+        self.settings.hedge.as_ref().is_none_or(|hedge| match &hedge.band {
+            BandRule::Fixed(band) => band.outer <= soft,
+            BandRule::Derived(_) => true,
+        })
+    }
+
     /// What is to be traded away now, signed as net delta is.
     fn excess(&mut self, now: Nanos) -> Exposure {
         let band = self.band();

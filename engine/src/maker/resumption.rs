@@ -12,6 +12,8 @@ use super::control::{Act, Knob};
 use super::{Maker, instrument_id};
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce, VenueId};
 use crate::instrument::Currency;
+use crate::inventory::basis::Basis;
+use crate::inventory::exit::ExitProgress;
 use crate::maker::input::Control;
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
@@ -71,6 +73,17 @@ pub struct Delivered {
     pub msg_seq_num: u64,
 }
 
+/// What the exits of an instrument knew of its position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct GuardedPosition {
+    /// What of it is working capital and no bet.
+    pub opening: Lots,
+    /// What the rest cost, and since when it is held.
+    pub basis: Basis,
+    /// How far its exit had come.
+    pub exit: ExitProgress,
+}
+
 /// Where an earlier run ended, in this run's numbering.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resumption {
@@ -93,6 +106,8 @@ pub struct Resumption {
     pub unconfirmed: Vec<InstrumentId>,
     /// What of the venues' messages is in all this.
     pub delivered: Vec<Delivered>,
+    /// One an instrument; where one is missing, what is beyond the config's opening is a bet.
+    pub guarded: Vec<GuardedPosition>,
 }
 
 impl Resumption {
@@ -103,10 +118,16 @@ impl Resumption {
         self.held = config.settings.iter().map(|s| held(s.opening)).collect();
         let purse = |&(currency, cash)| Purse { currency, cash, rate: None };
         self.purses = config.opening_cash.iter().map(purse).collect();
+        self.guarded.clear();
     }
 
     /// Into the config of the run that goes on from here.
-    pub fn begin(self, config: &mut MakerConfig) {
+    pub fn begin(mut self, config: &mut MakerConfig) {
+        // The position is the earlier run's; what of it is working capital the config goes on saying.
+        for settings in config.settings.iter().skip(self.guarded.len()) {
+            let opening = settings.opening;
+            self.guarded.push(GuardedPosition { opening, ..GuardedPosition::default() });
+        }
         for (settings, held) in config.settings.iter_mut().zip(&self.held) {
             settings.opening = held.lots;
         }
@@ -201,7 +222,8 @@ impl Maker {
             requested_at: Nanos(0),
             ..order
         };
-        let all = |n| instrument_id(n);
+        let id_of = |line: &super::Line| line.instrument.id();
+        let is_unconfirmed = |line: &&super::Line| crashed || line.is_unconfirmed;
         Resumption {
             epoch,
             held: (0..self.lines.len()).map(held).collect(),
@@ -213,12 +235,10 @@ impl Maker {
             carried: self.carried(),
             halts: self.lines.iter().filter(is_halted).map(halt).collect(),
             limits: Vec::new(),
-            unconfirmed: if crashed {
-                (0..self.lines.len()).map(all).collect()
-            } else {
-                Vec::new()
-            },
+            // An orderly end confirms nothing that nobody had confirmed.
+            unconfirmed: self.lines.iter().filter(is_unconfirmed).map(id_of).collect(),
             delivered: Vec::new(),
+            guarded: self.lines.iter().map(|line| line.guards.resumption(crashed)).collect(),
         }
     }
 
@@ -248,6 +268,13 @@ impl Maker {
         }
         for limit in &resumption.limits {
             self.lower(limit.knob, limit.value);
+        }
+        for place in (0u8..).take(self.pools.len()) {
+            self.lower_exposure(place, &resumption.limits);
+        }
+        let now = self.now;
+        for (line, guarded) in self.lines.iter_mut().zip(&resumption.guarded) {
+            line.go_on_guarding(now, guarded);
         }
         for &instrument in &resumption.unconfirmed {
             if let Some(line) = self.line_mut(instrument) {
@@ -296,8 +323,29 @@ impl Maker {
         }
     }
 
-    fn exposure(&self, place: u8) -> Option<ExposureLimits> {
-        self.pools.get(usize::from(place)).map(|pool| pool.settings.limits)
+    /// Sets an underlying's three limits together to the lower of the config's and those that were
+    /// set: one by one, each would have to be in order with what the others have not become yet. Where
+    /// they are in no order, or the hedging band is no longer inside, an operator must look.
+    fn lower_exposure(&mut self, place: u8, set: &[LimitSet]) {
+        let Some(pool) = self.pools.get_mut(usize::from(place)) else { return };
+        let limits = pool.settings.limits;
+        let least = |knob: Knob, now: Exposure| {
+            let set = set.iter().find(|limit| limit.knob == knob);
+            set.map_or(now, |limit| now.min(Exposure(limit.value)))
+        };
+        let soft = least(Knob::Soft(place), limits.soft());
+        let stop = least(Knob::Stop(place), limits.stop());
+        let hard = least(Knob::Hard(place), limits.hard());
+        let lowered = ExposureLimits::new(soft, stop, hard).ok();
+        pool.settings.limits = lowered.unwrap_or(limits);
+        if lowered.is_some() && pool.is_band_within(soft) {
+            return;
+        }
+        for line in &mut self.lines {
+            if line.instrument.spec().underlying.0 == place && line.state != State::Halted {
+                (line.state, line.reason) = (State::Halted, Reason::Operator);
+            }
+        }
     }
 
     /// Sets a limit where that makes it lower.
@@ -307,10 +355,11 @@ impl Maker {
             | Knob::OrderValueMax(id)
             | Knob::PositionMax(id)
             | Knob::Collar(id) => self.line(id).is_some_and(|line| is_below(knob, value, line)),
-            Knob::Soft(place) => self.exposure(place).is_some_and(|l| Exposure(value) < l.soft()),
-            Knob::Stop(place) => self.exposure(place).is_some_and(|l| Exposure(value) < l.stop()),
-            Knob::Hard(place) => self.exposure(place).is_some_and(|l| Exposure(value) < l.hard()),
-            Knob::QuoteSize(_)
+            // Those of an underlying go together; what is no limit is not carried.
+            Knob::Soft(_)
+            | Knob::Stop(_)
+            | Knob::Hard(_)
+            | Knob::QuoteSize(_)
             | Knob::EdgeMin(_)
             | Knob::ToleranceAggressive(_)
             | Knob::TolerancePassive(_) => false,

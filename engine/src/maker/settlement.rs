@@ -28,7 +28,7 @@ impl Maker {
             let before = self.ledger.moved(option).unwrap_or_default();
             let booked = self.ledger.on_settled(option, held, Notional(0));
             self.attribute_end(option, before);
-            self.after_booking(booked, Some(option), out);
+            self.after_booking(booked, option, out);
         } else {
             self.exercise(option, held, price, out);
         }
@@ -50,10 +50,11 @@ impl Maker {
         };
         self.attribute_end(option, before);
         let delivered = booked.is_ok().then(|| self.delivers(option)).flatten();
-        self.after_booking(booked, Some(option), out);
+        // Both positions first: an order that this sends must find gross as it is now.
         if let Some(future) = delivered {
-            self.after_booking(Ok(()), Some(future), out);
+            self.note_position(future);
         }
+        self.after_booking(booked, option, out);
     }
 
     fn attribute_end(&mut self, option: InstrumentId, before: Notional) {

@@ -11,7 +11,9 @@ use ballast_engine::event::{InstrumentId, VenueId};
 use ballast_engine::instrument::{Currency, Instrument};
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::control::Knob;
-use ballast_engine::maker::resumption::{Delivered, Halt, Held, LimitSet, Purse, Resumption};
+use ballast_engine::maker::resumption::{
+    Delivered, GuardedPosition, Halt, Held, LimitSet, Purse, Resumption,
+};
 use ballast_engine::orders::order::Order;
 use ballast_engine::risk::carried::CarriedRisk;
 
@@ -63,6 +65,7 @@ impl<'a> Renumbering<'a> {
             limits: limits.collect(),
             unconfirmed: ids(&left.unconfirmed),
             delivered: delivered.collect(),
+            guarded: self.guarded(&left),
         }
     }
 
@@ -143,6 +146,23 @@ impl<'a> Renumbering<'a> {
             *place = Held { mark: was.mark.filter(|_| is_same == Some(true)), ..*was };
         }
         held
+    }
+
+    /// What exits knew of a position on the same terms; else what is beyond the config's opening is a bet.
+    fn guarded(&self, left: &Resumption) -> Vec<GuardedPosition> {
+        let opening = |opening| GuardedPosition { opening, ..GuardedPosition::default() };
+        let settings = self.config.settings.iter();
+        let mut guarded: Vec<_> = settings.map(|settings| opening(settings.opening)).collect();
+        for (n, was) in (0u16..).zip(&left.guarded) {
+            let old = self.old_instrument(InstrumentId(n));
+            let same = old.and_then(|old| Some((old, self.same(old)?)));
+            if let Some((_, new)) = same.filter(|(old, new)| has_terms_of(old, new))
+                && let Some(place) = guarded.get_mut(usize::from(new.id().0))
+            {
+                *place = *was;
+            }
+        }
+        guarded
     }
 
     fn purses(&self, left: &Resumption, is_same_money: bool) -> Vec<Purse> {

@@ -1,0 +1,118 @@
+//! What a run goes on with from the one before: exits, confirmations, lowered limits.
+
+use super::config::MakerConfig;
+use super::control::Knob;
+use super::guard_tests::{bids, guarded, immediate, settle, state, take_profit};
+use super::guards::GuardSettings;
+use super::resumption::{LimitSet, Resumption};
+use super::tests::{Desk, PERP, SPOT, config};
+use super::*;
+use crate::event::{ClOrdId, OrderUpdate};
+use crate::risk::limits::ExposureLimits;
+use crate::units::{Exposure, Lots, Notional, Side};
+
+/// The next run of `config`, with nothing in doubt and nothing to confirm.
+fn next_run(left: Resumption, config: &MakerConfig) -> Desk {
+    let (mut config, mut left) = (config.clone(), left);
+    left.orders.clear();
+    left.begin(&mut config);
+    let mut desk = Desk::with(&config);
+    desk.now = 1_000_000;
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
+    desk
+}
+
+fn config_with(guards: GuardSettings) -> MakerConfig {
+    let mut config = config();
+    config.guards.instruments = vec![guards];
+    config
+}
+
+#[test]
+fn a_stop_counts_what_the_run_before_bought() {
+    let mut guards = GuardSettings::default();
+    guards.exit.loss_max = Some(Notional(39_999_999));
+    let (mut desk, quotes) = guarded(|of, _| *of = guards.clone());
+    let bid = bids(&quotes)[0];
+    desk.fill(&bid, 10, 10);
+    let mut desk = next_run(desk.maker.resumption(1, false), &config_with(guards));
+    let sent = desk.image(SPOT, bid.price.0 - 400);
+    settle(&mut desk, sent);
+    let sent = desk.timer();
+    let taken = immediate(&mut desk, sent);
+    assert_eq!((taken.side, taken.size), (Side::Sell, Lots(10)), "the opening stays");
+    assert_eq!(state(&desk), (State::Paused, Reason::InstrumentLoss));
+}
+
+#[test]
+fn an_exit_that_was_half_done_goes_on() {
+    let mut guards = GuardSettings::default();
+    guards.exit.take_profit = take_profit();
+    let (mut desk, quotes) = guarded(|of, _| *of = guards.clone());
+    let bid = bids(&quotes)[0];
+    desk.fill(&bid, 10, 10);
+    desk.image(SPOT, bid.price.0 + 40);
+    desk.timer();
+    assert_eq!(state(&desk), (State::Reducing, Reason::TakeProfit));
+    let mut desk = next_run(desk.maker.resumption(1, false), &config_with(guards));
+    // The gain is gone; the step was reached all the same, and has been offered for long enough.
+    let sent = desk.image(SPOT, bid.price.0);
+    settle(&mut desk, sent);
+    let sent = desk.timer();
+    let taken = immediate(&mut desk, sent);
+    assert_eq!((taken.side, taken.size), (Side::Sell, Lots(5)));
+}
+
+#[test]
+fn where_the_run_before_did_not_say_the_config_s_opening_is_no_bet_and_the_rest_is() {
+    let (mut desk, quotes) = guarded(|_, _| {});
+    desk.fill(&bids(&quotes)[0], 10, 10);
+    let mut left = desk.maker.resumption(1, false);
+    left.guarded.clear();
+    let mut config = config();
+    left.begin(&mut config);
+    assert_eq!(config.settings[0].opening, Lots(1_010));
+    let guarded = &config.resumption.as_ref().unwrap().guarded;
+    assert_eq!(guarded.iter().map(|g| g.opening.0).collect::<Vec<_>>(), [1_000, -1_000]);
+}
+
+#[test]
+fn an_orderly_end_confirms_no_position_that_nobody_had_confirmed() {
+    let (desk, _) = Desk::quoting();
+    let crashed = desk.maker.resumption(1, true);
+    assert_eq!(crashed.unconfirmed, [SPOT, PERP]);
+    let mut desk = next_run(crashed, &config());
+    desk.report(ClOrdId::NONE, ClOrdId::NONE, PERP, OrderUpdate::Position { lots: Lots(-1_000) });
+    desk.control(super::input::Control::Shutdown);
+    assert_eq!(desk.maker.resumption(2, false).unconfirmed, [SPOT], "nobody looked at it");
+}
+
+#[test]
+fn limits_that_were_lowered_one_after_the_other_are_all_kept() {
+    let (desk, _) = Desk::quoting();
+    let mut left = desk.maker.resumption(1, false);
+    let set = |knob, value| LimitSet { knob, value };
+    // The order in which they stand after soft was lowered twice.
+    left.limits = vec![
+        set(Knob::Stop(0), 40_000_000),
+        set(Knob::Hard(0), 45_000_000),
+        set(Knob::Soft(0), 30_000_000),
+    ];
+    let desk = next_run(left, &config());
+    let limits =
+        ExposureLimits::new(Exposure(30_000_000), Exposure(40_000_000), Exposure(45_000_000));
+    assert_eq!(desk.maker.pools[0].settings.limits, limits.unwrap());
+    assert_ne!(state(&desk).0, State::Halted);
+}
+
+#[test]
+fn lowered_limits_that_are_in_no_order_with_the_config_s_wait_for_an_operator() {
+    let (desk, _) = Desk::quoting();
+    for (knob, value) in [(Knob::Hard(0), 60_000_000), (Knob::Soft(0), 20_000_000)] {
+        let mut left = desk.maker.resumption(1, false);
+        left.limits = vec![LimitSet { knob, value }];
+        let desk = next_run(left, &config());
+        assert_eq!(state(&desk), (State::Halted, Reason::Operator), "{knob:?}");
+    }
+}
