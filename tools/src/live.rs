@@ -81,6 +81,27 @@ pub struct Ends {
     pub progress: Arc<MakerProgress>,
 }
 
+/// How much the maker's rings hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RingSizes {
+    /// Market events, a feed.
+    pub market: usize,
+    /// Journal entries; more where a step may leave more.
+    pub journal: usize,
+    /// Telemetry.
+    pub telemetry: usize,
+}
+
+impl RingSizes {
+    /// Between threads.
+    pub const LIVE: RingSizes =
+        RingSizes { market: MARKET_RING, journal: JOURNAL_RING, telemetry: TELEMETRY_RING };
+    /// Where one thread empties them after each turn: larger ones would be walked through for nothing,
+    /// out of the cache and over pages that no run had touched yet.
+    pub const VIRTUAL: RingSizes =
+        RingSizes { market: 1 << 7, journal: 1 << 9, telemetry: 1 << 11 };
+}
+
 /// Builds a maker with its rings. `sample_interval_ns` is the distance of telemetry samples in the
 /// maker's time, 0 for none.
 pub fn wire_maker(
@@ -89,18 +110,29 @@ pub fn wire_maker(
     sample_interval_ns: u64,
     counter: Counter,
 ) -> Result<(MakerStage, Ends), Vec<ConfigError>> {
+    wire_maker_sized(config, time, sample_interval_ns, counter, RingSizes::LIVE)
+}
+
+/// The same with rings of other sizes.
+pub fn wire_maker_sized(
+    config: &MakerConfig,
+    time: TimeBase,
+    sample_interval_ns: u64,
+    counter: Counter,
+    sizes: RingSizes,
+) -> Result<(MakerStage, Ends), Vec<ConfigError>> {
     let maker = Maker::new(config)?;
     let intents_max = Maker::intents_max(config);
     let venues = config.message_rates.len();
     // A step may leave `intents_max` behind, a timer before it as many.
     let intent_ring = (4 * intents_max).next_power_of_two();
-    let journal_ring = JOURNAL_RING.max((8 * intents_max).next_power_of_two());
+    let journal_ring = sizes.journal.max((8 * intents_max).next_power_of_two());
     let (orders_in, orders_out) = (0..venues).map(|_| ring::slots(ORDER_RING)).unzip();
-    let (market_in, market_out) = (0..venues).map(|_| ring::slots(MARKET_RING)).unzip();
+    let (market_in, market_out) = (0..venues).map(|_| ring::slots(sizes.market)).unzip();
     let (intents_in, intents_out) = (0..venues).map(|_| ring::slots(intent_ring)).unzip();
     let (control_in, control_out) = ring::slots(16);
     let (journal_in, journal_out) = ring::records(journal_ring);
-    let (telemetry_in, telemetry_out) = ring::records(TELEMETRY_RING);
+    let (telemetry_in, telemetry_out) = ring::records(sizes.telemetry);
     let (probe, samples) = latency::probe(counter, LATENCY_RING);
     let progress = Arc::new(MakerProgress::default());
     let links = MakerLinks {

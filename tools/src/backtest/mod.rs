@@ -11,7 +11,7 @@ pub mod window;
 
 use crate::collateral::Assessor;
 use crate::greek_refresh::{GreekRefresh, RefreshCounters};
-use crate::live::{self, Ends};
+use crate::live::{self, Ends, RingSizes};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeCounters, TapeError};
 use crate::refit::{Refit, RefitCounters};
@@ -30,7 +30,7 @@ use ballast_engine::maker::config::{ConfigError, MakerConfig};
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
-use ballast_engine::stage::Stage;
+use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Notional, Stamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -125,8 +125,9 @@ impl<T: Tape> Backtest<T> {
         sample_interval_ns: u64,
     ) -> Result<Backtest<T>, BacktestError> {
         let counter = Counter::monotonic();
-        let (stage, ends) = live::wire_maker(config, TimeBase::Events, sample_interval_ns, counter)
-            .map_err(BacktestError::Config)?;
+        let (time, sizes) = (TimeBase::Events, RingSizes::VIRTUAL);
+        let wired = live::wire_maker_sized(config, time, sample_interval_ns, counter, sizes);
+        let (stage, ends) = wired.map_err(BacktestError::Config)?;
         Ok(Backtest {
             stage,
             ends,
@@ -328,7 +329,17 @@ impl<T: Tape> Backtest<T> {
         if !is_taken {
             return Err(BacktestError::RingFull(ring));
         }
-        self.stage.turn(now);
+        // Where a turn leaves much behind, the next one goes on: nothing waits for the next event.
+        loop {
+            let turn = self.stage.turn(now);
+            self.take_what_is_left_behind()?;
+            if turn != Turn::Busy || self.ends.market.iter_mut().all(|ring| ring.is_empty()) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_what_is_left_behind(&mut self) -> Result<(), BacktestError> {
         for ring in &mut self.ends.intents {
             while let Some(intent) = ring.pop() {
                 let request = Request::from(&intent);
