@@ -2,9 +2,11 @@
 //!
 //! Fed by the maker with [`MarketUpdate`](crate::event::MarketUpdate)s; feeds fair value, the hedger's view of depth and
 //! the collar. Maker thread. Each side is a sorted array of fixed capacity, best level last, so that
-//! the levels that change most move the fewest bytes: an update at the touch shifts none, one with
-//! `d` levels to the nearer end shifts `16·d` bytes (`shelf.rs`). Deliberately absent: orders (L3) and
-//! any allocation after start.
+//! the levels that change most move the fewest bytes: an update at the touch shifts none, a price that
+//! was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`). A level that goes
+//! leaves its place behind, empty, for venues take levels out and put them back all day long; the places
+//! are given up when the touch passes them or the array is full. Deliberately absent: orders (L3) and any
+//! allocation after start.
 //!
 //! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
 //! says "unknown", never "empty".
@@ -42,11 +44,14 @@ impl Touch {
     }
 }
 
-/// One side: levels sorted so that the best is last.
+/// One side: levels sorted so that the best is last. Those of size 0 are places that wait for their
+/// price to come back; neither end is one.
 #[derive(Clone, Debug)]
 struct Ranked {
     side: Side,
     levels: Shelf,
+    /// How many have a size.
+    live: usize,
     capacity: usize,
     /// The best price that was ever pushed out for want of room since the last reset.
     forgotten: Option<Ticks>,
@@ -54,7 +59,7 @@ struct Ranked {
 
 impl Ranked {
     fn new(side: Side, capacity: usize) -> Ranked {
-        Ranked { side, levels: Shelf::new(capacity), capacity, forgotten: None }
+        Ranked { side, levels: Shelf::new(capacity), live: 0, capacity, forgotten: None }
     }
 
     /// Is `a` strictly worse than `b` on this side?
@@ -65,14 +70,23 @@ impl Ranked {
         }
     }
 
+    fn clear(&mut self) {
+        self.levels.clear();
+        self.live = 0;
+        self.forgotten = None;
+    }
+
     fn set(&mut self, price: Ticks, size: Lots) {
         let place = self.place_of(price);
         match self.levels.get_mut(place) {
             Some(level) if level.price == price => {
-                if size.0 > 0 {
-                    level.size = size;
-                } else {
-                    self.levels.remove(place);
+                let (was_live, is_live) = (level.size.0 > 0, size.0 > 0);
+                level.size = Lots(size.0.max(0));
+                // An empty place is one of fewer than `capacity` levels: there is room for it to live.
+                self.live =
+                    (self.live + usize::from(is_live)).saturating_sub(usize::from(was_live));
+                if !is_live {
+                    self.trim(place);
                 }
             }
             Some(_) | None if size.0 > 0 => self.insert(place, Level { price, size }),
@@ -84,28 +98,40 @@ impl Ranked {
 
     /// How many levels are worse than `price`.
     fn place_of(&self, price: Ticks) -> usize {
-        // Most updates fall among the best few levels: walk there before halving what is left.
-        let near = self.levels.len().saturating_sub(8);
-        let (far, best) = self.levels.split_at_checked(near).unwrap_or_default();
-        let mut place = self.levels.len();
-        for level in best.iter().rev() {
-            if self.is_worse(level.price, price) {
-                return place;
-            }
-            place = place.saturating_sub(1);
-            if level.price == price {
-                return place;
-            }
+        let Some(best) = self.levels.last() else { return 0 };
+        if self.is_worse(best.price, price) {
+            return self.levels.len();
         }
-        far.partition_point(|level| self.is_worse(level.price, price))
+        // Between it and the best stand at most as many levels as ticks: where books are dense that
+        // finds it at once, elsewhere it is a little further on.
+        let away = usize::try_from(best.price.0.abs_diff(price.0)).unwrap_or(usize::MAX);
+        let mut low = self.levels.len().saturating_sub(1).saturating_sub(away);
+        if !self.levels.get(low).is_some_and(|level| self.is_worse(level.price, price)) {
+            return low;
+        }
+        let mut step = 1;
+        while let Some(level) = self.levels.get(low + step)
+            && self.is_worse(level.price, price)
+        {
+            low += step;
+            step *= 2;
+        }
+        let end = self.levels.len().min(low + step);
+        let left = self.levels.get(low + 1..end).unwrap_or_default();
+        low + 1 + left.partition_point(|level| self.is_worse(level.price, price))
     }
 
-    fn insert(&mut self, place: usize, level: Level) {
-        if self.levels.len() < self.capacity {
+    fn insert(&mut self, mut place: usize, level: Level) {
+        if self.levels.len() >= self.capacity && self.live < self.capacity {
+            self.levels.retain(|level| level.size.0 > 0);
+            place = self.place_of(level.price);
+        }
+        if self.live < self.capacity {
             self.levels.insert(place, level);
+            self.live += 1;
             return;
         }
-        // Full: the worst level goes, and the book says so.
+        // Full, and no place is empty: the worst level goes, and the book says so.
         if place == 0 {
             self.forget(level.price);
             return;
@@ -115,6 +141,21 @@ impl Ranked {
         }
         self.levels.remove(0);
         self.levels.insert(place - 1, level);
+    }
+
+    /// Gives up the empty places at an end, after the level at `place` went. Each was a level once, so
+    /// that a level costs one step here in its life.
+    fn trim(&mut self, place: usize) {
+        let is_empty = |level: Option<&Level>| level.is_some_and(|level| level.size.0 <= 0);
+        if place + 1 == self.levels.len() {
+            while is_empty(self.levels.last()) {
+                self.levels.remove(self.levels.len() - 1);
+            }
+        } else if place == 0 {
+            while is_empty(self.levels.first()) {
+                self.levels.remove(0);
+            }
+        }
     }
 
     fn forget(&mut self, price: Ticks) {
@@ -141,10 +182,8 @@ impl Book {
 
     /// Forgets everything: a snapshot follows.
     pub fn reset(&mut self) {
-        for side in [&mut self.bids, &mut self.asks] {
-            side.levels.clear();
-            side.forgotten = None;
-        }
+        self.bids.clear();
+        self.asks.clear();
     }
 
     /// The displayed size at a price is now `size`; 0 (or less) removes the level.
@@ -174,12 +213,12 @@ impl Book {
 
     /// Levels of a side from the best outwards.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
-        self.ranked(side).levels.iter().rev().copied()
+        self.ranked(side).levels.iter().rev().filter(|level| level.size.0 > 0).copied()
     }
 
     /// How many levels a side holds.
     pub fn depth(&self, side: Side) -> usize {
-        self.ranked(side).levels.len()
+        self.ranked(side).live
     }
 
     /// The best price that a full side had to forget since the last reset: from there on outwards
@@ -278,6 +317,39 @@ mod tests {
             let expected_asks: Vec<_> = maps[1].iter().map(|(p, s)| (*p, *s)).collect();
             prop_assert_eq!(bids, expected_bids);
             prop_assert_eq!(asks, expected_asks);
+        }
+
+        /// Whatever comes and goes, also at the edge of what fits: the levels, what was forgotten, and
+        /// the size up to a price.
+        #[test]
+        fn a_small_book_equals_a_sorted_map_that_forgets_its_worst(
+            capacity in 1usize..12,
+            stride in 1i64..40,
+            updates in proptest::collection::vec((0i64..40, 0i64..3), 0..600),
+        ) {
+            let mut book = Book::new(capacity);
+            let (mut map, mut forgotten) = (BTreeMap::new(), None::<i64>);
+            for (price, size) in updates {
+                // Near each other and far apart.
+                let price = if price < 30 { price } else { price * stride };
+                bid(&mut book, price, size);
+                if size == 0 {
+                    map.remove(&price);
+                } else {
+                    map.insert(price, size);
+                }
+                if map.len() > capacity {
+                    let (worst, _) = map.pop_first().unwrap();
+                    forgotten = Some(forgotten.map_or(worst, |known| known.max(worst)));
+                }
+                let levels: Vec<_> = book.levels(Side::Buy).map(|l| (l.price.0, l.size.0)).collect();
+                prop_assert_eq!(&levels, &map.iter().rev().map(|(p, s)| (*p, *s)).collect::<Vec<_>>());
+                prop_assert_eq!(book.best(Side::Buy).map(|l| l.price.0), map.keys().next_back().copied());
+                prop_assert_eq!(book.depth(Side::Buy), map.len());
+                prop_assert_eq!(book.horizon(Side::Buy).map(|p| p.0), forgotten);
+                let within: i64 = map.range(10..).rev().take(5).map(|(_, size)| size).sum();
+                prop_assert_eq!(book.size_within(Side::Buy, Ticks(10), 5), Lots(within));
+            }
         }
     }
 }

@@ -69,6 +69,21 @@ impl Shelf {
         }
     }
 
+    /// Keeps the levels of which this holds.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&Level) -> bool) {
+        let mut end = self.start;
+        for place in self.start..self.end {
+            let Some(level) = self.room.get(place).copied() else { continue };
+            if is_kept(&level)
+                && let Some(slot) = self.room.get_mut(end)
+            {
+                *slot = level;
+                end += 1;
+            }
+        }
+        self.end = end;
+    }
+
     fn center(&mut self) {
         let length = self.len();
         let start = (self.room.len() - length) / 2;
@@ -121,6 +136,9 @@ mod tests {
                 }
                 prop_assert_eq!(&shelf[..], &array[..]);
             }
+            shelf.retain(|level| level.price.0 % 3 == 0);
+            array.retain(|level| level.price.0 % 3 == 0);
+            prop_assert_eq!(&shelf[..], &array[..]);
             shelf.clear();
             prop_assert!(shelf.is_empty());
         }
