@@ -109,7 +109,7 @@ impl Maker {
         let limits = &line.settings.limits;
         // Where our quotes give way, the hedge need not keep away from them.
         let keeps_away = line.settings.self_trade.prevention == Prevention::CancelNew;
-        let own = keeps_away.then(|| self.own_best(id, side.opposite())).flatten();
+        let own = keeps_away.then(|| self.own_best(line, side.opposite())).flatten();
         let mid = touch.mid_half_ticks().div_euclid(2);
         let width = limits.collar.width.0;
         // How far beyond the touch the price may go: not into a quote of our own, nor out of the

@@ -15,8 +15,7 @@ use crate::units::{Lots, Side, Ticks};
 
 impl Maker {
     /// The best price that an order of our own may trade at on a side of the instrument's book.
-    pub(super) fn own_best(&self, instrument: InstrumentId, side: Side) -> Option<Ticks> {
-        let line = self.line(instrument)?;
+    pub(super) fn own_best(&self, line: &Line, side: Side) -> Option<Ticks> {
         let mut best = self.best_rung(line, side);
         // Over another session an immediate order may arrive after what is sent later over this one.
         for twin in line.twins.iter().filter_map(|twin| self.line(*twin)) {

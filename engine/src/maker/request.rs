@@ -1,6 +1,6 @@
 //! The one way out: gate, order table, intent. Nothing else in the maker makes an intent.
 
-use super::{Line, Maker};
+use super::{Line, Maker, Pool};
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, OrderState, Purpose};
@@ -101,7 +101,12 @@ impl Maker {
     pub(super) fn send_cancel(&mut self, slot: OrderSlot, out: &mut Intents) -> bool {
         let Some(order) = self.orders.get(slot) else { return false };
         let (price, size, order) = (order.price, order.size, Named::of(order));
-        if !self.has_ring_room(order.instrument, out) || !self.has_budget(order.instrument, true) {
+        let Some(venue) = self.place_of_venue(order.instrument) else { return false };
+        let has_budget = self
+            .throttles
+            .get(venue)
+            .is_some_and(|throttle| throttle.check(self.now, true) == Verdict::Pass);
+        if !out.has_room_for(venue) || !has_budget {
             return false;
         }
         let Some(id) = self.orders.request_cancel(self.now, slot) else { return false };
@@ -172,18 +177,8 @@ impl Maker {
         out.push(intent);
     }
 
-    fn has_ring_room(&self, instrument: InstrumentId, out: &Intents) -> bool {
-        self.place_of_venue(instrument).is_some_and(|venue| out.has_room_for(venue))
-    }
-
     fn place_of_venue(&self, instrument: InstrumentId) -> Option<usize> {
         self.line(instrument).map(|line| usize::from(line.instrument.spec().venue.0))
-    }
-
-    fn has_budget(&self, instrument: InstrumentId, is_cancel: bool) -> bool {
-        self.place_of_venue(instrument)
-            .and_then(|venue| self.throttles.get(venue))
-            .is_some_and(|throttle| throttle.check(self.now, is_cancel) == Verdict::Pass)
     }
 
     /// A new order comes with its `likeness`.
@@ -193,14 +188,15 @@ impl Maker {
         likeness: Option<Likeness>,
         out: &mut Intents,
     ) -> bool {
-        let pool = self.pool_of(proposal.instrument).and_then(|pool| self.pools.get(pool));
+        let Some(line) = self.line(proposal.instrument) else { return false };
+        let spec = line.instrument.spec();
+        let (venue, place) = (usize::from(spec.venue.0), usize::from(spec.underlying.0));
+        let Some(pool) = self.pools.get(place) else { return false };
         // What an earlier run left may not be what is held: whatever asks, nothing new is traded.
-        let is_unconfirmed = pool.is_none_or(|pool| pool.unconfirmed > 0);
-        let has_room = self.has_ring_room(proposal.instrument, out);
-        if self.is_killed || is_unconfirmed || !has_room {
+        if self.is_killed || pool.unconfirmed > 0 || !out.has_room_for(venue) {
             return false;
         }
-        match self.judge(proposal, likeness) {
+        match self.judge(line, pool, proposal, likeness) {
             Some(Verdict::Pass) => true,
             Some(Verdict::Block(reason)) => {
                 self.block(proposal.instrument, reason, out);
@@ -213,14 +209,18 @@ impl Maker {
         }
     }
 
-    /// What counts messages, then what weighs the order. `None` for an instrument that is not in the
-    /// config.
-    fn judge(&self, proposal: &Proposal, likeness: Option<Likeness>) -> Option<Verdict> {
-        let line = self.line(proposal.instrument)?;
-        if !self.has_budget(proposal.instrument, false) {
+    /// What counts messages, then what weighs the order. `None` for what is not in the config.
+    fn judge(
+        &self,
+        line: &Line,
+        pool: &Pool,
+        proposal: &Proposal,
+        likeness: Option<Likeness>,
+    ) -> Option<Verdict> {
+        let venue = usize::from(line.instrument.spec().venue.0);
+        if self.throttles.get(venue)?.check(self.now, false) != Verdict::Pass {
             return Some(Verdict::Block(BlockReason::MessageRate));
         }
-        let venue = usize::from(line.instrument.spec().venue.0);
         let ratio = self.order_to_trade.get(venue)?.check();
         if ratio != Verdict::Pass {
             return Some(ratio);
@@ -228,17 +228,14 @@ impl Maker {
         let alike = likeness.map(|order| line.duplicates.check(self.now, order));
         match alike {
             Some(Verdict::Block(_)) => alike,
-            Some(Verdict::Pass) | None => self.weigh(line, proposal),
+            Some(Verdict::Pass) | None => self.weigh(line, pool, proposal),
         }
     }
 
-    fn weigh(&self, line: &Line, proposal: &Proposal) -> Option<Verdict> {
-        let place = usize::from(line.instrument.spec().underlying.0);
-        let pool = self.pools.get(place)?;
+    fn weigh(&self, line: &Line, pool: &Pool, proposal: &Proposal) -> Option<Verdict> {
         let side = proposal.side;
         let reference =
             line.touch(self.now).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
-        let mark = |instrument| self.ledger.mark(instrument);
         let Some(exposure_per_lot) = self.lot_exposure(line) else {
             return Some(Verdict::Block(BlockReason::Untrusted));
         };
@@ -247,10 +244,6 @@ impl Maker {
         }
         // A bought put takes exposure off, as a sale does.
         let way = if exposure_per_lot.0 < 0 { side.opposite() } else { side };
-        let open = i128::from(pool.exposure.open(&self.orders, way, mark).0);
-        let open = open.saturating_add(self.options.book.open_exposure(place, way));
-        let open = i64::try_from(open).unwrap_or(i64::MAX);
-        let worst = pool.delta.0.saturating_add(open.saturating_mul(way.sign()));
         let facts = Facts {
             limits: &line.settings.limits,
             reference,
@@ -258,12 +251,22 @@ impl Maker {
             open: self.orders.open(proposal.instrument),
             is_spot: line.is_spot(),
             exposure_per_lot,
-            exposure_worst: Exposure(worst),
+            exposure_worst: self.exposure_worst(line, pool, way),
             exposure_limits: &pool.settings.limits,
-            own_opposite: self.own_best(proposal.instrument, side.opposite()),
+            own_opposite: self.own_best(line, side.opposite()),
             gross: &self.gross,
         };
         Some(gate::check(proposal, &facts))
+    }
+
+    /// The underlying's exposure from its target if every open order that moves it one way trades.
+    fn exposure_worst(&self, line: &Line, pool: &Pool, way: Side) -> Exposure {
+        let place = usize::from(line.instrument.spec().underlying.0);
+        let mark = |instrument| self.ledger.mark(instrument);
+        let open = i128::from(pool.exposure.open(&self.orders, way, mark).0);
+        let open = open.saturating_add(self.options.book.open_exposure(place, way));
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        Exposure(pool.delta.0.saturating_add(open.saturating_mul(way.sign())))
     }
 
     pub(super) fn block(
