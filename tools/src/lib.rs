@@ -15,6 +15,8 @@ pub mod venue;
 
 /// The one place that joins the stages.
 pub mod live;
+/// This host as a run needs it: memory locked, cores looked at.
+pub mod hot_host;
 /// A session of the config as the gateway wants it.
 pub mod venue_session;
 /// One venue's two sessions, from the config.

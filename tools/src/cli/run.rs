@@ -6,6 +6,7 @@ use super::progress_line::Line;
 use crate::back_office::{EndWhen, Silent};
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
+use crate::hot_host;
 use crate::live::{self, LiveOptions, SessionWatch};
 use crate::operator::{self, Operator};
 use crate::recovery::{self, RecoveryError};
@@ -17,7 +18,7 @@ use ballast_engine::pipeline::{self, Stop};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogConfig, MessageLog};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -132,6 +133,17 @@ fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerCon
     Ok(config)
 }
 
+/// The host, now that everything is allocated: what costs latency is told.
+fn make_ready(file: &ConfigFile) -> Result<(), Failure> {
+    for warning in hot_host::core_warnings(&file.raw, Path::new("/")) {
+        tracing::warn!("{warning}");
+    }
+    if file.raw.run.lock_memory {
+        hot_host::lock_memory().map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
@@ -145,12 +157,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
     let config = going_on(&file, &state, args.opening_from_config)?;
     let interrupted = interrupts().map_err(|error| failed(&error))?;
-    let sessions = Arc::new(Mutex::new(Vec::new()));
-    let missing = Arc::new(Mutex::new(Vec::new()));
+    let (sessions, missing) = (Arc::default(), Arc::default());
     let end = RunEnd {
         interrupted,
-        sessions: sessions.clone(),
-        missing: missing.clone(),
+        sessions: Arc::clone(&sessions),
+        missing: Arc::clone(&missing),
         logon_within_ns: args.logon_within.saturating_mul(1_000_000_000),
         started: None,
         is_up: false,
@@ -173,6 +184,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     state.begin().map_err(|error| failed(&error))?;
     *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
     let hand = Operator::start(&file, &config, &state, &pipeline.desk).map_err(|e| failed(&e))?;
+    make_ready(&file)?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     drop(hand);
     all_came(&taken(&missing), args.logon_within)?;

@@ -67,6 +67,10 @@ pub struct RawRun {
     /// Cores of feed, maker and order entry (fused: the second is the front's); left out, the
     /// scheduler chooses.
     pub cores: Option<[usize; 3]>,
+    /// Everything that is allocated at the start is kept in memory; a host that does not allow that
+    /// ends the start.
+    #[serde(default)]
+    pub lock_memory: bool,
     /// What the maker's time is.
     #[serde(default)]
     pub time: TimeKind,

@@ -1,0 +1,103 @@
+//! This host as a run needs it: memory locked, cores looked at.
+//!
+//! Fed by `[run]` and `[host]`; called by `ballast run` when everything is allocated and nothing runs
+//! yet. Cold. What only costs latency is told and goes on; what the config asks for and the host refuses
+//! ends the start. Deliberately absent: priorities and isolation, which are the unit's and the boot
+//! loader's (tuning.md), and everything that `ballast doctor` looks at beside.
+
+use crate::config::file::{RawConfig, RunnerKind};
+use ballast_engine::pin::{PinFault, Topology, nic_numa_node};
+use rustix::mm::{MlockAllFlags, mlockall};
+use std::path::Path;
+use thiserror::Error;
+
+/// Why the memory is not locked.
+#[derive(Debug, Error)]
+#[error(
+    "run.lock_memory: the system locks no memory ({0}); raise the memlock limit (LimitMEMLOCK=infinity; \
+     `ballast doctor`, memlock) or take the key out"
+)]
+pub struct NotLocked(#[from] rustix::io::Errno);
+
+/// Keeps every page that the process has now in memory, touched: rings, books, stores. What is made
+/// later is the cold threads' own and may be paged: to lock that too would end a run in its middle
+/// where the limit is reached.
+pub fn lock_memory() -> Result<(), NotLocked> {
+    Ok(mlockall(MlockAllFlags::CURRENT)?)
+}
+
+/// What speaks against the cores that a config names, on the host below `root` ("/" but in tests). A
+/// core that is not there is the runner's own error.
+pub fn core_warnings(config: &RawConfig, root: &Path) -> Vec<String> {
+    let Some(cores) = config.run.cores else { return Vec::new() };
+    let spinning = match config.run.runner {
+        RunnerKind::Fused => &cores[1..2],
+        RunnerKind::Pinned => &cores[..],
+    };
+    let nic = config.host.as_ref().and_then(|host| host.get("nic")?.as_str());
+    let nic = nic.and_then(|nic| Some((nic, nic_numa_node(root, nic)?)));
+    let faults = Topology::read(root).check(spinning, nic);
+    let slow = faults.iter().filter(|fault| !fault.is_fatal());
+    slow.map(|fault: &PinFault| format!("run.cores: {fault}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+    use std::fs;
+
+    fn config(run: &str, host: &str) -> RawConfig {
+        let demo = ConfigFile::demo().unwrap().text;
+        let text = demo.replace("runner = \"fused\"", run) + host;
+        ConfigFile::parse("demo.toml", text).unwrap().raw
+    }
+
+    /// Two cores of two threads each, the interface on another node.
+    fn two_cores_of_two(root: &Path) {
+        let put = |path: &str, text: &str| {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        put("sys/devices/system/cpu/online", "0-3\n");
+        for (core, siblings) in [(0, "0-1"), (1, "0-1"), (2, "2-3"), (3, "2-3")] {
+            let folder = format!("sys/devices/system/cpu/cpu{core}/topology");
+            put(&format!("{folder}/thread_siblings_list"), siblings);
+        }
+        put("sys/devices/system/node/node0/cpulist", "0-3\n");
+        put("sys/class/net/ens5/device/numa_node", "1\n");
+    }
+
+    #[test]
+    fn cores_that_cost_latency_are_told_and_those_that_do_not_are_not() {
+        let root = std::env::temp_dir().join(format!("ballast-hot-host-{}", std::process::id()));
+        two_cores_of_two(&root);
+        let told = |run: &str, host: &str| core_warnings(&config(run, host), &root);
+        let pinned = |cores: &str| format!("runner = \"pinned\"\ncores = {cores}");
+        assert_eq!(told(&pinned("[0, 2, 0]"), "").len(), 1, "two stages take turns on core 0");
+        let siblings = told(&pinned("[0, 1, 2]"), "");
+        assert_eq!(siblings.len(), 1);
+        assert!(siblings[0].contains("run.cores: cores 0 and 1 are SMT siblings"), "{siblings:?}");
+        let far = told("runner = \"fused\"\ncores = [0, 2, 0]", "\n[host]\nnic = \"ens5\"\n");
+        assert_eq!(far.len(), 1, "fused, the second core alone is used: {far:?}");
+        assert!(far[0].contains("NUMA node 0, network interface ens5 on node 1"), "{far:?}");
+        assert_eq!(told("runner = \"fused\"\ncores = [0, 2, 0]", ""), Vec::<String>::new());
+        assert_eq!(told("runner = \"fused\"", ""), Vec::<String>::new());
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn memory_is_locked_or_the_limit_is_named() {
+        match lock_memory() {
+            Ok(()) => {
+                let status = fs::read_to_string("/proc/self/status").unwrap();
+                let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+                let kb: u64 = locked.trim().trim_end_matches(" kB").parse().unwrap();
+                rustix::mm::munlockall().unwrap();
+                assert!(kb > 1_000, "{kb} kB");
+            }
+            Err(error) => assert!(error.to_string().contains("LimitMEMLOCK"), "{error}"),
+        }
+    }
+}
