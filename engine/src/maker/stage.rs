@@ -158,6 +158,7 @@ pub struct MakerStage {
     telemetry_dropped: u64,
     leaving_since: Option<Nanos>,
     unjournaled: u64,
+    has_market_entries: bool,
 }
 
 impl MakerStage {
@@ -183,7 +184,14 @@ impl MakerStage {
             telemetry_dropped: 0,
             leaving_since: None,
             unjournaled: 0,
+            has_market_entries: true,
         }
+    }
+
+    /// The same without market events in its journal: for a virtual run that keeps none and reads the
+    /// ring for intents and fills. Never for trading: a replay needs every input.
+    pub fn without_market_entries(self) -> MakerStage {
+        MakerStage { has_market_entries: false, ..self }
     }
 
     /// Ends the stage: the rings disconnect, the maker is left for the report.
@@ -280,13 +288,15 @@ impl MakerStage {
         self.keep_within_room();
         let number = self.number;
         self.number = self.number.saturating_add(1);
-        let entry = match *input {
-            Input::Order(event) => Entry::Order { number, now, event },
-            Input::Market(event) => Entry::Market { number, now, event },
-            Input::Control(control) => Entry::Control { number, now, control },
-            Input::Timer => Entry::Timer { number, now },
-        };
-        self.journal(entry);
+        match *input {
+            Input::Order(event) => self.journal(Entry::Order { number, now, event }),
+            Input::Market(event) if self.has_market_entries => {
+                self.journal(Entry::Market { number, now, event });
+            }
+            Input::Market(_) => {}
+            Input::Control(control) => self.journal(Entry::Control { number, now, control }),
+            Input::Timer => self.journal(Entry::Timer { number, now }),
+        }
         self.maker.step(now, input, &mut self.out);
         self.hand_over(number);
     }

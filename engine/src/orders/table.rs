@@ -344,7 +344,9 @@ impl OrderTable {
     /// Marks every unanswered request older than `timeout_ns` as in doubt; returns how many.
     pub fn expire_requests(&mut self, now: Nanos, timeout_ns: u64) -> u32 {
         let mut expired = 0;
-        for order in self.orders.iter_mut().flatten() {
+        // Orders take the first free places: behind the last that lives there are none.
+        let live = self.live();
+        for order in self.orders.iter_mut().flatten().take(live) {
             let is_waiting = match order.state {
                 OrderState::PendingNew | OrderState::PendingReplace | OrderState::PendingCancel => {
                     true

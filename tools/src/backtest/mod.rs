@@ -128,6 +128,8 @@ impl<T: Tape> Backtest<T> {
         let (time, sizes) = (TimeBase::Events, RingSizes::VIRTUAL);
         let wired = live::wire_maker_sized(config, time, sample_interval_ns, counter, sizes);
         let (stage, ends) = wired.map_err(BacktestError::Config)?;
+        // Without a journal its ring is read for intents and fills alone.
+        let stage = if journal.is_some() { stage } else { stage.without_market_entries() };
         Ok(Backtest {
             stage,
             ends,
@@ -209,26 +211,35 @@ impl<T: Tape> Backtest<T> {
     /// moment of a delivery comes first.
     fn advance(&mut self, until: Nanos) -> Result<bool, BacktestError> {
         let report = self.reports.first_key_value().map_or(Nanos(u64::MAX), |((at, _), _)| *at);
-        let tick = self.market.front().map_or(Nanos(u64::MAX), |event| event.at);
-        let delivery = report.min(tick);
         let order = self.controls.front().map_or(Nanos(u64::MAX), |(at, _)| *at);
-        match self.playback.step(until.min(delivery).min(order), &mut self.fresh)? {
-            Step::Market(event) => self.send_market(event),
-            Step::Arrival => {}
-            // An operator's word; what would come after everything else is not waited for.
-            Step::Idle if order <= until.min(delivery) => self.deliver_word(order)?,
-            Step::Over if order <= until.min(delivery) && delivery < Nanos(u64::MAX) => {
-                self.deliver_word(order)?;
-            }
-            Step::Idle | Step::Over if delivery > until || delivery == Nanos(u64::MAX) => {
-                return Ok(false);
-            }
-            Step::Idle | Step::Over if report <= tick => {
-                if let Some((_, event)) = self.reports.pop_first() {
-                    self.deliver_order(event)?;
+        loop {
+            let tick = self.market.front().map_or(Nanos(u64::MAX), |event| event.at);
+            let delivery = report.min(tick);
+            match self.playback.step(until.min(delivery).min(order), &mut self.fresh)? {
+                Step::Market(event) => {
+                    self.send_market(event);
+                    // Nothing else came of it: the tape goes on to where something is due.
+                    if self.fresh.is_empty() {
+                        continue;
+                    }
                 }
+                Step::Arrival => {}
+                // An operator's word; what would come after everything else is not waited for.
+                Step::Idle if order <= until.min(delivery) => self.deliver_word(order)?,
+                Step::Over if order <= until.min(delivery) && delivery < Nanos(u64::MAX) => {
+                    self.deliver_word(order)?;
+                }
+                Step::Idle | Step::Over if delivery > until || delivery == Nanos(u64::MAX) => {
+                    return Ok(false);
+                }
+                Step::Idle | Step::Over if report <= tick => {
+                    if let Some((_, event)) = self.reports.pop_first() {
+                        self.deliver_order(event)?;
+                    }
+                }
+                Step::Idle | Step::Over => self.deliver_message()?,
             }
-            Step::Idle | Step::Over => self.deliver_message()?,
+            break;
         }
         if !self.fresh.is_empty() {
             self.send_reports();
