@@ -45,15 +45,17 @@ impl Maker {
             && let Ok(touch) = line.touch(now)
         {
             // An option is marked to the model, and its fills are booked against that mark.
-            if self.options.book.get(instrument).is_none() {
+            let is_marked = self.options.book.get(instrument).is_none();
+            if is_marked {
                 self.mark(instrument, touch, out);
-                if let Some(line) = self.line_mut(instrument) {
-                    line.markouts.on_mid(now, touch.mid_half_ticks());
-                    line.mids.on_mark(venue_at, HalfTicks(touch.mid_half_ticks()));
-                }
             }
             if let Some(line) = self.line_mut(instrument) {
-                line.watch_mid(now, HalfTicks(touch.mid_half_ticks()));
+                let mid = touch.mid_half_ticks();
+                if is_marked {
+                    line.markouts.on_mid(now, mid);
+                    line.mids.on_mark(venue_at, HalfTicks(mid));
+                }
+                line.watch_mid(now, HalfTicks(mid));
             }
         }
         self.follow(instrument, out);

@@ -188,6 +188,7 @@ impl Maker {
         likeness: Option<Likeness>,
         out: &mut Intents,
     ) -> bool {
+        self.value_if_deferred(proposal.instrument);
         let Some(line) = self.line(proposal.instrument) else { return false };
         let spec = line.instrument.spec();
         let (venue, place) = (usize::from(spec.venue.0), usize::from(spec.underlying.0));

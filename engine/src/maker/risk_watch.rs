@@ -29,12 +29,28 @@ impl Maker {
         let open: OpenSize = self.orders.open(instrument);
         let position = self.ledger.position(instrument).unwrap_or_default();
         let lots = gross::lots_worst(position, open, Side::Buy, Lots(0));
+        if lots != 0 {
+            self.value_if_deferred(instrument);
+        }
         self.gross.set_lots(usize::from(instrument.0), lots);
         self.reach_option(instrument);
     }
 
     /// An instrument's mark has changed, or the rate of what it settles in.
     pub(super) fn revalue_gross(&mut self, instrument: InstrumentId, mark: Option<HalfTicks>) {
+        if !self.gross.defer(usize::from(instrument.0)) {
+            self.value_gross(instrument, mark);
+        }
+    }
+
+    /// An instrument of which nothing was held is about to be weighed or held: it is valued now.
+    pub(super) fn value_if_deferred(&mut self, instrument: InstrumentId) {
+        if self.gross.is_deferred(usize::from(instrument.0)) {
+            self.value_gross(instrument, self.ledger.mark(instrument));
+        }
+    }
+
+    fn value_gross(&mut self, instrument: InstrumentId, mark: Option<HalfTicks>) {
         let Some(line) = self.line(instrument) else { return };
         let rate = self.ledger.rate(line.instrument.spec().settlement);
         let value = mark.and_then(|mark| position_value(line.contract(), LOTS_VALUED, mark));

@@ -24,6 +24,8 @@ struct Holding {
     lots: i128,
     /// `lots × per_lot`; 0 where there are no lots.
     value: Option<i128>,
+    /// `per_lot` is of an earlier mark: nothing is held that it would count for.
+    is_deferred: bool,
 }
 
 /// The portfolio's gross notional, kept up to date, and its limit.
@@ -67,12 +69,24 @@ impl GrossNotional {
     pub fn set_value(&mut self, place: usize, of_many: Option<i128>) {
         // Rounded up by what the valuation may have rounded away.
         let per_lot = of_many.map(|value| value.saturating_abs().saturating_add(1));
-        if let Some(holding) = self.holdings.get_mut(place)
-            && holding.per_lot != per_lot
-        {
+        let Some(holding) = self.holdings.get_mut(place) else { return };
+        holding.is_deferred = false;
+        if holding.per_lot != per_lot {
             holding.per_lot = per_lot;
             self.recount(place);
         }
+    }
+
+    /// What is not held counts for nothing at any price: its value may wait until something is asked of
+    /// it. Says whether it does.
+    pub fn defer(&mut self, place: usize) -> bool {
+        let holding = self.holdings.get_mut(place).filter(|holding| holding.lots == 0);
+        holding.map(|holding| holding.is_deferred = true).is_some()
+    }
+
+    /// Whether an instrument waits to be valued.
+    pub fn is_deferred(&self, place: usize) -> bool {
+        self.holdings.get(place).is_some_and(|holding| holding.is_deferred)
     }
 
     /// A holding's lots or value of a lot has changed.
@@ -105,7 +119,8 @@ impl GrossNotional {
         }
         let others = self.sum.saturating_sub(holding.value.unwrap_or(0));
         let unknown = self.unknown - usize::from(holding.value.is_none());
-        let after = value(holding.per_lot, lots).map(|value| others.saturating_add(value));
+        let per_lot = holding.per_lot.filter(|_| !holding.is_deferred);
+        let after = value(per_lot, lots).map(|value| others.saturating_add(value));
         // Compared in 2^-10 of 1e-9, rounded up: the limit's last unit is not given away.
         let max = self.max.0.saturating_mul(1 << VALUE_BITS);
         match after {
@@ -188,6 +203,21 @@ mod tests {
         assert_eq!(gross.total(), None);
         gross.set_lots(1, 0);
         assert_eq!(gross.total(), Some(Notional(0)));
+    }
+
+    #[test]
+    fn what_is_not_held_may_wait_for_its_value_and_is_blocked_until_it_has_one() {
+        let mut gross = GrossNotional::new(Notional(1_000), 2);
+        gross.set_value(0, HUNDRED);
+        assert!(gross.defer(0) && gross.is_deferred(0));
+        assert_eq!(gross.total(), Some(Notional(0)));
+        assert_eq!(gross.check(0, 1), BLOCKED, "its last value may be an old one");
+        gross.set_value(0, HUNDRED);
+        assert!(!gross.is_deferred(0));
+        assert_eq!(gross.check(0, 1), Verdict::Pass);
+        gross.set_lots(0, 1);
+        assert!(!gross.defer(0) && !gross.is_deferred(0), "what is held is valued at every mark");
+        assert!(!gross.defer(2), "an instrument that there is not");
     }
 
     #[test]
