@@ -11,6 +11,7 @@ pub mod key_figures;
 pub mod latency_chart;
 pub mod page;
 pub mod plot;
+pub mod provision;
 pub mod recorder;
 pub mod series;
 pub mod svg;

@@ -6,6 +6,7 @@
 use super::charts::{self, cause_name, signed};
 use super::key_figures;
 use super::latency_chart::{self, nanos_text};
+use super::provision;
 use super::svg::{escape, grouped};
 use super::{InstrumentSeries, RunReport};
 use std::fmt::Write;
@@ -137,6 +138,14 @@ fn account(report: &RunReport, out: &mut String) {
             "In quote currency, both sides together: the spread that stood, what fills paid against the mid, and what of it \
              was left so long after. Less than paid: the market went on against us.",
             &table,
+        );
+    }
+    if let Some(tables) = provision::tables(report) {
+        section(
+            out,
+            "Liquidity provided, inventory turned over",
+            "Shares are of the run's time. Adverse selection is the part of inventory mark-to-market so long after each              fill, in quote currency. A unit of risk is the standard deviation of the run's PnL, from its steps.",
+            &tables,
         );
     }
 }
