@@ -227,3 +227,31 @@ fn what_holding_costs_is_read_and_its_faults_are_told_together() {
         assert!(fault.contains(text), "{text} in {fault}");
     }
 }
+
+#[test]
+fn a_drift_and_a_jump_with_our_fills_move_the_quotes_of_the_models_that_know_them() {
+    use ballast_engine::fixed::Scaled;
+    use ballast_engine::quote::HalfSpreads;
+    use ballast_engine::units::{Lots, SubTicks};
+    let quotes = |more: &str| -> HalfSpreads {
+        let text =
+            shipped().replacen("model = \"glft\"\n", &format!("model = \"glft\"\n{more}"), 1);
+        let config = ConfigFile::parse("test.toml", text).unwrap().maker(1).unwrap();
+        let quoter = config.settings[0].quote.unwrap().quoter;
+        quoter.half_spreads(Lots(0), Scaled::new(100, 0), Scaled::ZERO)
+    };
+    let ticks = |half: Option<SubTicks>| half.unwrap().0 as f64 / 2f64.powi(32);
+    let plain = quotes("");
+    let rising = quotes("drift = \"0.1\"\n");
+    assert!(rising.bid < plain.bid && rising.ask > plain.ask, "{plain:?} {rising:?}");
+    // At least half the jump, 0.25 USDT or 25 ticks, on each side.
+    let jumping = quotes("adverse_jump = \"0.5\"\n");
+    assert!(ticks(jumping.bid) >= ticks(plain.bid) + 25.0, "{plain:?} {jumping:?}");
+    assert_eq!(jumping.bid, jumping.ask);
+    let other =
+        shipped().replacen("model = \"glft\"\n", "model = \"symmetric\"\ndrift = \"0.1\"\n", 1);
+    assert!(fault_of(other).contains("drift = 0.1: only with model = glft, glft_risk_neutral"));
+    let negative =
+        shipped().replacen("model = \"glft\"\n", "model = \"glft\"\nadverse_jump = \"-1\"\n", 1);
+    assert!(fault_of(negative).contains("must not be negative"));
+}

@@ -438,6 +438,11 @@ pub struct RawQuote {
     pub horizon_s: Option<String>,
     /// σ that a table is made for, quote currency per √s; `glft_exact` alone.
     pub table_sigma: Option<String>,
+    /// Drift μ of the price, quote currency per second; `glft` and `glft_risk_neutral` alone.
+    pub drift: Option<String>,
+    /// By how much the price jumps against us with our own fill, ζ, quote currency; these two and
+    /// `symmetric` alone.
+    pub adverse_jump: Option<String>,
     /// Skew for what the venue holds, beside that for net delta; left out: none.
     pub holdings: Option<RawHoldings>,
     /// Levels a side.

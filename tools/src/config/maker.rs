@@ -405,6 +405,9 @@ fn quoter_of(
     }
 }
 
+/// Models whose coefficients hold a drift and a jump with our own fills; the first has no drift.
+const EXTENDED: [Model; 3] = [Model::Symmetric, Model::Glft, Model::GlftRiskNeutral];
+
 /// A quote table's model and what it is made from, in ticks.
 pub(super) fn quote_parameters(
     key: &str,
@@ -433,7 +436,23 @@ pub(super) fn quote_parameters(
     if let Some(sigma) = sigma {
         parameters.sigma = sigma?;
     }
-    Some((model?, parameters.from_currency(instrument.spec().tick)))
+    let model = model?;
+    let extensions = [
+        ("drift", &raw.drift, &mut parameters.drift, &EXTENDED[1..]),
+        ("adverse_jump", &raw.adverse_jump, &mut parameters.adverse_jump, &EXTENDED[..]),
+    ];
+    for (name, text, place, models) in extensions {
+        let Some(text) = text else { continue };
+        *place = real(&at(name), text, faults)?;
+        if name == "adverse_jump" && *place < Real::ZERO {
+            faults.add(at(name), text, "must not be negative");
+        }
+        if !models.contains(&model) {
+            let names: Vec<_> = models.iter().map(|model| model.name()).collect();
+            faults.add(at(name), text, format!("only with model = {}", names.join(", ")));
+        }
+    }
+    Some((model, parameters.from_currency(instrument.spec().tick)))
 }
 
 fn underlying(
