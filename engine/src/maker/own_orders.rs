@@ -27,9 +27,9 @@ impl Maker {
 
     /// Is an order blocked for quotes of our own that give way to it? It goes when they have.
     pub(super) fn waits_for_own(&self, id: InstrumentId, side: Side, price: Ticks) -> bool {
-        let prevention = self.line(id).map(|line| line.settings.self_trade.prevention);
-        let own = self.own_best(id, side.opposite());
-        prevention == Some(Prevention::CancelResting)
+        let Some(line) = self.line(id) else { return false };
+        let own = self.own_best(line, side.opposite());
+        line.settings.self_trade.prevention == Prevention::CancelResting
             && own.is_some_and(|own| meets(side, price, own))
     }
 
