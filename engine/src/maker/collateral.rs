@@ -2,7 +2,8 @@
 //!
 //! Fed by whoever assesses the account off the hot path; feeds the quotes. Maker thread. Where a limit is
 //! broken, or nobody has looked for too long, only what takes a position off is quoted; before that, sizes
-//! shrink. Hedges go on: they take risk off. Deliberately absent: how the account is assessed.
+//! shrink. Long options are not sold then: they may be what a stress is borne with. Hedges go on: they take
+//! risk off. Deliberately absent: how the account is assessed.
 
 use super::{Line, Maker};
 use crate::maker::intents::Intents;
@@ -31,18 +32,22 @@ impl Maker {
         self.collateral.as_ref().and_then(|guard| guard.view())
     }
 
-    /// No more on a side than the collateral lets be added, or than takes the position off.
+    /// No more on a side than the collateral lets be added, or than takes the position off. Under a
+    /// breach a long option is kept: it may be what a stress is borne with, and it asks for no margin.
     pub(super) fn within_collateral(&self, line: &Line, caps: Caps) -> Caps {
         let (Some(guard), Some(quote)) = (&self.collateral, &line.settings.quote) else {
             return caps;
         };
-        let adding = match guard.breach(self.now) {
+        let breach = guard.breach(self.now);
+        let adding = match breach {
             Some(_) => Lots(0),
             None => guard.scaled(quote.ladder.total()),
         };
         let position = self.ledger.position(line.instrument.id()).unwrap_or_default().0;
+        let is_option = self.options.book.get(line.instrument.id()).is_some();
+        let long = if breach.is_some() && is_option { 0 } else { position };
         let side = |cap: Lots, home: i64| Lots(cap.0.min(home.max(adding.0)).max(0));
-        Caps { bid: side(caps.bid, position.saturating_neg()), ask: side(caps.ask, position) }
+        Caps { bid: side(caps.bid, position.saturating_neg()), ask: side(caps.ask, long) }
     }
 }
 

@@ -117,16 +117,24 @@ impl CollateralGuard {
         (view.stressed_loss > limits.stressed_loss_max).then_some(CollateralBreach::Stress)
     }
 
-    /// How much of `size` may be quoted: all up to the soft use, from there evenly down to nothing at
-    /// the hard one; rounded down.
+    /// How much of `size` may be quoted: all up to the soft use and to half of the stressed loss, from
+    /// there evenly down to nothing at each limit, whichever leaves less; rounded down.
     pub fn scaled(&self, size: Lots) -> Lots {
         let limits = &self.limits;
-        let used = self.view.map_or(limits.hard_ppm, |view| view.utilisation_ppm);
-        let room = limits.hard_ppm.saturating_sub(used.max(limits.soft_ppm));
-        let whole = limits.hard_ppm.saturating_sub(limits.soft_ppm).max(1);
-        let scaled = i128::from(size.0) * i128::from(room) / i128::from(whole);
-        Lots(i64::try_from(scaled).unwrap_or(0))
+        let Some(view) = self.view else { return Lots(0) };
+        let (soft, hard) = (i64::from(limits.soft_ppm), i64::from(limits.hard_ppm));
+        let by_use = part(size, i64::from(view.utilisation_ppm), soft, hard);
+        let loss_max = limits.stressed_loss_max;
+        by_use.min(part(size, view.stressed_loss, loss_max / 2, loss_max))
     }
+}
+
+/// All of `size` where `value` is at most `soft`, nothing from `hard` on, evenly in between.
+fn part(size: Lots, value: i64, soft: i64, hard: i64) -> Lots {
+    let room = i128::from(hard) - i128::from(value.max(soft));
+    let whole = (i128::from(hard) - i128::from(soft)).max(1);
+    let part = i128::from(size.0) * room.max(0) / whole;
+    Lots(i64::try_from(part).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -171,6 +179,11 @@ mod tests {
         assert_eq!(at(799_999).breach(Nanos(50)), None);
         assert_eq!(at(800_000).breach(Nanos(50)), Some(CollateralBreach::Utilisation));
         assert_eq!(at(u32::MAX).scaled(Lots(i64::MAX)), Lots(0));
+        let lost = |stressed_loss| guard(CollateralView { stressed_loss, ..CALM });
+        assert_eq!(lost(500).scaled(Lots(30)), Lots(30));
+        assert_eq!(lost(750).scaled(Lots(30)), Lots(15));
+        assert_eq!((lost(1_000).scaled(Lots(30)), lost(1_000).breach(Nanos(50))), (Lots(0), None));
+        assert_eq!(lost(i64::MAX).scaled(Lots(i64::MAX)), Lots(0));
     }
 
     #[test]
