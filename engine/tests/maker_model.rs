@@ -159,6 +159,7 @@ fn config() -> MakerConfig {
         reporting: Currency(1),
         conversions: vec![],
         options: Default::default(),
+        portfolio_members: vec![],
         collateral: None,
         opening_cash: vec![],
         // Eight quotes and one hedge: the ids' places come round again within a run.

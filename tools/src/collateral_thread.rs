@@ -5,9 +5,9 @@
 //! the maker's control ring with journaled views, and what operators are shown. A shadow that falls behind
 //! gives old views, and old views are none. Deliberately absent: any decision.
 
+use crate::cold_thread::hand_over;
 use crate::collateral::Assessor;
 use crate::config::ConfigFile;
-use crate::greek_thread::hand_over;
 use crate::operator::desk::Desk;
 use crate::operator::standing::Watched;
 use ballast_engine::journal::recorder::Watch;

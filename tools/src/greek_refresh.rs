@@ -19,6 +19,7 @@ use ballast_engine::calibration::options::{Greeks, InverseOption, OptionsError};
 use ballast_engine::estimate::option_value::OptionGreeks;
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::instrument::{ContractValue, Instrument};
+use ballast_engine::maker::input::Control;
 use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig};
 use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::market::book::Book;
@@ -138,7 +139,7 @@ impl GreekRefresh {
     }
 
     /// A market event, after the maker was given it. What is due by then is appended to `out`.
-    pub fn see(&mut self, event: &MarketEvent, out: &mut Vec<RefreshedGreeks>) {
+    pub fn see(&mut self, event: &MarketEvent, out: &mut Vec<Control>) {
         self.take(event);
         if event.last_in_message {
             self.refresh_due(out);
@@ -161,7 +162,7 @@ impl GreekRefresh {
     }
 
     /// Refreshes what is due; appended to `out`.
-    pub fn refresh_due(&mut self, out: &mut Vec<RefreshedGreeks>) {
+    pub fn refresh_due(&mut self, out: &mut Vec<Control>) {
         for group in &mut self.groups {
             let Some(price) = mid(&self.seen, group.reference) else { continue };
             if group.is_due(self.now, price, &self.seen) {
@@ -208,7 +209,7 @@ impl Group {
         price: f64,
         seen: &[Seen],
         counters: &mut RefreshCounters,
-        out: &mut Vec<RefreshedGreeks>,
+        out: &mut Vec<Control>,
     ) {
         let made_before = counters.greeks;
         self.taken_at = Some(price);
@@ -236,7 +237,8 @@ impl Group {
                 match option.greeks(at, price, &slice, seen) {
                     Ok(greeks) => {
                         counters.greeks += 1;
-                        out.push(RefreshedGreeks { instrument, greeks });
+                        let refreshed = RefreshedGreeks { instrument, greeks };
+                        out.push(Control::Greeks(refreshed));
                     }
                     Err(_) => counters.unvalued += 1,
                 }

@@ -56,8 +56,10 @@ pub mod collateral;
 pub mod collateral_thread;
 /// Surfaces fitted and Greeks refreshed on the way.
 pub mod greek_refresh;
-/// The same live, on a thread of its own.
-pub mod greek_thread;
+/// How correlated instruments move together.
+pub mod covariance;
+/// Both live, each on a thread of its own.
+pub mod cold_thread;
 /// How a run's options stand.
 pub mod option_report;
 /// A and k refitted on a rolling window while the maker runs.

@@ -5,10 +5,12 @@
 //! socket, a pipe or a function call is at the other ends of the rings).
 
 use crate::back_office::{BackOffice, EndWhen, Progress};
+use crate::cold_thread;
 use crate::collateral_thread;
 use crate::config::ConfigFile;
 use crate::config::file::{RawRun, RunnerKind};
-use crate::greek_thread;
+use crate::covariance::CovarianceRefresh;
+use crate::greek_refresh::GreekRefresh;
 use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
@@ -424,10 +426,14 @@ pub fn pipeline(
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
 
-/// Who looks at the journal's records from threads of their own: Greeks, collateral.
+/// Who looks at the journal's records from threads of their own: Greeks, covariance, collateral.
 fn cold_taps(file: &ConfigFile, config: &MakerConfig, desk: &Arc<Desk>) -> Vec<Watch> {
-    let tap_of = [greek_thread::tap_of, collateral_thread::tap_of];
-    tap_of.into_iter().filter_map(|tap_of| tap_of(file, config, desk)).collect()
+    let greeks = GreekRefresh::new(file, &config.options);
+    let greeks = greeks.map(|refresh| cold_thread::tap_of(refresh, desk));
+    let covariance = CovarianceRefresh::new(file);
+    let covariance = covariance.map(|refresh| cold_thread::tap_of(refresh, desk));
+    let collateral = collateral_thread::tap_of(file, config, desk);
+    [greeks, covariance, collateral].into_iter().flatten().collect()
 }
 
 /// How stages that nobody waits for wait.

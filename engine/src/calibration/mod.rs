@@ -12,6 +12,7 @@
 
 pub mod book_states;
 pub mod closed_form;
+pub mod covariance;
 pub mod dealer_intensity;
 pub mod hedge_table;
 pub mod intensity;

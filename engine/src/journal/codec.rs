@@ -19,6 +19,7 @@ use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::{MicroPriceUpdate, Parameters};
 use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
+use crate::quote::multi_asset::SkewRow;
 use crate::quote::{Quoter, encoding};
 use crate::risk::collateral::CollateralView;
 use crate::risk::state::{Reason, State};
@@ -111,7 +112,7 @@ macro_rules! enums {
 
 pub(super) use {enums, structs};
 
-integers!(u8, u16, u32, u64, i32, i64);
+integers!(u8, u16, u32, u64, i16, i32, i64);
 
 wrappers!(
     Exposure,
@@ -203,6 +204,7 @@ impl<T: Field + Copy + Default, const N: usize> Field for [T; N] {
 
 structs! {
     User { uid, name }
+    SkewRow { instrument, mantissas, shifts }
     CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss }
     QuantisedGreeks {
         at, underlying, value, price_delta, price_gamma, theta, exposure, exposure_gamma,
@@ -233,6 +235,7 @@ enums! {
         20 = HedgeRow(update),
         21 = Collateral(view),
         22 = MicroPrice(update),
+        23 = Skew(row),
     }
     Act {
         1 = Pause { scope },

@@ -11,6 +11,7 @@ use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::BandRule;
 use crate::maker::guards::Guards;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
+use crate::maker::portfolio::{PortfolioFault, PortfolioMember};
 use crate::maker::resumption::Resumption;
 use crate::market::spike::SpikeLimit;
 use crate::pnl::ledger::LedgerError;
@@ -148,6 +149,8 @@ pub struct MakerConfig {
     pub conversions: Vec<(Currency, InstrumentId)>,
     /// Options: what they are on.
     pub options: OptionsConfig,
+    /// Quotes that share one risk; none where it is empty.
+    pub portfolio_members: Vec<PortfolioMember>,
     /// Limits on the collateral; `None`: it is not watched.
     pub collateral: Option<CollateralLimits>,
     /// Cash at the start.
@@ -239,6 +242,9 @@ pub enum ConfigError {
     /// A settlement currency has no conversion to the reporting currency.
     #[error("currency {0:?} is settled in but has no conversion into the reporting currency")]
     NoConversion(Currency),
+    /// Quotes that share one risk.
+    #[error(transparent)]
+    Portfolio(#[from] PortfolioFault),
     /// Limits on the collateral.
     #[error("collateral: {0}")]
     Collateral(#[from] CollateralFault),
@@ -257,6 +263,7 @@ impl MakerConfig {
         self.table_faults(&mut faults);
         self.reference_faults(&mut faults);
         self.option_faults(&mut faults);
+        faults.extend(self.portfolio_faults().into_iter().map(ConfigError::from));
         let collateral = self.collateral.and_then(|limits| limits.fault());
         faults.extend(collateral.map(ConfigError::from));
         self.book_faults(&mut faults);

@@ -257,6 +257,7 @@ impl Maker {
             Control::Resume(instrument) => self.resume(instrument, out),
             Control::Kill => self.stop(Reason::Killed, out),
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
+            Control::Skew(row) => self.on_skew_row(&row, out),
             Control::Collateral(view) => self.on_collateral(view, out),
             Control::MicroPrice(update) => self.on_micro_price(&update, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),

@@ -158,6 +158,9 @@ impl Maker {
             self.hedge(pool, out);
         }
         self.requote(instrument, out);
+        if event.update.word() == Word::Traded {
+            self.requote_members(instrument, out);
+        }
     }
 
     /// The order lives on: a request that was taken ends a row of refusals, and after one that was

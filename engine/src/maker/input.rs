@@ -5,6 +5,7 @@ use crate::inventory::derived::RowUpdate;
 use crate::maker::control::{Act, User};
 use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::{MicroPriceUpdate, Parameters};
+use crate::quote::multi_asset::SkewRow;
 use crate::risk::collateral::CollateralView;
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
@@ -33,6 +34,8 @@ pub enum Control {
     Shutdown,
     /// Refitted coefficients of one instrument's quotes.
     Parameters(Parameters),
+    /// A member's row of a new covariance.
+    Skew(SkewRow),
     /// How the collateral stands.
     Collateral(CollateralView),
     /// A refitted micro-price of one instrument.

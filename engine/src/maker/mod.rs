@@ -20,6 +20,7 @@
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
 //! | `homing.rs` | one instrument traded home: exits, the close, flatten |
 //! | `hedging.rs`, `pacing.rs` | the hedger of one underlying; its derived band and rate |
+//! | `portfolio.rs` | quotes of correlated underlyings that share one risk |
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
@@ -46,6 +47,7 @@ mod knobs;
 pub mod option_config;
 pub mod options;
 pub mod parameters;
+pub mod portfolio;
 mod market_data;
 mod own_orders;
 mod pacing;
@@ -118,6 +120,7 @@ use input::Input;
 use intents::{Intents, Record};
 use options::OptionDesk;
 use pacing::Pacing;
+use portfolio::Portfolio;
 use wanted::Wanted;
 
 /// One rung of a ladder.
@@ -167,6 +170,8 @@ struct Line {
     guards: LineGuards,
     /// What they say now.
     restraint: Restraint,
+    /// Its place among the quotes that share one risk.
+    member: Option<usize>,
     /// The instruments whose book is the same.
     twins: Box<[InstrumentId]>,
     /// Funding's instants, and the days'.
@@ -210,6 +215,7 @@ impl Line {
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
             guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
             restraint: Restraint::default(),
+            member: config.portfolio_members.iter().position(|m| m.instrument == instrument.id()),
             twins: config.twins(instrument.id()).collect(),
             funding: Schedule::default(),
             days: Schedule::default(),
@@ -379,6 +385,7 @@ pub struct Maker {
     /// By currency: what settles in it. A rate revalues these and looks at no other instrument.
     settled_in: Vec<Vec<InstrumentId>>,
     collateral: Option<CollateralGuard>,
+    portfolio: Portfolio,
     orders: OrderTable,
     ledger: Ledger,
     /// Grows with every input that is no market event and with every intent: while it stands still, no
@@ -420,6 +427,7 @@ impl Maker {
             sessions_up: vec![false; config.message_rates.len()],
             conversions: config.conversions.clone(),
             collateral: config.collateral.map(CollateralGuard::new),
+            portfolio: Portfolio::new(config),
             options: OptionDesk::new(&config.options, &config.instruments, &protections),
             settled_in: settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
@@ -505,10 +513,10 @@ impl Maker {
     }
 
     /// Recomputes an underlying's net delta from the account.
-    fn refresh_delta(&mut self, pool: usize) {
-        let options = self.option_exposure(pool);
+    fn refresh_delta(&mut self, place: usize) {
+        let options = self.option_exposure(place);
         let ledger = &self.ledger;
-        if let Some(pool) = self.pools.get_mut(pool) {
+        if let Some(pool) = self.pools.get_mut(place) {
             // What does not fit, or has no value, is beyond every limit.
             let net = pool.exposure.net(ledger).zip(options);
             let net = net.and_then(|(net, options)| {
@@ -516,7 +524,11 @@ impl Maker {
             });
             pool.is_delta_known = net.is_some();
             let known = net.unwrap_or(Exposure(i64::MAX));
+            let before = pool.delta;
             pool.delta = Exposure(known.0.saturating_sub(pool.settings.target.0));
+            if pool.delta != before {
+                self.portfolio.on_delta(place);
+            }
             if net.is_some() {
                 pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
             }

@@ -234,7 +234,9 @@ impl Maker {
         let mark = HalfTicks(touch.mid_half_ticks());
         let per_lot = exposure_per_lot(line.contract(), Some(mark))?;
         let (delta, sigma) = (pool.delta, line.volatility.sigma());
-        let basis = Basis { delta, per_lot, position, sigma };
+        let member = line.member;
+        let revision = self.portfolio.revision(member);
+        let basis = Basis { delta, per_lot, position, sigma, revision };
         if let Some(kept) = line.wanted.standing(&basis) {
             return Some(kept);
         }
@@ -242,7 +244,10 @@ impl Maker {
         let sigma = Scaled::new(i128::from(sigma.0), 32);
         let time_left =
             settings.horizon_end.map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(now)));
-        let half = settings.quoter.half_spreads(inventory, sigma, time_left);
+        let half = match member {
+            Some(place) => self.portfolio.half_spreads(place, &self.pools, sigma)?,
+            None => settings.quoter.half_spreads(inventory, sigma, time_left),
+        };
         let standing = Standing { half, caps: caps(line, pool, &basis) };
         // The time left runs without any input: what depends on it is worked out each time.
         if settings.horizon_end.is_none() {

@@ -137,6 +137,7 @@ pub(super) fn config() -> MakerConfig {
         reporting: Currency(1),
         conversions: vec![],
         options: Default::default(),
+        portfolio_members: vec![],
         collateral: None,
         opening_cash: vec![],
         orders_max: 64,

@@ -2,8 +2,8 @@
 //!
 //! Fed by `quoting.rs` with the terms of every whole market message; feeds the diff against working
 //! orders. Maker thread, hot: most messages move neither the account, σ, the touch nor any order, and
-//! then a few compares are all that a quote costs. Half-spreads and caps come from net delta, position
-//! and σ; the ladder from those, the fair value and the touch; what is to be sent from the ladder and
+//! then a few compares are all that a quote costs. Half-spreads and caps come from net delta, position,
+//! σ and the deltas that share its risk; the ladder from those, the fair value and the touch; what is to be sent from the ladder and
 //! the orders. Each step is a function of the one before and is taken again when that changed, so that
 //! what is kept is what would come out anew. Deliberately absent: any time in the key. What depends on
 //! time is not kept, and timers and operators make everything forget.
@@ -25,6 +25,8 @@ pub(super) struct Basis {
     pub position: Lots,
     /// Volatility.
     pub sigma: Sigma,
+    /// Of the net deltas of whoever shares its risk.
+    pub revision: u32,
 }
 
 /// What comes of a [`Basis`].

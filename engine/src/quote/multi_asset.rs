@@ -7,6 +7,7 @@
 //! against that of the calibration, exact where the assets' volatilities keep their ratios.
 
 use super::WideHalfSpreads;
+use crate::event::InstrumentId;
 use crate::fixed::{Fixed, Scaled};
 use crate::units::Lots;
 
@@ -26,7 +27,47 @@ pub struct MultiAsset {
     pub per_lot: [Scaled; ASSETS_MAX],
 }
 
+/// What of a member's coefficients a new covariance changes, as it travels: small enough for a ring's
+/// slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SkewRow {
+    /// Whose.
+    pub instrument: InstrumentId,
+    /// Of `half_order`, `sigma_inverse`, and `per_lot` in its order.
+    pub mantissas: [i64; ASSETS_MAX + 2],
+    /// Likewise.
+    pub shifts: [i16; ASSETS_MAX + 2],
+}
+
+impl SkewRow {
+    /// Of these coefficients; `None` where one is of a magnitude that no price has.
+    pub fn of(instrument: InstrumentId, quoter: &MultiAsset) -> Option<SkewRow> {
+        let mut row =
+            SkewRow { instrument, mantissas: [0; ASSETS_MAX + 2], shifts: [0; ASSETS_MAX + 2] };
+        let numbers = [quoter.half_order, quoter.sigma_inverse].into_iter().chain(quoter.per_lot);
+        let places = row.mantissas.iter_mut().zip(&mut row.shifts);
+        for (number, (mantissa, shift)) in numbers.zip(places) {
+            let parts = number.parts();
+            *mantissa = parts.0;
+            *shift = i16::try_from(parts.1).ok()?;
+        }
+        Some(row)
+    }
+}
+
 impl MultiAsset {
+    /// The same with a row of a new covariance; `None` where it is none.
+    pub fn with(&self, row: &SkewRow) -> Option<MultiAsset> {
+        let mut quoter = *self;
+        let [half_order, sigma_inverse] = [&mut quoter.half_order, &mut quoter.sigma_inverse];
+        let places = [half_order, sigma_inverse].into_iter().chain(&mut quoter.per_lot);
+        let parts = row.mantissas.iter().zip(&row.shifts);
+        for (place, (mantissa, shift)) in places.zip(parts) {
+            *place = Scaled::from_parts(*mantissa, i32::from(*shift))?;
+        }
+        Some(quoter)
+    }
+
     /// The half-spreads at the assets' net inventories less their targets, each in its own lots and
     /// in the order of the calibration, and the quoted asset's volatility.
     pub fn wide(&self, inventories: &[Lots], sigma: Scaled) -> WideHalfSpreads {

@@ -120,8 +120,7 @@ const BAND: BandRule =
 /// Spot and a perpetual are quoted; the perpetual and an inverse one hedge.
 pub fn config(model: Model) -> MakerConfig {
     let linear = ValueLimit::TickLots(60 * 700_000);
-    let limits =
-        ExposureLimits::new(Exposure(60_000_000), Exposure(120_000_000), Exposure(400_000_000));
+    let [soft, stop, hard] = [60_000_000, 120_000_000, 400_000_000].map(Exposure);
     let hedge = |instrument| HedgeInstrument { instrument, collar: Ticks(50) };
     MakerConfig {
         instruments: vec![
@@ -142,7 +141,7 @@ pub fn config(model: Model) -> MakerConfig {
                 window_ns: 20_000,
                 cooldown_ns: 10_000,
             },
-            limits: limits.unwrap(),
+            limits: ExposureLimits::new(soft, stop, hard).unwrap(),
             hedge: Some(HedgeSettings {
                 band: BAND,
                 instruments: vec![hedge(PERP), hedge(INVERSE)],
@@ -168,6 +167,7 @@ pub fn config(model: Model) -> MakerConfig {
         reporting: DOLLAR,
         conversions: vec![(COIN, SPOT)],
         options: Default::default(),
+        portfolio_members: vec![],
         collateral: None,
         opening_cash: vec![],
         orders_max: 48,

@@ -10,6 +10,7 @@ pub mod venue_time;
 pub mod window;
 
 use crate::collateral::Assessor;
+use crate::covariance::CovarianceRefresh;
 use crate::greek_refresh::{GreekRefresh, RefreshCounters};
 use crate::live::{self, Ends, RingSizes};
 use crate::observer::Observer;
@@ -28,7 +29,6 @@ use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::{ConfigError, MakerConfig};
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Notional, Stamp};
@@ -72,6 +72,8 @@ pub struct Outcome {
     pub refits: Option<RefitCounters>,
     /// What became of the refreshed Greeks, where there are options.
     pub greeks: Option<RefreshCounters>,
+    /// What became of the covariance; null where no quotes share a risk.
+    pub covariance: Value,
     /// The collateral's short list at the end; null where it is not watched.
     pub collateral: Value,
     /// What queueing there was at the venue.
@@ -108,8 +110,9 @@ pub struct Backtest<T: Tape> {
     refit: Option<Refit>,
     greeks: Option<GreekRefresh>,
     assessor: Option<Assessor>,
-    /// Greeks on their way to the maker; empty between two events.
-    refreshed: Vec<RefreshedGreeks>,
+    covariance: Option<CovarianceRefresh>,
+    /// Greeks and rows on their way to the maker; empty between two events.
+    refreshed: Vec<Control>,
     /// Orders of an operator, by their times.
     controls: VecDeque<(Nanos, Control)>,
 }
@@ -145,6 +148,7 @@ impl<T: Tape> Backtest<T> {
             observer,
             refit: None,
             greeks: None,
+            covariance: None,
             assessor: None,
             refreshed: Vec::new(),
             controls: VecDeque::new(),
@@ -164,6 +168,11 @@ impl<T: Tape> Backtest<T> {
     /// The same with an operator who orders this, oldest first.
     pub fn ordered(self, controls: VecDeque<(Nanos, Control)>) -> Backtest<T> {
         Backtest { controls, ..self }
+    }
+
+    /// The same with its members' covariance estimated on the way.
+    pub fn sharing(self, covariance: Option<CovarianceRefresh>) -> Backtest<T> {
+        Backtest { covariance, ..self }
     }
 
     /// The same with its collateral assessed on the way.
@@ -200,6 +209,7 @@ impl<T: Tape> Backtest<T> {
             queue: exchange.queue_counters(),
             refits: self.refit.as_ref().map(Refit::counters),
             greeks: self.greeks.as_ref().map(GreekRefresh::counters),
+            covariance: self.covariance.as_ref().map_or(Value::Null, CovarianceRefresh::document),
             collateral: self.assessor.as_ref().map_or(Value::Null, Assessor::document),
             stage: self.stage,
         };
@@ -270,6 +280,9 @@ impl<T: Tape> Backtest<T> {
             if let Some(greeks) = &mut self.greeks {
                 greeks.see(&event, &mut self.refreshed);
             }
+            if let Some(covariance) = &mut self.covariance {
+                covariance.see(&event, &mut self.refreshed);
+            }
             if event.last_in_message {
                 break;
             }
@@ -309,7 +322,7 @@ impl<T: Tape> Backtest<T> {
     /// What the message made due, after the maker has it: half of a message is no market.
     fn deliver_greeks(&mut self) -> Result<(), BacktestError> {
         for refreshed in std::mem::take(&mut self.refreshed) {
-            self.deliver_control(Control::Greeks(refreshed))?;
+            self.deliver_control(refreshed)?;
         }
         let assessor = self.assessor.as_mut();
         match assessor.and_then(|assessor| assessor.look(self.stage.maker())) {

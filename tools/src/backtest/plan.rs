@@ -9,6 +9,7 @@ use super::window::{Moment, Span, Window, WindowFault, duration_ns};
 use super::{Backtest, BacktestError, Outcome};
 use crate::collateral::Assessor;
 use crate::config::{ConfigFile, option_terms};
+use crate::covariance::CovarianceRefresh;
 use crate::greek_refresh::GreekRefresh;
 use crate::observer::Observer;
 use crate::recording::lean::funding::rates;
@@ -190,6 +191,9 @@ impl Played {
         };
         let mut document = summary(file, outcome.maker(), &facts);
         document["run_sha256"] = json!(outcome.run_sha256);
+        if !outcome.covariance.is_null() {
+            document["covariance"] = outcome.covariance.clone();
+        }
         document
     }
 }
@@ -305,7 +309,9 @@ impl Run<'_> {
         let refit = plan.refit.or_else(|| Schedule::of(file));
         let refit = refit.map(|schedule| Refit::new(file, schedule));
         let greeks = GreekRefresh::new(file, &config.options);
-        let backtest = backtest.refitting(refit).refreshing(greeks).assessing(Assessor::new(file));
+        let backtest =
+            backtest.refitting(refit).refreshing(greeks).sharing(CovarianceRefresh::new(file));
+        let backtest = backtest.assessing(Assessor::new(file));
         let backtest = backtest.ordered(plan.funding(file)?);
         backtest.run(Nanos(u64::MAX)).map_err(|error| match error {
             BacktestError::Tape(error) => error.into(),

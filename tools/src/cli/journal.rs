@@ -192,6 +192,9 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     let text = format!("refitted: {:?}", parameters.coefficients);
                     (names.symbol(parameters.instrument), text)
                 }
+                Control::Skew(row) => {
+                    (names.symbol(row.instrument), "covariance: its row of skews".to_owned())
+                }
                 Control::Collateral(view) => (String::new(), format!("collateral: {view:?}")),
                 Control::MicroPrice(update) => {
                     let text = format!("refitted micro-price: {:?}", update.leans);

@@ -88,8 +88,14 @@ pub struct RawMargin {
 }
 
 /// The maker's limits; `None` where the table is left out or `faults` says why.
-pub(super) fn limits(raw: &RawConfig, faults: &mut Faults) -> Option<CollateralLimits> {
+pub(super) fn limits(
+    raw: &RawConfig,
+    table: &InstrumentTable,
+    faults: &mut Faults,
+) -> Option<CollateralLimits> {
     let collateral = raw.collateral.as_ref()?;
+    // What is wrong with the rest of it is told as well.
+    rules(raw, table, faults);
     let key = |name: &str| format!("collateral.{name}");
     let mut ppm = |name: &str, text: &str| {
         let count = faults.count(&key(name), text, PPM, 1)?;

@@ -9,6 +9,7 @@ use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
 use super::option_settings::RawOptions;
 use super::option_terms::RawChain;
+use super::portfolio::RawShared;
 use super::session_options::RawSessionOptions;
 use super::times::RawSchedule;
 use super::venue_limits;
@@ -49,6 +50,8 @@ pub struct RawConfig {
     /// Size and keeping of the journal.
     #[serde(default)]
     pub journal: RawJournal,
+    /// Quotes that share one risk; left out, none do.
+    pub portfolio: Option<RawShared>,
     /// What stands behind the positions; left out, it is not watched.
     pub collateral: Option<RawCollateral>,
     /// Cash at the start, by currency.

@@ -14,6 +14,7 @@ use super::hedging::{self, Of};
 use super::instruments::InstrumentTable;
 use super::ladder;
 use super::option_settings;
+use super::portfolio;
 use super::self_trade;
 use super::sessions;
 use super::spike;
@@ -69,8 +70,8 @@ pub fn maker_config(
     let opening_cash = opening_cash(raw, table, faults);
     let options = option_settings::options(raw, table, faults);
     controls::refit(raw.run.refit, faults);
-    let collateral = collateral::limits(raw, faults);
-    collateral::rules(raw, table, faults);
+    let portfolio_members = portfolio::members(raw, table, faults);
+    let collateral = collateral::limits(raw, table, faults);
     raw.operator.check(faults);
     raw.journal.check(faults);
     if !faults.is_empty() {
@@ -89,6 +90,7 @@ pub fn maker_config(
         reporting: reporting?,
         conversions,
         options,
+        portfolio_members,
         collateral,
         opening_cash,
         orders_max: raw.run.orders_max,

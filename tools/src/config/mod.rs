@@ -16,6 +16,7 @@ pub mod operator;
 pub mod option_settings;
 pub mod option_terms;
 pub mod overrides;
+pub mod portfolio;
 mod self_trade;
 pub mod session_options;
 pub mod sessions;

@@ -1,17 +1,16 @@
-//! Greeks refreshed live, on a thread of their own.
+//! What is refreshed live, each on a thread of its own: Greeks, and the covariance of a portfolio.
 //!
 //! Fed by the journal's stage with the market events that the maker consumed, in that order; feeds the
-//! maker's control ring through the desk, where each refresh is journaled like every input. Cold: a fit
+//! maker's control ring through the desk, where all of it is journaled like every input. Cold: a fit
 //! takes milliseconds, and nobody waits for it. What the maker consumed while a fit ran is taken in before
-//! the next. Deliberately absent: any decision; Greeks that come late are too old for the maker.
+//! the next. Deliberately absent: any decision; what comes late is too old for the maker.
 
-use crate::config::ConfigFile;
+use crate::covariance::CovarianceRefresh;
 use crate::greek_refresh::GreekRefresh;
 use crate::operator::desk::Desk;
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recorder::Watch;
-use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Control;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,15 +20,52 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_micros(200);
 const LOOKS: u32 = 5_000;
 
-/// Starts the thread, where a config has options: what the journal's stage must call with every record.
-/// The thread ends when that is dropped.
-pub fn tap_of(file: &ConfigFile, config: &MakerConfig, desk: &Arc<Desk>) -> Option<Watch> {
-    let refresh = GreekRefresh::new(file, &config.options)?;
+/// What is made anew from market events, off the hot path.
+pub trait Refresh: Send + 'static {
+    /// Whose events it wants.
+    fn instruments(&self) -> Vec<InstrumentId>;
+    /// A market event that the maker consumed.
+    fn take(&mut self, event: &MarketEvent);
+    /// What is due by now.
+    fn refresh_due(&mut self, out: &mut Vec<Control>);
+}
+
+impl Refresh for GreekRefresh {
+    fn instruments(&self) -> Vec<InstrumentId> {
+        GreekRefresh::instruments(self)
+    }
+
+    fn take(&mut self, event: &MarketEvent) {
+        GreekRefresh::take(self, event);
+    }
+
+    fn refresh_due(&mut self, out: &mut Vec<Control>) {
+        GreekRefresh::refresh_due(self, out);
+    }
+}
+
+impl Refresh for CovarianceRefresh {
+    fn instruments(&self) -> Vec<InstrumentId> {
+        CovarianceRefresh::instruments(self)
+    }
+
+    fn take(&mut self, event: &MarketEvent) {
+        CovarianceRefresh::take(self, event);
+    }
+
+    fn refresh_due(&mut self, out: &mut Vec<Control>) {
+        CovarianceRefresh::refresh_due(self, out);
+    }
+}
+
+/// Starts the thread: what the journal's stage must call with every record. The thread ends when that
+/// is dropped.
+pub fn tap_of(refresh: impl Refresh, desk: &Arc<Desk>) -> Watch {
     let watched = refresh.instruments();
     let (sender, events) = channel();
     let desk = desk.clone();
     std::thread::spawn(move || run(refresh, &events, &desk));
-    Some(tap(watched, sender))
+    tap(watched, sender)
 }
 
 /// Passes the market events of these instruments on.
@@ -44,7 +80,7 @@ fn tap(watched: Vec<InstrumentId>, sender: Sender<MarketEvent>) -> Watch {
     })
 }
 
-fn run(mut refresh: GreekRefresh, events: &Receiver<MarketEvent>, desk: &Desk) {
+fn run(mut refresh: impl Refresh, events: &Receiver<MarketEvent>, desk: &Desk) {
     let mut made = Vec::new();
     while let Ok(event) = events.recv() {
         refresh.take(&event);
@@ -53,9 +89,9 @@ fn run(mut refresh: GreekRefresh, events: &Receiver<MarketEvent>, desk: &Desk) {
         }
         // Once for all that had come by now: a fit to an old book helps nobody.
         refresh.refresh_due(&mut made);
-        for refreshed in made.drain(..) {
-            if !hand_over(desk, Control::Greeks(refreshed)) {
-                tracing::warn!("the maker took no refreshed Greeks for a second");
+        for control in made.drain(..) {
+            if !hand_over(desk, control) {
+                tracing::warn!("the maker took nothing refreshed for a second");
                 break;
             }
         }
