@@ -26,24 +26,27 @@ impl Overrides {
     /// Writes the changes into the file's tables.
     pub(super) fn apply(&self, tables: &mut Table) {
         if let Some(model) = &self.model {
-            for settings in inner_tables(tables, "instrument") {
+            let quoted_by = |settings: &mut Table| {
                 if let Some(Value::Table(quote)) = settings.get_mut("quote") {
                     quote.insert("model".into(), Value::String(model.clone()));
                 }
+            };
+            inner_tables(tables, "instrument").for_each(quoted_by);
+            for chain in listed_tables(tables, "chains") {
+                chain.get_mut("settings").and_then(Value::as_table_mut).map(quoted_by);
             }
         }
-        if self.no_fees
-            && let Some(Value::Array(instruments)) = tables.get_mut("instruments")
-        {
-            for instrument in instruments.iter_mut().filter_map(Value::as_table_mut) {
-                for key in ["maker_fee_bps", "taker_fee_bps"] {
-                    instrument.insert(key.into(), Value::String("0".into()));
+        if self.no_fees {
+            for list in ["instruments", "chains"] {
+                for traded in listed_tables(tables, list) {
+                    for key in ["maker_fee_bps", "taker_fee_bps"] {
+                        traded.insert(key.into(), Value::String("0".into()));
+                    }
                 }
             }
         }
         if let Some([market_data, order_entry]) = self.addresses {
-            let venues = tables.get_mut("venues").and_then(Value::as_array_mut);
-            for venue in venues.into_iter().flatten().filter_map(Value::as_table_mut) {
+            for venue in listed_tables(tables, "venues") {
                 for (key, address) in [("market_data", market_data), ("order_entry", order_entry)] {
                     if let Some(Value::Table(session)) = venue.get_mut(key) {
                         session.insert("address".into(), Value::String(address.to_string()));
@@ -52,8 +55,7 @@ impl Overrides {
             }
         }
         if self.has_new_venues {
-            let venues = tables.get_mut("venues").and_then(Value::as_array_mut);
-            for venue in venues.into_iter().flatten().filter_map(Value::as_table_mut) {
+            for venue in listed_tables(tables, "venues") {
                 venue.insert("reconcile".into(), Value::Array(Vec::new()));
             }
         }
@@ -70,10 +72,45 @@ impl Overrides {
     }
 }
 
+/// The tables of `[[key]]`.
+fn listed_tables<'a>(
+    tables: &'a mut Table,
+    key: &str,
+) -> impl Iterator<Item = &'a mut Table> + use<'a> {
+    let list = tables.get_mut(key).and_then(Value::as_array_mut);
+    list.into_iter().flatten().filter_map(Value::as_table_mut)
+}
+
+/// The tables in `[key]`.
 fn inner_tables<'a>(
     tables: &'a mut Table,
     key: &str,
 ) -> impl Iterator<Item = &'a mut Table> + use<'a> {
     let outer = tables.get_mut(key).and_then(Value::as_table_mut);
     outer.into_iter().flat_map(|outer| outer.iter_mut()).filter_map(|(_, v)| v.as_table_mut())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+    use ballast_engine::quote::Quoter;
+    use ballast_engine::units::FeeRate;
+
+    #[test]
+    fn chains_trade_at_no_fees_and_by_another_model_as_instruments_do() {
+        let text = include_str!("../../../config/es-options.toml").to_owned();
+        let file = ConfigFile::parse("es.toml", text).expect("the example is sound");
+        let model = Some("glft".to_owned());
+        let changes = Overrides { no_fees: true, model, ..Overrides::default() };
+        let changed = file.changed(&changes).expect("so is what is changed of it");
+        let (before, after) = (file.maker(1).unwrap(), changed.maker(1).unwrap());
+        let fees =
+            |i: &ballast_engine::instrument::Instrument| (i.spec().maker_fee, i.spec().taker_fee);
+        assert!(before.instruments.iter().all(|i| fees(i) != (FeeRate(0), FeeRate(0))));
+        assert!(after.instruments.iter().all(|i| fees(i) == (FeeRate(0), FeeRate(0))));
+        let by_glft = after.settings.iter().filter_map(|settings| settings.quote.as_ref());
+        let by_glft = by_glft.filter(|quote| matches!(quote.quoter, Quoter::Glft(_)));
+        assert_eq!(by_glft.count(), 17);
+    }
 }
