@@ -5,6 +5,7 @@ use super::outcome::{self, Ended, OutcomeArgs};
 use super::progress_line::Line;
 use crate::back_office::Silent;
 use crate::backtest::tape::AnyTape;
+use crate::backtest::window::{Moment, Window};
 use crate::config::ConfigFile;
 use crate::config::overrides::Overrides;
 use crate::demo::{self, DemoOptions, DemoOutcome};
@@ -32,6 +33,9 @@ pub struct DemoArgs {
     /// Folder of recordings with spot, usdm and cm; a synthetic market where it is left out.
     #[arg(long)]
     tape: Option<PathBuf>,
+    /// Begin here: the tape's time, or so long after its first event, such as +90s.
+    #[arg(long, value_parser = Moment::parse)]
+    from: Option<Moment>,
     /// How many times faster than the tape's own time: a number, or max.
     #[arg(long, default_value = "10")]
     speed: String,
@@ -95,7 +99,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
         fix_log: args.outcome.fix_log.clone(),
     };
-    let outcome = demo::run(&file, &state, tape, options).map_err(|error| failed(&error))?;
+    let outcome = match args.from {
+        None => demo::run(&file, &state, tape, options),
+        Some(_) => {
+            let window = Window::open(tape, args.from, None).map_err(|error| usage(&error))?;
+            demo::run(&file, &state, window, options)
+        }
+    };
+    let outcome = outcome.map_err(|error| failed(&error))?;
     if !demo::positions_agree(&config, &outcome) {
         return Err(Failure::Failed(
             "the maker's positions are not the venue's: this is a bug, keep the journal".into(),

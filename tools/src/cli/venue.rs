@@ -5,14 +5,16 @@
 //! process, which is the demo's.
 
 use super::Failure;
+use crate::backtest::tape::AnyTape;
+use crate::backtest::window::Window;
 use crate::config::faults::Faults;
-use crate::recording::merge::{Recording, RecordingOptions};
-use crate::recording::{Tape, hftbacktest_files};
+use crate::recording::Tape;
 use crate::venue::config::{TapeConfig, VenueConfig, speed};
 use crate::venue::exchange::Exchange;
 use crate::venue::fix_face::{FixVenue, Unpaced};
 use crate::venue::playback::Playback;
 use crate::venue::synthetic::{Synthetic, SyntheticOptions};
+use ballast_engine::instrument::Instrument;
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::transport::{
@@ -97,15 +99,20 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn open_tape(config: &VenueConfig) -> Result<Box<dyn Tape + Send>, Failure> {
     let instruments = &config.table.instruments;
     match &config.tape {
-        TapeConfig::Recording { folder, clock_offset_ns } => {
-            let options = RecordingOptions {
-                clock_offset_ns: *clock_offset_ns,
-                ..RecordingOptions::default()
+        TapeConfig::Recording { folder, clock_offset_ns, from } => {
+            let venue = |instrument: &Instrument| {
+                let venue = usize::from(instrument.spec().venue.0);
+                config.table.venues.name(venue).map(str::to_owned)
             };
-            let tape = hftbacktest_files(folder, instruments)
-                .and_then(|files| Recording::open(instruments, &files, options))
-                .map_err(|error| Failure::Failed(error.to_string()))?;
-            Ok(Box::new(tape))
+            let (tape, note) =
+                AnyTape::of_venues(folder, instruments, &venue, Some(*clock_offset_ns))
+                    .map_err(|error| Failure::Failed(error.to_string()))?;
+            eprintln!("ballast venue: {note}");
+            if from.is_none() {
+                return Ok(Box::new(tape));
+            }
+            let window = Window::open(tape, *from, None);
+            Ok(Box::new(window.map_err(|error| Failure::Usage(format!("tape.from: {error}")))?))
         }
         TapeConfig::Synthetic { seed, duration_ns } => {
             let options = SyntheticOptions::new(*seed, *duration_ns);

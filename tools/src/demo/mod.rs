@@ -9,12 +9,12 @@ pub mod ending;
 pub mod pace;
 pub mod venue_stage;
 
-use crate::backtest::tape::{AnyTape, Limited};
+use crate::backtest::tape::Limited;
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFault, ConfigFile};
 use crate::live::{self, LiveError, LiveOptions, Remains};
 use crate::operator::{Operator, OperatorError};
-use crate::recording::TapeError;
+use crate::recording::{Tape, TapeError};
 use crate::state_dir::{StateDir, StateError};
 use crate::venue::exchange::{Exchange, VenueOptions};
 use crate::venue::fix_face::{FaceOptions, FixVenue, OrderTime, Speed};
@@ -122,7 +122,7 @@ fn doors() -> Result<([TcpDoor; 2], [SocketAddr; 2]), DemoError> {
 pub fn run(
     file: &ConfigFile,
     state: &StateDir,
-    tape: AnyTape,
+    tape: impl Tape + Send + 'static,
     options: DemoOptions,
 ) -> Result<DemoOutcome, DemoError> {
     let (doors, addresses) = doors()?;
@@ -142,6 +142,7 @@ pub fn run(
     let mut pipeline = live::pipeline(&file, &config, state, clock.counter(), live_options)?;
     let pace =
         Lockstep::new(pipeline.progress.clone(), options.venue.order_latency_ns, over.clone());
+    let tape: Box<dyn Tape + Send> = Box::new(tape);
     let tape = Limited::new(tape, options.duration_ns);
     let venue = venue(&file, &config, tape, options.speed, options.venue, pace);
     let venue_remains = Arc::new(Mutex::new(None));
@@ -161,12 +162,13 @@ pub fn run(
     }
 }
 
-type DemoVenue = FixVenue<Limited<AnyTape>, TcpTransport, Lockstep>;
+type DemoTape = Limited<Box<dyn Tape + Send>>;
+type DemoVenue = FixVenue<DemoTape, TcpTransport, Lockstep>;
 
 fn venue(
     file: &ConfigFile,
     config: &MakerConfig,
-    tape: Limited<AnyTape>,
+    tape: DemoTape,
     speed: Speed,
     options: VenueOptions,
     pace: Lockstep,

@@ -8,6 +8,7 @@ use super::fix_face::{FaceOptions, OrderTime, Speed};
 use super::fix_seat::SeatConfig;
 use super::matching::SelfMatch;
 use super::queue::QueueModel;
+use crate::backtest::window::Moment;
 use crate::config::faults::Faults;
 use crate::config::instruments::{InstrumentTable, RawInstrument};
 use ballast_engine::event::InstrumentId;
@@ -57,6 +58,7 @@ struct RawTape {
     recording: Option<PathBuf>,
     #[serde(default)]
     clock_offset_us: i64,
+    from: Option<String>,
     seed: Option<u64>,
     duration_s: Option<u64>,
 }
@@ -81,6 +83,8 @@ pub enum TapeConfig {
         folder: PathBuf,
         /// Added to every receive time.
         clock_offset_ns: i64,
+        /// Where it begins to play; at its start where it is left out.
+        from: Option<Moment>,
     },
     /// A market out of a seed.
     Synthetic {
@@ -212,10 +216,18 @@ fn self_match(text: &str, faults: &mut Faults) -> SelfMatch {
 }
 
 fn tape(raw: &RawTape, faults: &mut Faults) -> Option<TapeConfig> {
+    let from = raw.from.as_deref().and_then(|text| match Moment::parse(text) {
+        Ok(moment) => Some(moment),
+        Err(allowed) => {
+            faults.add("tape.from", format!("{text:?}"), allowed);
+            None
+        }
+    });
     match (&raw.recording, raw.seed) {
         (Some(folder), None) => Some(TapeConfig::Recording {
             folder: folder.clone(),
             clock_offset_ns: raw.clock_offset_us.saturating_mul(1_000),
+            from,
         }),
         (None, Some(seed)) => Some(TapeConfig::Synthetic {
             seed,
