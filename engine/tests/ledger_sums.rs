@@ -338,7 +338,9 @@ impl Expected {
     fn hold(&mut self, holding: Holding, amount: i64) {
         match holding {
             Holding::Position(id) => self.lots[usize::from(id.0)] += amount,
-            Holding::Cash(currency) => self.cash[usize::from(currency.0)] += i128::from(amount),
+            Holding::Cash(currency) | Holding::CashAt { currency, .. } => {
+                self.cash[usize::from(currency.0)] += i128::from(amount);
+            }
         }
     }
 }

@@ -111,6 +111,8 @@ fn settings(opening: i64) -> InstrumentSettings {
     }
 }
 
+const BAND: Band = Band { outer: Exposure(8 * PER_LOT), inner: Exposure(2 * PER_LOT) };
+
 fn config() -> MakerConfig {
     let limits =
         ExposureLimits::new(Exposure(40 * PER_LOT), Exposure(60 * PER_LOT), Exposure(HARD));
@@ -132,10 +134,7 @@ fn config() -> MakerConfig {
             },
             limits: limits.unwrap(),
             hedge: Some(HedgeSettings {
-                band: BandRule::Fixed(Band {
-                    outer: Exposure(8 * PER_LOT),
-                    inner: Exposure(2 * PER_LOT),
-                }),
+                band: BandRule::Fixed(BAND),
                 instruments: vec![hedge(PERP), hedge(SPOT)],
                 failures_max: 3,
                 retry_holdoff_ns: 300_000,
@@ -161,6 +160,7 @@ fn config() -> MakerConfig {
         options: Default::default(),
         portfolio_members: vec![],
         collateral: None,
+        rebalance: Default::default(),
         opening_cash: vec![],
         // Eight quotes and one hedge: the ids' places come round again within a run.
         orders_max: 9,

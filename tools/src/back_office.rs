@@ -8,6 +8,7 @@
 use crate::observer::Observer;
 use crate::operator::desk::Desk;
 use crate::operator::standing::Latency;
+use crate::outbox::Outbox;
 use ballast_engine::clock::Counter;
 use ballast_engine::journal::recorder::Recorder;
 use ballast_engine::journal::segments::Segments;
@@ -53,6 +54,8 @@ pub struct BackOffice {
     pub desk: Arc<Desk>,
     /// The series.
     pub observer: Observer,
+    /// What treasury is asked for.
+    pub outbox: Outbox,
     /// Turns counter steps into nanoseconds.
     pub counter: Counter,
     /// When to end.
@@ -73,6 +76,7 @@ impl BackOffice {
             for _ in 0..TELEMETRY_MAX {
                 let Some(telemetry) = self.telemetry.pop() else { break };
                 self.observer.see(&telemetry);
+                self.outbox.see(&telemetry);
                 standing.see(&telemetry);
                 is_busy = true;
             }

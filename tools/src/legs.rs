@@ -61,7 +61,10 @@ impl Legs {
                     mids.push((at, touch.mid_half_ticks()));
                 }
             }
-            Telemetry::Happened(_) | Telemetry::Delta { .. } | Telemetry::Pnl { .. } => {}
+            Telemetry::Happened(_)
+            | Telemetry::Delta { .. }
+            | Telemetry::Holdings { .. }
+            | Telemetry::Pnl { .. } => {}
         }
     }
 }

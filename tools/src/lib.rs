@@ -37,6 +37,10 @@ pub mod liquidity;
 pub mod trace;
 /// A run's fills and mids, for studies of two legs.
 pub mod legs;
+/// What is where, as rows of documents.
+pub mod holdings_report;
+/// What treasury is asked for.
+pub mod outbox;
 /// The one document that says how a run went.
 pub mod summary;
 /// What a run looked like: pictures, figures and latency files.

@@ -15,6 +15,7 @@ use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
 use crate::operator::desk::{Desk, OrderLine};
+use crate::outbox::Outbox;
 use crate::refit::{Refit, RefitCounters, RefitStage, Schedule};
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
@@ -411,6 +412,7 @@ pub fn pipeline(
         samples,
         desk: desk.clone(),
         observer: Observer::new(file, config),
+        outbox: Outbox::open(state.folder(), file),
         counter,
         end: options.end,
         progress: options.progress,

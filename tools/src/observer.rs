@@ -154,6 +154,7 @@ impl Observer {
                 }
             }
             Telemetry::Pnl { total, .. } => latest.total = total,
+            Telemetry::Holdings { .. } => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::collateral;
 use crate::config::ConfigFile;
+use crate::holdings_report;
 use crate::option_report;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::Maker;
@@ -87,6 +88,9 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     }
     if !facts.collateral.is_null() {
         document.insert("collateral".into(), facts.collateral.clone());
+    }
+    if let Some(holdings) = holdings_report::document(file, maker) {
+        document.insert("holdings".into(), holdings);
     }
     document.insert("in_doubt_expired".into(), json!(counters.expired_requests));
     document.insert("unknown_orders".into(), json!(counters.unknown_orders));
@@ -231,6 +235,7 @@ pub fn for_people(document: &Value) -> String {
     }
     lines.extend(option_report::for_people(document));
     lines.extend(collateral::for_people(&document["collateral"]));
+    lines.extend(holdings_report::for_people(&document["holdings"]));
     lines.push(format!("intents    sha256 {}", text("intents_sha256")));
     lines.join("\n")
 }

@@ -68,7 +68,8 @@ impl ExposureMap {
     pub fn net(&self, ledger: &Ledger) -> Option<Exposure> {
         let mut net: i128 = 0;
         for &(instrument, per_lot) in &self.linear {
-            let lots = ledger.position(instrument)?;
+            // What is on its way from one venue to another is ours all the while.
+            let lots = ledger.owned(instrument)?;
             net += i128::from(lots.0) * i128::from(per_lot);
         }
         for &coin in &self.coins {

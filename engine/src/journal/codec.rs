@@ -13,6 +13,7 @@ use crate::event::{
 use crate::fixed::Scaled;
 use crate::instrument::Currency;
 use crate::inventory::derived::{Row, RowUpdate};
+use crate::inventory::transfer::TransferId;
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
 use crate::maker::options::RefreshedGreeks;
@@ -213,6 +214,7 @@ structs! {
     RefreshedGreeks { instrument, greeks }
     RowUpdate { quoted, place, row }
     MicroPriceUpdate { instrument, leans }
+    TransferId { epoch, number }
     Row { band, excess, unit, slope }
     MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
     OrderIntent {
@@ -250,10 +252,13 @@ enums! {
         10 = Exercise { instrument, lots, price },
         20 = Funding { instrument, received },
         21 = FundingRate { instrument, rate },
+        30 = TransferSent { id, leaves },
+        31 = TransferArrived { id, came },
+        32 = TransferRefused { id, came },
     }
     Scope { 1 = All, 2 = Underlying(place), 3 = Instrument(instrument) }
     KillCause { 1 = Operator, 2 = File, 3 = Signal, 4 = Watchdog, 5 = SessionLost, 6 = Journal }
-    Holding { 1 = Position(instrument), 2 = Cash(currency) }
+    Holding { 1 = Position(instrument), 2 = Cash(currency), 3 = CashAt { venue, currency } }
     Knob {
         1 = OrderSizeMax(instrument),
         2 = OrderValueMax(instrument),
@@ -315,6 +320,7 @@ enums! {
         32 = GreeksOutside,
         33 = PinRisk,
         34 = Collateral,
+        35 = HoldingsDiffer,
     }
     OrderUpdate {
         1 = SessionUp,

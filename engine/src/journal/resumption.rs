@@ -6,8 +6,9 @@
 use super::codec::{Field, enums, structs};
 use crate::inventory::basis::Basis;
 use crate::inventory::exit::ExitProgress;
+use crate::inventory::transfer::{Moved, Transfer, TransferStage};
 use crate::maker::resumption::{
-    Delivered, GuardedPosition, Halt, Held, LimitSet, Purse, Resumption,
+    Delivered, GuardedPosition, Halt, Held, LimitSet, PlacedCash, Places, Purse, Resumption,
 };
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
@@ -100,7 +101,7 @@ impl Field for (Ticks, Lots) {
     }
 }
 
-/// A header's last field. Journals of version 2 end before `guarded`.
+/// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`.
 impl Field for Resumption {
     fn put(&self, to: &mut Vec<u8>) {
         self.epoch.put(to);
@@ -113,6 +114,7 @@ impl Field for Resumption {
         self.unconfirmed.put(to);
         self.delivered.put(to);
         self.guarded.put(to);
+        self.places.put(to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
@@ -127,6 +129,7 @@ impl Field for Resumption {
             unconfirmed: Field::take(from)?,
             delivered: Field::take(from)?,
             guarded: if from.is_empty() { Vec::new() } else { Field::take(from)? },
+            places: if from.is_empty() { Places::default() } else { Field::take(from)? },
         })
     }
 }
@@ -135,6 +138,9 @@ structs! {
     GuardedPosition { opening, basis, exit }
     Basis { lots, cost, entered, cash, peak, lives }
     ExitProgress { life, closed_permille, since, is_stopped }
+    PlacedCash { venue, currency, cash }
+    Places { cash, transfers }
+    Transfer { id, currency, from, to, moved, leaves, arrives, stage, since }
     Held { lots, mark }
     Purse { currency, cash, rate }
     Halt { instrument, reason }
@@ -149,7 +155,9 @@ structs! {
 }
 
 enums! {
-    Purpose { 1 = Quote { level }, 2 = Hedge }
+    Moved { 1 = Coin { from, to }, 2 = Cash }
+    TransferStage { 1 = Requested, 2 = Sent }
+    Purpose { 1 = Quote { level }, 2 = Hedge, 3 = Rebalance }
     OrderState {
         1 = PendingNew, 2 = Working, 3 = PendingReplace, 4 = PendingCancel, 5 = InDoubt,
     }
@@ -160,6 +168,7 @@ mod tests {
     use super::*;
     use crate::event::{ClOrdId, InstrumentId, VenueId};
     use crate::instrument::Currency;
+    use crate::inventory::transfer::TransferId;
     use crate::maker::control::Knob;
     use crate::market::trust::Distrust;
     use crate::risk::state::Reason;
@@ -183,6 +192,25 @@ mod tests {
             replacement: Some((Ticks(8), Lots(4))),
             state: OrderState::InDoubt,
             requested_at: Nanos(0),
+        }
+    }
+
+    fn places() -> Places {
+        Places {
+            cash: vec![PlacedCash { venue: VenueId(1), currency: Currency(1), cash: Notional(-5) }],
+            transfers: [Moved::Cash, Moved::Coin { from: InstrumentId(0), to: InstrumentId(1) }]
+                .map(|moved| Transfer {
+                    id: TransferId { epoch: 3, number: 1 },
+                    currency: Currency(0),
+                    from: VenueId(0),
+                    to: VenueId(1),
+                    moved,
+                    leaves: 9,
+                    arrives: 8,
+                    stage: TransferStage::Sent,
+                    since: Nanos(4),
+                })
+                .to_vec(),
         }
     }
 
@@ -229,6 +257,7 @@ mod tests {
                     is_stopped: true,
                 },
             }],
+            places: places(),
         }
     }
 
@@ -239,13 +268,18 @@ mod tests {
         resumption.put(&mut bytes);
         let mut rest = &bytes[..];
         assert_eq!((Resumption::take(&mut rest), rest.len()), (Some(resumption.clone()), 0));
-        let mut guarded = Vec::new();
+        let (mut guarded, mut places) = (Vec::new(), Vec::new());
         resumption.guarded.put(&mut guarded);
-        let before = bytes.len() - guarded.len();
-        for cut in (0..bytes.len()).filter(|cut| *cut != before) {
+        resumption.places.put(&mut places);
+        let of_version_3 = bytes.len() - places.len();
+        let of_version_2 = of_version_3 - guarded.len();
+        let is_damage = |cut: &usize| ![of_version_2, of_version_3].contains(cut);
+        for cut in (0..bytes.len()).filter(is_damage) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
-        let of_version_2 = Resumption { guarded: Vec::new(), ..resumption };
-        assert_eq!(Resumption::take(&mut &bytes[..before]), Some(of_version_2));
+        let without = Resumption { places: Places::default(), ..resumption };
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_3]), Some(without.clone()));
+        let without = Resumption { guarded: Vec::new(), ..without };
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_2]), Some(without));
     }
 }

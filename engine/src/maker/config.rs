@@ -9,9 +9,11 @@ use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::BandRule;
+use crate::inventory::rebalance::RebalanceConfig;
 use crate::maker::guards::Guards;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
 use crate::maker::portfolio::{PortfolioFault, PortfolioMember};
+use crate::maker::rebalance_config::RebalanceFault;
 use crate::maker::resumption::Resumption;
 use crate::market::spike::SpikeLimit;
 use crate::pnl::ledger::LedgerError;
@@ -153,6 +155,8 @@ pub struct MakerConfig {
     pub portfolio_members: Vec<PortfolioMember>,
     /// Limits on the collateral; `None`: it is not watched.
     pub collateral: Option<CollateralLimits>,
+    /// What should be held where, and what moving it takes.
+    pub rebalance: RebalanceConfig,
     /// Cash at the start.
     pub opening_cash: Vec<(Currency, Notional)>,
     /// Most orders alive at once.
@@ -248,6 +252,9 @@ pub enum ConfigError {
     /// Limits on the collateral.
     #[error("collateral: {0}")]
     Collateral(#[from] CollateralFault),
+    /// What should be held where.
+    #[error(transparent)]
+    Rebalance(#[from] RebalanceFault),
     /// An option.
     #[error(transparent)]
     Option(#[from] OptionFault),
@@ -267,6 +274,7 @@ impl MakerConfig {
         let collateral = self.collateral.and_then(|limits| limits.fault());
         faults.extend(collateral.map(ConfigError::from));
         self.book_faults(&mut faults);
+        faults.extend(self.rebalance_faults().into_iter().map(ConfigError::from));
         let positive = [
             ("orders_max", self.orders_max > 0),
             ("book_levels_max", self.book_levels_max > 0),

@@ -11,13 +11,14 @@
 
 use super::homing::Homing;
 use super::{Maker, instrument_id};
-use crate::event::{InstrumentId, Liquidity};
+use crate::event::{InstrumentId, Liquidity, VenueId};
 use crate::instrument::Currency;
 use crate::inventory::exposure::exposure_per_lot;
 use crate::inventory::hedge::Attempts;
+use crate::inventory::transfer::TransferId;
 use crate::maker::input::Control;
 use crate::maker::intents::Intents;
-use crate::pnl::ledger::{BookedFill, Holding, LedgerError, Purpose as Booked};
+use crate::pnl::ledger::{BookedFill, Holding, Ledger, LedgerError, Purpose as Booked};
 use crate::risk::state::{Reason, State};
 use crate::units::{FeeRate, Lots, Notional, Side, Ticks};
 
@@ -211,6 +212,27 @@ pub enum Act {
         /// Lots, or 1e-9 of the currency.
         amount: i64,
     },
+    /// Treasury has sent a transfer that was asked for.
+    TransferSent {
+        /// Which.
+        id: TransferId,
+        /// How much left, in 1e-9.
+        leaves: i64,
+    },
+    /// A transfer has arrived.
+    TransferArrived {
+        /// Which.
+        id: TransferId,
+        /// How much came, in 1e-9.
+        came: i64,
+    },
+    /// A transfer is not sent, or came back.
+    TransferRefused {
+        /// Which.
+        id: TransferId,
+        /// How much came back of one that was sent, in 1e-9.
+        came: i64,
+    },
     /// A funding payment that the venue made, in 1e-9 of the settlement currency; negative was paid.
     Funding {
         /// Of what.
@@ -296,27 +318,27 @@ impl Maker {
                     purpose: Booked::External,
                     mid: None,
                 };
-                let booked = self.ledger.on_fill(&fill);
+                let booked = self.booked_at(instrument, |ledger| ledger.on_fill(&fill));
                 if booked.is_ok() {
                     self.guard_trade(instrument, side, price, size);
                 }
                 self.after_booking(booked, instrument, out);
             }
-            Act::Transfer { holding, amount } => {
-                let booked = self.ledger.on_transfer(holding, amount);
-                let of = holding.instrument().filter(|_| booked.is_ok());
-                if let Some(line) = of.and_then(|id| self.line_mut(id)) {
-                    line.guard_transfer(Lots(amount));
-                }
-                self.after_holding(booked, holding, out);
-            }
+            Act::Transfer { holding, amount } => self.book_transfer(holding, amount, out),
+            Act::TransferSent { id, leaves } => self.transfer_sent(id, leaves, out),
+            Act::TransferArrived { id, came } => self.transfer_arrived(id, came, out),
+            Act::TransferRefused { id, came } => self.transfer_refused(id, came, out),
             Act::Funding { instrument, received } => {
-                let booked = self.ledger.on_funding(instrument, Notional(received.into()));
+                let received = Notional(received.into());
+                let book = |ledger: &mut Ledger| ledger.on_funding(instrument, received);
+                let booked = self.booked_at(instrument, book);
                 self.after_booking(booked, instrument, out);
             }
             Act::FundingRate { instrument, rate } => self.set_funding_rate(instrument, rate),
             Act::Adjust { holding, amount } => {
-                let booked = self.ledger.on_adjustment(holding, amount);
+                let (venue, currency) = self.place_of(holding);
+                let booked =
+                    self.booked(venue, currency, |ledger| ledger.on_adjustment(holding, amount));
                 self.after_holding(booked, holding, out);
             }
             Act::Expire { instrument, price } => self.expire(instrument, price, out),
@@ -324,6 +346,32 @@ impl Maker {
                 self.exercise(instrument, lots, price, out);
             }
         }
+    }
+
+    /// Where a holding's cash is, and of what.
+    fn place_of(&self, holding: Holding) -> (Option<VenueId>, Currency) {
+        match holding {
+            Holding::Position(id) => {
+                let spec = self.line(id).map(|line| line.instrument.spec());
+                spec.map(|spec| (spec.venue, spec.settlement)).map_or_else(
+                    || (None, Currency::default()),
+                    |(venue, currency)| (Some(venue), currency),
+                )
+            }
+            Holding::Cash(currency) => (None, currency),
+            Holding::CashAt { venue, currency } => (Some(venue), currency),
+        }
+    }
+
+    /// Holdings came, or went: that is working capital and no bet.
+    fn book_transfer(&mut self, holding: Holding, amount: i64, out: &mut Intents) {
+        let (venue, currency) = self.place_of(holding);
+        let booked = self.booked(venue, currency, |ledger| ledger.on_transfer(holding, amount));
+        let of = holding.instrument().filter(|_| booked.is_ok());
+        if let Some(line) = of.and_then(|id| self.line_mut(id)) {
+            line.guard_transfer(Lots(amount));
+        }
+        self.after_holding(booked, holding, out);
     }
 
     fn covers(&self, scope: Scope, instrument: InstrumentId) -> bool {
@@ -390,7 +438,9 @@ impl Maker {
     ) {
         match holding {
             Holding::Position(instrument) => self.after_booking(booked, instrument, out),
-            Holding::Cash(currency) => self.after_cash(booked, currency, out),
+            Holding::Cash(currency) | Holding::CashAt { currency, .. } => {
+                self.after_cash(booked, currency, out);
+            }
         }
     }
 

@@ -201,6 +201,7 @@ impl Maker {
                 }
             }
             Purpose::Hedge => self.on_hedge_done(order, slot, out),
+            Purpose::Rebalance => self.on_leg_done(order, slot),
         }
     }
 
@@ -248,12 +249,16 @@ impl Maker {
             purpose: match purpose {
                 Purpose::Quote { .. } => Booked::Quote,
                 Purpose::Hedge => Booked::Hedge,
+                Purpose::Rebalance => Booked::Rebalance,
             },
             mid: self.line(event.instrument).and_then(|line| line.mids.before(event.venue_at)),
         };
         let now_at = self.ledger.mark(event.instrument);
         let mark = fill.mid.or(now_at);
-        let booked = self.ledger.on_fill(&fill);
+        let booked = self.booked_at(event.instrument, |ledger| ledger.on_fill(&fill));
+        if matches!(purpose, Purpose::Quote { .. }) && booked.is_ok() {
+            self.on_quote_flow(event.instrument, side, last_px, last_qty);
+        }
         let marked = now_at.map_or(Ok(()), |mark| self.ledger.on_mark(event.instrument, mark));
         if booked.and(marked).is_err() {
             self.halt(event.instrument, Reason::Overflow, out);

@@ -20,7 +20,10 @@ impl Maker {
         if self.is_killed {
             return;
         }
-        if self.work_flattening(pool, out) || self.work_exits(pool, out) {
+        if self.work_offset(pool, out)
+            || self.work_flattening(pool, out)
+            || self.work_exits(pool, out)
+        {
             return;
         }
         let excess = self.hedge_excess(pool);
@@ -76,6 +79,10 @@ impl Maker {
     /// The side on which a new quote would worsen what a hedge on its way is for.
     pub(super) fn barred_side(&self, line: &Line, pool: &Pool) -> Option<Side> {
         let hedge = self.orders.get(pool.hedge?)?;
+        // Half of an offset is made good by the other half.
+        if hedge.purpose != Purpose::Hedge {
+            return None;
+        }
         // A put is sold to add what a hedge sells; an option without a delta adds nothing.
         match self.exposure_sign(line) {
             0 => None,

@@ -26,6 +26,7 @@
 //! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `own_orders.rs` | our orders in each other's way, and which gives way |
+//! | `places.rs`, `rebalancing.rs`, `transfers.rs` | holdings by venue: counted, traded across, moved |
 //! | `standing.rs` | funding, borrow and capital as their instants pass |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
@@ -51,7 +52,10 @@ pub mod portfolio;
 mod market_data;
 mod own_orders;
 mod pacing;
+mod places;
 mod quoting;
+pub mod rebalance_config;
+pub mod rebalancing;
 mod request;
 pub mod resumption;
 mod risk_watch;
@@ -60,6 +64,7 @@ pub mod snapshot;
 pub mod stage;
 mod standing;
 mod timer;
+mod transfers;
 mod wanted;
 
 #[cfg(test)]
@@ -68,6 +73,8 @@ mod booking_tests;
 mod control_tests;
 #[cfg(test)]
 mod guard_tests;
+#[cfg(test)]
+mod hedge_promises_tests;
 #[cfg(test)]
 mod hedging_tests;
 #[cfg(test)]
@@ -78,6 +85,8 @@ mod option_tests;
 mod peers_tests;
 #[cfg(test)]
 mod resumption_tests;
+#[cfg(test)]
+mod rebalancing_tests;
 #[cfg(test)]
 mod risk_tests;
 #[cfg(test)]
@@ -92,6 +101,7 @@ use crate::event::{InstrumentId, VenueId};
 use crate::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
 use crate::inventory::exposure::ExposureMap;
 use crate::inventory::hedge::Attempts;
+use crate::inventory::rebalance::Offset;
 use crate::market::book::{Book, Touch};
 use crate::market::trust::{Distrust, Trust};
 use crate::orders::table::{OrderSlot, OrderTable};
@@ -121,6 +131,7 @@ use intents::{Intents, Record};
 use options::OptionDesk;
 use pacing::Pacing;
 use portfolio::Portfolio;
+use rebalancing::Rebalancer;
 use wanted::Wanted;
 
 /// One rung of a ladder.
@@ -177,6 +188,8 @@ struct Line {
     /// Funding's instants, and the days'.
     funding: Schedule,
     days: Schedule,
+    /// What all its bids may cost, 1e-9 of the quote currency; `None` where nobody keeps that.
+    cash_max: Option<i64>,
 }
 
 impl Line {
@@ -219,6 +232,7 @@ impl Line {
             twins: config.twins(instrument.id()).collect(),
             funding: Schedule::default(),
             days: Schedule::default(),
+            cash_max: None,
         }
     }
 
@@ -276,6 +290,8 @@ struct Pool {
     hedge: Option<OrderSlot>,
     /// It takes an instrument home, and is no hedge.
     is_homing: bool,
+    /// A trade on two venues that is under way; its orders are in `hedge`.
+    offset: Option<Offset>,
     hedge_failures: u32,
     attempts: Attempts,
     /// No hedge before this time: the last one traded nothing.
@@ -303,6 +319,7 @@ impl Pool {
             delta_max_abs: 0,
             hedge: None,
             is_homing: false,
+            offset: None,
             hedge_failures: 0,
             attempts: Attempts::default(),
             hedge_rests_until: Nanos(0),
@@ -382,6 +399,7 @@ pub struct Maker {
     sessions_up: Vec<bool>,
     conversions: Vec<(Currency, InstrumentId)>,
     options: OptionDesk,
+    rebalancer: Rebalancer,
     /// By currency: what settles in it. A rate revalues these and looks at no other instrument.
     settled_in: Vec<Vec<InstrumentId>>,
     collateral: Option<CollateralGuard>,
@@ -429,6 +447,7 @@ impl Maker {
             collateral: config.collateral.map(CollateralGuard::new),
             portfolio: Portfolio::new(config),
             options: OptionDesk::new(&config.options, &config.instruments, &protections),
+            rebalancer: Rebalancer::new(config, &ledger),
             settled_in: settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
@@ -445,6 +464,7 @@ impl Maker {
         for pool in 0..maker.pools.len() {
             maker.refresh_delta(pool);
         }
+        maker.count_places(None);
         for n in 0..maker.lines.len() {
             let id = instrument_id(n);
             maker.refresh_gross(id);

@@ -228,6 +228,8 @@ impl Maker {
     /// The model's half-spreads and the room of each side: kept while what they come from stands.
     fn standing(&mut self, instrument: InstrumentId, touch: &Touch) -> Option<Standing> {
         let (now, position) = (self.now, self.ledger.position(instrument).unwrap_or(Lots(0)));
+        let line = self.line(instrument)?;
+        let cash = self.cash_lots(line, touch.ask.price);
         let line = self.lines.get_mut(usize::from(instrument.0))?;
         let pool = self.pools.get(usize::from(line.instrument.spec().underlying.0))?;
         let settings = line.settings.quote.as_ref()?;
@@ -236,7 +238,7 @@ impl Maker {
         let (delta, sigma) = (pool.delta, line.volatility.sigma());
         let member = line.member;
         let revision = self.portfolio.revision(member);
-        let basis = Basis { delta, per_lot, position, sigma, revision };
+        let basis = Basis { delta, per_lot, position, sigma, revision, cash };
         if let Some(kept) = line.wanted.standing(&basis) {
             return Some(kept);
         }
@@ -313,13 +315,14 @@ impl Maker {
 }
 
 /// How much each side may hold: the position limit, the hard exposure limit, and on spot what is
-/// there to sell.
+/// there to sell and the cash to buy with.
 fn caps(line: &Line, pool: &Pool, basis: &Basis) -> Caps {
     let (position, delta) = (basis.position.0, basis.delta.0);
     let position_max = line.settings.limits.position_max.0;
     let hard = pool.settings.limits.hard().0;
     let room = |exposure: i64| exposure.checked_div(basis.per_lot.0).unwrap_or(0);
     let bid = position_max.saturating_sub(position).min(room(hard.saturating_sub(delta)));
+    let bid = bid.min(basis.cash.map_or(i64::MAX, |lots| lots.0));
     let ask = position_max.saturating_add(position).min(room(hard.saturating_add(delta)));
     let ask = if line.is_spot() { ask.min(position) } else { ask };
     Caps { bid: Lots(bid.max(0)), ask: Lots(ask.max(0)) }

@@ -149,7 +149,7 @@ impl Maker {
             side: order.side,
             time_in_force: match order.purpose {
                 Purpose::Quote { .. } => TimeInForce::PostOnly,
-                Purpose::Hedge => TimeInForce::ImmediateOrCancel,
+                Purpose::Hedge | Purpose::Rebalance => TimeInForce::ImmediateOrCancel,
             },
         }
     }
@@ -241,6 +241,9 @@ impl Maker {
             return Some(Verdict::Block(BlockReason::Untrusted));
         };
         if let Some(reason) = self.option_block(proposal.instrument, side, proposal.added) {
+            return Some(Verdict::Block(reason));
+        }
+        if let Some(reason) = self.cash_block(line, proposal) {
             return Some(Verdict::Block(reason));
         }
         // A bought put takes exposure off, as a sale does.

@@ -14,6 +14,8 @@ use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce,
 use crate::instrument::Currency;
 use crate::inventory::basis::Basis;
 use crate::inventory::exit::ExitProgress;
+use crate::inventory::holdings::PlaceTerms;
+use crate::inventory::transfer::{Moved, Transfer, TransferStage};
 use crate::maker::input::Control;
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
@@ -84,6 +86,26 @@ pub struct GuardedPosition {
     pub exit: ExitProgress,
 }
 
+/// Cash at a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlacedCash {
+    /// Where.
+    pub venue: VenueId,
+    /// Of what.
+    pub currency: Currency,
+    /// How much.
+    pub cash: Notional,
+}
+
+/// What an earlier run had where, beside positions, and what was on its way.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Places {
+    /// One a place.
+    pub cash: Vec<PlacedCash>,
+    /// Open transfers.
+    pub transfers: Vec<Transfer>,
+}
+
 /// Where an earlier run ended, in this run's numbering.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resumption {
@@ -108,6 +130,8 @@ pub struct Resumption {
     pub delivered: Vec<Delivered>,
     /// One an instrument; where one is missing, what is beyond the config's opening is a bet.
     pub guarded: Vec<GuardedPosition>,
+    /// What is where, and on its way.
+    pub places: Places,
 }
 
 impl Resumption {
@@ -119,6 +143,13 @@ impl Resumption {
         let purse = |&(currency, cash)| Purse { currency, cash, rate: None };
         self.purses = config.opening_cash.iter().map(purse).collect();
         self.guarded.clear();
+        let placed = |terms: &PlaceTerms| PlacedCash {
+            venue: terms.venue,
+            currency: terms.currency,
+            cash: Notional(terms.opening.into()),
+        };
+        let cash = config.rebalance.places.iter().map(placed).collect();
+        self.places = Places { cash, transfers: Vec::new() };
     }
 
     /// Into the config of the run that goes on from here.
@@ -239,7 +270,19 @@ impl Maker {
             unconfirmed: self.lines.iter().filter(is_unconfirmed).map(id_of).collect(),
             delivered: Vec::new(),
             guarded: self.lines.iter().map(|line| line.guards.resumption(crashed)).collect(),
+            places: self.places_left(),
         }
+    }
+
+    fn places_left(&self) -> Places {
+        let holdings = self.rebalancer.holdings.places().iter();
+        let placed = holdings.map(|place| PlacedCash {
+            venue: place.terms().venue,
+            currency: place.terms().currency,
+            cash: Notional(place.cash()),
+        });
+        let transfers = self.rebalancer.transit.iter().copied().collect();
+        Places { cash: placed.collect(), transfers }
     }
 
     /// The last ClOrdID(11) that it gave.
@@ -249,6 +292,7 @@ impl Maker {
 
     /// Goes on from where an earlier run ended: what the config's opening does not say.
     pub(super) fn resume_from(&mut self, resumption: &Resumption) {
+        self.resume_places(&resumption.places);
         for (n, held) in resumption.held.iter().enumerate() {
             // A mark that does not fit is no mark: the first one of this run is the opening's.
             let marked = held.mark.map(|mark| self.ledger.on_mark(instrument_id(n), mark));
@@ -287,13 +331,34 @@ impl Maker {
         }
     }
 
+    /// Before any mark: what is on its way is valued with the position that it goes to.
+    fn resume_places(&mut self, places: &Places) {
+        for placed in &places.cash {
+            self.rebalancer.holdings.restore(placed.venue, placed.currency, placed.cash.0);
+        }
+        for transfer in &places.transfers {
+            let is_taken = self.rebalancer.transit.restore(transfer);
+            debug_assert!(is_taken, "there were no more before");
+            if let (Moved::Coin { to, .. }, TransferStage::Sent) = (transfer.moved, transfer.stage)
+            {
+                let lots = self.lots_of(to, transfer.arrives);
+                let known = self.ledger.on_underway(to, lots);
+                debug_assert!(known.is_ok(), "it fitted before");
+            } else if transfer.stage == TransferStage::Sent {
+                let away = i128::from(transfer.arrives);
+                let holdings = &mut self.rebalancer.holdings;
+                holdings.cash_moved(None, transfer.currency, away.saturating_neg());
+            }
+        }
+    }
+
     /// The order is in the table again, and in the place that would send another one.
     fn restore(&mut self, order: &Order) {
         let slot = self.orders.restore(order);
         debug_assert!(slot.is_some(), "the config's faults say where the table is too small");
         let pool = self.pool_of(order.instrument);
         match order.purpose {
-            Purpose::Hedge => {
+            Purpose::Hedge | Purpose::Rebalance => {
                 if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool))
                     && pool.hedge.is_none()
                 {

@@ -27,7 +27,8 @@ impl Maker {
     /// An instrument's position or what is open in it has changed.
     pub(super) fn refresh_gross(&mut self, instrument: InstrumentId) {
         let open: OpenSize = self.orders.open(instrument);
-        let position = self.ledger.position(instrument).unwrap_or_default();
+        // What is on its way here is held as well.
+        let position = self.ledger.owned(instrument).unwrap_or_default();
         let lots = gross::lots_worst(position, open, Side::Buy, Lots(0));
         if lots != 0 {
             self.value_if_deferred(instrument);
@@ -91,7 +92,7 @@ impl Maker {
         }
         let is_quote = match purpose {
             Purpose::Quote { .. } => true,
-            Purpose::Hedge => false,
+            Purpose::Hedge | Purpose::Rebalance => false,
         };
         let lots = size.0.saturating_mul(side.sign());
         let delta = Exposure(per_lot.0.saturating_mul(lots));

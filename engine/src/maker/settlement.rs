@@ -26,7 +26,8 @@ impl Maker {
         let is_worthless = terms.nano_in_the_money(price) == Some(0);
         if is_worthless {
             let before = self.ledger.moved(option).unwrap_or_default();
-            let booked = self.ledger.on_settled(option, held, Notional(0));
+            let booked =
+                self.booked_at(option, |ledger| ledger.on_settled(option, held, Notional(0)));
             self.attribute_end(option, before);
             self.after_booking(booked, option, out);
         } else {
@@ -88,7 +89,7 @@ impl Maker {
         let per_lot = self.line(option).and_then(|line| underlying_per_lot(&line.instrument));
         let cash = per_lot.and_then(|per_lot| terms.payoff(lots, per_lot, price));
         let cash = cash.ok_or(LedgerError::DoesNotFit(option))?;
-        self.ledger.on_settled(option, lots, Notional(cash))
+        self.booked_at(option, |ledger| ledger.on_settled(option, lots, Notional(cash)))
     }
 
     fn deliver(
@@ -105,7 +106,7 @@ impl Maker {
             Some(Delivered { future, lots: Lots(lots), price })
         });
         let delivered = delivered.ok_or(LedgerError::DoesNotFit(option))?;
-        self.ledger.on_delivered(option, lots, delivered)
+        self.booked_at(option, |ledger| ledger.on_delivered(option, lots, delivered))
     }
 }
 

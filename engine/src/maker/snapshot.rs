@@ -1,10 +1,14 @@
 //! How the maker stands: what reports, progress lines and operators read. Never an input.
 
+use super::rebalancing::CurrencyBalance;
 use super::{Counters, Maker};
 use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Sigma;
 use crate::event::{InstrumentId, VenueId};
-use crate::instrument::Instrument;
+use crate::instrument::{Currency, Instrument};
+use crate::inventory::holdings::Held;
+use crate::inventory::rebalance::Deviation;
+use crate::inventory::transfer::{Flows, Transfer};
 use crate::market::book::{Book, Touch};
 use crate::market::trust::Distrust;
 use crate::orders::order::Purpose;
@@ -40,7 +44,55 @@ pub struct InstrumentSnapshot {
     pub spikes_seen: u64,
 }
 
+/// One currency at one venue, at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlaceSnapshot {
+    /// Where.
+    pub venue: VenueId,
+    /// Of what.
+    pub currency: Currency,
+    /// What is held; `None` where something there has no value.
+    pub held: Option<Held>,
+    /// How far that, with what is on its way there, is from what should be; likewise.
+    pub deviation: Option<Deviation>,
+}
+
+/// What is told of holdings by venue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoldingsNews {
+    /// A place.
+    Place(PlaceSnapshot),
+    /// An open transfer.
+    Transfer(Transfer),
+    /// A currency, after all its places and transfers.
+    Balance(CurrencyBalance),
+}
+
 impl Maker {
+    /// What is held where.
+    pub fn places(&self) -> impl Iterator<Item = PlaceSnapshot> + '_ {
+        self.rebalancer.holdings.places().iter().map(|place| {
+            let (venue, currency) = (place.terms().venue, place.terms().currency);
+            let (held, deviation) = (place.held(), self.deviation(venue, currency));
+            PlaceSnapshot { venue, currency, held, deviation }
+        })
+    }
+
+    /// Transfers that are asked for or on their way.
+    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> + '_ {
+        self.rebalancer.transit.iter()
+    }
+
+    /// What a currency's transfers came to.
+    pub fn transfer_flows(&self, currency: Currency) -> Flows {
+        self.rebalancer.transit.flows(currency)
+    }
+
+    /// How each placed currency stands.
+    pub fn balances(&self) -> &[CurrencyBalance] {
+        &self.rebalancer.balances
+    }
+
     /// Where the mid went after an instrument's fills.
     pub fn markouts(&self, instrument: InstrumentId) -> Option<&Markouts> {
         self.line(instrument).map(|line| &line.markouts)

@@ -15,9 +15,10 @@ use super::input::{Control, Input};
 use super::intents::{Intents, Record};
 use super::{Maker, instrument_id};
 use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, Refusal, Word};
+use crate::inventory::transfer::TRANSFERS_MAX;
 use crate::journal::record::Record as Entry;
 use crate::latency::{Mark, Probe};
-use crate::maker::snapshot::InstrumentSnapshot;
+use crate::maker::snapshot::{HoldingsNews, InstrumentSnapshot};
 use crate::pnl::attribution::Cause;
 use crate::ring::{Consumer, Producer, RecordProducer};
 use crate::stage::{Stage, Turn};
@@ -83,6 +84,10 @@ impl Progress {
 
 /// What people are told, off the hot thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "PnL by cause is the largest; a box would allocate on the maker's thread"
+)]
 pub enum Telemetry {
     /// Something happened.
     Happened(Record),
@@ -103,6 +108,13 @@ pub enum Telemetry {
         underlying: u8,
         /// How much.
         delta: Exposure,
+    },
+    /// What is where, and on its way: places, open transfers, currencies, in this order.
+    Holdings {
+        /// Maker's time.
+        at: Nanos,
+        /// What is told.
+        news: HoldingsNews,
     },
     /// PnL so far by cause, in the reporting currency.
     Pnl {
@@ -357,8 +369,30 @@ impl MakerStage {
             let Some(delta) = self.maker.delta(usize::from(underlying)) else { break };
             self.tell(Telemetry::Delta { at, underlying, delta });
         }
+        self.sample_holdings(at);
         if let Some((causes, total)) = self.maker.pnl() {
             self.tell(Telemetry::Pnl { at, causes, total });
+        }
+    }
+
+    fn sample_holdings(&mut self, at: Nanos) {
+        for n in 0..self.maker.rebalancer.holdings.places().len() {
+            let place = self.maker.places().nth(n).map(HoldingsNews::Place);
+            self.tell_holdings(at, place);
+        }
+        for n in 0..TRANSFERS_MAX {
+            let transfer = self.maker.transfers().nth(n).copied().map(HoldingsNews::Transfer);
+            self.tell_holdings(at, transfer);
+        }
+        for n in 0..self.maker.balances().len() {
+            let balance = self.maker.balances().get(n).copied().map(HoldingsNews::Balance);
+            self.tell_holdings(at, balance);
+        }
+    }
+
+    fn tell_holdings(&mut self, at: Nanos, news: Option<HoldingsNews>) {
+        if let Some(news) = news {
+            self.tell(Telemetry::Holdings { at, news });
         }
     }
 

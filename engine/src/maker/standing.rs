@@ -45,7 +45,8 @@ impl Maker {
             let received = standing::funding(contract, position, mark?, funding.rate);
             line.funding.taken(funding.every_ns);
             let received = received.ok_or(LedgerError::DoesNotFit(id));
-            return Some(received.and_then(|sum| self.ledger.on_funding(id, Notional(sum))));
+            let book = |sum| self.booked_at(id, |ledger| ledger.on_funding(id, Notional(sum)));
+            return Some(received.and_then(book));
         }
         if terms.borrow_per_day == FeeRate(0) && terms.capital_per_day == FeeRate(0) {
             return None;
@@ -56,7 +57,9 @@ impl Maker {
         let cost = standing::day(contract, position, mark?, &terms);
         line.days.taken(DAY_NS);
         let cost = cost.ok_or(LedgerError::DoesNotFit(id));
-        Some(cost.and_then(|cost| self.ledger.on_capital_cost(settlement, Notional(cost))))
+        let book =
+            |cost| self.booked_at(id, |ledger| ledger.on_capital_cost(settlement, Notional(cost)));
+        Some(cost.and_then(book))
     }
 
     /// Coins paid or received are exposure.

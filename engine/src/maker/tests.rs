@@ -23,9 +23,13 @@ pub(super) const PERP: InstrumentId = InstrumentId(1);
 const VENUE: VenueId = VenueId(0);
 
 fn instrument(id: u16, kind: InstrumentKind) -> Instrument {
+    instrument_at(id, kind, VENUE)
+}
+
+pub(super) fn instrument_at(id: u16, kind: InstrumentKind, venue: VenueId) -> Instrument {
     let spec = InstrumentSpec {
         symbol: format!("I{id}"),
-        venue: VENUE,
+        venue,
         underlying: Underlying(0),
         kind,
         tick: "0.1".parse().unwrap(),
@@ -88,6 +92,11 @@ pub(super) fn settings(quote: Option<QuoteSettings>, opening: i64) -> Instrument
     }
 }
 
+fn exposure_limits() -> ExposureLimits {
+    let [soft, stop, hard] = [50, 80, 200].map(|milli| Exposure(milli * 1_000_000));
+    ExposureLimits::new(soft, stop, hard).unwrap()
+}
+
 pub(super) fn config() -> MakerConfig {
     MakerConfig {
         instruments: vec![
@@ -103,12 +112,7 @@ pub(super) fn config() -> MakerConfig {
                 window_ns: 1_000_000,
                 cooldown_ns: 50_000,
             },
-            limits: ExposureLimits::new(
-                Exposure(50_000_000),
-                Exposure(80_000_000),
-                Exposure(200_000_000),
-            )
-            .unwrap(),
+            limits: exposure_limits(),
             hedge: Some(HedgeSettings {
                 band: BandRule::Fixed(Band {
                     outer: Exposure(25_000_000),
@@ -139,6 +143,7 @@ pub(super) fn config() -> MakerConfig {
         options: Default::default(),
         portfolio_members: vec![],
         collateral: None,
+        rebalance: Default::default(),
         opening_cash: vec![],
         orders_max: 64,
         book_levels_max: 16,

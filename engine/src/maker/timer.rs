@@ -23,6 +23,7 @@ impl Maker {
         self.charge_standing(out);
         self.sample_losses();
         self.watch(out);
+        self.rebalance(out);
         self.ask_about_doubts(out);
         if self.is_killed {
             self.cancel_everything(out);

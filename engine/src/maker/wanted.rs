@@ -27,6 +27,8 @@ pub(super) struct Basis {
     pub sigma: Sigma,
     /// Of the net deltas of whoever shares its risk.
     pub revision: u32,
+    /// Lots that there is cash for; `None` where nobody keeps that.
+    pub cash: Option<Lots>,
 }
 
 /// What comes of a [`Basis`].

@@ -17,6 +17,8 @@ pub enum Purpose {
     },
     /// An immediate order that takes exposure off.
     Hedge,
+    /// An immediate order that moves holdings between venues, with another one against it.
+    Rebalance,
 }
 
 /// Where an order stands, as far as we know.

@@ -35,11 +35,14 @@ pub enum Cause {
     Rounding,
     /// What an operator booked by hand: trades made elsewhere against the mid, and corrections.
     Adjustment,
+    /// What moving holdings between venues took: trades there against the mid just before their fill,
+    /// what a transfer paid, and what it is marked at here and there.
+    RebalanceCost,
 }
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
     /// Every cause, in the order of the reports.
     pub const ALL: [Cause; Cause::COUNT] = [
         Cause::SpreadCapture,
@@ -52,6 +55,7 @@ impl Cause {
         Cause::Translation,
         Cause::Rounding,
         Cause::Adjustment,
+        Cause::RebalanceCost,
     ];
 
     /// Its key in reports: `spread_capture`.
@@ -67,6 +71,7 @@ impl Cause {
             Cause::Translation => "translation",
             Cause::Rounding => "rounding",
             Cause::Adjustment => "adjustment",
+            Cause::RebalanceCost => "rebalance_cost",
         }
     }
 }

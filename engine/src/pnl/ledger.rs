@@ -11,10 +11,11 @@
 //! first rate: both join at that moment's value, as opening.
 
 pub mod settlement;
+pub mod transit;
 
 use super::attribution::{Attribution, Cause, ConversionRate};
 use super::valuation::{HalfTicks, edge, fee, position_value, trade_cash};
-use crate::event::{InstrumentId, Liquidity};
+use crate::event::{InstrumentId, Liquidity, VenueId};
 use crate::instrument::{ContractValue, Currency, Instrument};
 use crate::units::{FeeRate, Lots, Notional, Side, Ticks};
 use thiserror::Error;
@@ -26,6 +27,8 @@ pub enum Purpose {
     Quote,
     /// To shed exposure: [`Cause::HedgeCost`].
     Hedge,
+    /// To move holdings from one venue to another: [`Cause::RebalanceCost`].
+    Rebalance,
     /// Not by us here: booked by an operator's hand, under [`Cause::Adjustment`].
     External,
 }
@@ -37,6 +40,13 @@ pub enum Holding {
     Position(InstrumentId),
     /// Cash of a currency, in 1e-9.
     Cash(Currency),
+    /// Cash of a currency at one venue, in 1e-9.
+    CashAt {
+        /// Where.
+        venue: VenueId,
+        /// Of what.
+        currency: Currency,
+    },
 }
 
 impl Holding {
@@ -44,7 +54,7 @@ impl Holding {
     pub const fn instrument(self) -> Option<InstrumentId> {
         match self {
             Holding::Position(instrument) => Some(instrument),
-            Holding::Cash(_) => None,
+            Holding::Cash(_) | Holding::CashAt { .. } => None,
         }
     }
 }
@@ -113,8 +123,10 @@ struct Line {
     maker_fee: FeeRate,
     taker_fee: FeeRate,
     lots: Lots,
+    /// On their way here from another venue: ours, and valued, but not here to sell.
+    away: Lots,
     mark: Option<HalfTicks>,
-    /// The position at the mark, kept so that a move is a subtraction.
+    /// The position and what is on its way at the mark, kept so that a move is a subtraction.
     value: i128,
     /// Its part of [`Cause::InventoryMtm`] so far.
     moved: i128,
@@ -126,6 +138,15 @@ impl Line {
             Liquidity::Maker => self.maker_fee,
             Liquidity::Taker => self.taker_fee,
         }
+    }
+
+    /// A position of so much, with what is on its way to it.
+    fn owned(&self, lots: Lots) -> Option<Lots> {
+        lots.0.checked_add(self.away.0).map(Lots)
+    }
+
+    fn value_at(&self, mark: HalfTicks) -> Option<i128> {
+        position_value(self.contract, self.owned(self.lots)?, mark)
     }
 }
 
@@ -172,6 +193,7 @@ impl Ledger {
             maker_fee: instrument.spec().maker_fee,
             taker_fee: instrument.spec().taker_fee,
             lots,
+            away: Lots(0),
             mark: None,
             value: 0,
             moved: 0,
@@ -299,7 +321,7 @@ impl Ledger {
                 self.line(id)?;
                 self.correct_position(id, amount, cause).ok_or(LedgerError::DoesNotFit(id))
             }
-            Holding::Cash(currency) => {
+            Holding::Cash(currency) | Holding::CashAt { currency, .. } => {
                 self.purse(currency)?;
                 self.correct_cash(currency, amount.into(), cause)
                     .ok_or(LedgerError::BalanceDoesNotFit(currency))
@@ -318,7 +340,7 @@ impl Ledger {
         let lots = Lots(line.lots.0.checked_add(amount)?);
         // Without a mark it has no value yet: it joins the opening at the first one.
         if let Some(mark) = line.mark {
-            let value = position_value(line.contract, lots, mark)?;
+            let value = position_value(line.contract, line.owned(lots)?, mark)?;
             let moved = value.checked_sub(line.value)?;
             match cause {
                 Some(cause) => self.attribution.book(line.settlement, rate, &[(cause, moved)])?,
@@ -358,7 +380,7 @@ impl Ledger {
         let mut equity = self.purse(currency).ok()?.cash;
         for line in self.lines.iter().filter(|line| line.settlement == currency) {
             if let Some(mark) = line.mark {
-                equity = equity.checked_add(position_value(line.contract, line.lots, mark)?)?;
+                equity = equity.checked_add(line.value_at(mark)?)?;
             }
         }
         Some(Notional(equity))
@@ -420,7 +442,7 @@ impl Ledger {
     fn revalue(&mut self, instrument: InstrumentId, mark: HalfTicks) -> Option<()> {
         let line = self.lines.get_mut(usize::from(instrument.0))?;
         let rate = self.purses.get(usize::from(line.settlement.0))?.rate;
-        let value = position_value(line.contract, line.lots, mark)?;
+        let value = line.value_at(mark)?;
         if line.mark.is_some() {
             let moved = value.checked_sub(line.value)?;
             let sum = line.moved.checked_add(moved)?;
@@ -462,7 +484,7 @@ impl Ledger {
 /// What a fill does to its line and its currency.
 fn flow(line: &Line, fill: &BookedFill, mid: HalfTicks) -> Option<Flow> {
     let lots = line.lots.0.checked_add(fill.size.0.checked_mul(fill.side.sign())?)?;
-    let value = position_value(line.contract, Lots(lots), mid)?;
+    let value = position_value(line.contract, line.owned(Lots(lots))?, mid)?;
     let proceeds = trade_cash(line.contract, fill.side, fill.price, fill.size)?;
     let gained = edge(line.contract, fill.side, fill.price, fill.size, mid)?;
     let paid = fee(line.contract, fill.price, fill.size, line.fee_rate(fill.liquidity))?;
@@ -473,6 +495,7 @@ fn flow(line: &Line, fill: &BookedFill, mid: HalfTicks) -> Option<Flow> {
     let edge_cause = match fill.purpose {
         Purpose::Quote => Cause::SpreadCapture,
         Purpose::Hedge => Cause::HedgeCost,
+        Purpose::Rebalance => Cause::RebalanceCost,
         Purpose::External => Cause::Adjustment,
     };
     let fee_cause = if paid < 0 { Cause::Rebates } else { Cause::Fees };

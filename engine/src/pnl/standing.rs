@@ -41,6 +41,8 @@ pub struct StandingTerms {
     pub borrow_per_day: FeeRate,
     /// Of the position's value a day, either way: the margin's share times what capital costs.
     pub capital_per_day: FeeRate,
+    /// Share of the position's value that its venue wants as margin, in millionths.
+    pub margin_ppm: u32,
 }
 
 /// Instants of one schedule.

@@ -56,11 +56,13 @@ pub enum BlockReason {
     Greeks,
     /// An option that has expired.
     Expired,
+    /// Spot cannot be bought with cash that the venue does not have.
+    Cash,
 }
 
 impl BlockReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
     /// All of them, in the order of their counters.
     pub const ALL: [BlockReason; Self::COUNT] = [
         BlockReason::AboveCollar,
@@ -79,6 +81,7 @@ impl BlockReason {
         BlockReason::OrderToTrade,
         BlockReason::Greeks,
         BlockReason::Expired,
+        BlockReason::Cash,
     ];
 
     /// Its name in records and reports.
@@ -100,6 +103,7 @@ impl BlockReason {
             BlockReason::OrderToTrade => "order_to_trade",
             BlockReason::Greeks => "greeks",
             BlockReason::Expired => "expired",
+            BlockReason::Cash => "cash",
         }
     }
 }

@@ -101,11 +101,13 @@ pub enum Reason {
     PinRisk,
     /// A limit on the collateral is broken, or nobody has looked at it for too long.
     Collateral,
+    /// What is held where does not add up to what is held.
+    HoldingsDiffer,
 }
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 38;
+    pub const COUNT: usize = 39;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -146,6 +148,7 @@ impl Reason {
         Reason::GreeksOutside,
         Reason::PinRisk,
         Reason::Collateral,
+        Reason::HoldingsDiffer,
     ];
 
     /// Its name in records and reports.
@@ -189,6 +192,7 @@ impl Reason {
             Reason::GreeksOutside => "greeks_outside",
             Reason::PinRisk => "pin_risk",
             Reason::Collateral => "collateral",
+            Reason::HoldingsDiffer => "holdings_differ",
         }
     }
 }

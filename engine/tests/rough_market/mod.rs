@@ -117,17 +117,19 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
 const BAND: BandRule =
     BandRule::Fixed(Band { outer: Exposure(10_000_000), inner: Exposure(2_000_000) });
 
+const KINDS: [(InstrumentId, InstrumentKind); INSTRUMENTS] = [
+    (SPOT, InstrumentKind::Spot),
+    (PERP, InstrumentKind::LinearPerpetual),
+    (INVERSE, InstrumentKind::InversePerpetual),
+];
+
 /// Spot and a perpetual are quoted; the perpetual and an inverse one hedge.
 pub fn config(model: Model) -> MakerConfig {
     let linear = ValueLimit::TickLots(60 * 700_000);
     let [soft, stop, hard] = [60_000_000, 120_000_000, 400_000_000].map(Exposure);
     let hedge = |instrument| HedgeInstrument { instrument, collar: Ticks(50) };
     MakerConfig {
-        instruments: vec![
-            instrument(SPOT, InstrumentKind::Spot),
-            instrument(PERP, InstrumentKind::LinearPerpetual),
-            instrument(INVERSE, InstrumentKind::InversePerpetual),
-        ],
+        instruments: KINDS.map(|(id, kind)| instrument(id, kind)).to_vec(),
         settings: vec![
             settings(Some(quote(model)), 1_000, linear),
             settings(Some(quote(model)), -1_000, linear),
@@ -169,6 +171,7 @@ pub fn config(model: Model) -> MakerConfig {
         options: Default::default(),
         portfolio_members: vec![],
         collateral: None,
+        rebalance: Default::default(),
         opening_cash: vec![],
         orders_max: 48,
         book_levels_max: LEVELS,

@@ -6,6 +6,7 @@
 
 pub mod plan;
 pub mod tape;
+mod treasury;
 pub mod venue_time;
 pub mod window;
 
@@ -35,6 +36,7 @@ use ballast_engine::units::{Lots, Nanos, Notional, Stamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use thiserror::Error;
+use treasury::Treasury;
 
 /// The maker is the venue's only participant here.
 const MAKER: Participant = Participant(0);
@@ -115,6 +117,7 @@ pub struct Backtest<T: Tape> {
     refreshed: Vec<Control>,
     /// Orders of an operator, by their times.
     controls: VecDeque<(Nanos, Control)>,
+    treasury: Treasury,
 }
 
 impl<T: Tape> Backtest<T> {
@@ -152,6 +155,7 @@ impl<T: Tape> Backtest<T> {
             assessor: None,
             refreshed: Vec::new(),
             controls: VecDeque::new(),
+            treasury: Treasury::new(config),
         })
     }
 
@@ -356,6 +360,7 @@ impl<T: Tape> Backtest<T> {
         // Where a turn leaves much behind, the next one goes on: nothing waits for the next event.
         loop {
             let turn = self.stage.turn(now);
+            self.treasury.look(self.stage.maker(), &mut self.controls);
             self.take_what_is_left_behind()?;
             if turn != Turn::Busy || self.ends.market.iter_mut().all(|ring| ring.is_empty()) {
                 return Ok(());

@@ -7,7 +7,7 @@
 use super::Failure;
 use crate::operator::hand::login_name;
 use crate::operator::kill_note::KillNote;
-use crate::operator::request::{Ask, Request};
+use crate::operator::request::{Ask, Request, TransferStep};
 use crate::operator::socket;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -104,11 +104,38 @@ pub enum BookCommand {
     },
     /// Holdings that came, or with a minus went, without gain or loss.
     Transfer {
-        /// Symbol or currency.
+        /// Symbol, currency, or CURRENCY@VENUE.
         of: String,
         /// Size units, or money.
         #[arg(allow_hyphen_values = true)]
         amount: String,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// A transfer that treasury was asked for (`status` names it) has left.
+    TransferSent {
+        /// Which, such as 7-1.
+        id: String,
+        /// How much left; left out: as asked for.
+        amount: Option<String>,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// A transfer has arrived.
+    TransferArrived {
+        /// Which, such as 7-1.
+        id: String,
+        /// How much came; left out: as expected.
+        amount: Option<String>,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// A transfer is not made, or what was sent came back.
+    TransferRefused {
+        /// Which, such as 7-1.
+        id: String,
+        /// How much came back; left out: what was expected to arrive.
+        amount: Option<String>,
         #[command(flatten)]
         at: Where,
     },
@@ -258,6 +285,15 @@ pub(super) fn book(command: BookCommand) -> Result<(), Failure> {
             ask(&at, Ask::Trade { symbol, side, size, price })
         }
         BookCommand::Transfer { of, amount, at } => ask(&at, Ask::Transfer { of, amount }),
+        BookCommand::TransferSent { id, amount, at } => {
+            ask(&at, Ask::TransferStep { id, step: TransferStep::Sent, amount })
+        }
+        BookCommand::TransferArrived { id, amount, at } => {
+            ask(&at, Ask::TransferStep { id, step: TransferStep::Arrived, amount })
+        }
+        BookCommand::TransferRefused { id, amount, at } => {
+            ask(&at, Ask::TransferStep { id, step: TransferStep::Refused, amount })
+        }
         BookCommand::Funding { symbol, received, at } => {
             ask(&at, Ask::Funding { symbol, received })
         }

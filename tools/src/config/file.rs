@@ -10,6 +10,7 @@ use super::operator::{RawJournal, RawOperator};
 use super::option_settings::RawOptions;
 use super::option_terms::RawChain;
 use super::portfolio::RawShared;
+use super::rebalance::RawRebalance;
 use super::session_options::RawSessionOptions;
 use super::times::RawSchedule;
 use super::venue_limits;
@@ -41,6 +42,9 @@ pub struct RawConfig {
     /// For every other settlement currency: the symbol whose mid converts it.
     #[serde(default)]
     pub conversion: BTreeMap<String, String>,
+    /// What should be held where; left out: nothing is kept by venue.
+    #[serde(default)]
+    pub rebalance: Option<RawRebalance>,
     /// What `ballast doctor` checks this host against; the maker does not read it.
     #[serde(default)]
     pub host: Option<toml::Table>,

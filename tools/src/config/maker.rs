@@ -15,6 +15,7 @@ use super::instruments::InstrumentTable;
 use super::ladder;
 use super::option_settings;
 use super::portfolio;
+use super::rebalance;
 use super::self_trade;
 use super::sessions;
 use super::spike;
@@ -60,16 +61,15 @@ pub fn maker_config(
         table.underlyings.iter().map(|name| underlying(raw, table, name, faults)).collect();
     let guards = guards::guards(raw, table, faults);
     let portfolio = controls::portfolio(&raw.limits, faults);
-    let order_to_trade = table.venues.iter().map(|name| order_to_trade(raw, name, faults));
-    let order_to_trade = order_to_trade.collect();
+    let order_to_trade: Vec<_> =
+        table.venues.iter().map(|name| order_to_trade(raw, name, faults)).collect();
     let message_rates = table.venues.iter().map(|name| message_rate(raw, name, faults)).collect();
-    sessions::check(raw, faults);
     sizes(raw, faults);
     let reporting = currency(table, "reporting", &raw.reporting, faults);
     let conversions = conversions(raw, table, faults);
     let opening_cash = opening_cash(raw, table, faults);
     let options = option_settings::options(raw, table, faults);
-    controls::refit(raw.run.refit, faults);
+    let rebalance = rebalance::rebalance(raw, table, faults);
     let portfolio_members = portfolio::members(raw, table, faults);
     let collateral = collateral::limits(raw, table, faults);
     raw.operator.check(faults);
@@ -92,6 +92,7 @@ pub fn maker_config(
         options,
         portfolio_members,
         collateral,
+        rebalance,
         opening_cash,
         orders_max: raw.run.orders_max,
         book_levels_max: raw.run.book_levels_max,
@@ -106,9 +107,11 @@ pub fn maker_config(
     faults.is_empty().then_some(config)
 }
 
-/// What is allocated at the start: a slip of the hand there must be told, not end the process.
+/// Sessions, what is refitted, and what is allocated at the start: a slip of the hand there must be told, not end the process.
 fn sizes(raw: &RawConfig, faults: &mut Faults) {
     let run = &raw.run;
+    sessions::check(raw, faults);
+    controls::refit(run.refit, faults);
     for (key, value) in
         [("run.orders_max", run.orders_max), ("run.book_levels_max", run.book_levels_max)]
     {
@@ -118,7 +121,7 @@ fn sizes(raw: &RawConfig, faults: &mut Faults) {
     }
 }
 
-fn currency(
+pub(super) fn currency(
     table: &InstrumentTable,
     key: &str,
     name: &str,

@@ -17,6 +17,7 @@ pub mod option_settings;
 pub mod option_terms;
 pub mod overrides;
 pub mod portfolio;
+mod rebalance;
 mod self_trade;
 pub mod session_options;
 pub mod sessions;

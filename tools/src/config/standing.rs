@@ -46,13 +46,15 @@ pub(super) fn terms(
     let margin = raw.margin.as_deref().map(|text| share(&at("margin"), text, faults));
     let capital = rate(&at("capital_bps_day"), raw.capital_bps_day.as_deref(), 0, faults);
     // Rounded up: capital is not charged less than it costs.
-    let tied_up = i128::from(capital?.0) * i128::from(margin.unwrap_or(Some(0))?);
+    let margin = margin.unwrap_or(Some(0))?;
+    let tied_up = i128::from(capital?.0) * i128::from(margin);
     let per_day = -(-tied_up).div_euclid(1_000_000);
     Some(StandingTerms {
         funding: funding?,
         borrowed: Lots(borrowed.unwrap_or(Some(0))?),
         borrow_per_day: borrow?,
         capital_per_day: FeeRate(i64::try_from(per_day).ok()?),
+        margin_ppm: u32::try_from(margin).ok()?,
     })
 }
 

@@ -5,7 +5,7 @@
 //! `operator.second` other than the first one's (a name is a claim; two uids are proof).
 
 use super::desk::{Desk, Killed};
-use super::request::{Ask, Reply, Request};
+use super::request::{Ask, Reply, Request, TransferStep};
 use super::rules::Rules;
 use super::status;
 use super::words;
@@ -126,6 +126,7 @@ impl Hand {
                 let (holding, amount) = self.rules.holding(of, amount)?;
                 self.order(user, User::NOBODY, Act::Transfer { holding, amount })
             }
+            Ask::TransferStep { id, step, amount } => self.transfer(user, id, *step, amount),
             Ask::Funding { symbol, received } => self.funding(user, symbol, received),
             Ask::FundingRate { symbol, bps } => self.funding_rate(user, symbol, bps),
             Ask::Adjust { of, amount } => {
@@ -141,6 +142,18 @@ impl Hand {
                 self.order(user, User::NOBODY, act)
             }
         }
+    }
+
+    fn transfer(
+        &self,
+        user: User,
+        id: &str,
+        step: TransferStep,
+        amount: &Option<String>,
+    ) -> Result<Reply, String> {
+        let open = self.desk.standing().transfers.clone();
+        let act = self.rules.transfer_step(&open, id, step, amount.as_deref())?;
+        self.order(user, User::NOBODY, act)
     }
 
     fn funding(&self, user: User, symbol: &str, received: &str) -> Result<Reply, String> {

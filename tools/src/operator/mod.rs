@@ -15,6 +15,7 @@ pub mod hand;
 pub mod rules;
 /// Symbols, sizes and users for people; the text of an act.
 pub mod option_words;
+mod transfer_words;
 pub mod words;
 /// The way to the maker, and the kill.
 pub mod desk;

@@ -79,6 +79,15 @@ pub enum Ask {
         /// Negative where it went.
         amount: String,
     },
+    /// Book what became of a transfer that treasury was asked for.
+    TransferStep {
+        /// Which, as `status` and the outbox name it.
+        id: String,
+        /// What became of it.
+        step: TransferStep,
+        /// How much; left out: as asked for.
+        amount: Option<String>,
+    },
     /// Book a funding payment that the venue made.
     Funding {
         /// Symbol.
@@ -116,6 +125,18 @@ pub enum Ask {
         /// The underlying's settlement price, where the option pays cash or coin.
         price: Option<String>,
     },
+}
+
+/// What becomes of a transfer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferStep {
+    /// It left.
+    Sent,
+    /// It is there.
+    Arrived,
+    /// It does not leave, or came back.
+    Refused,
 }
 
 /// The answer.

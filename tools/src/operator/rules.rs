@@ -8,7 +8,7 @@ use crate::config::faults::Faults;
 use crate::config::instruments::InstrumentTable;
 use crate::config::maker::sub_ticks;
 use crate::operator::words::{self, NANO};
-use ballast_engine::event::InstrumentId;
+use ballast_engine::event::{InstrumentId, VenueId};
 use ballast_engine::instrument::{Currency, Instrument};
 use ballast_engine::inventory::hedge::BandRule;
 use ballast_engine::maker::config::MakerConfig;
@@ -280,6 +280,13 @@ impl Rules {
         let wrong = |why: String| format!("amount {amount:?}: {why}");
         let (holding, step) = if let Some(instrument) = self.table.find(of) {
             (Holding::Position(instrument.id()), instrument.spec().lot)
+        } else if let Some((name, venue)) = of.split_once('@') {
+            let currency = self.table.currencies.find(name).and_then(|n| u8::try_from(n).ok());
+            let place = self.table.venues.find(venue).and_then(|n| u8::try_from(n).ok());
+            let (Some(currency), Some(place)) = (currency, place) else {
+                return Err(format!("{of:?} is no CURRENCY@VENUE of this config"));
+            };
+            (Holding::CashAt { venue: VenueId(place), currency: Currency(currency) }, NANO)
         } else {
             let place = self.table.currencies.find(of).and_then(|n| u8::try_from(n).ok());
             let currency = place.map(Currency).ok_or_else(|| {

@@ -5,8 +5,10 @@
 //! anything that the maker decides by.
 
 use ballast_engine::event::InstrumentId;
+use ballast_engine::inventory::transfer::Transfer;
 use ballast_engine::maker::intents::Record;
-use ballast_engine::maker::snapshot::InstrumentSnapshot;
+use ballast_engine::maker::rebalancing::CurrencyBalance;
+use ballast_engine::maker::snapshot::{HoldingsNews, InstrumentSnapshot, PlaceSnapshot};
 use ballast_engine::maker::stage::Telemetry;
 use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::risk::collateral::CollateralView;
@@ -72,6 +74,12 @@ pub struct Standing {
     pub blocked: BTreeMap<&'static str, u64>,
     /// Changes of an instrument's state, by reason.
     pub changes: BTreeMap<&'static str, u64>,
+    /// What is where.
+    pub places: Vec<PlaceSnapshot>,
+    /// Transfers that are asked for or on their way, with the time of the sample that told them.
+    pub transfers: Vec<(Nanos, Transfer)>,
+    /// How each placed currency stands.
+    pub balances: Vec<CurrencyBalance>,
     /// Where it is measured.
     pub latency: Vec<Latency>,
     /// The journal can no longer be written.
@@ -142,6 +150,34 @@ impl Standing {
                 }
             }
             Telemetry::Pnl { causes, total, .. } => self.pnl = Some((causes, total)),
+            Telemetry::Holdings { at, news } => self.see_holdings(at, news),
+        }
+    }
+
+    fn see_holdings(&mut self, at: Nanos, news: HoldingsNews) {
+        match news {
+            HoldingsNews::Place(place) => {
+                let of = |other: &&mut PlaceSnapshot| {
+                    (other.venue, other.currency) == (place.venue, place.currency)
+                };
+                match self.places.iter_mut().find(of) {
+                    Some(known) => *known = place,
+                    None => self.places.push(place),
+                }
+            }
+            HoldingsNews::Transfer(transfer) => {
+                self.transfers.retain(|(_, known)| known.id != transfer.id);
+                self.transfers.push((at, transfer));
+            }
+            HoldingsNews::Balance(balance) => {
+                // All that are open were told before it: what was not is over.
+                self.transfers.retain(|(told, _)| *told >= at);
+                let of = |other: &&mut CurrencyBalance| other.currency == balance.currency;
+                match self.balances.iter_mut().find(of) {
+                    Some(known) => *known = balance,
+                    None => self.balances.push(balance),
+                }
+            }
         }
     }
 

@@ -6,6 +6,8 @@
 use super::desk::Desk;
 use super::standing::Standing;
 use crate::config::ConfigFile;
+use crate::config::instruments::InstrumentTable;
+use crate::holdings_report;
 use ballast_engine::instrument::Instrument;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::units::Exposure;
@@ -17,6 +19,7 @@ pub struct Names {
     instruments: Vec<Instrument>,
     underlyings: Vec<String>,
     reporting: String,
+    table: InstrumentTable,
 }
 
 impl Names {
@@ -26,6 +29,7 @@ impl Names {
             instruments: config.instruments.clone(),
             underlyings: file.table.underlyings.iter().map(str::to_owned).collect(),
             reporting: file.raw.reporting.clone(),
+            table: file.table.clone(),
         }
     }
 
@@ -65,6 +69,22 @@ fn instruments(names: &Names, standing: &Standing) -> Vec<Value> {
     rows.collect()
 }
 
+/// What is where; null where nothing is kept by venue.
+fn holdings(table: &InstrumentTable, standing: &Standing) -> Value {
+    if standing.balances.is_empty() && standing.transfers.is_empty() {
+        return Value::Null;
+    }
+    let places = standing.places.iter().map(|told| holdings_report::place(table, told));
+    let transfers = standing.transfers.iter();
+    let transfers = transfers.map(|(_, told)| holdings_report::transfer(table, told));
+    let balances = standing.balances.iter().map(|told| holdings_report::balance(table, told));
+    json!({
+        "places": places.collect::<Vec<_>>(),
+        "transfers": transfers.collect::<Vec<_>>(),
+        "balances": balances.collect::<Vec<_>>(),
+    })
+}
+
 /// How it stands, whole.
 pub fn document(names: &Names, desk: &Desk) -> Value {
     let standing = desk.standing().clone();
@@ -102,6 +122,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "at_ns": standing.at.0,
         "instruments": instruments,
         "underlyings": deltas.collect::<Vec<_>>(),
+        "holdings": holdings(&names.table, &standing),
         "fills": standing.fills,
         "pnl_currency": names.reporting,
         "pnl": pnl,
@@ -153,6 +174,9 @@ pub fn for_people(document: &Value) -> String {
     for row in rows(document, "underlyings") {
         let _ =
             writeln!(out, "{:<16} net delta {}", text(row, "underlying"), text(row, "net_delta"));
+    }
+    for line in holdings_report::for_people(&document["holdings"]) {
+        let _ = writeln!(out, "{line}");
     }
     let currency = text(document, "pnl_currency");
     for (cause, amount) in fields(document, "pnl") {

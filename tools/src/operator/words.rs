@@ -85,6 +85,11 @@ fn holding(table: &InstrumentTable, holding: Holding, amount: i64) -> String {
         Holding::Cash(of) => {
             format!("{} {} cash", Decimal::text_of(amount, NANO), currency(table, of))
         }
+        Holding::CashAt { venue, currency: of } => {
+            let venue = table.venues.name(usize::from(venue.0)).unwrap_or("?");
+            let amount = Decimal::text_of(amount, NANO);
+            format!("{amount} {} cash at {venue}", currency(table, of))
+        }
     }
 }
 
@@ -111,6 +116,15 @@ pub fn act(table: &InstrumentTable, act: &Act) -> String {
         }
         Act::Transfer { holding: of, amount } => {
             format!("book a transfer of {}", holding(table, of, amount))
+        }
+        Act::TransferSent { id, leaves } => {
+            format!("book transfer {id} as sent: {} left", Decimal::text_of(leaves, NANO))
+        }
+        Act::TransferArrived { id, came } => {
+            format!("book transfer {id} as arrived: {} came", Decimal::text_of(came, NANO))
+        }
+        Act::TransferRefused { id, came } => {
+            format!("book transfer {id} as refused: {} came back", Decimal::text_of(came, NANO))
         }
         Act::Funding { instrument: id, received } => {
             let amount = Decimal::text_of(received, NANO);

@@ -9,10 +9,11 @@ use crate::config::ConfigFile;
 use crate::replay::Beginning;
 use ballast_engine::event::{InstrumentId, VenueId};
 use ballast_engine::instrument::{Currency, Instrument};
+use ballast_engine::inventory::transfer::{Moved, Transfer, TransferStage};
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::control::Knob;
 use ballast_engine::maker::resumption::{
-    Delivered, GuardedPosition, Halt, Held, LimitSet, Purse, Resumption,
+    Delivered, GuardedPosition, Halt, Held, LimitSet, PlacedCash, Places, Purse, Resumption,
 };
 use ballast_engine::orders::order::Order;
 use ballast_engine::risk::carried::CarriedRisk;
@@ -66,6 +67,7 @@ impl<'a> Renumbering<'a> {
             unconfirmed: ids(&left.unconfirmed),
             delivered: delivered.collect(),
             guarded: self.guarded(&left),
+            places: self.places(&left, lost),
         }
     }
 
@@ -184,6 +186,53 @@ impl<'a> Renumbering<'a> {
             }
         }
         purses
+    }
+
+    fn currency(&self, old: Currency) -> Option<Currency> {
+        let name = self.old.file.table.currencies.name(usize::from(old.0))?;
+        u8::try_from(self.file.table.currencies.find(name)?).ok().map(Currency)
+    }
+
+    /// What was where; a place that this config does not have keeps nothing.
+    fn places(&self, left: &Resumption, lost: &mut Vec<Lost>) -> Places {
+        let placed = left.places.cash.iter().filter_map(|placed| {
+            let (venue, currency) = (self.venue(placed.venue)?, self.currency(placed.currency)?);
+            Some(PlacedCash { venue, currency, cash: placed.cash })
+        });
+        let transfers = left.places.transfers.iter();
+        let transfers = transfers.filter_map(|transfer| match self.transfer(transfer) {
+            Ok(transfer) => transfer,
+            Err(fault) => {
+                lost.push(fault);
+                None
+            }
+        });
+        Places { transfers: transfers.collect(), cash: placed.collect() }
+    }
+
+    /// Nobody waits for what was only asked for: without its venues and its coins it is none.
+    fn transfer(&self, old: &Transfer) -> Result<Option<Transfer>, Lost> {
+        let is_sent = old.stage == TransferStage::Sent;
+        let what = || format!("transfer {} on its way", old.id);
+        let ends = [old.from, old.to].map(|venue| self.venue(venue));
+        let ([Some(from), Some(to)], Some(currency)) = (ends, self.currency(old.currency)) else {
+            let name = self.old.file.table.currencies.name(usize::from(old.currency.0));
+            let name = name.unwrap_or("?").to_owned();
+            let why = "does not have its venues or its currency";
+            return if is_sent { Err(Lost { what: what(), name, why }) } else { Ok(None) };
+        };
+        let moved = match old.moved {
+            Moved::Cash => Moved::Cash,
+            Moved::Coin { from, to } => {
+                let ends = [from, to].map(|id| self.must_have(id, what()).map(Instrument::id));
+                match ends {
+                    [Ok(from), Ok(to)] => Moved::Coin { from, to },
+                    [Err(fault), _] | [_, Err(fault)] if is_sent => return Err(fault),
+                    [Err(_), _] | [_, Err(_)] => return Ok(None),
+                }
+            }
+        };
+        Ok(Some(Transfer { currency, from, to, moved, ..*old }))
     }
 
     fn orders(&self, left: &Resumption, lost: &mut Vec<Lost>) -> Vec<Order> {

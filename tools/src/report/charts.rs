@@ -226,6 +226,7 @@ pub fn cause_name(cause: Cause) -> &'static str {
         Cause::SpreadCapture => "spread capture",
         Cause::InventoryMtm => "inventory mark-to-market",
         Cause::HedgeCost => "hedge cost",
+        Cause::RebalanceCost => "rebalancing",
         Cause::Fees => "fees",
         Cause::Rebates => "rebates",
         Cause::Funding => "funding",

@@ -134,12 +134,13 @@ impl SeriesRecorder {
             }
             Telemetry::Delta { at, underlying, delta } => self.delta(at, underlying.into(), delta),
             Telemetry::Pnl { at, causes, total } => self.pnl(at, total, &causes),
+            Telemetry::Holdings { .. } => {}
         }
     }
 
     fn happened(&mut self, happened: Happened) {
         if let Happened::Fill { at, instrument, side, price, size, purpose, .. } = happened {
-            let is_hedge = purpose == Purpose::Hedge;
+            let is_hedge = !matches!(purpose, Purpose::Quote { .. });
             self.fill(&RecordedFill { at, instrument, side, price, size, is_hedge });
         }
     }
