@@ -138,6 +138,7 @@ fn config() -> MakerConfig {
                 instruments: vec![hedge(PERP), hedge(SPOT)],
                 failures_max: 3,
                 retry_holdoff_ns: 300_000,
+                holding_ns: 0,
                 unwind_credit_ppm: 0,
             }),
         }],

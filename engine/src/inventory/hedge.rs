@@ -45,6 +45,9 @@ pub struct Candidate<'a> {
     pub touch: Touch,
     /// What taking costs.
     pub taker_fee: FeeRate,
+    /// What holding it for as long as hedges are held costs: capital, and funding where it is paid; in
+    /// 1e-9 of the value, negative where it is received.
+    pub carry_ppb: i64,
     /// How far beyond the touch the order may pay.
     pub collar: Ticks,
     /// Largest order.
@@ -145,12 +148,13 @@ pub fn cheapest<'a>(
 }
 
 impl Candidate<'_> {
-    /// What a unit costs where so much is taken: half the spread, the taker fee and how far the
-    /// visible depth is walked, in 1e-9 of the value.
+    /// What a unit costs where so much is taken: half the spread, the taker fee, how far the visible
+    /// depth is walked, and what holding it costs, in 1e-9 of the value.
     pub fn cost_ppb(&self, side: Side, size: Lots) -> i128 {
         let mid = i128::from(self.touch.mid_half_ticks()).abs().max(1);
         let half_spread = i128::from(self.touch.spread().0) * 1_000_000_000 / mid;
-        half_spread + i128::from(self.taker_fee.0) + self.slippage_ppb(side, size, mid)
+        let paid = i128::from(self.taker_fee.0) + i128::from(self.carry_ppb);
+        half_spread + paid + self.slippage_ppb(side, size, mid)
     }
 
     /// How much worse than the touch the visible depth is on average, in 1e-9 of the value. What is
@@ -231,6 +235,7 @@ mod tests {
             book,
             touch: book.touch().unwrap(),
             taker_fee: FeeRate(taker_fee),
+            carry_ppb: 0,
             collar: Ticks(5),
             order_size_max: Lots(1_000),
         }
@@ -327,7 +332,7 @@ mod tests {
             };
             let candidate = Candidate {
                 instrument: InstrumentId(0), contract, book: &book, touch,
-                taker_fee: FeeRate(0), collar: Ticks(5), order_size_max: Lots(1_000_000),
+                taker_fee: FeeRate(0), carry_ppb: 0, collar: Ticks(5), order_size_max: Lots(1_000_000),
             };
             let excess = excess(Exposure(net), BAND);
             if let Some(order) = cheapest(excess, [candidate].into_iter()) {

@@ -97,6 +97,9 @@ pub struct HedgeSettings {
     pub failures_max: u32,
     /// How long no hedge is tried after one that traded nothing.
     pub retry_holdoff_ns: u64,
+    /// How long a hedge is held, as far as anybody knows: what its funding and capital are counted for
+    /// when the cheapest instrument is chosen. 0: not at all.
+    pub holding_ns: u64,
     /// Which part of the hedge's cost, in parts of a million, a quote is credited that unwinds what is
     /// hedged; 0: none.
     pub unwind_credit_ppm: u32,

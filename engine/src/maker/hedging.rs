@@ -7,6 +7,7 @@ use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, Purpose};
 use crate::orders::table::OrderSlot;
+use crate::pnl::standing;
 use crate::risk::self_trade::Prevention;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, Lots, Side, Ticks};
@@ -147,9 +148,18 @@ impl Maker {
             book: &line.book,
             touch,
             taker_fee: self.ledger.taker_fee(id).unwrap_or(spec.taker_fee),
+            carry_ppb: self.carry_ppb(line, side),
             collar,
             order_size_max: Lots(size_max),
         })
+    }
+
+    /// What holding a hedge costs for as long as hedges are held.
+    fn carry_ppb(&self, line: &Line, side: Side) -> i64 {
+        let pool = self.pools.get(usize::from(line.instrument.spec().underlying.0));
+        let hedge = pool.and_then(|pool| pool.settings.hedge.as_ref());
+        let held_ns = hedge.map_or(0, |hedge| hedge.holding_ns);
+        standing::carry_ppb(&line.settings.standing, side, held_ns)
     }
 
     /// What the position limit, and on spot the holdings, leave for one side beyond what is open.

@@ -74,6 +74,8 @@ mod control_tests;
 #[cfg(test)]
 mod guard_tests;
 #[cfg(test)]
+mod hedge_inputs_tests;
+#[cfg(test)]
 mod hedge_promises_tests;
 #[cfg(test)]
 mod hedging_tests;

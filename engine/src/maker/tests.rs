@@ -121,6 +121,7 @@ pub(super) fn config() -> MakerConfig {
                 instruments: vec![HedgeInstrument { instrument: PERP, collar: Ticks(50) }],
                 failures_max: 3,
                 retry_holdoff_ns: 10_000,
+                holding_ns: 0,
                 unwind_credit_ppm: 0,
             }),
         }],

@@ -13,7 +13,7 @@
 
 use super::valuation::{HalfTicks, position_value};
 use crate::instrument::ContractValue;
-use crate::units::{FeeRate, Lots, Nanos};
+use crate::units::{FeeRate, Lots, Nanos, Side};
 
 /// A day.
 pub const DAY_NS: u64 = 86_400_000_000_000;
@@ -86,6 +86,20 @@ pub fn funding(
 ) -> Option<i128> {
     let paid = value(contract, lots, mark)?.checked_mul(rate.0.into())?;
     paid.checked_neg()?.checked_div_euclid(NANO)
+}
+
+/// What holding more of an instrument on one side costs for so long: funding (a buy pays a positive
+/// rate, a sell receives it) and capital, in 1e-9 of the value, rounded against us; negative is received.
+pub fn carry_ppb(terms: &StandingTerms, side: Side, held_ns: u64) -> i64 {
+    let over = |rate: i64, every_ns: u64| {
+        let cost = i128::from(rate).saturating_mul(held_ns.into()).saturating_neg();
+        cost.checked_div_euclid(every_ns.into()).unwrap_or(0).saturating_neg()
+    };
+    let funding = terms
+        .funding
+        .map_or(0, |funding| over(funding.rate.0.saturating_mul(side.sign()), funding.every_ns));
+    let carry = funding.saturating_add(over(terms.capital_per_day.0, DAY_NS));
+    i64::try_from(carry).unwrap_or(i64::MAX)
 }
 
 /// What holding a position costs for a day; `None` where it does not fit.

@@ -149,6 +149,7 @@ pub fn config(model: Model) -> MakerConfig {
                 instruments: vec![hedge(PERP), hedge(INVERSE)],
                 failures_max: 3,
                 retry_holdoff_ns: 2_000,
+                holding_ns: 0,
                 unwind_credit_ppm: 0,
             }),
         }],

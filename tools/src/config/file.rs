@@ -532,6 +532,9 @@ pub struct RawHedge {
     pub failures_max: u32,
     /// How long no hedge is tried after one that traded nothing.
     pub retry_holdoff_ms: u64,
+    /// How long a hedge is held: what its funding and capital are counted for when one is chosen; left
+    /// out: not at all.
+    pub holding_s: Option<u64>,
     /// Which part of a hedge's cost a quote is credited that unwinds what is hedged, 0 to 1.
     pub unwind_credit: Option<String>,
     /// Symbol → how far beyond the touch an order may pay, in quote currency.

@@ -70,6 +70,7 @@ pub(super) fn hedge(
         None => Some(0),
     };
     Some(HedgeSettings {
+        holding_ns: raw.holding_s.unwrap_or(0).saturating_mul(1_000 * MS),
         unwind_credit_ppm: credit?,
         band: band?,
         instruments,
