@@ -184,6 +184,7 @@ impl<'a> Venue<'a> {
         let delivered = resumption.and_then(|r| r.delivered.iter().find(|d| d.venue == venue));
         let from = deliver_from(&store, delivered.copied());
         let exec_ids = ExecIds::open(&ids_path, EXEC_IDS, (store.created_at(), from))?;
+        let exec_ids = exec_ids.beginning_with(state.epoch());
         let session = Session::new(session, store);
         let config = OrderEntryConfig {
             epoch: state.epoch(),

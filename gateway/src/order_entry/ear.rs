@@ -10,9 +10,9 @@ use super::report::Report;
 use super::stage::OrderEntryCounts;
 use crate::fix::message::Message;
 use crate::fix::msg_type;
-use crate::session::Event;
+use crate::session::{CloseReason, Ended, Event};
 use crate::venue::dialect::Rules;
-use ballast_engine::event::{ClOrdId, OrderEvent, OrderUpdate};
+use ballast_engine::event::{ClOrdId, OrderEvent, OrderUpdate, SessionFault};
 use ballast_engine::ring::Producer;
 use ballast_engine::units::{Nanos, Stamp};
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub(super) struct Ear {
     pub parked: VecDeque<OrderEvent>,
     pub counts: OrderEntryCounts,
     pub is_up: bool,
+    /// The maker knows that the venue has forgotten the session's numbers.
+    pub has_told_forgotten: bool,
     pub reconciler: Reconciler,
     /// The session logged on in this turn; nothing else is heard before that was told.
     pub has_logged_on: bool,
@@ -50,6 +52,7 @@ impl Ear {
             parked: VecDeque::with_capacity(PARKED_MAX),
             counts: OrderEntryCounts::default(),
             is_up: false,
+            has_told_forgotten: false,
             reconciler,
             has_logged_on: false,
             sweep: None,
@@ -83,6 +86,7 @@ impl Ear {
                     self.desk.sequence_reset();
                 }
                 self.has_logged_on = true;
+                self.has_told_forgotten = false;
             }
             // A Reject(3) is known by its type.
             Event::Message(message) | Event::Rejected(message) => {
@@ -218,6 +222,27 @@ impl Ear {
             let event = self.desk.session_event(arrival, OrderUpdate::SessionDown);
             self.tell(event);
         }
+    }
+}
+
+impl Ear {
+    /// A connection ended. Where the venue's numbers begin anew and nobody asked for it, what it still
+    /// knows of our orders and fills is unknown, and no Logon will tell: an operator must look.
+    pub fn judge_end(&mut self, now: Nanos, ended: Ended) {
+        let is_forgotten = matches!(
+            ended,
+            Ended::Session(CloseReason::MsgSeqNumTooLow | CloseReason::ResetUnasked)
+        );
+        if is_forgotten && !std::mem::replace(&mut self.has_told_forgotten, true) {
+            self.halted(now, SessionFault::SequenceForgotten);
+        }
+    }
+
+    /// The session is given up for this reason.
+    pub fn halted(&mut self, now: Nanos, fault: SessionFault) {
+        let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+        let event = self.desk.session_event(arrival, OrderUpdate::SessionHalted { fault });
+        self.tell(event);
     }
 }
 

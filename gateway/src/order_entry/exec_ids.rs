@@ -9,7 +9,7 @@
 use super::exec_id_file::{ExecIdFile, Kept, TEXT_KEPT};
 use super::status::Meaning;
 use crate::store::StoreError;
-use ballast_engine::event::ExecId;
+use ballast_engine::event::{ClOrdId, ExecId};
 use ballast_engine::units::{Nanos, Side};
 use std::path::Path;
 
@@ -96,6 +96,35 @@ impl ExecIds {
         ids.file = Some(file);
         ids.hearing.0 = numbers_since;
         Ok(ids)
+    }
+
+    /// Where nothing is remembered, numbers begin with the run's: one of a table that is gone is never
+    /// another ExecID's.
+    pub fn beginning_with(mut self, epoch: u32) -> ExecIds {
+        if self.next == self.oldest {
+            let first = ClOrdId::new(epoch, 1).0;
+            (self.next, self.oldest) = (first, first);
+        }
+        self
+    }
+
+    /// The table as the next process finds it where this one's memory is all that is kept of it: what
+    /// [`Self::open`] makes of a file.
+    pub fn carried_over(&self, (numbers_since, deliver_from): (Nanos, u64)) -> ExecIds {
+        let mut entries = self.entries.clone();
+        for entry in &mut entries {
+            if entry.by.0 == numbers_since && entry.by.1 >= deliver_from {
+                entry.told = 0;
+            }
+        }
+        ExecIds {
+            entries,
+            slots: self.slots.clone(),
+            next: self.next,
+            oldest: self.oldest,
+            file: None,
+            hearing: (numbers_since, 0),
+        }
     }
 
     /// The numbers of the session's messages count since then.

@@ -386,9 +386,10 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         match turn {
             LineTurn::Idle => false,
             LineTurn::Busy => true,
-            LineTurn::Down(_) => {
+            LineTurn::Down(ended) => {
                 self.waiting.session_over();
                 self.ear.session_down(now);
+                self.ear.judge_end(now, ended);
                 true
             }
         }

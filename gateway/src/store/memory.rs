@@ -11,7 +11,7 @@ use ballast_engine::units::Nanos;
 const HELD: usize = 4096;
 
 /// Sequence numbers and the last 4096 messages of each direction, in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MemoryStore {
     next_sender: u64,
     next_target: u64,
@@ -21,7 +21,7 @@ pub struct MemoryStore {
 }
 
 /// The last messages of one direction, by number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slots {
     slots: Vec<Slot>,
 }
