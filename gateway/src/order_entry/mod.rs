@@ -25,6 +25,7 @@ mod questions;
 mod reconcile;
 mod fills;
 mod waiting;
+mod witness;
 mod status_led;
 mod takeover;
 

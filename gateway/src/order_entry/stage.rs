@@ -9,6 +9,9 @@
 //! reads no byte, and the venue's answers wait in the socket; the session's own timers wait with them.
 //! A taken position is the reader's to know.
 //!
+//! **Nothing else goes out** than what was intended: a witness at the socket (`witness.rs`) compares; on the
+//! first difference the session ends, the maker halts, and only cancels go out of this process again.
+//!
 //! Ids: the maker's ClOrdIDs use the lower half of a run's counter, the stage's own cancels the upper
 //! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, logs out and is done.
 
@@ -19,6 +22,7 @@ use super::reconcile::Reconciler;
 use super::requests::{RequestError, Requests};
 use super::throttle::Throttle;
 use super::waiting::Waiting;
+use super::witness::{Intended, Witnessed};
 use crate::fix::decode::Decoder;
 use crate::fix::template::TemplateError;
 use crate::session::{ReconnectConfig, Session};
@@ -27,7 +31,9 @@ use crate::venue::dialect::Rules;
 use crate::venue::line::{Dial, Line, LineTurn};
 use crate::venue::symbols::Symbols;
 use crate::venue::time_base::TimeBase;
-use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, TimeInForce};
+use ballast_engine::event::{
+    ClOrdId, OrderAction, OrderEvent, OrderIntent, SessionFault, TimeInForce,
+};
 use ballast_engine::latency::{Mark, Probe};
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_engine::stage::{Stage, Turn};
@@ -111,9 +117,10 @@ impl CancelSwitch {
 
 /// The stage.
 pub struct OrderEntry<D: Dial, S: Store> {
-    pub(super) line: Line<D, S>,
+    pub(super) line: Line<Witnessed<D>, S>,
     pub(super) ear: Ear,
     requests: Requests,
+    intended: Intended,
     pub(super) throttle: Throttle,
     pub(super) waiting: Waiting,
     intents: Consumer<OrderIntent>,
@@ -158,6 +165,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             }
             None => session.config().sender_comp_id.as_str().into(),
         };
+        let (dial, intended) = Witnessed::new(dial, symbols.clone(), rules);
         Ok(OrderEntry {
             line: Line::new(dial, session, config.redial),
             ear: Ear::new(
@@ -167,6 +175,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 reconciler,
             ),
             requests,
+            intended,
             throttle: Throttle::new(rules.order_limits),
             waiting: Waiting::new(rules.order_limits.when_full),
             intents,
@@ -303,6 +312,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             .send_prepared(now, |envelope| requests.encode(place, intent, &envelope));
         let sent: Result<u64, RequestError> = sent;
         let Ok(msg_seq_num) = sent else { return false };
+        self.intended.expect(intent);
         self.ear.desk.sent(intent, msg_seq_num);
         self.ear.counts.sent += 1;
         if let Some(probe) = &mut self.probe {
@@ -383,6 +393,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         if !self.line.is_writing() {
             mark_written(&mut self.probe, &mut self.unwritten);
         }
+        if self.intended.take_difference() {
+            // Whatever made it is still there: nothing that takes risk goes out of this process again.
+            self.switch.shut();
+            self.ear.halted(now, SessionFault::OutboundDiffers);
+        }
         match turn {
             LineTurn::Idle => false,
             LineTurn::Busy => true,
@@ -449,3 +464,7 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
         if is_busy { Turn::Busy } else { Turn::Idle }
     }
 }
+
+#[cfg(test)]
+#[path = "stage/differs_tests.rs"]
+mod differs_tests;

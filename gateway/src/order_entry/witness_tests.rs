@@ -1,0 +1,198 @@
+//! Whatever differs in an order on its way out is seen, and nothing else is.
+
+use super::*;
+use crate::venue::plain::RULES;
+use ballast_engine::event::{InstrumentId, TimeInForce, VenueId};
+use ballast_engine::instrument::{
+    Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
+};
+use ballast_engine::units::{FeeRate, Lots, Stamp, Ticks};
+
+/// A socket that takes so many bytes at a time, and keeps them.
+struct Socket(Arc<Mutex<Vec<u8>>>, usize);
+
+impl Transport for Socket {
+    fn read(&mut self, _: &mut [u8]) -> Received {
+        Received::Nothing
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Written {
+        let taken = bytes.len().min(self.1);
+        self.0.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        Written::Bytes(taken)
+    }
+
+    fn close(&mut self) {}
+}
+
+struct Sockets(Arc<Mutex<Vec<u8>>>, usize);
+
+impl Dial for Sockets {
+    type Link = Socket;
+
+    fn dial(&mut self, _: Nanos) -> Dialled<Socket> {
+        Dialled::Connected(Socket(self.0.clone(), self.1))
+    }
+}
+
+struct Rig {
+    dial: Witnessed<Sockets>,
+    link: Option<WitnessedLink<Socket>>,
+    intended: Intended,
+    taken: Arc<Mutex<Vec<u8>>>,
+}
+
+fn instrument() -> Instrument {
+    let spec = InstrumentSpec {
+        symbol: "BTC".into(),
+        venue: VenueId(0),
+        underlying: Underlying(0),
+        kind: InstrumentKind::LinearPerpetual,
+        tick: "0.5".parse().unwrap(),
+        lot: "0.001".parse().unwrap(),
+        multiplier: "1".parse().unwrap(),
+        base: Currency(0),
+        quote: Currency(1),
+        settlement: Currency(1),
+        maker_fee: FeeRate(0),
+        taker_fee: FeeRate(0),
+    };
+    Instrument::new(InstrumentId(0), spec).unwrap()
+}
+
+fn rig(rules: Rules, at_a_time: usize) -> Rig {
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let symbols = Symbols::new(VenueId(0), &[instrument()]).unwrap();
+    let (mut dial, intended) = Witnessed::new(Sockets(taken.clone(), at_a_time), symbols, rules);
+    let Dialled::Connected(link) = dial.dial(Nanos(0)) else { panic!("nobody there") };
+    Rig { dial, link: Some(link), intended, taken }
+}
+
+impl Rig {
+    /// Writes as a connection does, until all is taken; whether it was.
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.link.as_mut().unwrap().write(rest) {
+                Written::Bytes(count) => rest = &rest[count..],
+                Written::Full | Written::Closed(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+fn intent(action: OrderAction, id: u64) -> OrderIntent {
+    OrderIntent {
+        cl_ord_id: ClOrdId(id),
+        orig_cl_ord_id: if action == OrderAction::New { ClOrdId::NONE } else { ClOrdId(id - 1) },
+        price: Ticks(122_001),
+        size: Lots(40),
+        stamp: Stamp(0),
+        at: Nanos(0),
+        instrument: InstrumentId(0),
+        action,
+        side: Side::Buy,
+        time_in_force: TimeInForce::PostOnly,
+    }
+}
+
+/// A message of these fields; `|` stands for SOH.
+fn message(body: &str) -> Vec<u8> {
+    let body = body.replace('|', "\u{1}");
+    format!("8=FIX.4.4\u{1}9={}\u{1}{body}10=000\u{1}", body.len()).into_bytes()
+}
+
+const NEW: &str = "35=D|49=A|56=B|34=9|11=7|55=BTC|54=1|38=0.040|40=2|44=61000.5|";
+
+#[test]
+fn what_was_intended_goes_out_whatever_the_socket_takes_at_a_time() {
+    for at_a_time in [1, 7, 40, 4096] {
+        let mut rig = rig(RULES, at_a_time);
+        let cancel = "35=F|49=A|34=11|11=9|41=8|55=BTC|54=1|38=0.04|";
+        let replace = "35=G|34=10|11=8|41=7|55=BTC|54=1|38=0.04|44=61000.50|";
+        let all = ["35=0|49=A|34=8|", NEW, replace, cancel].map(message).concat();
+        rig.intended.expect(&intent(OrderAction::New, 7));
+        rig.intended.expect(&intent(OrderAction::Replace, 8));
+        rig.intended.expect(&intent(OrderAction::Cancel, 9));
+        assert!(rig.write(&all));
+        assert_eq!(*rig.taken.lock().unwrap(), all);
+        assert!(!rig.intended.take_difference());
+    }
+}
+
+#[test]
+fn each_difference_stops_the_message_before_the_socket_and_is_told_once() {
+    let planted = [
+        ("another price", NEW.replace("61000.5", "61001.0")),
+        ("another size", NEW.replace("0.040", "0.400")),
+        ("the other side", NEW.replace("54=1", "54=2")),
+        ("another instrument", NEW.replace("BTC", "ETH")),
+        ("another name", NEW.replace("11=7", "11=6")),
+        ("another message", NEW.replace("35=D", "35=G")),
+        ("no price", NEW.replace("44=61000.5|", "")),
+        ("a price off the grid", NEW.replace("61000.5", "61000.7")),
+        ("no text of a name", NEW.replace("11=7", "11=x")),
+    ];
+    for (what, forged) in planted {
+        let mut rig = rig(RULES, 4096);
+        rig.intended.expect(&intent(OrderAction::New, 7));
+        assert!(!rig.write(&message(&forged)), "{what}");
+        assert!(rig.taken.lock().unwrap().is_empty(), "{what} went out");
+        assert!(rig.intended.take_difference(), "{what} was not told");
+        assert!(!rig.intended.take_difference(), "told once");
+    }
+}
+
+#[test]
+fn an_order_that_nobody_intended_and_one_that_comes_twice_are_differences() {
+    let mut rig = rig(RULES, 4096);
+    assert!(!rig.write(&message(NEW)) && rig.intended.take_difference());
+    let mut rig = self::rig(RULES, 4096);
+    rig.intended.expect(&intent(OrderAction::New, 7));
+    assert!(!rig.write(&[NEW, NEW].map(message).concat()));
+    assert!(rig.intended.take_difference());
+}
+
+#[test]
+fn an_order_that_was_left_out_is_seen_at_the_next() {
+    let mut rig = rig(RULES, 4096);
+    rig.intended.expect(&intent(OrderAction::New, 6));
+    rig.intended.expect(&intent(OrderAction::New, 7));
+    assert!(!rig.write(&message(NEW)) && rig.intended.take_difference());
+}
+
+#[test]
+fn bytes_that_are_no_whole_message_are_a_difference() {
+    let whole = message(NEW);
+    for cut in 1..whole.len() {
+        let mut rig = rig(RULES, 4096);
+        rig.intended.expect(&intent(OrderAction::New, 7));
+        assert!(!rig.write(&whole[..cut]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_is_resent_was_counted_before_and_a_new_connection_begins_with_nothing() {
+    let mut rig = rig(RULES, 4096);
+    assert!(rig.write(&message(&NEW.replace("|49=A", "|43=Y|49=A"))));
+    // The session took it and the connection ended before it went out.
+    rig.intended.expect(&intent(OrderAction::New, 5));
+    rig.link = None;
+    let Dialled::Connected(link) = rig.dial.dial(Nanos(1)) else { panic!("nobody there") };
+    rig.link = Some(link);
+    rig.intended.expect(&intent(OrderAction::New, 7));
+    assert!(rig.write(&message(NEW)));
+    assert!(!rig.intended.take_difference());
+}
+
+#[test]
+fn where_a_venue_has_no_replace_the_intent_to_replace_is_a_cancel() {
+    let mut rig = rig(Rules { has_replace: false, ..RULES }, 4096);
+    rig.intended.expect(&intent(OrderAction::Replace, 9));
+    assert!(rig.write(&message("35=F|34=11|11=9|41=8|55=BTC|54=1|38=0.04|")));
+    let mut rig =
+        self::rig(Rules { cancel_names_order: true, cancel_has_terms: false, ..RULES }, 9);
+    rig.intended.expect(&intent(OrderAction::Cancel, 9));
+    assert!(rig.write(&message("35=F|34=11|11=8|55=BTC|")));
+}
