@@ -137,7 +137,8 @@ pub struct OrderEvent {
     pub venue_at: Nanos,
     /// Counter of the arrival of its bytes.
     pub stamp: Stamp,
-    /// MsgSeqNum(34) of the message; with the session it names the message for recovery.
+    /// MsgSeqNum(34) of the message; with the session it names the message for recovery. 0 in all but the
+    /// last event of a message, and where no message is told.
     pub msg_seq_num: u64,
     /// ClOrdID(11) as the venue gave it.
     pub cl_ord_id: ClOrdId,

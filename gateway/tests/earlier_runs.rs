@@ -4,19 +4,22 @@
 mod peer;
 mod wire;
 
-use ballast_engine::event::{OrderEvent, OrderUpdate, VenueId};
+use ballast_engine::event::{ClOrdId, InstrumentId, OrderEvent, OrderUpdate, VenueId};
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recovery::Survey;
 use ballast_engine::maker::resumption::{Delivered, Resumption};
+use ballast_engine::orders::order::{Order, OrderState, Purpose};
 use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::Stage;
-use ballast_engine::units::Nanos;
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::order_entry::earlier::deliver_from;
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
+use ballast_gateway::venue::deribit;
+use ballast_gateway::venue::dialect::Rules;
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -68,7 +71,16 @@ struct Run {
 }
 
 impl Run {
-    fn start(folder: &Folder, (door, venue): (Door, Venue), at: u64, earlier: &[Delivered]) -> Run {
+    fn start(folder: &Folder, ends: (Door, Venue), at: u64, earlier: &[Delivered]) -> Run {
+        Run::with(folder, ends, at, (RULES, &[], earlier))
+    }
+
+    fn with(
+        folder: &Folder,
+        (door, venue): (Door, Venue),
+        at: u64,
+        (rules, orders, earlier): (Rules, &[Order], &[Delivered]),
+    ) -> Run {
         let (intents, intents_out) = slots(64);
         let (events_in, events) = slots(64);
         let store = folder.store();
@@ -88,13 +100,13 @@ impl Run {
         let mut entry = OrderEntry::new(
             entry,
             (PipeDial(door), Session::new(config, store)),
-            (symbols, RULES),
+            (symbols, rules),
             ids,
             (intents_out, events_in),
             None,
         )
         .unwrap();
-        entry.resume(&[], from);
+        entry.resume(orders, from);
         let resumption = Resumption { delivered: earlier.to_vec(), ..Resumption::default() };
         let journal = Survey::begin(Header {
             epoch: 5,
@@ -114,18 +126,29 @@ impl Run {
         );
     }
 
-    /// What the maker is told, journaled: the ClOrdIDs of the fills.
-    fn fills(&mut self) -> Vec<u64> {
-        let mut fills = Vec::new();
+    /// What the maker is told.
+    fn events(&mut self) -> Vec<OrderEvent> {
+        let mut events = Vec::new();
         for _ in 0..60 {
             self.now = self.now.plus(100);
             self.entry.turn(self.now);
             self.venue.turn(self.now);
-            while let Some(event) = self.events.pop() {
-                self.journal.take(&Record::Order { number: 0, now: self.now, event });
-                if matches!(event.update, OrderUpdate::Fill { .. }) {
-                    fills.push(event.cl_ord_id.0);
-                }
+            events.extend(std::iter::from_fn(|| self.events.pop()));
+        }
+        events
+    }
+
+    fn journal(&mut self, event: OrderEvent) {
+        self.journal.take(&Record::Order { number: 0, now: self.now, event });
+    }
+
+    /// What the maker is told, journaled: the ClOrdIDs of the fills.
+    fn fills(&mut self) -> Vec<u64> {
+        let mut fills = Vec::new();
+        for event in self.events() {
+            self.journal(event);
+            if matches!(event.update, OrderUpdate::Fill { .. }) {
+                fills.push(event.cl_ord_id.0);
             }
         }
         fills
@@ -228,4 +251,63 @@ fn a_fresh_store_has_a_beginning_from_its_first_connection_on() {
     let mut run = Run::start(&folder, (door, venue), 10, &[]);
     run.fills();
     assert_eq!(run.entry.session().store().created_at(), since, "and keeps it");
+}
+
+/// An order of 50 that the run before left, with so much of it traded.
+fn left(cum_qty: i64) -> Order {
+    Order {
+        cl_ord_id: ClOrdId(11),
+        replace_id: ClOrdId::NONE,
+        cancel_id: ClOrdId::NONE,
+        cancel_of: ClOrdId::NONE,
+        asks_new_name: false,
+        instrument: InstrumentId(3),
+        side: Side::Buy,
+        purpose: Purpose::Quote { level: 0 },
+        price: Ticks(600),
+        size: Lots(50),
+        cum_qty: Lots(cum_qty),
+        missed: Lots(0),
+        is_acknowledged: true,
+        replacement: None,
+        state: OrderState::InDoubt,
+        requested_at: Nanos(0),
+    }
+}
+
+/// Size and CumQty(14) of the fills.
+fn sizes(events: &[OrderEvent]) -> Vec<(i64, i64)> {
+    let size = |event: &OrderEvent| match event.update {
+        OrderUpdate::Fill { last_qty, cum_qty, .. } => Some((last_qty.0, cum_qty.0)),
+        _ => None,
+    };
+    events.iter().filter_map(size).collect()
+}
+
+#[test]
+fn a_run_that_dies_between_two_fills_of_one_report_is_told_the_second() {
+    let (folder, door) = (Folder::new("between"), Door::open());
+    let rules = deribit::RULES;
+    let mut run = Run::with(&folder, (door.clone(), venue(&door)), 0, (rules, &[left(0)], &[]));
+    for event in run.events() {
+        run.journal(event);
+    }
+    run.venue.say(
+        run.now,
+        "35=8|527=S|37=O|41=11|39=1|54=1|151=0.02|14=0.03|38=0.05|40=2|44=6|150=I|55=BTC|1362=2|\
+         1363=F1|1364=5|1365=0.02|1363=F2|1364=6|1365=0.01",
+    );
+    let told = run.events();
+    assert_eq!(sizes(&told), [(20, 20), (10, 30)]);
+    // Killed with the first one journaled.
+    run.journal(told[0]);
+    let first = run.delivered();
+    run.journal(told[1]);
+    let both = run.delivered();
+    let venue = run.die();
+    let mut run = Run::with(&folder, (door.clone(), venue), 10, (rules, &[left(20)], &first));
+    assert_eq!(sizes(&run.events()), [(10, 30)]);
+    let venue = run.die();
+    let mut run = Run::with(&folder, (door, venue), 20, (rules, &[left(30)], &both));
+    assert_eq!(sizes(&run.events()), []);
 }

@@ -75,13 +75,14 @@ impl Desk {
             self.on_report(arrival, report).into_iter().for_each(tell);
             return;
         }
-        let mut sizes = fills.iter().map(|fill| self.lots_of(report, fill.size?));
-        let sum = sizes.try_fold(0i64, |sum, size| sum.checked_add(size?.0));
-        if sum != total.0.checked_sub(before.0) || fills.iter().any(|fill| fill.price.is_none()) {
+        let untold =
+            total.0.checked_sub(before.0).and_then(|size| self.untold(report, fills, size));
+        let Some(fills) = untold.filter(|fills| fills.iter().all(|fill| fill.price.is_some()))
+        else {
             self.counts.inexact += 1;
             self.on_report(arrival, report).into_iter().for_each(tell);
             return;
-        }
+        };
         let mut cum = before;
         for (place, fill) in fills.iter().enumerate() {
             let size = fill.size.and_then(|text| self.lots_of(report, text)).unwrap_or_default();
@@ -97,8 +98,34 @@ impl Desk {
                 running: Some((cum, Lots(leaves.0.saturating_add(rest)))),
                 ..*report
             };
-            self.on_report(arrival, &one).into_iter().for_each(&mut tell);
+            // Only its last event says that the message is told whole: a run that dies in between has it
+            // told again from the first fill that its journal lacks.
+            let whole = |event| match is_last {
+                true => event,
+                false => OrderEvent { msg_seq_num: 0, ..event },
+            };
+            self.on_report(arrival, &one).map(whole).into_iter().for_each(&mut tell);
         }
+    }
+
+    /// The last of the fills that sum up to `size`: the ones before them a run before this one has told,
+    /// where its journal ends within the message.
+    fn untold<'f, 'a>(
+        &self,
+        report: &Report<'_>,
+        fills: &'f [Fill<'a>],
+        size: i64,
+    ) -> Option<&'f [Fill<'a>]> {
+        let mut sum = 0i64;
+        let mut found = None;
+        for place in (0..fills.len()).rev() {
+            let lots = self.lots_of(report, fills.get(place)?.size?)?;
+            sum = sum.checked_add(lots.0)?;
+            if sum == size {
+                found = Some(place);
+            }
+        }
+        fills.get(found?..)
     }
 
     /// CumQty(14) as known before a report, as it says it, and LeavesQty(151); `None` where the order
