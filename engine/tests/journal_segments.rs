@@ -9,6 +9,7 @@ use ballast_engine::journal::record::Record;
 use ballast_engine::journal::segments::{Segments, segment_path};
 use ballast_engine::journal::writer::{JournalWriter, Sink};
 use ballast_engine::maker::input::Control;
+use ballast_engine::maker::resumption::Resumption;
 use ballast_engine::units::Nanos;
 use std::fs;
 use std::io::{self, Write};
@@ -238,6 +239,30 @@ fn earlier_runs_are_compressed_and_old_ones_deleted_but_never_the_last() {
     assert!(!folder.join("journal-000002.blj.zst").exists());
     assert!(folder.join("journal-000003.blj.zst").exists(), "the last run is recovered from");
     assert_eq!(read(&folder.join("journal-000003.blj")).1, None);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn demos_in_a_folder_do_not_age_the_journal_that_the_next_start_recovers_from() {
+    let folder = folder("demos");
+    for epoch in 1..=5 {
+        let resumption = (epoch <= 2).then(Resumption::default);
+        let header = Header { epoch, resumption, ..header() };
+        let path = folder.join(format!("journal-{epoch:06}.blj"));
+        let sink = Segments::create(&path, SEGMENT_BYTES, Box::new(|_| {})).unwrap();
+        JournalWriter::over(sink, &path, &header).unwrap().finish().unwrap();
+    }
+    compress_earlier(&folder, 5).unwrap();
+    let keep = Duration::from_secs(86_400);
+    let written = fs::metadata(folder.join("journal-000005.blj")).unwrap().modified().unwrap();
+    let deleted = delete_old(&folder, 5, keep, written + 2 * keep).unwrap();
+    let names = deleted.iter().map(|path| path.file_name().unwrap().to_str().unwrap());
+    let names: Vec<_> = names.collect();
+    assert_eq!(
+        names,
+        ["journal-000001.blj.zst", "journal-000003.blj.zst"],
+        "2 traded, 4 is the last"
+    );
     fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -5,6 +5,7 @@
 //! locked before a number is taken, and until the last handle is dropped. Files are made 0600, the
 //! folder 0700.
 
+use ballast_engine::journal::archive;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -115,7 +116,7 @@ impl StateDir {
 
     /// The first segment of a run's journal.
     pub fn journal_of(&self, epoch: u32) -> PathBuf {
-        self.folder.join(format!("journal-{epoch:06}.blj"))
+        self.folder.join(archive::file_name(epoch))
     }
 
     /// Folder of a session's message store.

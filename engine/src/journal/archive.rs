@@ -7,6 +7,7 @@
 
 use super::chain::COMPRESSED;
 use super::fault::JournalFault;
+use super::reader::JournalReader;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -76,6 +77,11 @@ pub fn compress(path: &Path) -> Result<PathBuf, JournalFault> {
     Ok(compressed)
 }
 
+/// The first segment's name of a run.
+pub fn file_name(run: u32) -> String {
+    format!("journal-{run:06}.blj")
+}
+
 /// The run's number in a segment's name: `journal-000012.blj.0003.zst` is of run 12.
 fn run_of(name: &str) -> Option<u32> {
     let (number, rest) = name.strip_prefix("journal-")?.split_once('.')?;
@@ -118,8 +124,21 @@ pub fn compress_earlier(folder: &Path, epoch: u32) -> Result<usize, JournalFault
     Ok(count)
 }
 
+/// The newest run before `epoch` that a start recovers from, or cannot tell whether it does: a demo's
+/// journal has no resumption, and one that never began holds nothing.
+fn recovered_from(folder: &Path, runs: &[(u32, PathBuf)]) -> Option<u32> {
+    let mut runs = runs.chunk_by(|one, other| one.0 == other.0).rev().filter_map(<[_]>::first);
+    let is_needed = |run: u32| match JournalReader::open(&folder.join(file_name(run))) {
+        Ok(reader) => reader.header().resumption.is_some(),
+        Err(JournalFault::Unbegun { .. }) => false,
+        Err(_) => true,
+    };
+    runs.find(|(run, _)| is_needed(*run)).map(|(run, _)| *run)
+}
+
 /// Deletes the runs before `epoch - 1` whose every segment is older than `keep` at `now`; the last
-/// run's journal always stays, because the next start recovers from it. Answers the deleted files.
+/// run's journal always stays, and so does the newest that the next start recovers from. Answers the
+/// deleted files.
 ///
 /// # Errors
 /// What the system refuses; what was deleted before stays deleted.
@@ -130,9 +149,14 @@ pub fn delete_old(
     now: SystemTime,
 ) -> Result<Vec<PathBuf>, JournalFault> {
     let failed = |error: io::Error| JournalFault::from_io(folder, "clear", &error);
-    let listed = earlier(folder, epoch.saturating_sub(1)).map_err(failed)?;
+    let listed = earlier(folder, epoch).map_err(failed)?;
+    let needed = recovered_from(folder, &listed);
     let mut deleted = Vec::new();
+    let may_go = |run: u32| run.saturating_add(1) < epoch && Some(run) != needed;
     for run in listed.chunk_by(|one, other| one.0 == other.0) {
+        if !run.first().is_some_and(|(run, _)| may_go(*run)) {
+            continue;
+        }
         let is_old = |path: &Path| {
             let changed = fs::metadata(path).and_then(|facts| facts.modified());
             changed.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > keep))
