@@ -112,6 +112,14 @@ impl RawLimits {
                 faults.add(format!("{key}: {names}"), count, format!("at most {LIMITS_MAX}"));
             }
         }
+        let has = |windows: &[RawWindow]| !windows.is_empty();
+        let (all, orders, cancels) = (has(&self.all), has(&self.orders), has(&self.cancels));
+        if !all && orders != cancels {
+            // What stands here takes the place of all that the dialect counts.
+            let missing = if orders { "cancels" } else { "orders" };
+            let allowed = "all, or both orders and cancels: what nothing counts has no limit";
+            faults.add(format!("{key}.{missing}"), "missing", allowed);
+        }
         let allowed = "when_full = \"queue\" and queue_ms = 1 to 60000 go together";
         match (self.when_full, self.queue_ms) {
             (RawWhenFull::Queue, Some(1..=60_000)) | (RawWhenFull::Refuse, None) => {}
@@ -187,6 +195,18 @@ mod tests {
         let (raw, _) = read("market_data = [{ max = 5, window_ms = 1000 }]");
         assert_eq!(raw.market_data_limits(dialects()), limit(5, 1).into());
         assert_eq!(raw.order_limits(dialects()), dialects());
+    }
+
+    #[test]
+    fn limits_that_leave_orders_or_cancels_uncounted_are_refused() {
+        let window = "[{ max = 300, window_ms = 1000 }]";
+        for (given, missing) in [("orders", "cancels"), ("cancels", "orders")] {
+            let (_, told) = read(&format!("{given} = {window}"));
+            let fault = format!("venues.v.limits.{missing} = missing: all, or both");
+            assert!(told.starts_with("1 fault") && told.contains(&fault), "{told}");
+            let (_, told) = read(&format!("{given} = {window}\nall = {window}"));
+            assert!(told.starts_with("0 faults"), "{told}");
+        }
     }
 
     #[test]
