@@ -9,6 +9,7 @@ use ballast_engine::event::{
 };
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
+use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
@@ -20,6 +21,7 @@ use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::fix::checksum::checksum;
 use ballast_gateway::store::{FileStore, FileStoreConfig, Store, SyncPolicy};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const NOW: u64 = 1_722_000_000_000_000_000;
 
@@ -296,4 +298,27 @@ fn sold() -> Input {
         size: Lots(150_000),
     };
     Input::Control(Control::By { user: User::new(1000, "ann"), second: User::NOBODY, act })
+}
+
+#[test]
+fn a_run_that_no_venue_lets_in_ends_its_journal_in_order() {
+    let folder = Folder::new("logon");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let (state, config) = (folder.0.join("state"), folder.0.join("maker.toml"));
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = text()
+        .replace("127.0.0.1:9878", &nobody.to_string())
+        .replace("127.0.0.1:9879", &nobody.to_string())
+        .replace("state_dir = \"ballast-run\"", &format!("state_dir = \"{}\"", state.display()));
+    std::fs::write(&config, text).unwrap();
+    let ballast = Command::new(env!("CARGO_BIN_EXE_ballast"))
+        .args(["run", "--logon-within", "0", "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&ballast.stderr);
+    assert_eq!(ballast.status.code(), Some(1), "{words}");
+    assert!(words.contains("no Logon within 0 s"), "{words}");
+    let survey = Survey::of(&state.join("journal-000001.blj")).unwrap();
+    assert!(matches!(survey.tail, Tail::Ended(_)), "{:?}", survey.tail);
 }

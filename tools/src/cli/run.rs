@@ -7,7 +7,7 @@ use crate::back_office::{EndWhen, Silent};
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
 use crate::hot_host;
-use crate::live::{self, LiveOptions, SessionWatch};
+use crate::live::{self, LiveOptions, Remains, SessionWatch};
 use crate::operator::{self, Operator};
 use crate::recovery::{self, RecoveryError};
 use crate::state_dir::StateDir;
@@ -90,6 +90,12 @@ fn all_came(missing: &[String], within_s: u64) -> Result<(), Failure> {
         "no Logon within {within_s} s from {}: is it listening there, and does it know these comp ids?",
         missing.join(", ")
     )))
+}
+
+/// Ends the journal of a run that was not let in: the next one learns that nothing was left undone.
+fn ended_in_order(mut remains: Remains) -> Result<(), Failure> {
+    let end = remains.office.take().map(|office| office.recorder.finish()).transpose();
+    end.map(|_| ()).map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// Set from now on by SIGINT and SIGTERM.
@@ -187,8 +193,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     make_ready(&file)?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     drop(hand);
-    all_came(&taken(&missing), args.logon_within)?;
     let remains = taken(&pipeline.remains);
+    if let Err(late) = all_came(&taken(&missing), args.logon_within) {
+        return Err(ended_in_order(remains).err().unwrap_or(late));
+    }
     let ended = Ended {
         file: &file,
         remains,
