@@ -82,7 +82,9 @@ pub struct Span {
 pub struct Window<T> {
     tape: T,
     span: Span,
-    standing: VecDeque<MarketEvent>,
+    /// The books at its beginning, and when the recorder had them.
+    standing: VecDeque<(MarketEvent, Option<Nanos>)>,
+    standing_received: Option<Nanos>,
     /// Whether what was given last is the tape's own.
     is_own: bool,
     given: u64,
@@ -127,7 +129,7 @@ impl<T: Tape> Window<T> {
         while let Some(at) = tape.peek_at()?.filter(|at| *at < span.from) {
             last = at;
             if let Some(event) = tape.next()? {
-                books.take(&event);
+                books.take(&event, tape.received_at());
             }
         }
         if tape.peek_at()?.is_none_or(|at| at > span.to) {
@@ -139,7 +141,7 @@ impl<T: Tape> Window<T> {
             )));
         }
         let standing = books.standing(span.from);
-        Ok(Window { tape, span, standing, is_own: false, given: 0 })
+        Ok(Window { tape, span, standing, standing_received: None, is_own: false, given: 0 })
     }
 
     /// Where it lies.
@@ -156,8 +158,9 @@ fn text(at: Nanos) -> String {
 impl<T: Tape> Tape for Window<T> {
     fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
         let event = match self.standing.pop_front() {
-            Some(event) => {
+            Some((event, received)) => {
                 self.is_own = false;
+                self.standing_received = received;
                 Some(event)
             }
             None if self.peek_at()?.is_none() => None,
@@ -172,7 +175,7 @@ impl<T: Tape> Tape for Window<T> {
 
     fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError> {
         match self.standing.front() {
-            Some(event) => Ok(Some(event.at)),
+            Some((event, _)) => Ok(Some(event.at)),
             None => Ok(self.tape.peek_at()?.filter(|at| *at <= self.span.to)),
         }
     }
@@ -186,7 +189,7 @@ impl<T: Tape> Tape for Window<T> {
     }
 
     fn received_at(&self) -> Option<Nanos> {
-        self.is_own.then(|| self.tape.received_at()).flatten()
+        if self.is_own { self.tape.received_at() } else { self.standing_received }
     }
 
     fn knows_orders(&self) -> bool {
@@ -203,11 +206,14 @@ struct Standing {
     levels: [BTreeMap<Ticks, Lots>; 2],
     is_gapped: bool,
     has_begun: bool,
+    /// When its last event reached the recorder, where the tape says.
+    received: Option<Nanos>,
 }
 
 impl Books {
-    fn take(&mut self, event: &MarketEvent) {
+    fn take(&mut self, event: &MarketEvent, received: Option<Nanos>) {
         let book = self.0.entry(event.instrument).or_default();
+        book.received = received;
         match event.update {
             MarketUpdate::Level { side, price, size } => {
                 let levels = &mut book.levels[side.index()];
@@ -219,14 +225,17 @@ impl Books {
                 book.has_begun = true;
             }
             MarketUpdate::Trade { .. } => {}
-            MarketUpdate::Reset => *book = Standing { has_begun: true, ..Standing::default() },
+            MarketUpdate::Reset => {
+                *book = Standing { has_begun: true, received, ..Standing::default() };
+            }
             MarketUpdate::Gap => book.is_gapped = true,
         }
     }
 
-    /// Every book as one message of its own.
-    fn standing(&self, at: Nanos) -> VecDeque<MarketEvent> {
-        let mut events: VecDeque<MarketEvent> = VecDeque::new();
+    /// Every book as one message of its own, which reaches the maker when the last event in it did, and
+    /// so before none that follows.
+    fn standing(&self, at: Nanos) -> VecDeque<(MarketEvent, Option<Nanos>)> {
+        let mut events: VecDeque<(MarketEvent, Option<Nanos>)> = VecDeque::new();
         for (&instrument, book) in self.0.iter().filter(|(_, book)| book.has_begun) {
             let levels = Side::BOTH.into_iter().flat_map(|side| {
                 let levels = book.levels[side.index()].iter();
@@ -242,8 +251,9 @@ impl Books {
                 instrument,
                 last_in_message: false,
             };
-            events.extend(updates.map(event));
-            if let Some(last) = events.back_mut() {
+            let received = book.received.map(|received| received.max(at));
+            events.extend(updates.map(|update| (event(update), received)));
+            if let Some((last, _)) = events.back_mut() {
                 last.last_in_message = true;
             }
         }
@@ -265,7 +275,7 @@ mod tests {
     fn books_of(mut tape: impl Tape) -> (Books, u64, [Nanos; 2]) {
         let (mut books, mut count, mut span) = (Books::default(), 0, [Nanos(u64::MAX), Nanos(0)]);
         while let Some(event) = tape.next().unwrap() {
-            books.take(&event);
+            books.take(&event, None);
             count += 1;
             span = [span[0].min(event.at), span[1].max(event.at)];
         }
@@ -288,6 +298,46 @@ mod tests {
         let (_, _, [first, last]) = books_of(Window::open(synthetic(), None, to).unwrap());
         assert_eq!(first, start);
         assert!(last <= start.plus(1_000_000_000));
+    }
+
+    /// Every event is half a second late.
+    struct Late(AnyTape, Option<Nanos>);
+
+    impl Tape for Late {
+        fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
+            let event = self.0.next()?;
+            self.1 = event.map(|event| event.at.plus(500_000_000));
+            Ok(event)
+        }
+
+        fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError> {
+            self.0.peek_at()
+        }
+
+        fn counters(&self) -> TapeCounters {
+            self.0.counters()
+        }
+
+        fn received_at(&self) -> Option<Nanos> {
+            self.1
+        }
+    }
+
+    #[test]
+    fn the_books_at_the_beginning_reach_the_maker_when_their_last_event_did() {
+        let from = Moment::After(4_000_000_000);
+        let mut window = Window::open(Late(synthetic(), None), Some(from), None).unwrap();
+        let begins = window.span().from;
+        let mut last: BTreeMap<_, Nanos> = BTreeMap::new();
+        let mut late = 0;
+        for _ in 0..2_000 {
+            let event = window.next().unwrap().unwrap();
+            let received = window.received_at().unwrap();
+            late += u64::from(event.at == begins && received > begins);
+            let before = last.insert(event.instrument, received);
+            assert!(before.is_none_or(|before| before <= received), "none overtakes its book");
+        }
+        assert!(late > 0, "a book that changed within half a second is not there at once");
     }
 
     #[test]
