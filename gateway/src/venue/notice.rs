@@ -22,8 +22,9 @@ pub enum OnNews {
     /// People are told.
     #[default]
     Tell,
-    /// People are told, and the session moves: Logout, then a Logon elsewhere. While it moves nothing
-    /// is quoted; what is out is reconciled after the Logon as after any.
+    /// People are told, and the session moves, at most once a minute: Logout, then a Logon at the same
+    /// address as it was resolved at the start, behind which the venue has another server. While it moves
+    /// nothing is quoted; what is out is reconciled after the Logon as after any.
     Move,
 }
 

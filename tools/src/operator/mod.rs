@@ -13,9 +13,10 @@ pub mod socket;
 pub mod hand;
 /// Limits as they are, and what a change must satisfy.
 pub mod rules;
-/// Symbols, sizes and users for people; the text of an act.
+/// What an operator says of an option's end.
 pub mod option_words;
 mod transfer_words;
+/// Symbols, sizes and users for people; the text of an act.
 pub mod words;
 /// The way to the maker, and the kill.
 pub mod desk;
