@@ -5,7 +5,7 @@
 //! of the underlying; feeds quotes and net delta. Maker thread, hot: a handful of multiplications.
 //! Deliberately absent: volatility, which moves only with a refresh; and any formula of an option.
 
-use crate::units::{Exposure, Lots, Nanos, SubTicks};
+use crate::units::{Exposure, Nanos, SubTicks};
 
 /// Binary digits behind the point of [`QuantisedGreeks::price_gamma`].
 pub const GAMMA_BITS: u32 = 48;
@@ -113,13 +113,6 @@ impl QuantisedGreeks {
     }
 }
 
-impl OptionValue {
-    /// Exposure of a position; `None` where it does not fit, which the gate treats as over.
-    pub fn exposure_of(&self, lots: Lots) -> Option<Exposure> {
-        self.exposure.0.checked_mul(lots.0).map(Exposure)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,8 +156,7 @@ mod tests {
         // Half ± 32/1024; half a coin ± 32 thousandths.
         assert_eq!(up.price_delta, (1 << 31) + (1 << 27));
         assert_eq!(down.exposure, Exposure(468_000_000));
-        assert_eq!(up.exposure_of(Lots(-3)), Some(Exposure(-1_596_000_000)));
-        assert_eq!(up.exposure_of(Lots(i64::MAX)), None);
+        assert_eq!(up.exposure, Exposure(532_000_000));
     }
 
     #[test]

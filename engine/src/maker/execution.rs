@@ -172,7 +172,8 @@ impl Maker {
         match event.update.word() {
             Word::Taken => line.rejects_in_row = 0,
             Word::Refused(_) => {
-                let holdoff_ns = line.settings.quote.map_or(0, |quote| quote.reject_holdoff_ns);
+                let holdoff_ns =
+                    line.settings.quote.as_ref().map_or(0, |quote| quote.reject_holdoff_ns);
                 if let Some(rung) = line.rung_mut(order.side, usize::from(level)) {
                     rung.rests_until = now.plus(holdoff_ns);
                 }

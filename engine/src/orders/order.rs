@@ -126,11 +126,6 @@ impl Order {
         }
     }
 
-    /// May it be replaced or cancelled with certainty of what that means?
-    pub fn is_settled(&self) -> bool {
-        self.state == OrderState::Working
-    }
-
     /// Applies the venue's word. The table maps ids and keeps sums; this decides the state.
     pub fn apply(&mut self, named: ClOrdId, update: OrderUpdate) -> Outcome {
         match update {
