@@ -254,7 +254,8 @@ fn stages(stop: &Stop) -> (Feed, MakerStage, Venue, Recorder) {
     let (market_in, market) = ring::slots(1 << 10);
     let (_, control) = ring::slots(16);
     let (intents_in, intents) = ring::slots((4 * intents_max).next_power_of_two());
-    let (journal_in, journal) = ring::records(1 << 14);
+    // All of a run: what a maker does whose journal is full is another test's matter.
+    let (journal_in, journal) = ring::records(1 << 17);
     let (telemetry_in, _) = ring::records(1 << 4);
     let (probe, _) = latency::probe(Counter::monotonic(), 1 << 4);
     let (progress, answered) = (Arc::new(Progress::default()), Arc::new(Answered::default()));

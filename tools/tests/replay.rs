@@ -150,10 +150,10 @@ impl Desk {
             let mut sent = desk.image(1, mid / 10);
             sent.extend(desk.image(2, mid / 10));
             sent.extend(desk.image(0, mid));
+            sent.extend(desk.step(Input::Timer));
             while let Some(intent) = sent.pop() {
                 sent.extend(desk.answer(&intent, random.below(4) == 0));
             }
-            desk.step(Input::Timer);
         }
         desk.step(Input::Control(Control::Kill));
         desk.records

@@ -78,13 +78,27 @@ impl Attempts {
     /// The instrument in this place, of so many, has failed. Says whether another one is left in this
     /// round; where none is, the next begins.
     pub fn fail(&mut self, place: Option<u32>, instruments: usize) -> bool {
-        self.failed |= place.and_then(|place| 1u64.checked_shl(place)).unwrap_or(0);
-        let failed = usize::try_from(self.failed.count_ones()).unwrap_or(usize::MAX);
-        let has_more = failed < instruments;
+        let has_more = self.pass_over(place, instruments);
         if !has_more {
             self.next_round();
         }
         has_more
+    }
+
+    /// The instrument in this place, of so many, is not to be had now, whatever its price: as
+    /// [`fail`](Attempts::fail), but where none is left, all are asked again with the same collar.
+    pub fn block(&mut self, place: Option<u32>, instruments: usize) -> bool {
+        let has_more = self.pass_over(place, instruments);
+        if !has_more {
+            self.failed = 0;
+        }
+        has_more
+    }
+
+    fn pass_over(&mut self, place: Option<u32>, instruments: usize) -> bool {
+        self.failed |= place.and_then(|place| 1u64.checked_shl(place)).unwrap_or(0);
+        let failed = usize::try_from(self.failed.count_ones()).unwrap_or(usize::MAX);
+        failed < instruments
     }
 
     /// All that can be asked have failed.

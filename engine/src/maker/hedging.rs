@@ -51,9 +51,7 @@ impl Maker {
             out,
         );
         if slot.is_none() && !self.waits_for_own(order.instrument, order.side, order.price) {
-            // The gate blocked what it alone can judge: budgets, gross, what was sent before. The same
-            // order would be blocked at every event, and no other instrument asked.
-            self.on_hedge_failed(pool, order.instrument, out);
+            self.on_hedge_blocked(pool, order.instrument);
         }
         if let Some(pool) = self.pools.get_mut(pool) {
             pool.hedge = slot;
@@ -203,6 +201,21 @@ impl Maker {
             return;
         }
         self.on_hedge_failed(place, order.instrument, out);
+    }
+
+    /// The gate blocked what it alone can judge: budgets, gross, what was sent before. The same order
+    /// would be blocked at every event and no other instrument asked: the next one is, and after the last
+    /// all rest. It is no failure of the market's: neither the collar widens nor does it halt; beyond the
+    /// soft limit quotes only reduce in any case.
+    fn on_hedge_blocked(&mut self, place: usize, instrument: InstrumentId) {
+        let now = self.now;
+        let Some(pool) = self.pools.get_mut(place) else { return };
+        let Some(settings) = pool.settings.hedge.as_ref() else { return };
+        let with = &settings.instruments;
+        let tried = (0u32..).zip(with).find(|(_, with)| with.instrument == instrument);
+        if !pool.attempts.block(tried.map(|(place, _)| place), with.len()) {
+            pool.hedge_rests_until = now.plus(settings.retry_holdoff_ns);
+        }
     }
 
     /// A hedge in this instrument traded nothing.

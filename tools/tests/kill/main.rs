@@ -147,7 +147,7 @@ impl Rig {
         let entries = fs::read_dir(self.folder.join("state")).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         let mut journals: Vec<_> = paths
-            .filter(|path| path.extension().is_some_and(|extension| extension == "blj"))
+            .filter(|path| path.extension().is_some_and(|end| end == "blj" || end == "zst"))
             .filter(|path| JournalReader::open(path).is_ok())
             .collect();
         journals.sort();
