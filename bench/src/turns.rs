@@ -4,7 +4,7 @@
 //! takes every order at once answers between the timed turns.
 
 use crate::histogram::Latencies;
-use crate::rig::{BATCH, HALF_SPREAD, TICK_NS, middle};
+use crate::rig::{BATCH, HALF_SPREAD, TICK_NS, endless, middle};
 use crate::session::Session;
 use ballast::config::ConfigFile;
 use ballast::live::{Ends, wire_maker};
@@ -33,7 +33,7 @@ pub struct StageRig {
 impl StageRig {
     /// All sessions up, and a book for every instrument.
     pub fn new(session: &Session, file: &ConfigFile) -> Result<StageRig, String> {
-        let config = file.maker(1).map_err(|fault| fault.to_string())?;
+        let config = endless(file)?;
         let (stage, ends) = wire_maker(&config, TimeBase::Events, 0, session.counter)
             .map_err(|faults| format!("{faults:?}"))?;
         let mut rig =
