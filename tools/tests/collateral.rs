@@ -1,19 +1,17 @@
 //! What is promised of collateral: figures that are the account's own, limits that shrink and stop what
 //! adds risk, the same again from the journal, and a config whose faults are all told.
 
-use ballast::backtest::plan::{Lateness, Market, Plan, Played};
+mod journaled_play;
+
+use ballast::backtest::plan::{Market, Played};
 use ballast::collateral::Assessor;
 use ballast::config::{ConfigFault, ConfigFile};
 use ballast::replay::replay;
-use ballast::venue::queue::QueueModel;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::instrument::Currency;
-use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
-use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::{Control, Input};
-use ballast_engine::units::Nanos;
 use std::path::{Path, PathBuf};
 
 const DEMO: &str = include_str!("../../config/demo.toml");
@@ -65,25 +63,8 @@ fn scratch(name: &str) -> PathBuf {
 
 fn play(text: String, journal: &Path) -> (ConfigFile, Played) {
     let file = ConfigFile::parse("collateral.toml", text).unwrap();
-    let config = file.maker(1).unwrap();
-    let plan = Plan {
-        market: Market::Synthetic { seed: 3, duration_ns: 15_000_000_000 },
-        from: None,
-        to: None,
-        lateness: Lateness::parse("1ms").unwrap(),
-        queue: QueueModel::BackOfQueue,
-        refit: None,
-        cache: None,
-    };
-    let header = Header {
-        epoch: 1,
-        started: Nanos(0),
-        binary: env!("CARGO_PKG_VERSION").into(),
-        config: file.text.clone(),
-        resumption: None,
-    };
-    let writer = JournalWriter::create(journal, &header).unwrap();
-    let played = plan.run(&file, &config, Some(writer), 0).unwrap();
+    let market = Market::Synthetic { seed: 3, duration_ns: 15_000_000_000 };
+    let played = journaled_play::play(&file, market, [None, None], journal);
     (file, played)
 }
 

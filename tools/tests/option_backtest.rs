@@ -3,16 +3,14 @@
 //!
 //! The suite plays two hours; `BALLAST_WHOLE_DAY=1` plays all of 2020-01-06.
 
-use ballast::backtest::plan::{Lateness, Market, Plan};
-use ballast::backtest::window::Moment;
+mod journaled_play;
+
+use ballast::backtest::plan::Market;
 use ballast::config::ConfigFile;
 use ballast::replay::replay;
-use ballast::venue::queue::QueueModel;
 use ballast_engine::event::{InstrumentId, OrderAction, OrderEvent, OrderUpdate};
 use ballast_engine::inventory::hedge::BandRule;
-use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
-use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Input;
@@ -40,30 +38,12 @@ fn tape() -> Option<PathBuf> {
 fn play(tape: &Path, journal: &Path) -> (ConfigFile, MakerConfig, Maker) {
     let file = ConfigFile::parse("config/es-options.toml", ES.to_owned()).unwrap();
     let config = file.maker(1).unwrap();
-    let moment = |text: &str| Some(Moment::parse(text).unwrap());
-    let is_whole = std::env::var_os("BALLAST_WHOLE_DAY").is_some();
-    let plan = Plan {
-        market: Market::Recorded(tape.to_path_buf()),
-        from: if is_whole {
-            moment("2020-01-06T00:00:00Z")
-        } else {
-            moment("2020-01-06T14:30:00Z")
-        },
-        to: if is_whole { None } else { moment("2020-01-06T16:30:00Z") },
-        lateness: Lateness::parse("1ms").unwrap(),
-        queue: QueueModel::BackOfQueue,
-        refit: None,
-        cache: None,
+    let window = match std::env::var_os("BALLAST_WHOLE_DAY") {
+        Some(_) => [Some("2020-01-06T00:00:00Z"), None],
+        None => [Some("2020-01-06T14:30:00Z"), Some("2020-01-06T16:30:00Z")],
     };
-    let header = Header {
-        epoch: 1,
-        started: Nanos(0),
-        binary: env!("CARGO_PKG_VERSION").into(),
-        config: file.text.clone(),
-        resumption: None,
-    };
-    let writer = JournalWriter::create(journal, &header).unwrap();
-    let played = plan.run(&file, &config, Some(writer), 0).unwrap();
+    let market = Market::Recorded(tape.to_path_buf());
+    let played = journaled_play::play(&file, market, window, journal);
     let maker = played.outcome.maker().clone();
     for (place, lots) in (0u16..).zip(&played.outcome.venue_positions) {
         let ours = maker.ledger().position(InstrumentId(place));

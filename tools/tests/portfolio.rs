@@ -1,18 +1,16 @@
 //! What `[portfolio]` promises: correlated instruments quote with each other's inventory, from a shrunk
 //! covariance that is estimated on the way and journaled, and a table that makes no sense is told.
 
-use ballast::backtest::plan::{Lateness, Market, Plan, Played};
-use ballast::backtest::window::Moment;
+mod journaled_play;
+
+use ballast::backtest::plan::{Market, Played};
 use ballast::config::{ConfigFault, ConfigFile};
 use ballast::replay::replay;
-use ballast::venue::queue::QueueModel;
 use ballast_engine::event::{
     ExecId, InstrumentId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent,
     OrderIntent, OrderUpdate, VenueId,
 };
-use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
-use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::intents::Intents;
@@ -196,28 +194,13 @@ fn a_fill_in_one_moves_the_others_quotes_at_once_and_its_own_alone_without_a_por
     }
 }
 
+/// A recording is played for its second minute.
 fn play(file: &ConfigFile, market: Market, journal: &Path) -> Played {
-    let config = file.maker(1).unwrap();
-    let moment = |text: &str| Some(Moment::parse(text).unwrap());
-    let is_recorded = matches!(market, Market::Recorded(_));
-    let plan = Plan {
-        market,
-        from: moment("+60s").filter(|_| is_recorded),
-        to: moment("+120s").filter(|_| is_recorded),
-        lateness: Lateness::parse("1ms").unwrap(),
-        queue: QueueModel::BackOfQueue,
-        refit: None,
-        cache: None,
+    let minute = match market {
+        Market::Recorded(_) => [Some("+60s"), Some("+120s")],
+        Market::Synthetic { .. } => [None, None],
     };
-    let header = Header {
-        epoch: 1,
-        started: Nanos(0),
-        binary: env!("CARGO_PKG_VERSION").into(),
-        config: file.text.clone(),
-        resumption: None,
-    };
-    let writer = JournalWriter::create(journal, &header).unwrap();
-    plan.run(file, &config, Some(writer), 0).unwrap()
+    journaled_play::play(file, market, minute, journal)
 }
 
 /// How many rows of a covariance a journal has.

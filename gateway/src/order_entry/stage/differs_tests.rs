@@ -6,12 +6,10 @@ use crate::store::MemoryStore;
 use crate::transport::{PipeEnd, pipe};
 use crate::venue::line::Dialled;
 use crate::venue::plain::RULES;
+use crate::venue::symbols::tests::instrument;
 use ballast_engine::event::{InstrumentId, OrderUpdate, VenueId};
-use ballast_engine::instrument::{
-    Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
-};
 use ballast_engine::ring;
-use ballast_engine::units::{FeeRate, Lots, Side, Ticks};
+use ballast_engine::units::{Lots, Side, Ticks};
 use std::sync::Mutex;
 
 /// Each dial makes a pipe; its other end waits here.
@@ -38,24 +36,6 @@ struct Rig {
     connection: Option<Connection<PipeEnd>>,
     /// Types of the application messages that the venue heard.
     heard: Vec<Vec<u8>>,
-}
-
-fn instrument() -> Instrument {
-    let spec = InstrumentSpec {
-        symbol: "BTC".into(),
-        venue: VenueId(0),
-        underlying: Underlying(0),
-        kind: InstrumentKind::LinearPerpetual,
-        tick: "0.5".parse().unwrap(),
-        lot: "0.001".parse().unwrap(),
-        multiplier: "1".parse().unwrap(),
-        base: Currency(0),
-        quote: Currency(1),
-        settlement: Currency(1),
-        maker_fee: FeeRate(0),
-        taker_fee: FeeRate(0),
-    };
-    Instrument::new(InstrumentId(0), spec).unwrap()
 }
 
 fn intent(counter: u64) -> OrderIntent {
@@ -90,7 +70,7 @@ impl Rig {
         // As live: no order goes out twice.
         ours.resends_messages = false;
         let session = Session::new(ours, MemoryStore::new());
-        let symbols = Symbols::new(VenueId(0), &[instrument()]).unwrap();
+        let symbols = Symbols::new(VenueId(0), &[instrument(0, "BTC")]).unwrap();
         let rings = (intents_out, events_in);
         let ids = ExecIds::new(16);
         let line = (pipes.clone(), session);
