@@ -216,6 +216,26 @@ fn a_hastier_rate_is_home_sooner_and_neither_passes_the_band() {
 }
 
 #[test]
+fn a_slow_rate_asks_for_as_much_however_often_it_is_looked_at() {
+    // About 1,350 of 1e-9 a second: a hundredth at each look.
+    let (mut desk, _) = bought(&derived("1000"), 10);
+    let asked = |desk: &mut Desk| {
+        desk.maker.hedge_excess(0);
+        let from = desk.maker.now;
+        for n in 1..=400_000u64 {
+            desk.maker.now = from.plus(n * 10_000);
+            desk.maker.hedge_excess(0);
+        }
+        desk.maker.pools[0].pacing.carried()
+    };
+    let often = asked(&mut desk);
+    assert!(often > 3_000, "{often}");
+    // Across the band in one fill: nothing of it is asked for the other way.
+    desk.maker.pools[0].delta = Exposure(-desk.maker.pools[0].delta.0);
+    assert_eq!(desk.maker.hedge_excess(0), Exposure(0));
+}
+
+#[test]
 fn where_no_band_is_worth_having_the_soft_limit_rules() {
     // At 45 basis points of fee nothing within the limits is worth a hedge.
     let mut config = derived("1000");
@@ -421,7 +441,7 @@ fn a_venue_that_holds_too_much_offers_closer_and_bids_further_whatever_net_delta
 
 #[test]
 fn a_quote_that_unwinds_a_hedged_pair_is_credited_what_its_hedge_costs() {
-    let ask_after = |credit: u32| {
+    let ask_after = |credit: u32, hedged: i64| {
         let mut config = config();
         set_band(&mut config, 8_000_000);
         config.instruments[1] = fee(&config.instruments[1], 100_000);
@@ -432,8 +452,8 @@ fn a_quote_that_unwinds_a_hedged_pair_is_credited_what_its_hedge_costs() {
         let (mut desk, sent) = bought(&config, 10);
         let [hedge] = hedges(&sent)[..] else { panic!("{sent:?}") };
         desk.accept(&hedge);
-        desk.fill(&hedge, 10, 10);
-        assert_eq!(desk.maker.delta(0), Some(Exposure(0)));
+        desk.fill(&hedge, hedged, hedged);
+        assert_eq!(desk.maker.delta(0), Some(Exposure((10 - hedged) * 1_000_000)));
         desk.timer();
         desk.image(SPOT, 600_001);
         desk.image(SPOT, 600_000);
@@ -447,8 +467,9 @@ fn a_quote_that_unwinds_a_hedged_pair_is_credited_what_its_hedge_costs() {
         assert_eq!(half.bid, Some(SubTicks(100 << 32)), "buying more unwinds nothing");
         half.ask.unwrap().0 >> 32
     };
-    assert_eq!(ask_after(0), 100);
+    assert_eq!(ask_after(0, 10), 100);
     // One basis point of 600,000 ticks and half a spread of two: 61 ticks.
-    assert_eq!(ask_after(1_000_000), 39);
-    assert_eq!(ask_after(500_000), 69);
+    assert_eq!(ask_after(1_000_000, 10), 39);
+    assert_eq!(ask_after(500_000, 10), 69);
+    assert_eq!(ask_after(1_000_000, 4), 75, "four lots of ten are hedged: 24.4 ticks");
 }

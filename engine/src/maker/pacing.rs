@@ -18,6 +18,9 @@ use crate::pnl::valuation::HalfTicks;
 use crate::quote::HalfSpreads;
 use crate::units::{Exposure, Lots, Nanos, Side, SubTicks};
 
+/// Less than this, 1e-9 of exposure, is not asked for yet: rounding takes a thousandth at most.
+const PACED_LEAST: i64 = 1_000;
+
 /// Where the derived band of an underlying stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pacing {
@@ -30,6 +33,8 @@ pub(super) struct Pacing {
     derived: Option<Exposure>,
     /// What the rate has asked for and no order has traded, 1e-9.
     carried: i64,
+    /// Which way that is: the sign of net delta.
+    way: i64,
     /// Until when the rate has asked.
     at: Option<Nanos>,
 }
@@ -85,19 +90,31 @@ impl Pool {
     fn paced(&mut self, band: Exposure, now: Nanos) -> Exposure {
         let size = Exposure(self.delta.0.saturating_abs());
         let soft = self.settings.limits.soft();
-        let since = self.pacing.at.replace(now).unwrap_or(now);
+        let way = self.delta.0.signum();
+        if self.pacing.way != way {
+            // Across the band at once: what was asked for the other way is not asked for this way.
+            self.pacing = Pacing { way, carried: 0, at: None, ..self.pacing };
+        }
+        let since = *self.pacing.at.get_or_insert(now);
         let is_worth_it = self.pacing.derived.is_some_and(|derived| derived < soft);
         let (Some(curve), true) = (self.pacing.curve, is_worth_it) else {
+            self.pacing.at = Some(now);
             let inner = Exposure(soft.0.saturating_mul(RETURN_EIGHTHS) / 8).min(band);
             return hedge::excess(self.delta, Band { outer: band, inner });
         };
         let Some(BandRule::Derived(derived)) = self.settings.hedge.as_ref().map(|h| &h.band) else {
             return Exposure(0);
         };
-        let more = derived.paced(curve.excess(size), now.since(since));
+        let mut more = derived.paced(curve.excess(size), now.since(since));
+        if more.0 < PACED_LEAST {
+            // It rounds down: taken event by event, a slow rate would ask for nothing, ever.
+            more = Exposure(0);
+        } else {
+            self.pacing.at = Some(now);
+        }
         let beyond = size.0.saturating_sub(band.0);
         self.pacing.carried = self.pacing.carried.saturating_add(more.0).clamp(0, beyond);
-        Exposure(self.pacing.carried.saturating_mul(self.delta.0.signum()))
+        Exposure(self.pacing.carried.saturating_mul(way))
     }
 }
 
@@ -198,7 +215,12 @@ impl Maker {
         }
         let mark = self.ledger.mark(id).unwrap_or_default();
         let credit = i128::from(in_ticks(cost, mark).0) * i128::from(hedge.unwind_credit_ppm);
-        let credit = SubTicks(i64::try_from(credit / 1_000_000).unwrap_or(0));
+        // Only as far as it is hedged: what no hedge was paid for saves none.
+        let (all, covered) = (own.unsigned_abs(), own.unsigned_abs().min(hedged.unsigned_abs()));
+        let whole = i64::try_from(credit / 1_000_000).unwrap_or(0);
+        let credit = i128::from(whole) * i128::from(covered);
+        let credit = credit.checked_div(i128::from(all)).and_then(|part| i64::try_from(part).ok());
+        let credit = SubTicks(credit.unwrap_or(0));
         let closer = |half: Option<SubTicks>| half.map(|half| half.saturating_sub(credit));
         if own > 0 {
             HalfSpreads { ask: closer(half.ask), ..half }
