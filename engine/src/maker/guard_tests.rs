@@ -10,12 +10,13 @@ use crate::inventory::exit::{STEPS_MAX, Step, TakeProfit};
 use crate::pnl::attribution::Cause;
 use crate::pnl::fee_tiers::{FeeSchedule, FeeTier, TIERS_MAX};
 use crate::pnl::valuation::HalfTicks;
+use crate::quote::HalfSpreads;
 use crate::quote::obligation::{ObligationSettings, Uptime};
 use crate::risk::breakout::BreakoutSettings;
 use crate::risk::hours::Phase;
 use crate::risk::position_age::AgeLimit;
 use crate::risk::share::ShareSettings;
-use crate::units::{FeeRate, Lots, Nanos, Notional, Side, Ticks};
+use crate::units::{FeeRate, Lots, Nanos, Notional, Side, SubTicks, Ticks};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -245,6 +246,20 @@ fn an_hour_may_widen_the_quotes() {
     let distance = |price: Ticks| 600_000 - price.0;
     let (before, after) = (distance(bids(&quotes)[0].price), distance(replaced.price));
     assert!((3 * before - 3..=3 * before).contains(&after), "{before} {after}");
+}
+
+#[test]
+fn widening_moves_a_side_that_is_skewed_beyond_the_fair_value_away_as_well() {
+    let ticks = |count| Some(SubTicks::from_ticks(Ticks(count)));
+    let half = HalfSpreads { bid: ticks(12), ask: ticks(-2) };
+    // A spread of 10 becomes one of 15 around the same centre.
+    let wide = half.widened(1_500);
+    assert_eq!((wide.bid.unwrap().0 * 2, wide.ask.unwrap().0 * 2), (29 << 32, 1 << 32));
+    let alone = HalfSpreads { bid: None, ask: ticks(-2) };
+    assert_eq!(alone.widened(1_500), alone, "no closer");
+    let alone = HalfSpreads { bid: ticks(2), ask: None };
+    assert_eq!(alone.widened(1_500).bid, ticks(3));
+    assert_eq!(half.widened(1_000), half);
 }
 
 #[test]

@@ -131,11 +131,7 @@ impl Restraint {
         caps: &mut Caps,
     ) {
         if self.wide_permille != 1000 {
-            let wide = |half: SubTicks| {
-                let wide = i128::from(half.0) * i128::from(self.wide_permille) / 1000;
-                SubTicks(i64::try_from(wide).unwrap_or(i64::MAX))
-            };
-            *half = HalfSpreads { bid: half.bid.map(wide), ask: half.ask.map(wide) };
+            *half = half.widened(self.wide_permille);
         }
         match self.joins {
             Some((Side::Buy, size)) => {

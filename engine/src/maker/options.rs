@@ -359,8 +359,7 @@ impl Maker {
         let half = settings.quoter.half_spreads(Lots(0), sigma, Scaled::ZERO);
         let mut half = quoting.widened(half, &slopes);
         if self.pin(option) == Pin::Widen {
-            let wide = |half: SubTicks| option.settings.pin.widened(half);
-            half = quote::HalfSpreads { bid: half.bid.map(wide), ask: half.ask.map(wide) };
+            half = half.widened(option.settings.pin.widen_percent.saturating_mul(10));
         }
         let mut half = super::quoting::widened(half, &line.markouts, settings.markout.as_ref());
         let (vega, vega_limit) = self.options.book.vega(option.pool());

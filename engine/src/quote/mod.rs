@@ -97,6 +97,29 @@ pub struct HalfSpreads {
     pub ask: Option<SubTicks>,
 }
 
+impl HalfSpreads {
+    /// The spread so many thousandths (≥ 1000) as wide around the same centre: a skewed side, which may
+    /// stand beyond the fair value, moves away from the market as well. A side alone moves by its own.
+    pub fn widened(self, permille: u32) -> HalfSpreads {
+        let more = i128::from(permille.saturating_sub(1000));
+        let grown = |width: i64, parts: i128| {
+            let by = i128::from(width.max(0)) * more / parts;
+            SubTicks(i64::try_from(by).unwrap_or(i64::MAX))
+        };
+        let wider = |half: SubTicks, by: SubTicks| half.saturating_add(by);
+        match (self.bid, self.ask) {
+            (Some(bid), Some(ask)) => {
+                let by = grown(bid.0.saturating_add(ask.0), 2_000);
+                HalfSpreads { bid: Some(wider(bid, by)), ask: Some(wider(ask, by)) }
+            }
+            (bid, ask) => {
+                let alone = |half: SubTicks| wider(half, grown(half.0, 1_000));
+                HalfSpreads { bid: bid.map(alone), ask: ask.map(alone) }
+            }
+        }
+    }
+}
+
 /// The same before it is rounded to 2^-32 tick; what `ballast model` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WideHalfSpreads {

@@ -15,7 +15,7 @@ pub struct PinRules {
     pub stop_within_ns: u64,
     /// How far from the strike, in the underlying's ticks, is near.
     pub distance: SubTicks,
-    /// Half-spreads times this, in percent; above 100.
+    /// The spread times this, in percent; above 100.
     pub widen_percent: u32,
 }
 
@@ -38,12 +38,6 @@ impl PinRules {
             return Pin::Free;
         }
         if left_ns <= self.stop_within_ns { Pin::Stop } else { Pin::Widen }
-    }
-
-    /// A half-spread as wide as it must be.
-    pub fn widened(&self, half: SubTicks) -> SubTicks {
-        let wide = i128::from(half.0) * i128::from(self.widen_percent) / 100;
-        SubTicks(i64::try_from(wide).unwrap_or(i64::MAX))
     }
 }
 
@@ -72,11 +66,5 @@ mod tests {
         assert_eq!(check(901, 980), Pin::Widen);
         assert_eq!(check(900, 980), Pin::Stop);
         assert_eq!(check(0, 979), Pin::Free);
-    }
-
-    #[test]
-    fn widening_keeps_to_its_percentage_and_to_the_integers_edge() {
-        assert_eq!(RULES.widened(SubTicks(4)), SubTicks(10));
-        assert_eq!(RULES.widened(SubTicks(i64::MAX)), SubTicks(i64::MAX));
     }
 }
