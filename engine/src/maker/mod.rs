@@ -122,10 +122,9 @@ use crate::risk::protection::Protection;
 use crate::risk::share::Share;
 use crate::risk::state::{EnteredCounts, Reason, State};
 use crate::risk::throttle::Throttle;
-use crate::units::{Exposure, Nanos, Side, Stamp};
-use config::{
-    ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings, VolatilitySettings,
-};
+use crate::units::{Exposure, Lots, Nanos, Side, Stamp};
+use config::VolatilitySettings;
+use config::{ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings};
 use guards::{LineGuards, Restraint};
 use homing::Homing;
 use input::Input;
@@ -140,6 +139,8 @@ use wanted::Wanted;
 #[derive(Clone, Copy, Debug, Default)]
 struct Rung {
     order: Option<OrderSlot>,
+    /// By so much its order has given way to orders of ours.
+    gave_way: Lots,
     /// Neither a new order nor a replace here before this time: the last request was refused.
     rests_until: Nanos,
 }

@@ -89,8 +89,10 @@ impl Maker {
             if !is_in_the_way || order.state != OrderState::Working {
                 continue;
             }
-            if self.give_way(slot, &order, prevention.remedy(order.leaves(), left), out) {
-                self.rest(of, side, level);
+            let gave = self.line(of).map_or(Lots(0), |line| line.rung(side, level).gave_way);
+            let remedy = prevention.remedy(order.leaves(), gave, left);
+            if self.give_way(slot, &order, remedy, out) {
+                self.rest(of, side, level, remedy);
             }
         }
     }
@@ -122,12 +124,15 @@ impl Maker {
     }
 
     /// Or the quote that gave way would come back at once and push the other out in its turn.
-    fn rest(&mut self, instrument: InstrumentId, side: Side, level: usize) {
+    fn rest(&mut self, instrument: InstrumentId, side: Side, level: usize, remedy: Remedy) {
         let now = self.now;
         let Some(line) = self.line_mut(instrument) else { return };
         let holdoff_ns = line.settings.quote.as_ref().map_or(0, |quote| quote.reject_holdoff_ns);
         if let Some(rung) = line.rung_mut(side, level) {
             rung.rests_until = now.plus(holdoff_ns);
+            if let Remedy::Reduce(by) = remedy {
+                rung.gave_way = Lots(rung.gave_way.0.saturating_add(by.0));
+            }
         }
     }
 }

@@ -295,7 +295,7 @@ impl Maker {
                 if let Some(line) = self.line_mut(instrument)
                     && let Some(rung) = line.rung_mut(side, level)
                 {
-                    rung.order = slot;
+                    (rung.order, rung.gave_way) = (slot, Lots(0));
                 }
             }
             (Request::Replace { price, size, is_retreat }, Some(slot)) => {

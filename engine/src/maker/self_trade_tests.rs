@@ -145,8 +145,17 @@ fn decrement_drops_the_new_order_and_shrinks_the_resting_one_by_it() {
     assert_eq!((first.action, first.price, first.size), (OrderAction::Replace, ask.price, Lots(6)));
     assert!(!of(&sent, TWIN).iter().any(|order| order.side == Side::Buy));
     assert!(desk.maker.counters().self_trade_reductions > 0);
-    // It does not grow back at once.
-    assert!(of(&desk.accept(first), SPOT).iter().all(|o| o.orig_cl_ord_id != first.cl_ord_id));
+    // It does not grow back at once, and it does not shrink by the same order again.
+    let mut sent = desk.accept(first);
+    for _ in 0..30 {
+        sent.extend(desk.image(TWIN, 600_200));
+        desk.now += 10_000;
+    }
+    let size = |o: &&OrderIntent| o.action != OrderAction::Cancel && o.size < Lots(6);
+    assert_eq!(of(&sent, SPOT).iter().find(size), None, "six lots stay");
+    let is_out =
+        |o: &OrderIntent| o.orig_cl_ord_id == first.cl_ord_id && o.action == OrderAction::Cancel;
+    assert!(!of(&sent, SPOT).iter().any(is_out), "{sent:?}");
 }
 
 #[test]

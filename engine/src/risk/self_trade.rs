@@ -62,19 +62,21 @@ impl Prevention {
         Prevention::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
-    /// What is done to a resting order with `leaves` in the book; `left` is what of the new order has
-    /// met no order of ours yet, and shrinks by what this one meets.
-    pub fn remedy(self, leaves: Lots, left: &mut Lots) -> Remedy {
+    /// What is done to a resting order with `leaves` in the book that has already given way by `gave`;
+    /// `left` is what of the new order has met no order of ours yet, and shrinks by what this one meets.
+    /// The same order, proposed again, takes no more than it took before.
+    pub fn remedy(self, leaves: Lots, gave: Lots, left: &mut Lots) -> Remedy {
         match self {
             Prevention::CancelNew => Remedy::Keep,
             Prevention::CancelResting => Remedy::Cancel,
             Prevention::Decrement => {
-                let met = Lots(leaves.0.min(left.0).max(0));
-                left.0 = left.0.saturating_sub(met.0);
-                match met.0 {
-                    0 => Remedy::Keep,
-                    _ if met == leaves => Remedy::Cancel,
-                    _ => Remedy::Reduce(met),
+                let whole = leaves.0.saturating_add(gave.0);
+                let met = whole.min(left.0).max(0);
+                left.0 = left.0.saturating_sub(met);
+                match met.saturating_sub(gave.0) {
+                    i64::MIN..=0 => Remedy::Keep,
+                    _ if met == whole => Remedy::Cancel,
+                    more => Remedy::Reduce(Lots(more)),
                 }
             }
         }
@@ -122,23 +124,43 @@ mod tests {
     fn decrement_takes_the_smaller_from_both_nearest_first() {
         let mode = Prevention::Decrement;
         let mut left = Lots(10);
-        assert_eq!(mode.remedy(Lots(4), &mut left), Remedy::Cancel);
+        assert_eq!(mode.remedy(Lots(4), Lots(0), &mut left), Remedy::Cancel);
         assert_eq!(left, Lots(6));
-        assert_eq!(mode.remedy(Lots(7), &mut left), Remedy::Reduce(Lots(6)), "one lot stays");
+        assert_eq!(
+            mode.remedy(Lots(7), Lots(0), &mut left),
+            Remedy::Reduce(Lots(6)),
+            "one lot stays"
+        );
         assert_eq!(left, Lots(0));
-        assert_eq!(mode.remedy(Lots(5), &mut left), Remedy::Keep, "nothing is left to meet it");
+        assert_eq!(
+            mode.remedy(Lots(5), Lots(0), &mut left),
+            Remedy::Keep,
+            "nothing is left to meet it"
+        );
         let mut equal = Lots(5);
-        assert_eq!(mode.remedy(Lots(5), &mut equal), Remedy::Cancel);
+        assert_eq!(mode.remedy(Lots(5), Lots(0), &mut equal), Remedy::Cancel);
         assert_eq!(equal, Lots(0));
+    }
+
+    #[test]
+    fn what_gave_way_gives_no_more_to_the_same_order_and_the_difference_to_a_larger_one() {
+        let mode = Prevention::Decrement;
+        assert_eq!(mode.remedy(Lots(6), Lots(4), &mut Lots(4)), Remedy::Keep);
+        assert_eq!(mode.remedy(Lots(6), Lots(4), &mut Lots(7)), Remedy::Reduce(Lots(3)));
+        assert_eq!(mode.remedy(Lots(6), Lots(4), &mut Lots(10)), Remedy::Cancel);
+        assert_eq!(mode.remedy(Lots(6), Lots(4), &mut Lots(3)), Remedy::Keep);
     }
 
     #[test]
     fn at_the_integers_extremes_nothing_wraps() {
         let mut left = Lots(i64::MAX);
-        assert_eq!(Prevention::Decrement.remedy(Lots(i64::MAX), &mut left), Remedy::Cancel);
+        assert_eq!(
+            Prevention::Decrement.remedy(Lots(i64::MAX), Lots(0), &mut left),
+            Remedy::Cancel
+        );
         assert_eq!(left, Lots(0));
         let mut none = Lots(i64::MIN);
-        assert_eq!(Prevention::Decrement.remedy(Lots(i64::MAX), &mut none), Remedy::Keep);
+        assert_eq!(Prevention::Decrement.remedy(Lots(i64::MAX), Lots(0), &mut none), Remedy::Keep);
         assert_eq!(none, Lots(i64::MIN));
     }
 
@@ -146,8 +168,11 @@ mod tests {
     fn the_other_modes_do_not_look_at_sizes() {
         for size in [0, 1, i64::MAX] {
             let mut left = Lots(3);
-            assert_eq!(Prevention::CancelNew.remedy(Lots(size), &mut left), Remedy::Keep);
-            assert_eq!(Prevention::CancelResting.remedy(Lots(size), &mut left), Remedy::Cancel);
+            assert_eq!(Prevention::CancelNew.remedy(Lots(size), Lots(0), &mut left), Remedy::Keep);
+            assert_eq!(
+                Prevention::CancelResting.remedy(Lots(size), Lots(0), &mut left),
+                Remedy::Cancel
+            );
             assert_eq!(left, Lots(3));
         }
     }
