@@ -23,7 +23,7 @@ use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Side;
-use rough_market::{INSTRUMENTS, LEVELS, RoughMarket, SPOT, config};
+use rough_market::{INSTRUMENTS, LEVELS, RoughMarket, SPOT, config, everything};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -182,6 +182,31 @@ fn step_alone(model: Model, seed: u64) -> u64 {
     assert!(maker.is_killed());
     seen.assert_everything_happened();
     calls
+}
+
+#[test]
+fn stepping_a_maker_with_everything_on_touches_no_memory_but_its_own() {
+    let config = everything(Model::Glft);
+    let mut maker = Maker::new(&config).unwrap();
+    let mut out = Intents::new(Maker::intents_max(&config), 256);
+    let mut rough = RoughMarket::new(5);
+    let (mut seen, mut calls) = (Seen::default(), 0);
+    for _ in 0..2 * INPUTS {
+        let (now, input) = rough.next();
+        calls += heap_calls_of(|| {
+            out.clear();
+            maker.step(now, &input, &mut out);
+        });
+        for intent in out.orders() {
+            rough.take(*intent);
+        }
+        out.records().iter().for_each(|record| seen.record(record));
+    }
+    assert_eq!(calls, 0);
+    for reason in [Reason::TakeProfit, Reason::Hours, Reason::InstrumentLoss, Reason::Breakout] {
+        assert!(seen.reasons.contains(&reason), "{reason:?} in {seen:?}");
+    }
+    assert!(seen.quote_fills > 100 && seen.hedge_fills > 10, "{seen:?}");
 }
 
 #[test]

@@ -12,18 +12,21 @@ use ballast_engine::estimate::fair_value::FairValue;
 use ballast_engine::estimate::volatility::{Sigma, VolatilityKind};
 use ballast_engine::event::*;
 use ballast_engine::instrument::*;
+use ballast_engine::inventory::exit::{ExitSettings, STEPS_MAX, Step, TakeProfit};
 use ballast_engine::inventory::hedge::{Band, BandRule};
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::*;
-use ballast_engine::maker::guards::Guards;
+use ballast_engine::maker::guards::{GuardSettings, Guards};
 use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::intents::Intents;
 use ballast_engine::pnl::standing::StandingTerms;
+use ballast_engine::pnl::valuation::HalfTicks;
 use ballast_engine::quote::Model;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
 use ballast_engine::quote::requote::Tolerance;
 use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
+use ballast_engine::risk::hours::Phase;
 use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
 use ballast_engine::risk::loss::LossLimits;
 use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
@@ -190,16 +193,22 @@ struct World {
     ids: BTreeSet<ClOrdId>,
     is_killed: bool,
     hedges: u64,
+    /// Immediate orders that take an instrument home, where exits are on.
+    exits: Option<u64>,
 }
 
 impl World {
     fn new(seed: u64) -> World {
-        let config = config();
+        World::with(&config(), seed)
+    }
+
+    fn with(config: &MakerConfig, seed: u64) -> World {
+        let has_exits = config.guards != Guards::default();
         World {
             seed,
             chance: Chance(seed),
-            maker: Maker::new(&config).unwrap(),
-            out: Intents::new(Maker::intents_max(&config), 256),
+            maker: Maker::new(config).unwrap(),
+            out: Intents::new(Maker::intents_max(config), 256),
             now: 1_000_000_000,
             timer_at: 0,
             venues: [HonestVenue::new(VenueId(0)), HonestVenue::new(VenueId(1))],
@@ -210,6 +219,7 @@ impl World {
             ids: BTreeSet::new(),
             is_killed: false,
             hedges: 0,
+            exits: has_exits.then_some(0),
         }
     }
 
@@ -239,6 +249,11 @@ impl World {
         let place = usize::from(intent.instrument.0);
         assert!(is_cancel || self.venues[place].is_up, "seed {seed}: {intent:?} without a session");
         if intent.time_in_force == TimeInForce::ImmediateOrCancel && !is_cancel {
+            if self.exits.is_some() && self.takes_home(&intent) {
+                self.exits = self.exits.map(|exits| exits + 1);
+                self.send(intent);
+                return;
+            }
             self.hedges += 1;
             let open: i64 =
                 (0..2).map(|n| self.venues[n].to_come(BOTH[n], intent.side, true)).sum();
@@ -247,6 +262,20 @@ impl World {
             let after = (open + intent.size.0) * PER_LOT;
             assert!(after <= delta.abs(), "seed {seed}: {intent:?} beyond a delta of {delta}");
         }
+        self.send(intent);
+    }
+
+    /// Does an immediate order take off what is held beyond the opening, and with all that may still
+    /// trade no more than that?
+    fn takes_home(&self, intent: &OrderIntent) -> bool {
+        let (place, sign) = (usize::from(intent.instrument.0), intent.side.sign());
+        let held = self.position[place] - OPENING[place];
+        let open = self.venues[place].to_come(intent.instrument, intent.side, false);
+        sign * held < 0 && open + intent.size.0 <= held.abs()
+    }
+
+    fn send(&mut self, intent: OrderIntent) {
+        let place = usize::from(intent.instrument.0);
         if self.venues[place].is_up {
             self.venues[place].inbox.push_back(intent);
         } else {
@@ -450,6 +479,38 @@ fn account_and_limits_hold_at_every_step_and_quoting_resumes() {
         fills += world.told.len();
     }
     assert!(hedges > 5 * SEEDS && fills > 100 * SEEDS as usize, "{hedges} hedges, {fills} fills");
+}
+
+/// Both instruments take profit and stop losses, and one is to be flat for a while.
+fn with_exits() -> MakerConfig {
+    let mut steps = [Step::default(); STEPS_MAX];
+    steps[0] = Step { gain: HalfTicks(8), close_permille: 500 };
+    steps[1] = Step { gain: HalfTicks(30), close_permille: 300 };
+    let exit = ExitSettings {
+        take_profit: Some(TakeProfit { steps, passive_ns: 3_000_000 }),
+        loss_max: Some(Notional(40_000_000)),
+    };
+    let at = |ms: u64| Nanos(1_000_000_000 + ms * 1_000_000);
+    let hours = [(at(100), Phase::Flat), (at(150), Phase::Normal), (at(250), Phase::Flat)];
+    let spot = GuardSettings { exit, ..GuardSettings::default() };
+    let perp = GuardSettings { exit, hours: Some(hours.into()), ..GuardSettings::default() };
+    let guards = Guards { instruments: vec![spot, perp], shares: vec![] };
+    MakerConfig { guards, ..config() }
+}
+
+#[test]
+fn exits_take_off_what_is_held_and_no_more_whatever_the_venue_does() {
+    let (mut exits, mut hedges) = (0, 0);
+    for seed in 0..SEEDS {
+        let mut world = World::with(&with_exits(), seed);
+        for _ in 0..ROUGH_STEPS {
+            world.rough_step();
+        }
+        world.calm();
+        exits += world.exits.unwrap_or(0);
+        hedges += world.hedges;
+    }
+    assert!(exits > 5 * SEEDS && hedges > SEEDS, "{exits} exits, {hedges} hedges");
 }
 
 #[test]

@@ -72,6 +72,8 @@ mod booking_tests;
 #[cfg(test)]
 mod control_tests;
 #[cfg(test)]
+mod forgetting_tests;
+#[cfg(test)]
 mod guard_tests;
 #[cfg(test)]
 mod hedge_inputs_tests;

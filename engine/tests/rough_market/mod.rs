@@ -6,24 +6,35 @@
 
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::fair_value::FairValue;
+use ballast_engine::estimate::markout::Widening;
 use ballast_engine::estimate::volatility::{Sigma, VolatilityKind};
 use ballast_engine::event::*;
 use ballast_engine::instrument::*;
+use ballast_engine::inventory::exit::{ExitSettings, STEPS_MAX, Step, TakeProfit};
 use ballast_engine::inventory::hedge::{Band, BandRule};
 use ballast_engine::maker::config::*;
-use ballast_engine::maker::guards::Guards;
+use ballast_engine::maker::guards::{GuardSettings, Guards};
 use ballast_engine::maker::input::{Control, Input};
-use ballast_engine::pnl::standing::StandingTerms;
+use ballast_engine::market::spike::SpikeLimit;
+use ballast_engine::pnl::fee_tiers::{FeeSchedule, FeeTier, TIERS_MAX};
+use ballast_engine::pnl::standing::{FundingTerms, StandingTerms};
+use ballast_engine::pnl::valuation::HalfTicks;
 use ballast_engine::quote::Model;
+use ballast_engine::quote::holdings::HoldingsSkew;
 use ballast_engine::quote::ladder::{LadderConfig, LadderShape, SizeProfile, Spacing};
+use ballast_engine::quote::obligation::ObligationSettings;
 use ballast_engine::quote::requote::Tolerance;
+use ballast_engine::risk::breakout::BreakoutSettings;
 use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
+use ballast_engine::risk::hours::Phase;
 use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits, ValueLimit};
 use ballast_engine::risk::loss::LossLimits;
 use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
+use ballast_engine::risk::position_age::AgeLimit;
 use ballast_engine::risk::protection::ProtectionLimits;
 use ballast_engine::risk::self_trade::SelfTrade;
+use ballast_engine::risk::share::ShareSettings;
 use ballast_engine::risk::throttle::MessageRate;
 use ballast_engine::risk::window::WindowLimit;
 use ballast_engine::units::*;
@@ -181,6 +192,62 @@ pub fn config(model: Model) -> MakerConfig {
         timer_interval_ns: 10_000,
         epoch: 1,
     }
+}
+
+/// The same with every guard, spike protection, holdings, markouts, credit and standing costs.
+pub fn everything(model: Model) -> MakerConfig {
+    let mut config = config(model);
+    let mut steps = [Step::default(); STEPS_MAX];
+    steps[0] = Step { gain: HalfTicks(10), close_permille: 500 };
+    let at = |us: u64| Nanos(us * 1_000);
+    let hours = [
+        (at(20_000), Phase::Wide { permille: 1_500 }),
+        (at(30_000), Phase::Reduce),
+        (at(35_000), Phase::Flat),
+        (at(40_000), Phase::Normal),
+    ];
+    let tier = |volume, fee| FeeTier { volume, maker: FeeRate(fee), taker: FeeRate(fee) };
+    let mut tiers = [FeeTier::default(); TIERS_MAX];
+    tiers[0] = tier(0, 0);
+    tiers[1] = tier(1_000_000_000_000, 1_000);
+    let guards = GuardSettings {
+        breakout: Some(BreakoutSettings {
+            window_ns: 100_000,
+            sigmas_permille: 20_000,
+            calm_ns: 50_000,
+            good_ticks: 2,
+        }),
+        exit: ExitSettings {
+            take_profit: Some(TakeProfit { steps, passive_ns: 50_000 }),
+            loss_max: Some(Notional(20_000_000)),
+        },
+        age: Some(AgeLimit { max_ns: 2_000_000 }),
+        obligation: Some(ObligationSettings {
+            spread_max: Ticks(200),
+            size_min: Lots(2),
+            uptime_permille: 900,
+            window_ns: 200_000,
+        }),
+        hours: Some(hours.into()),
+        fees: Some(FeeSchedule { tiers, len: 2, volume_before: 0 }),
+    };
+    config.guards.instruments = vec![guards.clone(), guards];
+    let share = ShareSettings { stop_permille: 500, gross_floor: Notional(0) };
+    config.guards.shares = vec![Some(share)];
+    for settings in &mut config.settings {
+        let (width, after_ns) = (Ticks(60), 20_000);
+        settings.spike = Some(SpikeLimit { width, sigmas: 0, messages: 2, after_ns });
+        settings.standing.funding = Some(FundingTerms { every_ns: 1_000_000, rate: FeeRate(100) });
+        settings.standing.capital_per_day = FeeRate(10_000);
+        let opening = settings.opening;
+        let Some(quote) = &mut settings.quote else { continue };
+        let cap = SubTicks(8 << 32);
+        quote.markout = Some(Widening { horizon: 0, share_permille: 500, cap, weight_shift: 3 });
+        quote.holdings =
+            Some(HoldingsSkew { target: opening, full_at: Lots(50), skew_max: SubTicks(2 << 32) });
+    }
+    config.underlyings[0].hedge.as_mut().unwrap().unwind_credit_ppm = 500_000;
+    config
 }
 
 /// An order as this venue has it.
