@@ -148,7 +148,12 @@ impl Desk {
 
     /// Was it an order message that went out under this number?
     pub(super) fn has_sent(&self, msg_seq_num: u64) -> bool {
-        self.sent.find(msg_seq_num).is_some()
+        self.sent_under(msg_seq_num).is_some()
+    }
+
+    /// The order message, or the question after an order, that went out under this number.
+    pub(super) fn sent_under(&self, msg_seq_num: u64) -> Option<Sent> {
+        self.sent.find(msg_seq_num)
     }
 
     /// A question was refused, which says nothing of an order.

@@ -36,6 +36,8 @@ pub(super) struct Ear {
     pub has_logged_on: bool,
     /// Cancel all: the next place of the index to look at.
     pub sweep: Option<usize>,
+    /// The venue has refused a question after an order in this session.
+    pub has_refused_question: bool,
 }
 
 impl Ear {
@@ -56,6 +58,7 @@ impl Ear {
             reconciler,
             has_logged_on: false,
             sweep: None,
+            has_refused_question: false,
         }
     }
 
@@ -109,7 +112,11 @@ impl Ear {
             msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
             msg_type::BUSINESS_MESSAGE_REJECT | msg_type::REJECT => {
                 let is_order = report.ref_seq_num.is_some_and(|n| self.desk.has_sent(n));
-                if !is_order && self.reconciler.on_refused(report.ref_seq_num) {
+                let refused = self.desk.on_question_refused(arrival, &report);
+                self.has_refused_question |= refused.is_some();
+                if refused.is_some() {
+                    refused
+                } else if !is_order && self.reconciler.on_refused(report.ref_seq_num) {
                     self.desk.question_refused();
                     None
                 } else {
@@ -146,7 +153,10 @@ impl Ear {
         message: &Message<'_>,
     ) -> Option<OrderEvent> {
         if !self.reconciler.is_active() {
-            return self.book(arrival, report, message);
+            return match self.desk.question_of(report) {
+                Some(asked) => self.hear_answer(arrival, report, &asked),
+                None => self.book(arrival, report, message),
+            };
         }
         match self.reconciler.on_listed(message) {
             Listed::Empty => return None,
@@ -208,6 +218,7 @@ impl Ear {
 
     pub fn session_up(&mut self, now: Nanos) {
         self.is_up = true;
+        self.has_refused_question = false;
         let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
         let event = self.desk.session_event(arrival, OrderUpdate::SessionUp);
         self.tell(event);

@@ -8,7 +8,7 @@
 
 use super::status::OrdStatus;
 use ballast_engine::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent};
-use ballast_engine::units::{Lots, Side, Ticks};
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 
 /// Requests to one order that may be unanswered at a time.
 pub const REQUESTS_MAX: usize = 4;
@@ -25,6 +25,8 @@ pub struct Request {
     pub price: Ticks,
     /// What a replace asks for.
     pub size: Lots,
+    /// It went out as a question (`doubts.rs`): nothing was asked of the order.
+    pub is_question: bool,
 }
 
 /// One order as order entry knows it.
@@ -44,6 +46,8 @@ pub struct LiveOrder {
     pub instrument: InstrumentId,
     /// Side(54).
     pub side: Side,
+    /// When it was sent.
+    pub at: Nanos,
     /// The venue's last word.
     pub status: OrdStatus,
     requests: [Request; REQUESTS_MAX],
@@ -79,6 +83,7 @@ const NO_REQUEST: Request = Request {
     action: OrderAction::Cancel,
     price: Ticks(0),
     size: Lots(0),
+    is_question: false,
 };
 
 const NO_ORDER: LiveOrder = LiveOrder {
@@ -89,6 +94,7 @@ const NO_ORDER: LiveOrder = LiveOrder {
     cum_qty: Lots(0),
     instrument: InstrumentId(0),
     side: Side::Buy,
+    at: Nanos(0),
     status: OrdStatus::Sent,
     requests: [NO_REQUEST; REQUESTS_MAX],
     requests_used: 0,
@@ -110,9 +116,13 @@ impl LiveOrder {
         self.requests.get(..usize::from(self.requests_used)).unwrap_or(&[])
     }
 
+    fn requests_mut(&mut self) -> &mut [Request] {
+        self.requests.get_mut(..usize::from(self.requests_used)).unwrap_or_default()
+    }
+
     /// A cancel of it is on its way.
     pub fn is_cancel_pending(&self) -> bool {
-        self.requests().iter().any(|r| r.action == OrderAction::Cancel)
+        self.requests().iter().any(|r| r.action == OrderAction::Cancel && !r.is_question)
     }
 
     /// It may still trade, as far as the venue has said.
@@ -218,6 +228,7 @@ impl LiveOrders {
                     action: intent.action,
                     price: intent.price,
                     size: intent.size,
+                    is_question: false,
                 };
                 let order = self.get_mut(handle).ok_or(Refusal::UnknownOrder)?;
                 if !order.push_request(request) {
@@ -242,12 +253,23 @@ impl LiveOrders {
             size: intent.size,
             instrument: intent.instrument,
             side: intent.side,
+            at: intent.at,
             is_used: true,
             ..NO_ORDER
         };
         self.live += 1;
         self.index(intent.cl_ord_id, place);
         Ok(())
+    }
+
+    /// The cancel `id` goes out as a question after its order.
+    pub fn is_asked(&mut self, id: ClOrdId) {
+        let order = self.find(id).and_then(|handle| self.get_mut(handle));
+        let request =
+            order.and_then(|order| order.requests_mut().iter_mut().find(|r| r.cl_ord_id == id));
+        if let Some(request) = request {
+            request.is_question = true;
+        }
     }
 
     /// Takes back an intent that was not sent, or that the venue will not act on. Says whether it

@@ -22,6 +22,7 @@ pub mod earlier;
 mod amounts;
 mod ear;
 mod questions;
+mod doubts;
 mod reconcile;
 mod fills;
 mod waiting;

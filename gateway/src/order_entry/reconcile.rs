@@ -388,6 +388,7 @@ impl Reconciler {
         let total = message.get(tag::TOTAL_NUM_POS_REPORTS).and_then(value::parse_uint);
         // PosReqResult(728): 0 is valid, 2 is that there are none.
         match message.get(tag::POS_REQ_RESULT) {
+            _ if is_rejected(message) => self.answer = Answer::None,
             Some(b"0") if total != Some(0) => self.expect_reports(total),
             Some(b"0" | b"2") => self.on_none_held(),
             Some(_) | None => self.answer = Answer::None,
@@ -410,10 +411,15 @@ impl Reconciler {
 
     /// PositionReport(AP): one instrument before its quantities, or each quantity with its own.
     pub(super) fn on_positions(&mut self, message: &Message<'_>, symbols: &Symbols, symbol: u32) {
-        if self.phase != Phase::Counting {
+        // After a refusal nothing is counted.
+        if self.phase != Phase::Counting || self.answer != Answer::Awaited {
             return;
         }
         match message.get(tag::POS_REQ_RESULT) {
+            _ if is_rejected(message) => {
+                self.answer = Answer::None;
+                return;
+            }
             Some(b"0") | None => {}
             Some(b"2") => return self.on_none_held(),
             Some(_) => {
@@ -462,6 +468,11 @@ impl Reconciler {
         self.is_legible &= sum.is_some();
         *held = sum.unwrap_or(*held);
     }
+}
+
+/// PosReqStatus(729) is Rejected, whatever else it says.
+fn is_rejected(message: &Message<'_>) -> bool {
+    message.get(tag::POS_REQ_STATUS) == Some(b"2")
 }
 
 /// Is it a decimal that is zero?

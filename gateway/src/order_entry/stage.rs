@@ -42,6 +42,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod asking;
 mod reconciling;
 
 /// From here on a run's ClOrdID counter belongs to the stage's own cancels.
@@ -77,6 +78,8 @@ pub struct OrderEntryCounts {
     pub sent: u64,
     /// Cancels sent without the maker.
     pub own_cancels: u64,
+    /// Cancels of orders in doubt that went out as questions.
+    pub questions: u64,
     /// Intents that came back as `Unsent`.
     pub unsent: u64,
     /// Of those: because of the venue's limit.
@@ -279,12 +282,16 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// Sends an intent that the limit has let pass.
     pub(super) fn send_now(&mut self, now: Nanos, intent: &OrderIntent) -> bool {
         let place = self.ear.desk.symbols().place_of(intent.instrument).unwrap_or(usize::MAX);
+        let is_question = self.asks_first() && self.ear.desk.is_in_doubt(intent);
         if self.ear.desk.admit(intent).is_err() {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
             return false;
         }
-        let is_sent = self.transmit(now, place, intent);
+        let is_sent = match is_question {
+            true => self.ask_after(now, place, intent),
+            false => self.transmit(now, place, intent),
+        };
         if !is_sent {
             let event = self.ear.desk.unsent(now, intent, true);
             self.ear.tell(event);

@@ -1,0 +1,42 @@
+//! The stage asks after an order in doubt: OrderStatusRequest(H) instead of the maker's cancel.
+//!
+//! A part of the stage, fed by its turns with cancels. Cold: a request was not answered. Deliberately
+//! absent: what the answer means ([`super::super::doubts`]).
+
+use super::OrderEntry;
+use crate::order_entry::questions::{self, Asked};
+use crate::order_entry::reconcile::Question;
+use crate::store::Store;
+use crate::venue::line::Dial;
+use ballast_engine::event::OrderIntent;
+use ballast_engine::units::Nanos;
+
+impl<D: Dial, S: Store> OrderEntry<D, S> {
+    /// Whether the venue answers questions after an order, as far as it has said in this session.
+    pub(super) fn asks_first(&self) -> bool {
+        self.ear.rules.reconciliation.status && !self.ear.has_refused_question
+    }
+
+    /// Asks what became of the order that the cancel names, by that name and under the cancel's number.
+    #[cold]
+    pub(super) fn ask_after(&mut self, now: Nanos, place: usize, intent: &OrderIntent) -> bool {
+        let desk = &self.ear.desk;
+        let order = desk.live().find(intent.orig_cl_ord_id).and_then(|h| desk.live().get(h));
+        let symbol = desk.symbols().at(place);
+        let (Some(mut order), Some(symbol)) = (order.copied(), symbol) else { return false };
+        order.cl_ord_id = intent.orig_cl_ord_id;
+        let (id, order) = (intent.cl_ord_id, Some((&order, symbol)));
+        let asked = Asked { id, order, account: &self.account, now };
+        let (question, rules) = (Question::Status(0), &self.ear.rules);
+        let msg_type = questions::msg_type_of(question);
+        let sent = self.line.session_mut().send(now, msg_type, |encoder| {
+            questions::write(encoder, question, &asked, rules);
+        });
+        let Ok(msg_seq_num) = sent else { return false };
+        self.ear.desk.sent(intent, msg_seq_num);
+        self.ear.desk.live_mut().is_asked(intent.cl_ord_id);
+        self.ear.counts.sent += 1;
+        self.ear.counts.questions += 1;
+        true
+    }
+}
