@@ -10,11 +10,13 @@
 use super::amounts::Quantities;
 use super::exec_ids::ExecIds;
 use super::live_orders::{Handle, LiveOrder, LiveOrders, Refusal};
+use super::renewal::Refused;
 use super::report::Report;
 use super::sent::{Sent, SentMessages};
 use super::status::{ExecType, Meaning, OrdStatus, is_foreseen};
 use super::status_led::name_request;
 use crate::fix::msg_type;
+use crate::venue::binance::{AMEND, CANCEL_AND_NEW};
 use crate::venue::symbols::{Symbol, Symbols};
 use crate::venue::time_base::TimeBase;
 use ballast_engine::event::{
@@ -70,6 +72,7 @@ pub struct Desk {
     /// The newest `at`: time never goes back, whatever the venue writes.
     latest: Nanos,
     pub(super) counts: DeskCounts,
+    pub(super) refused: Refused,
 }
 
 impl Desk {
@@ -85,6 +88,7 @@ impl Desk {
             time_base: base,
             latest: Nanos(0),
             counts: DeskCounts::default(),
+            refused: Refused::default(),
         }
     }
 
@@ -144,6 +148,7 @@ impl Desk {
     /// it is asked again. A late answer names the order as well.
     pub(super) fn session_over(&mut self) {
         self.live.forget_cancels();
+        self.refused = Refused::default();
     }
 
     /// Was it an order message that went out under this number?
@@ -209,6 +214,7 @@ impl Desk {
             return None;
         };
         let exec_type = self.read_status(report, place, exec_type, shown, order.as_ref());
+        let exec_type = self.read_renewal(report, exec_type, order.as_ref())?;
         if self.was_told_before(report, exec_type, shown, order.as_ref()) {
             self.counts.duplicates += 1;
             return None;
@@ -514,6 +520,8 @@ fn is_order_message(msg_type: &[u8]) -> bool {
         msg_type::NEW_ORDER_SINGLE
             | msg_type::ORDER_CANCEL_REQUEST
             | msg_type::ORDER_CANCEL_REPLACE_REQUEST
+            | CANCEL_AND_NEW
+            | AMEND
     )
 }
 

@@ -10,7 +10,7 @@
 
 use super::desk::{Arrival, Desk, REASON_OTHER};
 use super::ear::Ear;
-use super::live_orders::{Handle, LiveOrder, Request};
+use super::live_orders::{Form, Handle, LiveOrder, Request};
 use super::report::Report;
 use super::status::{ExecType, OrdStatus};
 use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, OrderUpdate};
@@ -38,7 +38,7 @@ impl Desk {
             let is_silent =
                 order.status == OrdStatus::Sent && intent.at.since(order.at) > SILENCE_NS;
             // A question that got no answer is not asked again before the order was cancelled.
-            (is_silent || !requests.is_empty()) && requests.iter().all(|r| !r.is_question)
+            (is_silent || !requests.is_empty()) && requests.iter().all(|r| r.form != Form::Question)
         })
     }
 
@@ -51,7 +51,8 @@ impl Desk {
         let handle = self.order_of(report)?;
         let order = self.live().get(handle)?;
         let is_it = |id| [ClOrdId::NONE, id].contains(&report.ord_status_req_id);
-        let asked = order.requests().iter().find(|r| r.is_question && is_it(r.cl_ord_id))?;
+        let asked =
+            order.requests().iter().find(|r| r.form == Form::Question && is_it(r.cl_ord_id))?;
         let is_about_replace = is_replace(order, report.cl_ord_id);
         Some(Asked { id: asked.cl_ord_id, order: handle, is_about_replace })
     }
@@ -65,7 +66,7 @@ impl Desk {
     ) -> Option<OrderEvent> {
         let sent = self.sent_under(report.ref_seq_num?)?;
         let order = self.live().get(self.live().find(sent.cl_ord_id)?)?;
-        let is_it = |r: &&Request| r.is_question && r.cl_ord_id == sent.cl_ord_id;
+        let is_it = |r: &&Request| r.form == Form::Question && r.cl_ord_id == sent.cl_ord_id;
         order.requests().iter().find(is_it)?;
         self.question_refused();
         self.live_mut().withdraw(sent.cl_ord_id);

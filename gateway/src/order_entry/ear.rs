@@ -11,6 +11,7 @@ use super::stage::OrderEntryCounts;
 use crate::fix::message::Message;
 use crate::fix::msg_type;
 use crate::session::{CloseReason, Ended, Event};
+use crate::venue::binance::AMEND_REJECT;
 use crate::venue::dialect::Rules;
 use ballast_engine::event::{ClOrdId, OrderEvent, OrderUpdate, SessionFault};
 use ballast_engine::ring::Producer;
@@ -110,8 +111,13 @@ impl Ear {
         let event = match message.msg_type() {
             msg_type::EXECUTION_REPORT => self.hear_report(arrival, &report, message),
             msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
+            AMEND_REJECT if self.rules.has_cancel_and_new => {
+                self.desk.refused.amendments = true;
+                self.desk.on_cancel_reject(arrival, &report)
+            }
             msg_type::BUSINESS_MESSAGE_REJECT | msg_type::REJECT => {
                 let is_order = report.ref_seq_num.is_some_and(|n| self.desk.has_sent(n));
+                self.desk.refused.note(report.ref_msg_type);
                 let refused = self.desk.on_question_refused(arrival, &report);
                 self.has_refused_question |= refused.is_some();
                 if refused.is_some() {

@@ -9,6 +9,7 @@ use crate::fix::message::Message;
 use crate::fix::{msg_type, tag, value};
 use crate::order_entry::OWN_IDS;
 use crate::store::Store;
+use crate::venue::binance::{AMEND, CANCEL_AND_NEW};
 use crate::venue::dialect::Rules;
 use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
@@ -60,16 +61,48 @@ pub fn sent_after(
         if id <= last {
             break;
         }
-        sent.extend(intent(&message, action, id, (symbols, rules)));
+        let is_amendment = message.msg_type() == AMEND;
+        let mut made = intent(&message, action, id, (symbols, rules));
+        if let Some(made) = made.as_mut().filter(|_| is_amendment) {
+            // XAK leaves the price as it is, and does not tell it.
+            made.price = price_of(store, made.orig_cl_ord_id, number, (symbols, rules));
+        }
+        sent.extend(made);
     }
     sent.reverse();
     sent
 }
 
+/// The price at which the order of this ClOrdID(11) went out before message `number`.
+fn price_of(
+    store: &impl Store,
+    mut id: ClOrdId,
+    number: u64,
+    (symbols, rules): (&Symbols, &Rules),
+) -> Ticks {
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    for number in (1..number).rev() {
+        let Some(frame) = store.outbound(number) else { continue };
+        let Ok(message) = decoder.decode(frame) else { continue };
+        let Some(action) = action_of(message.msg_type()) else { continue };
+        if action == OrderAction::Cancel || number_of(&message, tag::CL_ORD_ID) != id {
+            continue;
+        }
+        if message.msg_type() != AMEND {
+            let made = intent(&message, action, id, (symbols, rules));
+            return made.map_or(Ticks(0), |made| made.price);
+        }
+        id = number_of(&message, tag::ORIG_CL_ORD_ID);
+    }
+    Ticks(0)
+}
+
 fn action_of(msg_type: &[u8]) -> Option<OrderAction> {
     match msg_type {
         msg_type::NEW_ORDER_SINGLE => Some(OrderAction::New),
-        msg_type::ORDER_CANCEL_REPLACE_REQUEST => Some(OrderAction::Replace),
+        msg_type::ORDER_CANCEL_REPLACE_REQUEST | CANCEL_AND_NEW | AMEND => {
+            Some(OrderAction::Replace)
+        }
         msg_type::ORDER_CANCEL_REQUEST => Some(OrderAction::Cancel),
         _ => None,
     }
@@ -106,4 +139,67 @@ fn intent(
             false => TimeInForce::PostOnly,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+    use crate::venue::binance;
+    use ballast_engine::event::{InstrumentId, VenueId};
+    use ballast_engine::instrument::{
+        Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
+    };
+    use ballast_engine::units::FeeRate;
+
+    fn symbols() -> Symbols {
+        let spec = InstrumentSpec {
+            symbol: "BTC".into(),
+            venue: VenueId(0),
+            underlying: Underlying(0),
+            kind: InstrumentKind::Spot,
+            tick: "0.5".parse().unwrap(),
+            lot: "0.001".parse().unwrap(),
+            multiplier: "1".parse().unwrap(),
+            base: Currency(0),
+            quote: Currency(1),
+            settlement: Currency(1),
+            maker_fee: FeeRate(0),
+            taker_fee: FeeRate(0),
+        };
+        Symbols::new(VenueId(0), &[Instrument::new(InstrumentId(0), spec).unwrap()]).unwrap()
+    }
+
+    #[test]
+    fn replaces_in_binances_words_are_replaces_and_an_amendment_keeps_the_price() {
+        let mut store = MemoryStore::new();
+        let id = |n| ClOrdId::new(3, n).0;
+        let (a, b, c, d) = (id(1), id(2), id(3), id(4));
+        for body in [
+            format!("35=D|34=1|11={a}|38=0.040|40=2|44=61000.5|54=2|55=BTC|"),
+            format!("35=XCN|34=2|11={b}|38=0.040|40=2|41={a}|44=61001.0|54=2|55=BTC|25034=-{b}|"),
+            format!("35=XAK|34=3|11={c}|38=0.030|41={b}|55=BTC|"),
+            format!("35=XAK|34=4|11={d}|38=0.020|41={c}|55=BTC|"),
+        ] {
+            let body = body.replace('|', "\u{1}");
+            let head = format!("8=FIX.4.4\u{1}9={}\u{1}", body.len());
+            let sum = (head + &body).bytes().fold(0u8, u8::wrapping_add);
+            let head = format!("8=FIX.4.4\u{1}9={}\u{1}", body.len());
+            store.put_outbound(format!("{head}{body}10={sum:03}\u{1}").as_bytes()).unwrap();
+        }
+        let sent = sent_after(&store, (&symbols(), &binance::RULES), ClOrdId::new(3, 1));
+        let told: Vec<_> = sent
+            .iter()
+            .map(|i| (i.action, i.cl_ord_id.0, i.orig_cl_ord_id.0, i.price, i.size))
+            .collect();
+        let replace = OrderAction::Replace;
+        assert_eq!(
+            told,
+            [
+                (replace, b, a, Ticks(122_002), Lots(40)),
+                (replace, c, b, Ticks(122_002), Lots(30)),
+                (replace, d, c, Ticks(122_002), Lots(20)),
+            ]
+        );
+    }
 }

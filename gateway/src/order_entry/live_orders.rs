@@ -25,8 +25,23 @@ pub struct Request {
     pub price: Ticks,
     /// What a replace asks for.
     pub size: Lots,
-    /// It went out as a question (`doubts.rs`): nothing was asked of the order.
-    pub is_question: bool,
+    /// As what it went out.
+    pub form: Form,
+}
+
+/// As what a request went out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As what it is, or a replace as a cancel where the venue has no replace.
+    Itself,
+    /// A cancel as a question after its order (`doubts.rs`): nothing was asked of the order.
+    Question,
+    /// A replace as XCN (`renewal.rs`).
+    Renewal,
+    /// The same, and the first half is done: the old order is cancelled.
+    HalfRenewed,
+    /// A replace as XAK.
+    Amendment,
 }
 
 /// One order as order entry knows it.
@@ -83,7 +98,7 @@ const NO_REQUEST: Request = Request {
     action: OrderAction::Cancel,
     price: Ticks(0),
     size: Lots(0),
-    is_question: false,
+    form: Form::Itself,
 };
 
 const NO_ORDER: LiveOrder = LiveOrder {
@@ -122,12 +137,17 @@ impl LiveOrder {
 
     /// A cancel of it is on its way.
     pub fn is_cancel_pending(&self) -> bool {
-        self.requests().iter().any(|r| r.action == OrderAction::Cancel && !r.is_question)
+        self.requests().iter().any(|r| r.action == OrderAction::Cancel && r.form != Form::Question)
     }
 
     /// It may still trade, as far as the venue has said.
     pub fn is_live(&self) -> bool {
         !self.status.is_gone()
+    }
+
+    /// The unanswered request of this ClOrdID.
+    pub fn request(&self, id: ClOrdId) -> Option<&Request> {
+        self.requests().iter().find(|r| r.cl_ord_id == id)
     }
 
     fn push_request(&mut self, request: Request) -> bool {
@@ -228,7 +248,7 @@ impl LiveOrders {
                     action: intent.action,
                     price: intent.price,
                     size: intent.size,
-                    is_question: false,
+                    form: Form::Itself,
                 };
                 let order = self.get_mut(handle).ok_or(Refusal::UnknownOrder)?;
                 if !order.push_request(request) {
@@ -262,13 +282,13 @@ impl LiveOrders {
         Ok(())
     }
 
-    /// The cancel `id` goes out as a question after its order.
-    pub fn is_asked(&mut self, id: ClOrdId) {
+    /// The request `id` goes out as this.
+    pub fn set_form(&mut self, id: ClOrdId, form: Form) {
         let order = self.find(id).and_then(|handle| self.get_mut(handle));
         let request =
             order.and_then(|order| order.requests_mut().iter_mut().find(|r| r.cl_ord_id == id));
         if let Some(request) = request {
-            request.is_question = true;
+            request.form = form;
         }
     }
 

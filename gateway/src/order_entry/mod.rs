@@ -23,6 +23,7 @@ mod amounts;
 mod ear;
 mod questions;
 mod doubts;
+mod renewal;
 mod reconcile;
 mod fills;
 mod waiting;

@@ -20,8 +20,10 @@ const DATE_BYTES: usize = 8;
 pub(super) struct Asked<'a> {
     /// Its own id.
     pub id: ClOrdId,
-    /// The order that it is about, and what that trades.
-    pub order: Option<(&'a LiveOrder, &'a Symbol)>,
+    /// The order that it is about.
+    pub order: Option<&'a LiveOrder>,
+    /// What that trades, or what is asked about.
+    pub symbol: Option<&'a Symbol>,
     /// Whose holdings.
     pub account: &'a str,
     /// TransactTime(60).
@@ -31,7 +33,7 @@ pub(super) struct Asked<'a> {
 /// MsgType(35) of a question.
 pub(super) fn msg_type_of(question: Question) -> &'static [u8] {
     match question {
-        Question::MassCancel => msg_type::ORDER_MASS_CANCEL_REQUEST,
+        Question::MassCancel(_) => msg_type::ORDER_MASS_CANCEL_REQUEST,
         Question::MassStatus => msg_type::ORDER_MASS_STATUS_REQUEST,
         Question::Status(_) => msg_type::ORDER_STATUS_REQUEST,
         Question::Positions => msg_type::REQUEST_FOR_POSITIONS,
@@ -46,16 +48,22 @@ pub(super) fn write(
     rules: &Rules,
 ) {
     match question {
-        Question::MassCancel => {
+        Question::MassCancel(_) => {
             encoder.uint(tag::CL_ORD_ID, asked.id.0);
-            encoder.timestamp(tag::TRANSACT_TIME, asked.now, Precision::Millis);
-            encoder.char(tag::MASS_CANCEL_REQUEST_TYPE, b'7');
+            if let Some(symbol) = asked.symbol {
+                encoder.bytes(rules.report_tags.symbol, symbol.text());
+            }
+            if rules.has_transact_time {
+                encoder.timestamp(tag::TRANSACT_TIME, asked.now, Precision::Millis);
+            }
+            let scope = if asked.symbol.is_some() { b'1' } else { b'7' };
+            encoder.char(tag::MASS_CANCEL_REQUEST_TYPE, scope);
         }
         Question::MassStatus => {
             encoder.uint(tag::MASS_STATUS_REQ_ID, asked.id.0).uint(tag::MASS_STATUS_REQ_TYPE, 7);
         }
         Question::Status(_) => {
-            let Some((order, symbol)) = asked.order else { return };
+            let (Some(order), Some(symbol)) = (asked.order, asked.symbol) else { return };
             encoder.uint(tag::CL_ORD_ID, order.cl_ord_id.0);
             if rules.report_tags.symbol < tag::SIDE {
                 encoder.bytes(rules.report_tags.symbol, symbol.text());

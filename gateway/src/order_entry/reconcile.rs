@@ -13,7 +13,7 @@
 use super::live_orders::LiveOrders;
 use crate::fix::message::Message;
 use crate::fix::{tag, value};
-use crate::venue::dialect::Reconciliation;
+use crate::venue::dialect::{Reconciliation, Rules};
 use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderIntent};
 use ballast_engine::units::{Lots, Nanos};
@@ -29,8 +29,8 @@ const RELIST_NS: u64 = 250_000_000;
 /// What the venue is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Question {
-    /// OrderMassCancelRequest(q).
-    MassCancel,
+    /// OrderMassCancelRequest(q), of everything or of the symbol at this place.
+    MassCancel(Option<usize>),
     /// OrderMassStatusRequest(AF).
     MassStatus,
     /// OrderStatusRequest(H) of the live order at this place of the index.
@@ -86,6 +86,8 @@ pub(super) struct Reconciler {
     has: Reconciliation,
     /// The venue cancels our orders with the session: they need not be asked out one by one.
     cancels_on_disconnect: bool,
+    /// q names a symbol.
+    by_symbol: bool,
     /// The account may have orders that this process never sent.
     has_earlier: bool,
     phase: Phase,
@@ -114,14 +116,11 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    pub(super) fn new(
-        has: Reconciliation,
-        cancels_on_disconnect: bool,
-        symbols: usize,
-    ) -> Reconciler {
+    pub(super) fn new(rules: &Rules, symbols: usize) -> Reconciler {
         Reconciler {
-            has,
-            cancels_on_disconnect,
+            has: rules.reconciliation,
+            cancels_on_disconnect: rules.cancels_on_disconnect,
+            by_symbol: rules.mass_cancel_by_symbol,
             has_earlier: false,
             phase: Phase::Idle,
             since: Nanos(0),
@@ -190,7 +189,7 @@ impl Reconciler {
                 self.place = place.saturating_add(1);
                 self.unanswered = self.unanswered.saturating_add(1);
             }
-            Question::MassCancel | Question::MassStatus | Question::Positions => {
+            Question::MassCancel(_) | Question::MassStatus | Question::Positions => {
                 self.answer = Answer::Awaited;
             }
         }
@@ -218,7 +217,7 @@ impl Reconciler {
             Phase::Syncing if !is_synced => Step::Wait,
             Phase::Syncing => self.begin_cancelling(now, live),
             Phase::Cancelling => match self.answer {
-                Answer::Unasked => Step::Ask(Question::MassCancel),
+                Answer::Unasked => Step::Ask(self.mass_cancel()),
                 Answer::Awaited => Step::Wait,
                 // Reports of the single orders may come behind the one for all.
                 Answer::Given if live.live_count() > 0 && !is_late => Step::Wait,
@@ -253,9 +252,13 @@ impl Reconciler {
         self.has_earlier = false;
         if self.has.mass_cancel && may_be_there {
             self.enter(now, Phase::Cancelling);
-            return Step::Ask(Question::MassCancel);
+            return Step::Ask(self.mass_cancel());
         }
         self.sweep(now, live)
+    }
+
+    fn mass_cancel(&self) -> Question {
+        Question::MassCancel(self.by_symbol.then_some(self.place))
     }
 
     fn sweep(&mut self, now: Nanos, live: &LiveOrders) -> Step {
@@ -348,7 +351,15 @@ impl Reconciler {
     pub(super) fn on_mass_cancel(&mut self, message: &Message<'_>) {
         if self.phase == Phase::Cancelling {
             let is_refused = message.get(tag::MASS_CANCEL_RESPONSE) == Some(b"0");
-            self.answer = if is_refused { Answer::None } else { Answer::Given };
+            let has_next = self.by_symbol && self.place.saturating_add(1) < self.held.len();
+            self.answer = match (is_refused, has_next) {
+                (true, _) => Answer::None,
+                (false, true) => {
+                    self.place = self.place.saturating_add(1);
+                    Answer::Unasked
+                }
+                (false, false) => Answer::Given,
+            };
         }
     }
 

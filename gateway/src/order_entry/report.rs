@@ -25,6 +25,8 @@ pub struct ReportTags {
     pub exec_id: u32,
     /// The price of a fill: LastPx(31). The last one in the message counts.
     pub last_px: u32,
+    /// A ClOrdID(11) with a minus before our number names the cancel within the request of that number.
+    pub names_cancels: bool,
     /// Reports are statuses; what happened is read off OrdStatus(39) and CumQty(14).
     pub is_status_led: bool,
 }
@@ -36,6 +38,7 @@ pub const FIX_44: ReportTags = ReportTags {
     symbol: tag::SYMBOL,
     exec_id: tag::EXEC_ID,
     last_px: tag::LAST_PX,
+    names_cancels: false,
     is_status_led: false,
 };
 
@@ -44,6 +47,8 @@ pub const FIX_44: ReportTags = ReportTags {
 pub struct Report<'a> {
     /// ClOrdID(11), where it is one of the numbers that we give.
     pub cl_ord_id: ClOrdId,
+    /// It names the cancel within the request of that number ([`ReportTags::names_cancels`]).
+    pub is_of_cancel: bool,
     /// OrigClOrdID(41), likewise.
     pub orig_cl_ord_id: ClOrdId,
     /// ExecType(150).
@@ -101,6 +106,7 @@ impl<'a> Report<'a> {
     pub fn read(message: &Message<'a>, tags: ReportTags) -> Report<'a> {
         let mut report = Report {
             cl_ord_id: ClOrdId::NONE,
+            is_of_cancel: false,
             orig_cl_ord_id: ClOrdId::NONE,
             exec_type: None,
             exec_trans_type: None,
@@ -136,7 +142,9 @@ impl<'a> Report<'a> {
         let text = field.value;
         // First, because a dialect may name any tag here, also one that means something else below.
         if field.tag == tags.cl_ord_id {
-            self.cl_ord_id = cl_ord_id(text);
+            let number = text.strip_prefix(b"-").filter(|_| tags.names_cancels);
+            self.is_of_cancel = number.is_some();
+            self.cl_ord_id = cl_ord_id(number.unwrap_or(text));
         }
         if field.tag == tags.orig_cl_ord_id {
             self.orig_cl_ord_id = cl_ord_id(text);

@@ -18,6 +18,7 @@
 use super::desk::{Desk, DeskCounts};
 use super::ear::Ear;
 use super::exec_ids::ExecIds;
+use super::live_orders::{Form, LiveOrder};
 use super::reconcile::Reconciler;
 use super::requests::{RequestError, Requests};
 use super::throttle::Throttle;
@@ -44,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod asking;
 mod reconciling;
+mod renewing;
 
 /// From here on a run's ClOrdID counter belongs to the stage's own cancels.
 pub const OWN_IDS: u64 = 1 << (ClOrdId::COUNTER_BITS - 1);
@@ -159,8 +161,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let account = config.account.as_deref();
         let requests = Requests::new(session.config(), &symbols, &rules, account)?;
         let decoder = Decoder::new(session.config().fields_max);
-        let mut reconciler =
-            Reconciler::new(rules.reconciliation, rules.cancels_on_disconnect, symbols.count());
+        let mut reconciler = Reconciler::new(&rules, symbols.count());
         let account = match account {
             Some(account) => {
                 reconciler.name_account();
@@ -282,15 +283,18 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// Sends an intent that the limit has let pass.
     pub(super) fn send_now(&mut self, now: Nanos, intent: &OrderIntent) -> bool {
         let place = self.ear.desk.symbols().place_of(intent.instrument).unwrap_or(usize::MAX);
-        let is_question = self.asks_first() && self.ear.desk.is_in_doubt(intent);
+        let form = self.form_of(intent);
         if self.ear.desk.admit(intent).is_err() {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
             return false;
         }
-        let is_sent = match is_question {
-            true => self.ask_after(now, place, intent),
-            false => self.transmit(now, place, intent),
+        let is_sent = match form {
+            Form::Itself => self.transmit(now, place, intent),
+            Form::Question => self.ask_after(now, place, intent),
+            Form::Renewal | Form::HalfRenewed | Form::Amendment => {
+                self.renew(now, place, intent, form)
+            }
         };
         if !is_sent {
             let event = self.ear.desk.unsent(now, intent, true);
@@ -304,7 +308,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     fn named_as_venue_does(&self, intent: &OrderIntent) -> OrderIntent {
         let live = self.ear.desk.live();
         let order = live.find(intent.orig_cl_ord_id).and_then(|handle| live.get(handle));
-        match order.filter(|_| !self.ear.rules.has_replace) {
+        let is_name = |order: &&LiveOrder| {
+            let request = order.request(intent.orig_cl_ord_id);
+            request.is_some_and(|r| r.form != Form::Itself)
+        };
+        match order.filter(|order| !self.ear.rules.has_replace && !is_name(order)) {
             Some(order) => OrderIntent { orig_cl_ord_id: order.cl_ord_id, ..*intent },
             None => *intent,
         }

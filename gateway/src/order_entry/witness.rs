@@ -186,7 +186,7 @@ impl Witness {
         let Some((msg_type, fields)) = body.strip_prefix(b"35=").and_then(split_field) else {
             return false;
         };
-        let is_order = matches!(msg_type, b"D" | b"F" | b"G");
+        let is_order = matches!(msg_type, b"D" | b"F" | b"G" | b"XCN" | b"XAK");
         if !is_order {
             return true;
         }
@@ -202,9 +202,14 @@ impl Witness {
         let expected: &[u8] = match intent.action {
             OrderAction::New => b"D",
             OrderAction::Replace if self.rules.has_replace => b"G",
+            OrderAction::Replace
+                if self.rules.has_cancel_and_new && matches!(msg_type, b"XCN" | b"XAK") =>
+            {
+                msg_type
+            }
             OrderAction::Replace | OrderAction::Cancel => b"F",
         };
-        let is_cancel = expected == b"F";
+        let (is_cancel, is_amendment) = (expected == b"F", expected == b"XAK");
         let named_by = if is_cancel && self.rules.cancel_names_order {
             intent.orig_cl_ord_id
         } else {
@@ -221,8 +226,9 @@ impl Witness {
             && (ordered.orig_cl_ord_id.is_none()
                 || id_of(ordered.orig_cl_ord_id) == intent.orig_cl_ord_id)
             && ordered.symbol == Some(symbol.text())
-            && (!has_terms || (ordered.side == Some(side) && lots == Some(Ok(intent.size))))
-            && (is_cancel || ticks == Some(Ok(intent.price)))
+            && (!has_terms || lots == Some(Ok(intent.size)))
+            && (!has_terms || is_amendment || ordered.side == Some(side))
+            && (is_cancel || is_amendment || ticks == Some(Ok(intent.price)))
     }
 }
 

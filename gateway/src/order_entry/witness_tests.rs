@@ -196,3 +196,32 @@ fn where_a_venue_has_no_replace_the_intent_to_replace_is_a_cancel() {
     rig.intended.expect(&intent(OrderAction::Cancel, 9));
     assert!(rig.write(&message("35=F|34=11|11=8|55=BTC|")));
 }
+
+#[test]
+fn cancel_and_new_in_one_is_compared_as_a_replace_and_an_amendment_by_its_size() {
+    let rules = crate::venue::binance::RULES;
+    let renewal =
+        "35=XCN|34=9|11=9|18=6|38=0.04|40=2|41=8|44=61000.5|54=1|55=BTC|25002=1|25033=1|25034=-9|";
+    let amendment = "35=XAK|34=9|11=9|38=0.04|41=8|55=BTC|";
+    for right in [renewal, amendment, "35=F|34=9|11=9|41=8|55=BTC|"] {
+        let mut rig = rig(rules, 4096);
+        rig.intended.expect(&intent(OrderAction::Replace, 9));
+        assert!(rig.write(&message(right)), "{right}");
+    }
+    for wrong in [
+        renewal.replace("61000.5", "61000.0"),
+        renewal.replace("38=0.04", "38=0.05"),
+        renewal.replace("54=1", "54=2"),
+        renewal.replace("41=8", "41=7"),
+        amendment.replace("38=0.04", "38=0.05"),
+        amendment.replace("|38=0.04", ""),
+        NEW.replace("11=7", "11=9"),
+    ] {
+        let mut rig = rig(rules, 4096);
+        rig.intended.expect(&intent(OrderAction::Replace, 9));
+        assert!(!rig.write(&message(&wrong)), "{wrong}");
+        let mut rig = self::rig(rules, 4096);
+        rig.intended.expect(&intent(OrderAction::Cancel, 9));
+        assert!(!rig.write(&message(&wrong)), "{wrong} for a cancel");
+    }
+}

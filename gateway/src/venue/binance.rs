@@ -2,18 +2,24 @@
 //!
 //! Fed by the session with its Logon's header; feeds it with the fields to add. Cold: once a
 //! connection. Source: binance-spot-api-docs, `fix-api.md` (how to sign Logon; limits), whose example
-//! the test below reproduces byte for byte. Deliberately absent: XCN, XAK and drop copy. A replace
-//! goes out as a cancel, and the maker sends a new order once that is answered: XCN's new order is a
-//! whole order, so that a fill on its way while XCN is would be bought twice, and XAK can only shrink.
+//! the test below reproduces byte for byte. A replace goes out as XCN: cancel and new order in one, the cancel
+//! only of an order that has not traded (CancelRestrictions(25002) = 1) and the new order only behind it
+//! (25033 = 1): XCN's new order is a whole order, so that a fill that is on its way while XCN is would
+//! otherwise be bought twice. What only shrinks goes out as XAK and keeps its place. What has traded is
+//! cancelled, and the maker sends a new order. Deliberately absent: order lists, and drop copy.
 
 use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
 use super::secret::{Secret, SecretError};
+use super::symbols::Symbol;
+use crate::fix::encode::Encoder;
 use crate::fix::message::Message;
 use crate::fix::{SOH, tag};
-use crate::order_entry::report::FIX_44;
+use crate::order_entry::report::{FIX_44, ReportTags};
 use crate::order_entry::throttle::{Limits, MessageLimit};
 use crate::session::{Dialect, GapPolicy, LogonFields, LogonParts, LogonVerdict, SessionConfig};
+use ballast_engine::event::OrderIntent;
+use ballast_engine::units::Side;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::Ed25519KeyPair;
@@ -23,15 +29,34 @@ const MESSAGE_HANDLING: u32 = 25035;
 /// ResponseMode: 1 is everything, 2 acknowledgements only.
 const RESPONSE_MODE: u32 = 25036;
 
+/// OrderCancelRequestAndNewOrderSingle.
+pub const CANCEL_AND_NEW: &[u8] = b"XCN";
+/// OrderAmendKeepPriorityRequest.
+pub const AMEND: &[u8] = b"XAK";
+/// OrderAmendReject.
+pub const AMEND_REJECT: &[u8] = b"XAR";
+
+/// CancelRestrictions: 1 cancels only what has not traded at all.
+const CANCEL_RESTRICTIONS: u32 = 25002;
+/// OrderCancelRequestAndNewOrderSingleMode: 1 places no new order where the cancel fails.
+const CANCEL_AND_NEW_MODE: u32 = 25033;
+/// CancelClOrdID: the name of the cancel.
+const CANCEL_CL_ORD_ID: u32 = 25034;
+/// OrderRateLimitExceededMode: 2 cancels although the new order is one too many.
+const RATE_LIMIT_MODE: u32 = 25038;
+
+/// Reports of the cancel within an XCN bear its own name.
+const REPORT_TAGS: ReportTags = ReportTags { names_cancels: true, ..FIX_44 };
+
 /// The venue counts Logon, heartbeats and TestRequests too; the stages' throttles do not see those.
 const ADMIN_MESSAGES: usize = 10;
 
 /// Quotes are LIMIT_MAKER (40=2, 18=6, no TimeInForce); no HandlInst(21), no TransactTime(60), no terms
-/// in a cancel, no OrderCancelReplaceRequest(G); trades apart from the book. 10,000 messages in 10 s, a
+/// in a cancel, no OrderCancelReplaceRequest(G) but XCN and XAK; q by symbol; trades apart from the book. 10,000 messages in 10 s, a
 /// tenth kept for cancels; orders outlive the session. Market data: 2,000 messages in 60 s.
 pub const RULES: Rules = Rules {
-    report_tags: FIX_44,
-    refusal_tags: FIX_44,
+    report_tags: REPORT_TAGS,
+    refusal_tags: REPORT_TAGS,
     security_id_source: None,
     post_only: b"6",
     cancel_names_order: false,
@@ -40,6 +65,8 @@ pub const RULES: Rules = Rules {
     cancel_has_terms: false,
     has_handl_inst: false,
     has_replace: false,
+    has_cancel_and_new: true,
+    mass_cancel_by_symbol: true,
     order_limits: Limits::on_all(MessageLimit {
         messages: 10_000 - ADMIN_MESSAGES,
         window_ns: 10_000_000_000,
@@ -56,8 +83,41 @@ pub const RULES: Rules = Rules {
     has_update_type: false,
     on_news: OnNews::Move,
     cancels_on_disconnect: false,
-    reconciliation: Reconciliation::NONE,
+    reconciliation: Reconciliation { mass_cancel: true, ..Reconciliation::NONE },
 };
+
+/// The body of an XCN. `None` where the name of its cancel cannot be written.
+pub(crate) fn write_cancel_and_new(
+    encoder: &mut Encoder<'_>,
+    intent: &OrderIntent,
+    symbol: &Symbol,
+) -> Option<()> {
+    let number = i64::try_from(intent.cl_ord_id.0).ok()?;
+    encoder
+        .uint(tag::CL_ORD_ID, intent.cl_ord_id.0)
+        .bytes(tag::EXEC_INST, RULES.post_only)
+        .decimal(tag::ORDER_QTY, intent.size.0, symbol.lot())
+        .char(tag::ORD_TYPE, b'2')
+        .uint(tag::ORIG_CL_ORD_ID, intent.orig_cl_ord_id.0)
+        .decimal(tag::PRICE, intent.price.0, symbol.tick())
+        .char(tag::SIDE, if intent.side == Side::Buy { b'1' } else { b'2' })
+        .bytes(tag::SYMBOL, symbol.text())
+        .char(CANCEL_RESTRICTIONS, b'1')
+        .char(CANCEL_AND_NEW_MODE, b'1')
+        // A name of its own: the new order's with a sign before it, which no ClOrdID of ours has.
+        .int(CANCEL_CL_ORD_ID, number.checked_neg()?)
+        .char(RATE_LIMIT_MODE, b'2');
+    Some(())
+}
+
+/// The body of an XAK.
+pub(crate) fn write_amend(encoder: &mut Encoder<'_>, intent: &OrderIntent, symbol: &Symbol) {
+    encoder
+        .uint(tag::CL_ORD_ID, intent.cl_ord_id.0)
+        .decimal(tag::ORDER_QTY, intent.size.0, symbol.lot())
+        .uint(tag::ORIG_CL_ORD_ID, intent.orig_cl_ord_id.0)
+        .bytes(tag::SYMBOL, symbol.text());
+}
 
 /// Which of the venue's sessions it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -43,6 +43,7 @@ pub const RULES: Rules = Rules {
         symbol: tag::SYMBOL,
         exec_id: SECONDARY_EXEC_ID,
         last_px: FILL_PX,
+        names_cancels: false,
         is_status_led: true,
     },
     refusal_tags: ReportTags { is_status_led: true, ..FIX_44 },
@@ -54,6 +55,8 @@ pub const RULES: Rules = Rules {
     cancel_has_terms: false,
     has_handl_inst: false,
     has_replace: false,
+    has_cancel_and_new: false,
+    mass_cancel_by_symbol: false,
     order_limits: Limits::on_all(MessageLimit {
         messages: 20,
         window_ns: 4_000_000_000,

@@ -31,6 +31,11 @@ pub struct Rules {
     /// OrderCancelReplaceRequest(G) is taken; else a replace goes out as a cancel under its own
     /// ClOrdID(11), and the maker sends a new order once the venue has cancelled.
     pub has_replace: bool,
+    /// A replace may go out as OrderCancelRequestAndNewOrderSingle(XCN), and one that only shrinks as
+    /// OrderAmendKeepPriorityRequest(XAK): `order_entry/renewal.rs`.
+    pub has_cancel_and_new: bool,
+    /// OrderMassCancelRequest(q) names a symbol, and is sent for each.
+    pub mass_cancel_by_symbol: bool,
     /// Messages to the order-entry session.
     pub order_limits: Limits,
     /// MarketDepth(264): 0 is the whole book where the venue has such a thing.

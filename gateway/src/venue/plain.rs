@@ -21,6 +21,8 @@ pub const RULES: Rules = Rules {
     cancel_has_terms: true,
     has_handl_inst: true,
     has_replace: true,
+    has_cancel_and_new: false,
+    mass_cancel_by_symbol: false,
     order_limits: Limits::on_all(MessageLimit {
         messages: 100_000,
         window_ns: 1_000_000_000,

@@ -4,6 +4,7 @@
 //! absent: what the answer means ([`super::super::doubts`]).
 
 use super::OrderEntry;
+use crate::order_entry::live_orders::Form;
 use crate::order_entry::questions::{self, Asked};
 use crate::order_entry::reconcile::Question;
 use crate::store::Store;
@@ -25,8 +26,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let symbol = desk.symbols().at(place);
         let (Some(mut order), Some(symbol)) = (order.copied(), symbol) else { return false };
         order.cl_ord_id = intent.orig_cl_ord_id;
-        let (id, order) = (intent.cl_ord_id, Some((&order, symbol)));
-        let asked = Asked { id, order, account: &self.account, now };
+        let (id, order, symbol) = (intent.cl_ord_id, Some(&order), Some(symbol));
+        let asked = Asked { id, order, symbol, account: &self.account, now };
         let (question, rules) = (Question::Status(0), &self.ear.rules);
         let msg_type = questions::msg_type_of(question);
         let sent = self.line.session_mut().send(now, msg_type, |encoder| {
@@ -34,7 +35,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         });
         let Ok(msg_seq_num) = sent else { return false };
         self.ear.desk.sent(intent, msg_seq_num);
-        self.ear.desk.live_mut().is_asked(intent.cl_ord_id);
+        self.ear.desk.live_mut().set_form(intent.cl_ord_id, Form::Question);
         self.ear.counts.sent += 1;
         self.ear.counts.questions += 1;
         true

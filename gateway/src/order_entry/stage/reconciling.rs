@@ -103,17 +103,18 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         }
         let id = self.own_id();
         let desk = &self.ear.desk;
-        let order = match question {
-            Question::Status(place) => desk.live().live_at(place),
-            Question::MassCancel | Question::MassStatus | Question::Positions => None,
+        let symbols = desk.symbols();
+        let (order, symbol) = match question {
+            Question::Status(place) => {
+                let order = desk.live().live_at(place);
+                let at = order.and_then(|order| symbols.place_of(order.instrument));
+                (order, at.and_then(|place| symbols.at(place)))
+            }
+            Question::MassCancel(place) => (None, place.and_then(|place| symbols.at(place))),
+            Question::MassStatus | Question::Positions => (None, None),
         };
-        let symbol = order.and_then(|order| {
-            let symbols = desk.symbols();
-            symbols.at(symbols.place_of(order.instrument)?)
-        });
-        let order = order.zip(symbol);
         let rules = &self.ear.rules;
-        let asked = Asked { id, order, account: &self.account, now };
+        let asked = Asked { id, order, symbol, account: &self.account, now };
         let msg_type = questions::msg_type_of(question);
         let sent = self.line.session_mut().send(now, msg_type, |encoder| {
             questions::write(encoder, question, &asked, rules);
