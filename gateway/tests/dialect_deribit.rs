@@ -47,6 +47,10 @@ struct Exchange {
     last_ms: u64,
     nonces: Vec<String>,
     is_logged_on: bool,
+    /// ClOrdID(11) of what works: gone with the session.
+    open: Vec<String>,
+    /// The group of PositionReport(AP); without it AN is not answered.
+    positions: Option<&'static str>,
 }
 
 impl Exchange {
@@ -74,6 +78,7 @@ impl Exchange {
         self.last_ms = ms;
         self.nonces.push(nonce.to_owned());
         self.is_logged_on = true;
+        self.open.clear();
         // It echoes the Logon.
         peer.say(&format!("A|98=0|108={}|141=Y|553=client-id|9001=Y", logon.need(108)));
     }
@@ -90,7 +95,32 @@ impl Exchange {
         if order.need(55) != SYMBOL {
             peer.refuse("unknown instrument");
         }
+        self.open.push(order.need(11).to_owned());
         peer.say(&status(order.need(11), "0", ("0", order.need(38)), ""));
+    }
+
+    fn mass_cancel(&mut self, peer: &mut Peer, request: &Fields) {
+        peer.know_only(request, &[11, 530, 100_010, 167, 55, 15, 9031]);
+        peer.demand(request, &[11, 530]);
+        if request.need(530) != "7" {
+            peer.refuse("we want all orders cancelled");
+        }
+        let count = self.open.len();
+        for id in std::mem::take(&mut self.open) {
+            peer.say(&status(&id, "4", ("0", "0"), "58=notification|"));
+        }
+        peer.say(&format!("r|11={}|530=7|531=7|58=success|533={count}", request.need(11)));
+    }
+
+    fn holdings(&mut self, peer: &mut Peer, request: &Fields) {
+        peer.know_only(request, &[710, 724, 263, 15]);
+        peer.demand(request, &[710, 724]);
+        if request.need(724) != "0" {
+            peer.refuse("PosReqType(724) is 0");
+        }
+        if let Some(positions) = self.positions {
+            peer.say(&format!("AP|721=r1|710={}|724=0|728=0|{positions}", request.need(710)));
+        }
     }
 
     fn cancel(&mut self, peer: &mut Peer, cancel: &Fields) {
@@ -99,7 +129,11 @@ impl Exchange {
         peer.demand(cancel, &[11, 55]);
         match cancel.need(11) {
             "12" => peer.say("9|11=12|39=2|58=order not found"),
-            id => peer.say(&status(id, "4", ("0", "0"), "58=success|")),
+            id if self.open.iter().any(|open| open == id) => {
+                self.open.retain(|open| open != id);
+                peer.say(&status(id, "4", ("0", "0"), "58=success|"));
+            }
+            id => peer.say(&format!("9|11={id}|39=4|58=already_closed")),
         }
     }
 }
@@ -120,6 +154,8 @@ impl Venue for Exchange {
             _ if !self.is_logged_on => peer.refuse("Logon first"),
             "D" => self.order(peer, message),
             "F" => self.cancel(peer, message),
+            "q" => self.mass_cancel(peer, message),
+            "AN" => self.holdings(peer, message),
             "V" => {
                 peer.know_only(message, &[262, 263, 264, 265, 267, 269, 146, 55]);
                 peer.demand(message, &[262, 263, 267, 269, 55]);
@@ -148,12 +184,17 @@ fn session() -> SessionConfig {
 }
 
 fn world() -> (World<Exchange>, Desk) {
+    world_holding("702=0|")
+}
+
+fn world_holding(positions: &'static str) -> (World<Exchange>, Desk) {
     let (peer, client, folder) = tls("DERIBITSERVER");
     let mut desk = desk(&peer, client, session(), (&instrument(), RULES));
-    let mut world = World::new(peer, Exchange::default(), folder);
+    let exchange = Exchange { positions: Some(positions), ..Exchange::default() };
+    let mut world = World::new(peer, exchange, folder);
     world.settle(&mut desk.stage);
     world.peer.check();
-    assert_eq!(desk.names(), ["SessionReconciling", "SessionUp"]);
+    assert_eq!(desk.names().last().unwrap(), "SessionUp");
     (world, desk)
 }
 
@@ -207,7 +248,7 @@ fn a_cancel_names_the_order_and_so_does_its_refusal() {
 }
 
 #[test]
-fn a_second_logon_has_a_later_timestamp_and_another_nonce_and_trusts_cancel_on_disconnect() {
+fn a_second_logon_has_a_later_timestamp_and_another_nonce_and_asks_what_became_of_the_orders() {
     let (mut world, mut desk) = world();
     desk.order(OrderAction::New, 11, 0, (120_000, 50));
     world.settle(&mut desk.stage);
@@ -215,15 +256,48 @@ fn a_second_logon_has_a_later_timestamp_and_another_nonce_and_trusts_cancel_on_d
     world.take_seen();
     world.peer.say("5|58=maintenance");
     world.settle(&mut desk.stage);
-    let names = desk.names();
-    assert!(
-        names.starts_with(&["SessionDown", "SessionReconciling"].map(str::to_owned)),
-        "{names:?}"
-    );
-    assert!(names.contains(&"SessionUp".to_owned()), "{names:?}");
-    assert_eq!(world.venue.nonces.len(), 2);
-    assert!(world.take_seen().iter().all(|m| m.msg_type() != "F"), "the venue cancels");
+    // The venue has cancelled it with the session, and says so when it is asked.
+    let expected = ["SessionDown", "SessionReconciling", "CancelRejected", "Position", "SessionUp"];
+    assert_eq!(desk.names(), expected);
+    let seen = world.take_seen();
+    let types: Vec<_> = seen.iter().map(Fields::msg_type).filter(|kind| *kind != "5").collect();
+    assert_eq!(types, ["A", "q", "F", "AN"]);
+    assert_eq!((world.venue.nonces.len(), desk.stage.desk().live().live_count()), (2, 0));
     world.peer.check();
+}
+
+/// What the maker is told of our instrument after a Logon.
+fn told(positions: &'static str) -> Vec<OrderUpdate> {
+    let (peer, client, folder) = tls("DERIBITSERVER");
+    let mut desk = desk(&peer, client, session(), (&instrument(), RULES));
+    let exchange = Exchange { positions: Some(positions), ..Exchange::default() };
+    let mut world = World::new(peer, exchange, folder);
+    world.settle(&mut desk.stage);
+    world.now = world.now.plus(6_000_000_000);
+    world.settle(&mut desk.stage);
+    world.peer.check();
+    let events = desk.events();
+    assert_eq!(events.last().unwrap().update, OrderUpdate::SessionUp);
+    let is_position = |update: &OrderUpdate| matches!(update, OrderUpdate::Position { .. });
+    events.into_iter().map(|event| event.update).filter(is_position).collect()
+}
+
+#[test]
+fn one_report_has_all_positions_in_contracts_and_other_instruments_are_passed_over() {
+    let short = "702=2|703=TQ|704=0|705=70|55=BTC-PERPETUAL|854=1|231=10|54=2|\
+                 703=TQ|704=3|705=0|55=ETH-PERPETUAL|854=1|231=1|54=1";
+    assert_eq!(told(short), [OrderUpdate::Position { lots: Lots(-70) }]);
+    assert_eq!(told("702=0"), [OrderUpdate::Position { lots: Lots(0) }]);
+    let long = "702=1|703=TQ|55=BTC-PERPETUAL|704=12|705=0";
+    assert_eq!(told(long), [OrderUpdate::Position { lots: Lots(12) }]);
+    // What says nothing, or something that we cannot read, confirms nothing.
+    for unreadable in [
+        "",
+        "702=1|703=TQ|55=BTC-PERPETUAL|704=x|705=0",
+        "702=1|703=TQ|55=BTC-PERPETUAL|704=0|705=-7",
+    ] {
+        assert_eq!(told(unreadable), [], "{unreadable}");
+    }
 }
 
 #[test]

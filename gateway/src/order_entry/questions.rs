@@ -74,6 +74,9 @@ pub(super) fn write(
             }
             encoder.uint(tag::ORD_STATUS_REQ_ID, asked.id.0);
         }
+        Question::Positions if rules.positions_are_whole => {
+            encoder.uint(tag::POS_REQ_ID, asked.id.0).uint(tag::POS_REQ_TYPE, 0);
+        }
         Question::Positions => {
             let mut clock = TimestampText::new(Precision::Millis);
             let date = clock.write(asked.now).get(..DATE_BYTES).unwrap_or_default();

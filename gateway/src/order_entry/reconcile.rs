@@ -88,6 +88,10 @@ pub(super) struct Reconciler {
     cancels_on_disconnect: bool,
     /// q names a symbol.
     by_symbol: bool,
+    /// One report has all that is held ([`Rules::positions_are_whole`]).
+    is_whole: bool,
+    /// q found nothing to cancel.
+    is_none_affected: bool,
     /// The account may have orders that this process never sent.
     has_earlier: bool,
     phase: Phase,
@@ -121,6 +125,8 @@ impl Reconciler {
             has: rules.reconciliation,
             cancels_on_disconnect: rules.cancels_on_disconnect,
             by_symbol: rules.mass_cancel_by_symbol,
+            is_whole: rules.positions_are_whole,
+            is_none_affected: true,
             has_earlier: false,
             phase: Phase::Idle,
             since: Nanos(0),
@@ -158,6 +164,7 @@ impl Reconciler {
         self.reports = 0;
         self.reports_total = None;
         self.is_legible = true;
+        self.is_none_affected = true;
         self.enter(now, Phase::Syncing);
     }
 
@@ -220,7 +227,9 @@ impl Reconciler {
                 Answer::Unasked => Step::Ask(self.mass_cancel()),
                 Answer::Awaited => Step::Wait,
                 // Reports of the single orders may come behind the one for all.
-                Answer::Given if live.live_count() > 0 && !is_late => Step::Wait,
+                Answer::Given if live.live_count() > 0 && !is_late && !self.is_none_affected => {
+                    Step::Wait
+                }
                 Answer::Given if live.live_count() == 0 => self.list(now),
                 Answer::Given | Answer::None => self.sweep(now, live),
             },
@@ -262,7 +271,9 @@ impl Reconciler {
     }
 
     fn sweep(&mut self, now: Nanos, live: &LiveOrders) -> Step {
-        if live.live_count() == 0 || self.cancels_on_disconnect {
+        // What the venue cancels by itself is asked about where that lets us ask for positions.
+        let is_trusted = self.cancels_on_disconnect && !self.has.positions;
+        if live.live_count() == 0 || is_trusted {
             return self.list(now);
         }
         self.enter(now, Phase::Sweeping);
@@ -351,6 +362,8 @@ impl Reconciler {
     pub(super) fn on_mass_cancel(&mut self, message: &Message<'_>) {
         if self.phase == Phase::Cancelling {
             let is_refused = message.get(tag::MASS_CANCEL_RESPONSE) == Some(b"0");
+            let affected = message.get(tag::TOTAL_AFFECTED_ORDERS).and_then(value::parse_uint);
+            self.is_none_affected &= affected == Some(0);
             let has_next = self.by_symbol && self.place.saturating_add(1) < self.held.len();
             self.answer = match (is_refused, has_next) {
                 (true, _) => Answer::None,
@@ -457,7 +470,7 @@ impl Reconciler {
         self.hold(&mut waiting, place, symbols);
         self.is_legible &= has_quantity;
         self.reports = self.reports.saturating_add(1);
-        self.expect_reports(total);
+        self.expect_reports(if self.is_whole { Some(self.reports) } else { total });
     }
 
     fn hold(&mut self, waiting: &mut [Option<&[u8]>; 2], place: Option<usize>, symbols: &Symbols) {
@@ -466,10 +479,12 @@ impl Reconciler {
         let held = place.and_then(|place| self.held.get_mut(place));
         let (Some(symbol), Some(held)) = (symbol, held) else {
             // A holding that we cannot name may be one of those that we ask about.
-            self.is_legible &= [long, short].into_iter().flatten().all(is_nothing);
+            self.is_legible &= self.is_whole || [long, short].into_iter().flatten().all(is_nothing);
             return;
         };
         let lots = |text: Option<&[u8]>| match text {
+            // A short holding is told in ShortQty(705); what a sign would mean nobody says.
+            Some([b'-', ..]) => None,
             Some(text) => symbol.lots(text).or_else(|_| symbol.lots_floor(text)).ok(),
             None => Some(Lots(0)),
         };

@@ -4,7 +4,8 @@
 //! connection. Source: docs.deribit.com, FIX API, Logon(A): `RawData = timestamp.nonce`, `Password =
 //! base64(sha256(RawData ++ access_secret))`, the timestamp in ms and strictly increasing, the nonce
 //! at least 32 random bytes as base64; CancelOnDisconnect(9001). Sizes are contracts: an instrument's
-//! lot is a count of them and its multiplier a contract's worth. Deliberately absent: amending
+//! lot is a count of them and its multiplier a contract's worth. After a Logon: q of everything, AN, whose
+//! one AP has all positions. Deliberately absent: amending
 //! (OrderCancelReplaceRequest(G)): an amended order keeps its first ClOrdID(11), so that the answer to
 //! an amendment cannot be told from the one before; a replace goes out as a cancel, and the maker sends
 //! a new order once that is answered.
@@ -57,6 +58,7 @@ pub const RULES: Rules = Rules {
     has_replace: false,
     has_cancel_and_new: false,
     mass_cancel_by_symbol: false,
+    positions_are_whole: true,
     order_limits: Limits::on_all(MessageLimit {
         messages: 20,
         window_ns: 4_000_000_000,
@@ -72,7 +74,7 @@ pub const RULES: Rules = Rules {
     has_update_type: true,
     on_news: OnNews::Tell,
     cancels_on_disconnect: true,
-    reconciliation: Reconciliation::NONE,
+    reconciliation: Reconciliation { mass_cancel: true, positions: true, ..Reconciliation::NONE },
 };
 
 /// Fills a nonce with randomness; whether it could.

@@ -36,6 +36,9 @@ pub struct Rules {
     pub has_cancel_and_new: bool,
     /// OrderMassCancelRequest(q) names a symbol, and is sent for each.
     pub mass_cancel_by_symbol: bool,
+    /// RequestForPositions(AN) names no account, and one PositionReport(AP) answers it, with the symbols of
+    /// orders: one that we do not trade is none that we ask about.
+    pub positions_are_whole: bool,
     /// Messages to the order-entry session.
     pub order_limits: Limits,
     /// MarketDepth(264): 0 is the whole book where the venue has such a thing.
