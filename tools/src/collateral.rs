@@ -15,7 +15,7 @@ use ballast_engine::maker::Maker;
 use ballast_engine::option_terms::Delivery;
 use ballast_engine::pnl::valuation::position_value;
 use ballast_engine::risk::collateral::{CollateralView, PPM};
-use ballast_engine::units::{Decimal, Nanos};
+use ballast_engine::units::{Decimal, Lots, Nanos};
 use serde_json::{Value, json};
 
 const NS_PER_YEAR: f64 = 365.0 * 86_400.0 * 1e9;
@@ -37,6 +37,8 @@ pub struct Assessor {
     /// No look before this time, whatever traded.
     soonest: Nanos,
     fills: u64,
+    /// How many quotes the last look could value.
+    valued: usize,
     last: Option<Assessment>,
 }
 
@@ -69,6 +71,7 @@ impl Assessor {
             due: Nanos(0),
             soonest: Nanos(0),
             fills: 0,
+            valued: 0,
             last: None,
         })
     }
@@ -82,14 +85,19 @@ impl Assessor {
             return None;
         }
         self.soonest = now.plus(SOON_NS.min(self.every_ns));
-        let found = self.account(maker).and_then(|account| account.assess(&self.rules).ok());
+        let account = self.account(maker);
+        let valued = account.as_ref().map_or(0, |account| account.quotes.len());
+        let found = account.and_then(|account| account.assess(&self.rules).ok());
         let Some(found) = found else {
             self.due = self.soonest;
             return None;
         };
-        self.due = now.plus(self.every_ns);
+        // What has a value since the last look is quoted only after one that saw it.
+        let is_new = std::mem::replace(&mut self.valued, valued) != valued;
+        self.due = if is_new { self.soonest } else { now.plus(self.every_ns) };
         self.fills = fills;
-        let view = view(now, &found);
+        let loss_max = maker.collateral_limits()?.stressed_loss_max;
+        let view = view(now, &found, loss_max);
         self.last = Some(found);
         Some(view)
     }
@@ -98,7 +106,16 @@ impl Assessor {
     fn account(&self, maker: &Maker) -> Option<Account> {
         let mut account = Account::default();
         for instrument in &self.instruments {
-            self.hold(maker, instrument, &mut account)?;
+            let lots = maker.ledger().position(instrument.id())?;
+            self.hold(maker, instrument, lots, &mut account)?;
+        }
+        for instrument in &self.instruments {
+            let size = maker.quote_size(instrument.id());
+            let mut filled = Account::default();
+            // What has no value is not quoted.
+            if self.hold(maker, instrument, size, &mut filled).is_some() {
+                account.quotes.append(&mut filled.holdings);
+            }
         }
         for place in 0..=u8::MAX {
             let currency = Currency(place);
@@ -163,12 +180,18 @@ impl Assessor {
         Some(units)
     }
 
-    /// Adds one instrument's position; `None` where it is held and cannot be valued.
-    fn hold(&self, maker: &Maker, instrument: &Instrument, account: &mut Account) -> Option<()> {
-        let lots = maker.ledger().position(instrument.id())?.0 as f64;
-        if lots == 0.0 {
+    /// Adds so many lots of an instrument; `None` where they cannot be valued.
+    fn hold(
+        &self,
+        maker: &Maker,
+        instrument: &Instrument,
+        lots: Lots,
+        account: &mut Account,
+    ) -> Option<()> {
+        if lots.0 == 0 {
             return Some(());
         }
+        let lots = lots.0 as f64;
         let rate = rate(maker, instrument.spec().settlement)?;
         match instrument.value() {
             ContractValue::Linear { nano_underlying_per_lot, .. } => {
@@ -326,8 +349,8 @@ fn european(maker: &Maker, instrument: &Instrument) -> Option<Black76> {
     })
 }
 
-/// What the maker is told: use and loss rounded up, distance rounded down.
-fn view(at: Nanos, found: &Assessment) -> CollateralView {
+/// What the maker is told: use and loss rounded up, distance and what may be added rounded down.
+fn view(at: Nanos, found: &Assessment, loss_max: i64) -> CollateralView {
     let ppm = f64::from(PPM);
     let up = libm::ceil(found.utilisation * ppm);
     let utilisation_ppm = if up < f64::from(u32::MAX) { up as u32 } else { u32::MAX };
@@ -335,5 +358,7 @@ fn view(at: Nanos, found: &Assessment) -> CollateralView {
     let loss = found.stressed().map_or(0.0, |(_, loss)| libm::ceil(loss * 1e9));
     let stressed_loss = if loss < 9.0e18 { loss as i64 } else { i64::MAX };
     let distance_ppm = if distance < ppm { distance as u32 } else { PPM };
-    CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss }
+    let addable = libm::floor(found.addable(loss_max as f64 * 1e-9) * ppm);
+    let addable_ppm = if addable < f64::from(u32::MAX) { addable as u32 } else { u32::MAX };
+    CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss, addable_ppm }
 }

@@ -229,8 +229,8 @@ fn an_es_option_book_is_quoted_and_delta_hedged_through_the_recorded_day() {
         watch.under_breach
     );
     assert!(watch.used_ppm > 0 && watch.used_ppm < limits.hard_ppm, "{}", watch.used_ppm);
-    // Fills between two looks may take it past its limit; from there it is only taken off (above).
-    assert!(watch.stressed > 0);
+    let stressed_max = limits.stressed_loss_max;
+    assert!(watch.stressed > 0 && watch.stressed <= stressed_max, "{}", watch.stressed);
     // Attribution: the Greeks' parts are the options' inventory_mtm, to the last 1e-9.
     let causes = maker.option_causes(0);
     let options = config.instruments.iter().filter(|i| i.option().is_some());

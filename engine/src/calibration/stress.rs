@@ -93,6 +93,8 @@ pub struct Account {
     pub holdings: Vec<Holding>,
     /// Collateral.
     pub collateral: Vec<Collateral>,
+    /// What each quote adds if its bid is filled in full.
+    pub quotes: Vec<Holding>,
 }
 
 /// What was found.
@@ -111,6 +113,8 @@ pub struct Assessment {
     pub distance: Option<f64>,
     /// What each scenario earns (negative: loses), in the order of the rules.
     pub scenarios: Vec<f64>,
+    /// What each scenario would take beyond that, ≥ 0, were every quote filled in full on its worse side.
+    pub quoted: Vec<f64>,
 }
 
 /// Where the search for liquidation looks: in small steps near by, in larger ones beyond.
@@ -137,6 +141,15 @@ impl Holding {
     /// What a shock earns, with what is owned.
     fn profit(&self, shock: &Shock) -> Result<f64, OptionsError> {
         Ok(self.book.profit(shock)? + self.owned * self.book.underlying_price * shock.price)
+    }
+
+    /// What a scenario earns on it.
+    fn under(&self, scenario: &Scenario) -> Result<f64, OptionsError> {
+        let price = scenario.prices.get(self.underlying);
+        let price = *price.ok_or(OptionsError::OutOfRange { name: "underlying" })?;
+        let shock = Shock { price, volatility: scenario.volatility, weight: 1.0 };
+        let after = self.book.underlying_price * (1.0 + price);
+        Ok(self.profit(&shock)? + self.book.underlying_units * after * scenario.basis)
     }
 
     /// A book with options by its worst node, anything else by its rate.
@@ -173,11 +186,16 @@ impl Account {
             (true, false) => f64::INFINITY,
         };
         let distance = self.distance(collateral, collateral - margin, rules)?;
-        let mut scenarios = Vec::new();
+        let (mut scenarios, mut quoted) = (Vec::new(), Vec::new());
         for scenario in &rules.scenarios {
             scenarios.push(self.under(scenario)?);
+            let mut loss = 0.0;
+            for quote in &self.quotes {
+                loss += quote.under(scenario)?.abs();
+            }
+            quoted.push(loss);
         }
-        Ok(Assessment { margins, equity, collateral, utilisation, distance, scenarios })
+        Ok(Assessment { margins, equity, collateral, utilisation, distance, scenarios, quoted })
     }
 
     /// What is left over the margin after a move of every price; haircuts stay what they are.
@@ -254,12 +272,7 @@ impl Account {
     fn under(&self, scenario: &Scenario) -> Result<f64, OptionsError> {
         let mut profit = 0.0;
         for holding in &self.holdings {
-            let price = scenario.prices.get(holding.underlying);
-            let price = *price.ok_or(OptionsError::OutOfRange { name: "underlying" })?;
-            let shock = Shock { price, volatility: scenario.volatility, weight: 1.0 };
-            profit += holding.profit(&shock)?;
-            let after = holding.book.underlying_price * (1.0 + price);
-            profit += holding.book.underlying_units * after * scenario.basis;
+            profit += holding.under(scenario)?;
         }
         let moving = |held: &&Collateral| !held.is_reporting && !held.is_owned;
         for held in self.collateral.iter().filter(moving) {
@@ -284,6 +297,15 @@ impl Assessment {
     pub fn stressed(&self) -> Option<(usize, f64)> {
         let worst = self.scenarios.iter().enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b))?;
         Some((worst.0, (-worst.1).max(0.0)))
+    }
+
+    /// How often all quotes may be filled, each on its worse side, before a scenario loses more than
+    /// `limit`: 0.5 where half of each may; infinite where nothing is quoted.
+    pub fn addable(&self, limit: f64) -> f64 {
+        let scenarios = self.scenarios.iter().zip(&self.quoted);
+        let scenarios = scenarios.filter(|(_, quoted)| **quoted > 0.0);
+        let often = scenarios.map(|(profit, quoted)| (limit + profit).max(0.0) / quoted);
+        often.fold(f64::INFINITY, f64::min)
     }
 }
 
@@ -326,7 +348,7 @@ mod tests {
     }
 
     fn assess(holdings: Vec<Holding>, collateral: Vec<Collateral>) -> Assessment {
-        Account { holdings, collateral }.assess(&rules()).unwrap()
+        Account { holdings, collateral, quotes: vec![] }.assess(&rules()).unwrap()
     }
 
     #[test]
@@ -367,7 +389,8 @@ mod tests {
         assert_eq!(found.margins, vec![-worst.profit]);
         // Where it is liquidated, the margin of that moment is just covered.
         let distance = found.distance.unwrap();
-        let account = Account { holdings: vec![short], collateral: vec![dollars(1_000.0)] };
+        let account =
+            Account { holdings: vec![short], collateral: vec![dollars(1_000.0)], quotes: vec![] };
         let free = |price: f64| account.free_after(1_000.0, price, &rules()).unwrap();
         assert!(free(distance) >= 0.0 && free(distance) < 0.01, "{distance}");
         assert!(free(distance + 1e-6) < 0.0 && free(-distance) > 0.0);
@@ -419,6 +442,7 @@ mod tests {
         let both = Account {
             holdings: vec![futures(10.0), other.clone()],
             collateral: vec![dollars(1_000.0), coins(100.0, 0.5)],
+            quotes: vec![],
         };
         let apart = Scenario { prices: vec![-0.1, 0.05], ..scenario(0.0, 0.0, 0.0, -0.3) };
         let rules = AccountRules { scenarios: vec![apart], ..rules() };
@@ -426,7 +450,23 @@ mod tests {
         assert!((both.assess(&rules).unwrap().scenarios[0] + 180.0).abs() < 1e-9);
         let nowhere = Holding { underlying: 2, ..other.clone() };
         for lost in [nowhere, Holding { venue: 1, ..other }] {
-            assert!(Account { holdings: vec![lost], collateral: vec![] }.assess(&rules).is_err());
+            let account = Account { holdings: vec![lost], ..Account::default() };
+            assert!(account.assess(&rules).is_err());
         }
+    }
+
+    #[test]
+    fn quotes_may_add_what_no_scenario_loses_beyond_the_limit() {
+        let quotes = vec![futures(5.0), futures(-3.0)];
+        let account = Account { holdings: vec![futures(10.0)], quotes, ..Account::default() };
+        let found = account.assess(&rules()).unwrap();
+        // 208 by the fall, and as much a unit by the quotes, whichever side is filled.
+        assert!((found.quoted[0] - 8.0 * 20.8).abs() < 1e-9, "{found:?}");
+        assert!((found.addable(208.0 + 2.0 * 8.0 * 20.8) - 2.0).abs() < 1e-9);
+        // A rise earns on what is held and still costs as much on the worse sides.
+        assert!((found.addable(208.0 + 0.5 * 8.0 * 20.8) - 0.5).abs() < 1e-9);
+        assert_eq!((found.addable(208.0), found.addable(100.0)), (0.0, 0.0));
+        let flat = Account::default().assess(&rules()).unwrap();
+        assert_eq!(flat.addable(0.0), f64::INFINITY, "nothing is quoted");
     }
 }

@@ -206,7 +206,7 @@ impl<T: Field + Copy + Default, const N: usize> Field for [T; N] {
 structs! {
     User { uid, name }
     SkewRow { instrument, mantissas, shifts }
-    CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss }
+    CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss, addable_ppm }
     QuantisedGreeks {
         at, underlying, value, price_delta, price_gamma, theta, exposure, exposure_gamma,
     }
@@ -235,9 +235,9 @@ enums! {
         6 = Parameters(parameters),
         7 = Greeks(greeks),
         20 = HedgeRow(update),
-        21 = Collateral(view),
         22 = MicroPrice(update),
         23 = Skew(row),
+        30 = Collateral(view),
     }
     Act {
         1 = Pause { scope },

@@ -2,20 +2,27 @@
 //!
 //! Fed by whoever assesses the account off the hot path; feeds the quotes. Maker thread. Where a limit is
 //! broken, or nobody has looked for too long, only what takes a position off is quoted; before that, sizes
-//! shrink. Long options are not sold then: they may be what a stress is borne with. Hedges go on: they take
-//! risk off. Deliberately absent: how the account is assessed.
+//! shrink. Long options are not sold freely: they may be what a stress is borne with. What is added
+//! between two views is counted, so that all quotes filled at once stay within what the last one left.
+//! Hedges go on: they take risk off. Deliberately absent: how the account is assessed.
 
 use super::{Line, Maker};
+use crate::event::InstrumentId;
 use crate::maker::intents::Intents;
 use crate::quote::ladder::Caps;
-use crate::risk::collateral::{CollateralBreach, CollateralView};
-use crate::units::Lots;
+use crate::risk::collateral::{
+    CollateralBreach, CollateralGuard, CollateralLimits, CollateralView,
+};
+use crate::units::{Lots, Side};
 
 impl Maker {
     /// Takes a view in; one of a maker that watches no collateral, or older than the last, changes
     /// nothing and is counted.
     pub(super) fn on_collateral(&mut self, view: CollateralView, out: &mut Intents) {
         if self.collateral.as_mut().is_some_and(|guard| guard.on_view(view)) {
+            for line in &mut self.lines {
+                line.allowance.on_view(view.at);
+            }
             self.requote_all(out);
         } else {
             self.counters.parameters_refused = self.counters.parameters_refused.saturating_add(1);
@@ -32,22 +39,57 @@ impl Maker {
         self.collateral.as_ref().and_then(|guard| guard.view())
     }
 
-    /// No more on a side than the collateral lets be added, or than takes the position off. Under a
-    /// breach a long option is kept: it may be what a stress is borne with, and it asks for no margin.
+    /// The limits; `None` where it is not watched.
+    pub fn collateral_limits(&self) -> Option<&CollateralLimits> {
+        self.collateral.as_ref().map(CollateralGuard::limits)
+    }
+
+    /// What a side of an instrument's ladder holds in full; 0 where it is not quoted.
+    pub fn quote_size(&self, instrument: InstrumentId) -> Lots {
+        let quote = self.line(instrument).and_then(|line| line.settings.quote.as_ref());
+        quote.map_or(Lots(0), |quote| quote.ladder.total())
+    }
+
+    /// Notes which instruments are worth something by now: the next view counts them.
+    pub(super) fn note_values(&mut self) {
+        if self.collateral.is_none() {
+            return;
+        }
+        for line in &mut self.lines {
+            let id = line.instrument.id();
+            let is_valued = match self.options.book.get(id) {
+                Some(option) => option.greeks.is_some(),
+                None => self.ledger.mark(id).is_some(),
+            };
+            if is_valued {
+                line.allowance.on_value(self.now);
+            }
+        }
+    }
+
+    /// No more on a side than the collateral lets be added, or than takes the position off. A long
+    /// option is sold only as far as more could be added: it may be what a stress is borne with, and
+    /// it asks for no margin.
     pub(super) fn within_collateral(&self, line: &Line, caps: Caps) -> Caps {
         let (Some(guard), Some(quote)) = (&self.collateral, &line.settings.quote) else {
             return caps;
         };
-        let breach = guard.breach(self.now);
-        let adding = match breach {
-            Some(_) => Lots(0),
-            None => guard.scaled(quote.ladder.total()),
+        let size = quote.ladder.total();
+        let [scaled, addable] = match guard.breach(self.now) {
+            Some(_) => [Lots(0); 2],
+            None => [guard.scaled(size), guard.addable(size)],
         };
         let position = self.ledger.position(line.instrument.id()).unwrap_or_default().0;
         let is_option = self.options.book.get(line.instrument.id()).is_some();
-        let long = if breach.is_some() && is_option { 0 } else { position };
-        let side = |cap: Lots, home: i64| Lots(cap.0.min(home.max(adding.0)).max(0));
-        Caps { bid: side(caps.bid, position.saturating_neg()), ask: side(caps.ask, long) }
+        let long = if is_option { 0 } else { position };
+        let within = |cap: Lots, home: i64, side: Side| {
+            let added = scaled.min(line.allowance.left(side, addable));
+            Lots(cap.0.min(home.max(added.0)).max(0))
+        };
+        Caps {
+            bid: within(caps.bid, position.saturating_neg(), Side::Buy),
+            ask: within(caps.ask, long, Side::Sell),
+        }
     }
 }
 
@@ -59,7 +101,7 @@ mod tests {
     use crate::maker::tests::{Desk, PERP, SPOT, config};
     use crate::risk::collateral::CollateralLimits;
     use crate::risk::state::{Reason, State};
-    use crate::units::{Nanos, Side};
+    use crate::units::Nanos;
 
     const LIMITS: CollateralLimits = CollateralLimits {
         soft_ppm: 500_000,
@@ -71,8 +113,9 @@ mod tests {
 
     fn view(at: u64, utilisation_ppm: u32) -> Control {
         let at = Nanos(at);
-        let (distance_ppm, stressed_loss) = (1_000_000, 0);
-        Control::Collateral(CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss })
+        let (distance_ppm, stressed_loss, addable_ppm) = (1_000_000, 0, 500_000);
+        let view = CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss, addable_ppm };
+        Control::Collateral(view)
     }
 
     fn size(intents: &[OrderIntent], side: Side) -> i64 {
@@ -101,10 +144,21 @@ mod tests {
     #[test]
     fn sizes_shrink_with_use_and_a_view_that_ages_is_none() {
         let mut desk = begin();
-        desk.control(view(desk.now, 750_000));
-        let quotes = desk.image(SPOT, 600_000);
-        // Half of twenty lots may be added; the whole may be sold.
-        assert_eq!((size(&quotes, Side::Buy), size(&quotes, Side::Sell)), (10, 20));
+        desk.image(SPOT, 600_000);
+        // A view of before anybody knew what it is worth lets nothing be added.
+        desk.control(view(desk.now - 1, 750_000));
+        let quotes = desk.timer();
+        assert_eq!(size(&quotes, Side::Buy), 0);
+        // Half of twenty lots may be added; the whole may be sold, and is offered already.
+        let quotes = desk.control(view(desk.now, 750_000));
+        assert_eq!((size(&quotes, Side::Buy), size(&quotes, Side::Sell)), (10, 0));
+        // What was bought since the view is no more to be added until the next.
+        let bid = quotes.iter().copied().find(|intent| intent.side == Side::Buy).unwrap();
+        desk.accept(&bid);
+        let more = desk.fill(&bid, 10, 10);
+        assert_eq!(size(&more, Side::Buy), 0);
+        let more = desk.control(view(desk.now, 750_000));
+        assert_eq!(size(&more, Side::Buy), 10);
         assert_eq!(desk.maker.snapshot(SPOT).unwrap().reason, Reason::Normal);
         desk.now += 50_000;
         desk.timer();

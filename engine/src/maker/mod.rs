@@ -30,13 +30,14 @@
 //! | `standing.rs` | funding, borrow and capital as their instants pass |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
-//! | `snapshot.rs` | how it stands, for reports |
+//! | `snapshot.rs`, `counters.rs` | how it stands, for reports |
 //! | `resumption.rs` | where an earlier run ended, and going on from there |
 //! | `stage.rs` | the maker with its rings, on a runner |
 
 mod collateral;
 pub mod config;
 pub mod control;
+pub mod counters;
 mod execution;
 mod fair;
 pub mod guards;
@@ -113,20 +114,20 @@ use crate::pnl::ledger::Ledger;
 use crate::pnl::mids::Mids;
 use crate::pnl::standing::Schedule;
 use crate::quote::ladder::LEVELS_MAX;
-use crate::risk::collateral::CollateralGuard;
+use crate::risk::collateral::{Allowance, CollateralGuard};
 use crate::risk::duplicate::DuplicateGuard;
 use crate::risk::executions::Executions;
-use crate::risk::gate::BlockReason;
 use crate::risk::gross::GrossNotional;
 use crate::risk::loss::LossStop;
 use crate::risk::order_to_trade::OrderToTrade;
 use crate::risk::protection::Protection;
 use crate::risk::share::Share;
-use crate::risk::state::{EnteredCounts, Reason, State};
+use crate::risk::state::{Reason, State};
 use crate::risk::throttle::Throttle;
 use crate::units::{Exposure, Lots, Nanos, Side, Stamp};
 use config::VolatilitySettings;
 use config::{ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings};
+use counters::Counters;
 use guards::{LineGuards, Restraint};
 use homing::Homing;
 use input::Input;
@@ -186,6 +187,8 @@ struct Line {
     guards: LineGuards,
     /// What they say now.
     restraint: Restraint,
+    /// What the collateral lets it add yet.
+    allowance: Allowance,
     /// Its place among the quotes that share one risk.
     member: Option<usize>,
     /// The instruments whose book is the same.
@@ -233,6 +236,7 @@ impl Line {
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
             guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
             restraint: Restraint::default(),
+            allowance: Allowance::default(),
             member: config.portfolio_members.iter().position(|m| m.instrument == instrument.id()),
             twins: config.twins(instrument.id()).collect(),
             funding: Schedule::default(),
@@ -342,51 +346,6 @@ impl Pool {
     fn may_trade(&self, now: Nanos) -> bool {
         self.hedge.is_none() && self.hedge_rests_until <= now
     }
-}
-
-/// How often what happened; the maker's part of every report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Inputs consumed.
-    pub inputs: u64,
-    /// Market events among them.
-    pub market_events: u64,
-    /// Intents emitted, by action: new, replace, cancel.
-    pub intents: [u64; 3],
-    /// Fills booked.
-    pub fills: u64,
-    /// New orders that the venue refused.
-    pub rejected: u64,
-    /// Replaces and cancels that the venue refused.
-    pub cancel_rejected: u64,
-    /// Of our messages, those that the venue could not take at all: Reject(3) and j.
-    pub message_rejected: u64,
-    /// Messages that order entry could not send.
-    pub unsent: u64,
-    /// Fills that were already booked.
-    pub duplicate_fills: u64,
-    /// Requests that were not answered in time.
-    pub expired_requests: u64,
-    /// Reports for orders that we do not know.
-    pub unknown_orders: u64,
-    /// Times that market-maker protection pulled an underlying's quotes.
-    pub protections: u64,
-    /// Resting orders taken out because a new one would have met them.
-    pub self_trade_cancels: u64,
-    /// Resting orders made smaller because a new one would have met them.
-    pub self_trade_reductions: u64,
-    /// Times that a loss stop took everything out.
-    pub loss_stops: u64,
-    /// Windows of quoting obligations that ended in breach.
-    pub obligations_missed: u64,
-    /// States entered, by reason.
-    pub entered: EnteredCounts,
-    /// Refitted coefficients taken in.
-    pub parameters: u64,
-    /// Refitted coefficients of another model or of no quote.
-    pub parameters_refused: u64,
-    /// Proposals that the gate blocked, in the order of [`BlockReason::ALL`].
-    pub blocked: [u64; BlockReason::COUNT],
 }
 
 /// The market maker.

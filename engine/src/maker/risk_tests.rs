@@ -9,6 +9,7 @@ use super::*;
 use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
 use crate::pnl::ledger::Holding;
 use crate::risk::carried::CarriedRisk;
+use crate::risk::gate::BlockReason;
 use crate::risk::window::WindowLimit;
 use crate::units::{Exposure, Lots, Notional};
 

@@ -7,6 +7,7 @@ use super::tests::{Desk, PERP, SPOT, config, news};
 use super::*;
 use crate::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent};
 use crate::event::{OrderUpdate, TimeInForce, VenueId};
+use crate::risk::gate::BlockReason;
 use crate::risk::self_trade::{Prevention, SelfTrade};
 use crate::units::{Lots, Ticks};
 

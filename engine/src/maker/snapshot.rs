@@ -1,7 +1,8 @@
 //! How the maker stands: what reports, progress lines and operators read. Never an input.
 
+use super::Maker;
+use super::counters::Counters;
 use super::rebalancing::CurrencyBalance;
-use super::{Counters, Maker};
 use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Sigma;
 use crate::event::{InstrumentId, VenueId};

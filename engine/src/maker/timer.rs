@@ -22,6 +22,7 @@ impl Maker {
         self.reprice_all(out);
         self.charge_standing(out);
         self.sample_losses();
+        self.note_values();
         self.watch(out);
         self.rebalance(out);
         self.ask_about_doubts(out);

@@ -6,7 +6,7 @@
 //! a breach: what nobody has looked at is not added to. Deliberately absent: margin itself, which takes
 //! the formulas of options (calibration's).
 
-use crate::units::{Lots, Nanos};
+use crate::units::{Lots, Nanos, Side};
 use thiserror::Error;
 
 /// All of one, in parts of a million.
@@ -49,6 +49,9 @@ pub struct CollateralView {
     pub distance_ppm: u32,
     /// What the worst scenario loses, 1e-9 of the reporting currency, ≥ 0.
     pub stressed_loss: i64,
+    /// How often every quote's size may be filled, in ppm, each on its worse side and all at once, before
+    /// a scenario passes the limit on the stressed loss; the integer's edge where that is oftener.
+    pub addable_ppm: u32,
 }
 
 /// What a view breaks.
@@ -62,6 +65,16 @@ pub enum CollateralBreach {
     Distance,
     /// The worst scenario costs too much.
     Stress,
+}
+
+/// What one quote may still add until the next view, and only where the view knew what the instrument is
+/// worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Allowance {
+    valued_since: Option<Nanos>,
+    is_assessed: bool,
+    /// Filled since the view, by side.
+    filled: [i64; 2],
 }
 
 /// The last view and its limits.
@@ -98,6 +111,11 @@ impl CollateralGuard {
         is_newer
     }
 
+    /// The limits.
+    pub fn limits(&self) -> &CollateralLimits {
+        &self.limits
+    }
+
     /// The last view.
     pub fn view(&self) -> Option<&CollateralView> {
         self.view.as_ref()
@@ -117,24 +135,61 @@ impl CollateralGuard {
         (view.stressed_loss > limits.stressed_loss_max).then_some(CollateralBreach::Stress)
     }
 
-    /// How much of `size` may be quoted: all up to the soft use and to half of the stressed loss, from
-    /// there evenly down to nothing at each limit, whichever leaves less; rounded down.
+    /// How much of `size` may be quoted: all up to the soft use, from there evenly down to nothing at the
+    /// hard one; rounded down.
     pub fn scaled(&self, size: Lots) -> Lots {
         let limits = &self.limits;
         let Some(view) = self.view else { return Lots(0) };
-        let (soft, hard) = (i64::from(limits.soft_ppm), i64::from(limits.hard_ppm));
-        let by_use = part(size, i64::from(view.utilisation_ppm), soft, hard);
-        let loss_max = limits.stressed_loss_max;
-        by_use.min(part(size, view.stressed_loss, loss_max / 2, loss_max))
+        let room =
+            i64::from(limits.hard_ppm) - i64::from(view.utilisation_ppm.max(limits.soft_ppm));
+        part(size, room, i64::from(limits.hard_ppm) - i64::from(limits.soft_ppm))
+    }
+
+    /// How much a quote of `size` may add to a side from the view on: so much that if all quotes do, no
+    /// scenario passes the limit on the stressed loss; rounded down.
+    pub fn addable(&self, size: Lots) -> Lots {
+        let addable_ppm = self.view.map_or(0, |view| view.addable_ppm);
+        part(size, i64::from(addable_ppm), i64::from(PPM))
     }
 }
 
-/// All of `size` where `value` is at most `soft`, nothing from `hard` on, evenly in between.
-fn part(size: Lots, value: i64, soft: i64, hard: i64) -> Lots {
-    let room = i128::from(hard) - i128::from(value.max(soft));
-    let whole = (i128::from(hard) - i128::from(soft)).max(1);
-    let part = i128::from(size.0) * room.max(0) / whole;
-    Lots(i64::try_from(part).unwrap_or(0))
+impl Allowance {
+    /// The instrument is worth something known.
+    pub fn on_value(&mut self, now: Nanos) {
+        self.valued_since.get_or_insert(now);
+    }
+
+    /// A view of that time is the last one now.
+    pub fn on_view(&mut self, at: Nanos) {
+        self.is_assessed = self.valued_since.is_some_and(|since| since <= at);
+        self.filled = [0; 2];
+    }
+
+    /// A quote was filled.
+    pub fn on_fill(&mut self, side: Side, size: Lots) {
+        let filled = match side {
+            Side::Buy => &mut self.filled[0],
+            Side::Sell => &mut self.filled[1],
+        };
+        *filled = filled.saturating_add(size.0);
+    }
+
+    /// What is left on a side of what a view lets be added.
+    pub fn left(&self, side: Side, addable: Lots) -> Lots {
+        let [bought, sold] = self.filled;
+        let filled = match side {
+            Side::Buy => bought,
+            Side::Sell => sold,
+        };
+        let left = addable.0.saturating_sub(filled).max(0);
+        Lots(if self.is_assessed { left } else { 0 })
+    }
+}
+
+/// `room` of `whole` parts of a size, nothing where there is none; rounded down.
+fn part(size: Lots, room: i64, whole: i64) -> Lots {
+    let part = i128::from(size.0) * i128::from(room.max(0)) / i128::from(whole.max(1));
+    Lots(i64::try_from(part).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -153,6 +208,7 @@ mod tests {
         utilisation_ppm: 100_000,
         distance_ppm: 900_000,
         stressed_loss: 0,
+        addable_ppm: PPM,
     };
 
     fn guard(view: CollateralView) -> CollateralGuard {
@@ -179,11 +235,40 @@ mod tests {
         assert_eq!(at(799_999).breach(Nanos(50)), None);
         assert_eq!(at(800_000).breach(Nanos(50)), Some(CollateralBreach::Utilisation));
         assert_eq!(at(u32::MAX).scaled(Lots(i64::MAX)), Lots(0));
-        let lost = |stressed_loss| guard(CollateralView { stressed_loss, ..CALM });
-        assert_eq!(lost(500).scaled(Lots(30)), Lots(30));
-        assert_eq!(lost(750).scaled(Lots(30)), Lots(15));
-        assert_eq!((lost(1_000).scaled(Lots(30)), lost(1_000).breach(Nanos(50))), (Lots(0), None));
-        assert_eq!(lost(i64::MAX).scaled(Lots(i64::MAX)), Lots(0));
+        assert_eq!(guard(CALM).scaled(Lots(i64::MAX)), Lots(i64::MAX));
+    }
+
+    #[test]
+    fn the_stress_leaves_a_part_of_a_quote_or_several() {
+        let left = |addable_ppm| guard(CollateralView { addable_ppm, ..CALM }).addable(Lots(30));
+        assert_eq!((left(PPM), left(3 * PPM)), (Lots(30), Lots(90)));
+        assert_eq!((left(PPM / 2), left(PPM / 30 - 1), left(0)), (Lots(15), Lots(0), Lots(0)));
+        let most = guard(CollateralView { addable_ppm: u32::MAX, ..CALM });
+        assert_eq!(most.addable(Lots(i64::MAX)), Lots(i64::MAX));
+        assert_eq!(CollateralGuard::new(LIMITS).addable(Lots(30)), Lots(0), "nobody has looked");
+    }
+
+    #[test]
+    fn what_was_filled_since_the_view_counts_and_what_it_knew_no_value_of_adds_nothing() {
+        let mut allowance = Allowance::default();
+        allowance.on_view(Nanos(9));
+        assert_eq!(allowance.left(Side::Buy, Lots(10)), Lots(0));
+        allowance.on_value(Nanos(10));
+        allowance.on_value(Nanos(20));
+        assert_eq!(allowance.left(Side::Buy, Lots(10)), Lots(0), "no view has seen it");
+        allowance.on_view(Nanos(9));
+        assert_eq!(allowance.left(Side::Buy, Lots(10)), Lots(0), "older than the value");
+        allowance.on_view(Nanos(10));
+        allowance.on_fill(Side::Buy, Lots(7));
+        let both = |allowance: &Allowance| {
+            [Side::Buy, Side::Sell].map(|side| allowance.left(side, Lots(10)).0)
+        };
+        assert_eq!(both(&allowance), [3, 10]);
+        allowance.on_fill(Side::Buy, Lots(i64::MAX));
+        allowance.on_fill(Side::Sell, Lots(1));
+        assert_eq!(both(&allowance), [0, 9]);
+        allowance.on_view(Nanos(30));
+        assert_eq!(both(&allowance), [10, 10]);
     }
 
     #[test]

@@ -72,14 +72,16 @@ fn answer(mut stream: TcpStream, names: &Names, desk: &Desk) -> io::Result<()> {
 }
 
 /// How the collateral stands.
-fn collateral(view: CollateralView) -> [(&'static str, &'static str, f64); 3] {
+fn collateral(view: CollateralView) -> [(&'static str, &'static str, f64); 4] {
     let part = |ppm: u32| f64::from(ppm) * 1e-6;
     let distance = "Least move of all prices that liquidates, as a part; 1 for none";
+    let addable = "How often every quote may be filled before a scenario passes the stress's limit";
     let loss = "Of the worst scenario, in the reporting currency";
     [
         ("collateral_utilisation", "Margin over collateral", part(view.utilisation_ppm)),
         ("liquidation_distance", distance, part(view.distance_ppm)),
         ("stressed_loss", loss, view.stressed_loss as f64 * 1e-9),
+        ("collateral_addable", addable, part(view.addable_ppm)),
     ]
 }
 
