@@ -321,6 +321,7 @@ enums! {
         33 = PinRisk,
         34 = Collateral,
         35 = HoldingsDiffer,
+        40 = TradeAmended,
     }
     OrderUpdate {
         1 = SessionUp,

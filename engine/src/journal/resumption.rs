@@ -12,6 +12,9 @@ use crate::maker::resumption::{
 };
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
+use crate::pnl::fill_history::KeptFill;
+use crate::pnl::ledger::undo::Booking;
+use crate::pnl::ledger::{BookedFill, Purpose as Booked};
 use crate::pnl::valuation::HalfTicks;
 use crate::risk::carried::CarriedRisk;
 use crate::risk::loss::CarriedDay;
@@ -101,7 +104,8 @@ impl Field for (Ticks, Lots) {
     }
 }
 
-/// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`.
+/// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`, of
+/// version 4 before `fills`.
 impl Field for Resumption {
     fn put(&self, to: &mut Vec<u8>) {
         self.epoch.put(to);
@@ -115,6 +119,7 @@ impl Field for Resumption {
         self.delivered.put(to);
         self.guarded.put(to);
         self.places.put(to);
+        self.fills.put(to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
@@ -130,6 +135,7 @@ impl Field for Resumption {
             delivered: Field::take(from)?,
             guarded: if from.is_empty() { Vec::new() } else { Field::take(from)? },
             places: if from.is_empty() { Places::default() } else { Field::take(from)? },
+            fills: if from.is_empty() { Vec::new() } else { Field::take(from)? },
         })
     }
 }
@@ -141,6 +147,9 @@ structs! {
     PlacedCash { venue, currency, cash }
     Places { cash, transfers }
     Transfer { id, currency, from, to, moved, leaves, arrives, stage, since }
+    KeptFill { exec_id, first_exec_id, booking }
+    Booking { fill, edge, paid, rounding, cash }
+    BookedFill { instrument, side, price, size, liquidity, purpose, mid }
     Held { lots, mark }
     Purse { currency, cash, rate }
     Halt { instrument, reason }
@@ -157,6 +166,7 @@ structs! {
 enums! {
     Moved { 1 = Coin { from, to }, 2 = Cash }
     TransferStage { 1 = Requested, 2 = Sent }
+    Booked { 1 = Quote, 2 = Hedge, 3 = External, 4 = Rebalance }
     Purpose { 1 = Quote { level }, 2 = Hedge, 3 = Rebalance }
     OrderState {
         1 = PendingNew, 2 = Working, 3 = PendingReplace, 4 = PendingCancel, 5 = InDoubt,
@@ -166,7 +176,7 @@ enums! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ClOrdId, InstrumentId, VenueId};
+    use crate::event::{ClOrdId, ExecId, InstrumentId, Liquidity, VenueId};
     use crate::instrument::Currency;
     use crate::inventory::transfer::TransferId;
     use crate::maker::control::Knob;
@@ -214,6 +224,26 @@ mod tests {
         }
     }
 
+    fn fill() -> KeptFill {
+        let fill = BookedFill {
+            instrument: InstrumentId(1),
+            side: Side::Sell,
+            price: Ticks(-3),
+            size: Lots(2),
+            liquidity: Liquidity::Taker,
+            purpose: Booked::Hedge,
+            mid: Some(HalfTicks(-5)),
+        };
+        let booking = Booking {
+            fill,
+            edge: Notional(-1),
+            paid: Notional(2),
+            rounding: Notional(1),
+            cash: Notional(i128::MAX),
+        };
+        KeptFill { exec_id: ExecId(5), first_exec_id: ExecId(4), booking }
+    }
+
     fn whole() -> Resumption {
         let order = order();
         Resumption {
@@ -258,6 +288,7 @@ mod tests {
                 },
             }],
             places: places(),
+            fills: vec![fill()],
         }
     }
 
@@ -268,16 +299,21 @@ mod tests {
         resumption.put(&mut bytes);
         let mut rest = &bytes[..];
         assert_eq!((Resumption::take(&mut rest), rest.len()), (Some(resumption.clone()), 0));
-        let (mut guarded, mut places) = (Vec::new(), Vec::new());
-        resumption.guarded.put(&mut guarded);
-        resumption.places.put(&mut places);
-        let of_version_3 = bytes.len() - places.len();
-        let of_version_2 = of_version_3 - guarded.len();
-        let is_damage = |cut: &usize| ![of_version_2, of_version_3].contains(cut);
-        for cut in (0..bytes.len()).filter(is_damage) {
+        let length = |of: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = Vec::new();
+            of(&mut bytes);
+            bytes.len()
+        };
+        let of_version_4 = bytes.len() - length(&|bytes| resumption.fills.put(bytes));
+        let of_version_3 = of_version_4 - length(&|bytes| resumption.places.put(bytes));
+        let of_version_2 = of_version_3 - length(&|bytes| resumption.guarded.put(bytes));
+        let ends = [of_version_2, of_version_3, of_version_4];
+        for cut in (0..bytes.len()).filter(|cut| !ends.contains(cut)) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
-        let without = Resumption { places: Places::default(), ..resumption };
+        let without = Resumption { fills: Vec::new(), ..resumption };
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_4]), Some(without.clone()));
+        let without = Resumption { places: Places::default(), ..without };
         assert_eq!(Resumption::take(&mut &bytes[..of_version_3]), Some(without.clone()));
         let without = Resumption { guarded: Vec::new(), ..without };
         assert_eq!(Resumption::take(&mut &bytes[..of_version_2]), Some(without));

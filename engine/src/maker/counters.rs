@@ -26,6 +26,8 @@ pub struct Counters {
     pub unsent: u64,
     /// Fills that were already booked.
     pub duplicate_fills: u64,
+    /// Trades that the venue cancelled or corrected, put right in the account.
+    pub trades_amended: u64,
     /// Requests that were not answered in time.
     pub expired_requests: u64,
     /// Reports for orders that we do not know.

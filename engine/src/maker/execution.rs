@@ -5,6 +5,7 @@ use crate::event::{InstrumentId, OrderEvent, OrderUpdate, Refusal, SessionFault,
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, Outcome, Purpose};
 use crate::orders::table::{Applied, OrderSlot};
+use crate::pnl::fill_history::KeptFill;
 use crate::pnl::ledger::{BookedFill, Purpose as Booked};
 use crate::risk::state::Reason;
 
@@ -105,8 +106,8 @@ impl Maker {
                 self.halt(event.instrument, Reason::UnknownOrder, out);
             }
             Word::TradeChanged => {
-                self.counters.unknown_orders = self.counters.unknown_orders.saturating_add(1);
-                self.halt(event.instrument, Reason::Inconsistent, out);
+                // An order that is done: trades are undone long after.
+                self.amend(event, None, out);
             }
             // A refusal of a request whose order is gone: the fill or cancel that ended it came first.
             Word::Session
@@ -148,7 +149,7 @@ impl Maker {
                 if is_gone {
                     self.on_gone(event, order, slot, out);
                 }
-                self.halt(instrument, Reason::Inconsistent, out);
+                self.amend(event, Some(order.side), out);
             }
             Outcome::MissesFill => self.halt(instrument, Reason::Inconsistent, out),
         }
@@ -238,7 +239,8 @@ impl Maker {
     /// against the last mark. The mark itself stays where the market is now: what it moved meanwhile
     /// is the position's, not the spread's.
     fn book_fill(&mut self, event: &OrderEvent, purpose: Purpose, out: &mut Intents) {
-        let OrderUpdate::Fill { side, last_px, last_qty, liquidity, .. } = event.update else {
+        let OrderUpdate::Fill { exec_id, side, last_px, last_qty, liquidity, .. } = event.update
+        else {
             return;
         };
         let fill = BookedFill {
@@ -256,15 +258,16 @@ impl Maker {
         };
         let now_at = self.ledger.mark(event.instrument);
         let mark = fill.mid.or(now_at);
-        let booked = self.booked_at(event.instrument, |ledger| ledger.on_fill(&fill));
+        let booked = self.booked_at(event.instrument, |ledger| ledger.book(&fill));
         if matches!(purpose, Purpose::Quote { .. }) && booked.is_ok() {
             self.on_quote_flow(event.instrument, side, last_px, last_qty);
         }
         let marked = now_at.map_or(Ok(()), |mark| self.ledger.on_mark(event.instrument, mark));
-        if booked.and(marked).is_err() {
+        let (Ok(booking), Ok(())) = (booked, marked) else {
             self.halt(event.instrument, Reason::Overflow, out);
             return;
-        }
+        };
+        self.fills.remember(KeptFill { exec_id, first_exec_id: exec_id, booking });
         self.counters.fills = self.counters.fills.saturating_add(1);
         let position = self.ledger.position(event.instrument).unwrap_or_default();
         let now = self.now;

@@ -15,6 +15,7 @@
 //! | `parameters.rs` | refitted coefficients on their way in |
 //! | `market_data.rs` | a market event: book, trust, mark, conversion |
 //! | `execution.rs` | the venue's word: order, ledger, exposure |
+//! | `amendment.rs` | a trade cancelled or corrected, put right in the account |
 //! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
@@ -34,6 +35,7 @@
 //! | `resumption.rs` | where an earlier run ended, and going on from there |
 //! | `stage.rs` | the maker with its rings, on a runner |
 
+mod amendment;
 mod collateral;
 pub mod config;
 pub mod control;
@@ -68,6 +70,8 @@ mod timer;
 mod transfers;
 mod wanted;
 
+#[cfg(test)]
+mod amendment_tests;
 #[cfg(test)]
 mod booking_tests;
 #[cfg(test)]
@@ -110,6 +114,7 @@ use crate::inventory::rebalance::Offset;
 use crate::market::book::{Book, Touch};
 use crate::market::trust::{Distrust, Trust};
 use crate::orders::table::{OrderSlot, OrderTable};
+use crate::pnl::fill_history::FillHistory;
 use crate::pnl::ledger::Ledger;
 use crate::pnl::mids::Mids;
 use crate::pnl::standing::Schedule;
@@ -370,6 +375,8 @@ pub struct Maker {
     portfolio: Portfolio,
     orders: OrderTable,
     ledger: Ledger,
+    /// What may still be busted or corrected.
+    fills: FillHistory,
     /// Grows with every input that is no market event and with every intent: while it stands still, no
     /// order has changed.
     changes: u64,
@@ -377,6 +384,8 @@ pub struct Maker {
     rejects_max: u32,
     is_killed: bool,
     is_shut_down: bool,
+    /// Nobody was told yet that instruments are halted since before this run.
+    has_untold_halts: bool,
     counters: Counters,
 }
 
@@ -415,16 +424,19 @@ impl Maker {
             settled_in: settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
+            fills: FillHistory::default(),
             changes: 0,
             ack_timeout_ns: config.ack_timeout_ns,
             rejects_max: config.rejects_max,
             is_killed: false,
             is_shut_down: false,
+            has_untold_halts: false,
             counters: Counters::default(),
         };
         if let Some(resumption) = &config.resumption {
             maker.resume_from(resumption);
         }
+        maker.has_untold_halts = maker.lines.iter().any(|line| line.state == State::Halted);
         for pool in 0..maker.pools.len() {
             maker.refresh_delta(pool);
         }

@@ -40,23 +40,23 @@ pub(super) fn buy_value(line: &Line, lots: Lots, price: Ticks) -> i128 {
 
 impl Maker {
     /// Lets the account take in something of an instrument, and keeps where its cash is.
-    pub(super) fn booked_at(
+    pub(super) fn booked_at<T>(
         &mut self,
         id: InstrumentId,
-        book: impl FnOnce(&mut Ledger) -> Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
+        book: impl FnOnce(&mut Ledger) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         let spec = self.line(id).map(|line| line.instrument.spec());
         let (venue, currency) = spec.map(|spec| (spec.venue, spec.settlement)).unzip();
         self.booked(venue, currency.unwrap_or_default(), book)
     }
 
     /// Lets the account take in something that moves a currency's cash at a venue.
-    pub(super) fn booked(
+    pub(super) fn booked<T>(
         &mut self,
         venue: Option<VenueId>,
         currency: Currency,
-        book: impl FnOnce(&mut Ledger) -> Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
+        book: impl FnOnce(&mut Ledger) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         if self.rebalancer.holdings.is_empty() {
             return book(&mut self.ledger);
         }

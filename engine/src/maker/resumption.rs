@@ -17,8 +17,10 @@ use crate::inventory::exit::ExitProgress;
 use crate::inventory::holdings::PlaceTerms;
 use crate::inventory::transfer::{Moved, Transfer, TransferStage};
 use crate::maker::input::Control;
+use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
+use crate::pnl::fill_history::KeptFill;
 use crate::pnl::valuation::HalfTicks;
 use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::carried::CarriedRisk;
@@ -132,6 +134,8 @@ pub struct Resumption {
     pub guarded: Vec<GuardedPosition>,
     /// What is where, and on its way.
     pub places: Places,
+    /// The last fills, oldest first: one of them may be busted or corrected yet.
+    pub fills: Vec<KeptFill>,
 }
 
 impl Resumption {
@@ -150,6 +154,8 @@ impl Resumption {
         };
         let cash = config.rebalance.places.iter().map(placed).collect();
         self.places = Places { cash, transfers: Vec::new() };
+        // What the config opens with is not made of them.
+        self.fills.clear();
     }
 
     /// Into the config of the run that goes on from here.
@@ -271,6 +277,7 @@ impl Maker {
             delivered: Vec::new(),
             guarded: self.lines.iter().map(|line| line.guards.resumption(crashed)).collect(),
             places: self.places_left(),
+            fills: self.fills.oldest_first().copied().collect(),
         }
     }
 
@@ -304,6 +311,9 @@ impl Maker {
         }
         for order in &resumption.orders {
             self.restore(order);
+        }
+        for fill in &resumption.fills {
+            self.fills.remember(*fill);
         }
         for halt in &resumption.halts {
             if let Some(line) = self.line_mut(halt.instrument) {
@@ -349,6 +359,18 @@ impl Maker {
                 let holdings = &mut self.rebalancer.holdings;
                 holdings.cash_moved(None, transfer.currency, away.saturating_neg());
             }
+        }
+    }
+
+    /// Once a run: which instruments it began with halted. Who is told of states is told of these.
+    pub(super) fn tell_restored(&mut self, out: &mut Intents) {
+        if !std::mem::take(&mut self.has_untold_halts) {
+            return;
+        }
+        for line in self.lines.iter().filter(|line| line.state == State::Halted) {
+            let (instrument, state, reason) = (line.instrument.id(), line.state, line.reason);
+            self.counters.entered.count(reason);
+            out.record(Record::State { at: self.now, instrument, state, reason });
         }
     }
 

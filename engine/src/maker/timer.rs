@@ -8,6 +8,7 @@ use crate::orders::order::OrderState;
 impl Maker {
     pub(super) fn on_timer(&mut self, out: &mut Intents) {
         let now = self.now;
+        self.tell_restored(out);
         let expired = self.orders.expire_requests(now, self.ack_timeout_ns);
         self.counters.expired_requests =
             self.counters.expired_requests.saturating_add(u64::from(expired));

@@ -92,8 +92,7 @@ pub enum Outcome {
     },
     /// A fill that is already in our CumQty(14).
     DuplicateFill,
-    /// An earlier fill was corrected or cancelled: the ledger must be put right by hand of its
-    /// ExecRefID(19).
+    /// An earlier fill was corrected or cancelled: the ledger is put right by its ExecRefID(19).
     Amended {
         /// Nothing is left.
         is_gone: bool,

@@ -12,7 +12,9 @@
 
 pub mod settlement;
 pub mod transit;
+pub mod undo;
 
+use self::undo::Booking;
 use super::attribution::{Attribution, Cause, ConversionRate};
 use super::valuation::{HalfTicks, edge, fee, position_value, trade_cash};
 use crate::event::{InstrumentId, Liquidity, VenueId};
@@ -161,8 +163,7 @@ struct Purse {
 struct Flow {
     lots: Lots,
     value: i128,
-    cash: i128,
-    shares: [(Cause, i128); 3],
+    booking: Booking,
 }
 
 /// The account of one maker.
@@ -236,6 +237,14 @@ impl Ledger {
     /// Books a fill: marks the position to the given mid, then trades against it.
     /// On an error the mark may stand, the fill does not.
     pub fn on_fill(&mut self, fill: &BookedFill) -> Result<(), LedgerError> {
+        self.book(fill).map(|_| ())
+    }
+
+    /// As [`Self::on_fill`], and says what it was booked as.
+    ///
+    /// # Errors
+    /// As [`Self::on_fill`].
+    pub fn book(&mut self, fill: &BookedFill) -> Result<Booking, LedgerError> {
         if fill.size.0 <= 0 {
             return Err(LedgerError::SizeNotPositive(fill.size));
         }
@@ -457,16 +466,16 @@ impl Ledger {
     }
 
     /// The fill's part beyond marking: everything that can fail first, then the changes.
-    fn trade(&mut self, fill: &BookedFill, mid: HalfTicks) -> Option<()> {
+    fn trade(&mut self, fill: &BookedFill, mid: HalfTicks) -> Option<Booking> {
         let line = self.lines.get_mut(usize::from(fill.instrument.0))?;
         let purse = self.purses.get_mut(usize::from(line.settlement.0))?;
         let flow = flow(line, fill, mid)?;
-        let cash = purse.cash.checked_add(flow.cash)?;
-        self.attribution.book(line.settlement, purse.rate, &flow.shares)?;
+        let cash = purse.cash.checked_add(flow.booking.cash.0)?;
+        self.attribution.book(line.settlement, purse.rate, &flow.booking.shares()?)?;
         purse.cash = cash;
         line.lots = flow.lots;
         line.value = flow.value;
-        Some(())
+        Some(flow.booking)
     }
 
     fn pay(&mut self, currency: Currency, cause: Cause, amount: i128) -> Result<(), LedgerError> {
@@ -492,21 +501,12 @@ fn flow(line: &Line, fill: &BookedFill, mid: HalfTicks) -> Option<Flow> {
     // the cash and the two values took. Each is off by half a unit or less, so it is -1, 0 or 1.
     let rounding = proceeds.checked_add(value.checked_sub(line.value)?)?.checked_sub(gained)?;
     debug_assert!(rounding.abs() <= 1, "rounding takes at most one unit a fill: {rounding}");
-    let edge_cause = match fill.purpose {
-        Purpose::Quote => Cause::SpreadCapture,
-        Purpose::Hedge => Cause::HedgeCost,
-        Purpose::Rebalance => Cause::RebalanceCost,
-        Purpose::External => Cause::Adjustment,
+    let booking = Booking {
+        fill: BookedFill { mid: Some(mid), ..*fill },
+        edge: Notional(gained),
+        paid: Notional(paid),
+        rounding: Notional(rounding),
+        cash: Notional(proceeds.checked_sub(paid)?),
     };
-    let fee_cause = if paid < 0 { Cause::Rebates } else { Cause::Fees };
-    Some(Flow {
-        lots: Lots(lots),
-        value,
-        cash: proceeds.checked_sub(paid)?,
-        shares: [
-            (edge_cause, gained),
-            (fee_cause, paid.checked_neg()?),
-            (Cause::Rounding, rounding),
-        ],
-    })
+    Some(Flow { lots: Lots(lots), value, booking })
 }

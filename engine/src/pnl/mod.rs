@@ -8,6 +8,7 @@
 
 pub mod attribution;
 pub mod fee_tiers;
+pub mod fill_history;
 pub mod greek_attribution;
 pub mod ledger;
 pub mod mids;

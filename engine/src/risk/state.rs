@@ -53,6 +53,8 @@ pub enum Reason {
     Overfill,
     /// A fill, correction or cancellation that does not continue what we knew.
     Inconsistent,
+    /// The venue cancelled or corrected a trade: the account is put right, a person asks why.
+    TradeAmended,
     /// A report for an order that we do not know.
     UnknownOrder,
     /// Hedges failed as often in a row as the limit allows.
@@ -107,7 +109,7 @@ pub enum Reason {
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 39;
+    pub const COUNT: usize = 40;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -124,6 +126,7 @@ impl Reason {
         Reason::Shutdown,
         Reason::Overfill,
         Reason::Inconsistent,
+        Reason::TradeAmended,
         Reason::UnknownOrder,
         Reason::HedgeFailed,
         Reason::Rejects,
@@ -168,6 +171,7 @@ impl Reason {
             Reason::Shutdown => "shutdown",
             Reason::Overfill => "overfill",
             Reason::Inconsistent => "inconsistent",
+            Reason::TradeAmended => "trade_amended",
             Reason::UnknownOrder => "unknown_order",
             Reason::HedgeFailed => "hedge_failed",
             Reason::Rejects => "rejects",

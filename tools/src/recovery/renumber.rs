@@ -16,6 +16,7 @@ use ballast_engine::maker::resumption::{
     Delivered, GuardedPosition, Halt, Held, LimitSet, PlacedCash, Places, Purse, Resumption,
 };
 use ballast_engine::orders::order::Order;
+use ballast_engine::pnl::fill_history::KeptFill;
 use ballast_engine::risk::carried::CarriedRisk;
 
 /// From the numbers of the run before to those of this one.
@@ -68,6 +69,7 @@ impl<'a> Renumbering<'a> {
             delivered: delivered.collect(),
             guarded: self.guarded(&left),
             places: self.places(&left, lost),
+            fills: left.fills.iter().filter_map(|fill| self.fill(fill)).collect(),
         }
     }
 
@@ -125,6 +127,15 @@ impl<'a> Renumbering<'a> {
             return Err(Lost { what, name, why });
         }
         Ok(new)
+    }
+
+    /// A fill of what is still traded on the same terms; of anything else an operator books a bust.
+    fn fill(&self, kept: &KeptFill) -> Option<KeptFill> {
+        let old = self.old_instrument(kept.booking.fill.instrument)?;
+        let new = self.same(old).filter(|new| has_terms_of(old, new))?;
+        let mut kept = *kept;
+        kept.booking.fill.instrument = new.id();
+        Some(kept)
     }
 
     fn held(&self, left: &Resumption, lost: &mut Vec<Lost>) -> Vec<Held> {

@@ -2,6 +2,8 @@
 //! computed from cash, positions and marks alone. Random sequences come from a seed that a failure
 //! prints; extremes of every integer are part of them.
 
+mod undo;
+
 use ballast_engine::event::{InstrumentId, Liquidity, VenueId};
 use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,

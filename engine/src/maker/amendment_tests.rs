@@ -1,0 +1,149 @@
+//! What a cancelled or corrected trade does to the maker: its account, its state, the run after it.
+
+use super::tests::{Desk, SPOT, config};
+use super::*;
+use crate::event::{ClOrdId, ExecId, OrderIntent, OrderUpdate};
+use crate::maker::intents::Record;
+use crate::units::{Lots, Notional, Side, Ticks};
+
+/// The account, with its sums held to each other.
+fn account(desk: &Desk) -> (Lots, Notional, Notional) {
+    let (causes, total) = desk.maker.pnl().unwrap();
+    let sum: i128 = causes.iter().map(|(_, amount)| amount.0).sum();
+    assert_eq!(Notional(sum), total, "to the last unit");
+    let ledger = desk.maker.ledger();
+    (ledger.position(SPOT).unwrap(), ledger.cash(Currency(1)).unwrap(), total)
+}
+
+fn state(desk: &Desk) -> (State, Reason) {
+    let snapshot = desk.maker.snapshot(SPOT).unwrap();
+    (snapshot.state, snapshot.reason)
+}
+
+/// A filled ask: the report's ExecID(17) is 1.
+fn filled() -> (Desk, OrderIntent, (Lots, Notional, Notional)) {
+    let (mut desk, quotes) = Desk::quoting();
+    let ask = *quotes.iter().find(|quote| quote.side == Side::Sell).unwrap();
+    let before = account(&desk);
+    desk.fill(&ask, ask.size.0, ask.size.0);
+    assert_ne!(account(&desk), before);
+    (desk, ask, before)
+}
+
+fn busted(exec_id: u64) -> OrderUpdate {
+    OrderUpdate::TradeCanceled {
+        exec_id: ExecId(100 + exec_id),
+        ref_exec_id: ExecId(exec_id),
+        cum_qty: Lots(0),
+        leaves_qty: Lots(0),
+    }
+}
+
+#[test]
+fn a_busted_trade_is_as_if_it_had_never_been_and_the_instrument_halts_with_a_reason_of_its_own() {
+    let (mut desk, ask, before) = filled();
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    assert_eq!(account(&desk), before);
+    assert_eq!(state(&desk), (State::Halted, Reason::TradeAmended));
+    assert_eq!(desk.maker.counters().trades_amended, 1);
+}
+
+#[test]
+fn a_corrected_trade_is_what_it_really_was_and_may_be_busted_under_either_name() {
+    for name in [1, 50] {
+        let (mut desk, ask, before) = filled();
+        let update = OrderUpdate::TradeCorrected {
+            exec_id: ExecId(50),
+            ref_exec_id: ExecId(1),
+            last_px: Ticks(ask.price.0 + 3),
+            last_qty: Lots(ask.size.0 - 1),
+            cum_qty: Lots(ask.size.0 - 1),
+            leaves_qty: Lots(0),
+        };
+        desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, update);
+        let (lots, cash, _) = account(&desk);
+        assert_eq!(lots, Lots(before.0.0 - (ask.size.0 - 1)));
+        // A tick and lot is 0.0001 USDT, and the test's fees are what the ledger's own tests hold.
+        let value = i128::from((ask.price.0 + 3) * (ask.size.0 - 1)) * 100_000;
+        assert!((cash.0 - before.1.0 - value).abs() <= value / 100, "{cash:?}");
+        assert_eq!(state(&desk), (State::Halted, Reason::TradeAmended));
+        desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(name));
+        assert_eq!(account(&desk), before, "under {name}");
+    }
+}
+
+#[test]
+fn a_bust_of_a_fill_that_is_not_known_changes_nothing_and_halts() {
+    for exec_id in [0, 77] {
+        let (mut desk, ask, _) = filled();
+        let before = account(&desk);
+        desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(exec_id));
+        assert_eq!(account(&desk), before);
+        assert_eq!(state(&desk), (State::Halted, Reason::Inconsistent));
+    }
+}
+
+#[test]
+fn a_fill_is_busted_once() {
+    let (mut desk, ask, before) = filled();
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    assert_eq!(account(&desk), before);
+}
+
+#[test]
+fn a_part_of_a_working_order_is_busted_and_the_order_counts_in_full_again() {
+    let (mut desk, quotes) = Desk::quoting();
+    let bid = *quotes.iter().find(|quote| quote.side == Side::Buy).unwrap();
+    let before = account(&desk);
+    desk.fill(&bid, 1, 1);
+    let update = OrderUpdate::TradeCanceled {
+        exec_id: ExecId(9),
+        ref_exec_id: ExecId(1),
+        cum_qty: Lots(0),
+        leaves_qty: bid.size,
+    };
+    let open = |desk: &Desk| desk.maker.snapshot(SPOT).unwrap().open[0].0;
+    let was = open(&desk);
+    desk.report(bid.cl_ord_id, ClOrdId::NONE, SPOT, update);
+    assert_eq!(account(&desk), before);
+    assert_eq!(open(&desk), was + 1, "it may still trade in full");
+}
+
+/// The run after this one.
+fn next_run(desk: &Desk) -> Desk {
+    let mut next = config();
+    next.epoch = 2;
+    desk.maker.resumption(1, true).begin(&mut next);
+    Desk::with(&next)
+}
+
+#[test]
+fn a_trade_of_an_earlier_run_is_put_right_after_two_restarts() {
+    let (desk, ask, before) = filled();
+    let mut desk = next_run(&next_run(&desk));
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    let (lots, cash, _) = account(&desk);
+    assert_eq!((lots, cash), (before.0, before.1));
+    assert_eq!(state(&desk), (State::Halted, Reason::TradeAmended));
+}
+
+#[test]
+fn what_a_run_begins_halted_with_is_told_once() {
+    let (mut desk, ask, _) = filled();
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    let mut desk = next_run(&desk);
+    let told = |desk: &Desk| {
+        let is_halt = |record: &&Record| match record {
+            Record::State { instrument, state, reason, .. } => {
+                (*instrument, *state, *reason) == (SPOT, State::Halted, Reason::TradeAmended)
+            }
+            _ => false,
+        };
+        desk.out.records().iter().filter(is_halt).count()
+    };
+    desk.timer();
+    assert_eq!(told(&desk), 1);
+    desk.timer();
+    assert_eq!(told(&desk), 0);
+}
