@@ -4,6 +4,7 @@
 use ballast::simulate::faults::Fault;
 use ballast::simulate::tap::PlantedBug;
 use ballast::simulate::{Options, Outcome, run};
+use serde_json::json;
 use std::process::Command;
 
 fn simulate(seed: u64, days: f64, faults: &[Fault], bug: Option<PlantedBug>) -> Outcome {
@@ -96,6 +97,60 @@ fn a_disk_that_fails_ends_the_run_in_order_and_its_journal_replays() {
         outcome.document["episodes"]["journal_fails"] == 1
     };
     assert!((1..=24).filter(failing).count() >= 1, "one run of eight has it");
+}
+
+/// The sum of a number of the documents of some seeds, none of which violates anything.
+fn sum(faults: &[Fault], of: impl Fn(&serde_json::Value) -> Option<u64>) -> u64 {
+    let one = |seed| {
+        let outcome = simulate(seed, 0.05, faults, None);
+        assert_eq!(outcome.violation, None, "seed {seed} of {faults:?}");
+        of(&outcome.document).expect("a count")
+    };
+    (1..=4).map(one).sum()
+}
+
+#[test]
+fn a_process_that_dies_at_any_step_goes_on_where_it_was() {
+    let faults = [Fault::ProcessKill, Fault::ClockJump];
+    let told_again = sum(&faults, |document| {
+        assert!(document["processes"].as_u64() > Some(1) || document["episodes"] == json!({}));
+        document["recovered"]["messages_told_again"].as_u64()
+    });
+    assert!(told_again > 0, "some died with messages that the journal did not hold");
+}
+
+#[test]
+fn a_config_that_is_reloaded_begins_with_nothing_in_doubt() {
+    let reloads = sum(&[Fault::ConfigReload], |document| {
+        assert_eq!(document["recovered"]["orders_in_doubt"], 0, "{document}");
+        document["processes"].as_u64().map(|processes| processes - 1)
+    });
+    assert!(reloads > 0);
+}
+
+#[test]
+fn a_venue_that_restarts_with_its_numbers_or_without_is_found_out() {
+    let restarts =
+        sum(&[Fault::VenueRestart], |d| d["episodes"]["venue_restart"].as_u64().or(Some(0)));
+    let halts = sum(&[Fault::VenueForgets], |document| {
+        document["states"]["Halted: venue_forgot"].as_u64().or(Some(0))
+    });
+    assert!(restarts > 0 && halts > 0, "{restarts} restarts, {halts} halts");
+}
+
+#[test]
+fn trades_undone_late_and_too_large_end_in_accounts_that_agree() {
+    let halts = |reason: &'static str| {
+        move |document: &serde_json::Value| {
+            document["states"][format!("Halted: {reason}")].as_u64().or(Some(0))
+        }
+    };
+    let amended = sum(&[Fault::TradeBust, Fault::TradeCorrection], halts("trade_amended"));
+    let overfilled = sum(&[Fault::Overfill], halts("overfill"));
+    let late = sum(&[Fault::LateFills], |document| {
+        document["episodes"]["late_fills"].as_u64().or(Some(0))
+    });
+    assert!(amended > 0 && overfilled > 0 && late > 0, "{amended} {overfilled} {late}");
 }
 
 #[test]

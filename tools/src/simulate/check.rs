@@ -14,9 +14,10 @@ use ballast_engine::instrument::ContractValue;
 use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::Act;
 use ballast_engine::maker::input::Control;
 use ballast_engine::market::spike::SpikeLimit;
-use ballast_engine::risk::state::State;
+use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,11 +128,22 @@ impl Watched {
     }
 }
 
+/// A fill, or (without an ExecID) an operator's word on what is held.
+struct Taken {
+    number: u64,
+    instrument: InstrumentId,
+    exec_id: Option<ExecId>,
+    lots: i64,
+}
+
 /// All that is watched.
 pub struct Checker {
     instruments: Vec<Watched>,
     hard: i128,
-    exec_ids: BTreeSet<(InstrumentId, ExecId)>,
+    /// Lots of every report on trades, + bought; of a cancellation none.
+    exec_ids: BTreeMap<(InstrumentId, ExecId), i64>,
+    /// What the run in hand took into its account, by the input's number.
+    taken: Vec<Taken>,
     ids: BTreeSet<ClOrdId>,
     killed_at: Option<Nanos>,
     now: Nanos,
@@ -169,7 +181,8 @@ impl Checker {
         Checker {
             instruments: watched.collect(),
             hard: config.underlyings.first().map_or(0, |u| i128::from(u.limits.hard().0)),
-            exec_ids: BTreeSet::new(),
+            exec_ids: BTreeMap::new(),
+            taken: Vec::new(),
             ids: BTreeSet::new(),
             killed_at: None,
             now: Nanos(0),
@@ -204,15 +217,13 @@ impl Checker {
                     watched.hear(*now, event);
                 }
             }
-            Entry::Order { now, event, .. } => {
+            Entry::Order { number, now, event } => {
                 self.now = *now;
-                self.on_order(event);
+                self.on_order(*number, event);
             }
-            Entry::Control { now, control, .. } => {
+            Entry::Control { number, now, control } => {
                 self.now = *now;
-                if matches!(control, Control::Kill | Control::Shutdown) {
-                    self.killed_at.get_or_insert(*now);
-                }
+                self.on_control(*number, control);
             }
             Entry::Timer { now, .. } => self.now = *now,
             Entry::Intent { intent, .. } => self.on_decision(intent),
@@ -220,12 +231,69 @@ impl Checker {
         }
     }
 
-    fn on_order(&mut self, event: &OrderEvent) {
-        let OrderUpdate::Fill { exec_id, side, last_qty, .. } = event.update else { return };
-        if self.exec_ids.insert((event.instrument, exec_id))
-            && let Some(watched) = self.instruments.get_mut(usize::from(event.instrument.0))
-        {
-            watched.fills += side.sign() * last_qty.0;
+    fn on_order(&mut self, number: u64, event: &OrderEvent) {
+        let instrument = event.instrument;
+        let before = |of: ExecId| self.exec_ids.get(&(instrument, of)).copied();
+        let (exec_id, lots, was) = match event.update {
+            OrderUpdate::Fill { exec_id, side, last_qty, .. } => {
+                (exec_id, side.sign() * last_qty.0, Some(0))
+            }
+            OrderUpdate::TradeCanceled { exec_id, ref_exec_id, .. } => {
+                (exec_id, 0, before(ref_exec_id))
+            }
+            OrderUpdate::TradeCorrected { exec_id, ref_exec_id, last_qty, .. } => {
+                let was = before(ref_exec_id);
+                (exec_id, was.unwrap_or_default().signum() * last_qty.0, was)
+            }
+            _ => return,
+        };
+        // Of a trade whose name went with a message store nobody here knows: an operator puts it right.
+        let Some(was) = was else { return };
+        if self.exec_ids.insert((instrument, exec_id), lots).is_none() {
+            self.book(Taken { number, instrument, exec_id: Some(exec_id), lots: lots - was });
+        }
+    }
+
+    fn on_control(&mut self, number: u64, control: &Control) {
+        match control {
+            Control::Kill | Control::Shutdown => _ = self.killed_at.get_or_insert(self.now),
+            Control::By { act: Act::Adjust { holding, amount }, .. } => {
+                if let Some(instrument) = holding.instrument() {
+                    self.book(Taken { number, instrument, exec_id: None, lots: *amount });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn book(&mut self, taken: Taken) {
+        if let Some(watched) = self.instruments.get_mut(usize::from(taken.instrument.0)) {
+            watched.fills += taken.lots;
+        }
+        self.taken.push(taken);
+    }
+
+    /// A run begins. Of the one before, so many inputs are known: what came after them is to be told
+    /// again, and counts when it is.
+    pub fn on_start(&mut self, now: Nanos, inputs: Option<u64>) {
+        for taken in std::mem::take(&mut self.taken) {
+            if inputs.is_none_or(|inputs| taken.number < inputs) {
+                continue;
+            }
+            if let Some(exec_id) = taken.exec_id {
+                self.exec_ids.remove(&(taken.instrument, exec_id));
+            }
+            if let Some(watched) = self.instruments.get_mut(usize::from(taken.instrument.0)) {
+                watched.fills -= taken.lots;
+            }
+        }
+        self.now = now;
+        self.killed_at = None;
+        for watched in &mut self.instruments {
+            watched.book.iter_mut().for_each(BTreeMap::clear);
+            (watched.is_synced, watched.is_rebuilding) = (false, false);
+            (watched.heard_at, watched.untold_since) = (now, None);
+            (watched.told, watched.believed, watched.jumped) = (Some(State::Paused), None, None);
         }
     }
 
@@ -294,11 +362,12 @@ impl Checker {
     }
 
     /// Everything that must hold between two steps.
-    pub fn on_step(&mut self, now: Nanos, maker: &Maker, exchange: &Exchange) {
+    pub fn on_step(&mut self, now: Nanos, maker: Option<&Maker>, exchange: &Exchange) {
         self.steps += 1;
         self.now = self.now.max(now);
-        self.check_account(maker);
         self.check_limits(exchange, maker);
+        let Some(maker) = maker else { return };
+        self.check_account(maker);
         if let Some((causes, total)) = maker.pnl() {
             let sum: i128 = causes.iter().map(|(_, amount)| amount.0).sum();
             if sum != total.0 {
@@ -319,7 +388,7 @@ impl Checker {
     }
 
     /// What the venue could do to us right now, by its own word.
-    fn check_limits(&mut self, exchange: &Exchange, maker: &Maker) {
+    fn check_limits(&mut self, exchange: &Exchange, maker: Option<&Maker>) {
         let (mut delta, mut open) = (0i128, [0i128; 2]);
         let (mut ours, mut ours_open) = (0i128, [0i128; 2]);
         let mut fault = None;
@@ -343,7 +412,7 @@ impl Checker {
                     fault = Some(("no_self_match", format!("bid {} ask {}", bid.0, ask.0)));
                 }
             }
-            if let Some(snapshot) = maker.snapshot(id) {
+            if let Some(snapshot) = maker.and_then(|maker| maker.snapshot(id)) {
                 let held = snapshot.position.0;
                 ours += i128::from(held) * watched.per_lot;
                 for (sum, open) in ours_open.iter_mut().zip(snapshot.open) {
@@ -369,8 +438,13 @@ impl Checker {
         }
     }
 
-    /// Nothing is under way: the venue's account is ours.
+    /// Nothing is under way: the venue's account is ours, or an operator was told that it is not.
     pub fn on_quiet(&mut self, maker: &Maker, exchange: &Exchange) {
+        let differs = [Reason::PositionDiffers, Reason::Inconsistent];
+        let is_told = |id| maker.snapshot(id).is_some_and(|s| differs.contains(&s.reason));
+        if (0..).map(InstrumentId).take(self.instruments.len()).any(is_told) {
+            return;
+        }
         self.quiet_checks += 1;
         for (id, watched) in (0..).map(InstrumentId).zip(&self.instruments) {
             let ours = maker.ledger().position(id).unwrap_or_default().0;

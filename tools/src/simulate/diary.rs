@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The disk's size: weeks of a simulated market. What comes after it is not kept, and not replayed.
 const DISK_BYTES: usize = 512 << 20;
 /// What faults name.
-const NAME: &str = "the simulated disk";
+pub const NAME: &str = "the simulated disk";
 
 /// What is on the disk, and how it fails.
 #[derive(Debug, Default)]
@@ -109,6 +109,22 @@ impl Diary {
         self.writer = None;
         self.fault = Some(fault);
         true
+    }
+
+    /// What a process that starts now finds.
+    pub fn on_disk(&self) -> Vec<u8> {
+        self.disk.lock().bytes.clone()
+    }
+
+    /// It is being written, and all of it is there.
+    pub fn is_kept(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// The process died: runs what is on the disk again, and says what is wrong with it.
+    pub fn check_torn(&mut self) -> Option<String> {
+        self.writer = None;
+        self.check(0)
     }
 
     /// Ends the journal and runs it again: what is wrong with it, if anything is. `inputs` is what the

@@ -1,8 +1,7 @@
 //! What can go wrong, by name, and when it does: a plan made from the seed before the run begins.
 //!
 //! Fed by the seed and the `--faults` list; feeds the loop (`world.rs`), the tape (`market.rs`) and the
-//! venue (`mischief.rs`). Deliberately absent: the faults that are not built yet; an unknown name is an
-//! error, so that nobody believes in a test that did not run.
+//! venue (`mischief.rs`). An unknown name is an error, so that nobody believes in a test that did not run.
 
 use crate::random::Random;
 use ballast_engine::units::Nanos;
@@ -51,6 +50,24 @@ pub enum Fault {
     LinksStop,
     /// The journal's disk is full or broken from some write on, once, in one run of eight.
     JournalFails,
+    /// The process dies, between any two turns of its stages, and another goes on from what is on its disk.
+    ProcessKill,
+    /// The process ends in order and starts with another config: what a config says holds for a run.
+    ConfigReload,
+    /// The venue's process dies and comes back without the orders that worked; its sessions go on.
+    VenueRestart,
+    /// The same, and its sessions' numbers begin at 1: what they said before is gone.
+    VenueForgets,
+    /// The host's clock is set, and the process dies, so that the next one reads it.
+    ClockJump,
+    /// Fills are told late, after the cancels and replaces that came later.
+    LateFills,
+    /// An order trades a lot more than was ordered.
+    Overfill,
+    /// The venue cancels a trade that it reported.
+    TradeBust,
+    /// The venue corrects price and size of a trade that it reported.
+    TradeCorrection,
 }
 
 /// A name that is none.
@@ -65,7 +82,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 impl Fault {
     /// All, in the order of their names' list.
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 29] = [
         Fault::Segments,
         Fault::Delay,
         Fault::Disconnect,
@@ -86,6 +103,15 @@ impl Fault {
         Fault::Kill,
         Fault::LinksStop,
         Fault::JournalFails,
+        Fault::ProcessKill,
+        Fault::ConfigReload,
+        Fault::VenueRestart,
+        Fault::VenueForgets,
+        Fault::ClockJump,
+        Fault::LateFills,
+        Fault::Overfill,
+        Fault::TradeBust,
+        Fault::TradeCorrection,
     ];
 
     /// Its name on the command line.
@@ -111,6 +137,15 @@ impl Fault {
             Fault::Kill => "kill",
             Fault::LinksStop => "links_stop",
             Fault::JournalFails => "journal_fails",
+            Fault::ProcessKill => "process_kill",
+            Fault::ConfigReload => "config_reload",
+            Fault::VenueRestart => "venue_restart",
+            Fault::VenueForgets => "venue_forgets",
+            Fault::ClockJump => "clock_jump",
+            Fault::LateFills => "late_fills",
+            Fault::Overfill => "overfill",
+            Fault::TradeBust => "trade_bust",
+            Fault::TradeCorrection => "trade_correction",
         }
     }
 
@@ -141,15 +176,24 @@ impl Fault {
         match self {
             Fault::Segments | Fault::Delay => 60,
             Fault::HalfOpen => 30,
-            Fault::VenueOutage | Fault::LinksStop => 20,
+            Fault::VenueOutage
+            | Fault::LinksStop
+            | Fault::ProcessKill
+            | Fault::VenueRestart
+            | Fault::VenueForgets
+            | Fault::ClockJump => 20,
             Fault::SlowConsumer | Fault::StaleMarket | Fault::Pause => 12,
             Fault::DuplicateReports | Fault::LostAcks | Fault::RejectStorm => 10,
-            Fault::FullRing | Fault::CrossedMarket | Fault::GappedMarket => 4,
+            Fault::FullRing | Fault::CrossedMarket | Fault::GappedMarket | Fault::LateFills => 4,
             Fault::Disconnect
             | Fault::SequenceGap
             | Fault::UnsolicitedCancels
             | Fault::Spike
             | Fault::Kill
+            | Fault::ConfigReload
+            | Fault::Overfill
+            | Fault::TradeBust
+            | Fault::TradeCorrection
             | Fault::JournalFails => 0,
         }
     }
@@ -182,7 +226,16 @@ impl Fault {
             | Fault::Pause
             | Fault::Kill
             | Fault::LinksStop
-            | Fault::JournalFails => false,
+            | Fault::JournalFails
+            | Fault::ProcessKill
+            | Fault::ConfigReload
+            | Fault::VenueRestart
+            | Fault::VenueForgets
+            | Fault::ClockJump
+            | Fault::LateFills
+            | Fault::Overfill
+            | Fault::TradeBust
+            | Fault::TradeCorrection => false,
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct VenueMischief {
     refuses_until: Nanos,
     doubles_until: Nanos,
     loses_until: Nanos,
+    late_until: Nanos,
+    /// Fills that are not told yet.
+    late: Vec<Report>,
     instruments: u64,
 }
 
@@ -28,15 +31,47 @@ impl VenueMischief {
             refuses_until: Nanos(0),
             doubles_until: Nanos(0),
             loses_until: Nanos(0),
+            late_until: Nanos(0),
+            late: Vec::new(),
             instruments: instruments as u64,
+        }
+    }
+}
+
+impl VenueMischief {
+    /// Holds fills back while they are late; what was held comes behind all else.
+    fn delay_fills(&mut self, at: Nanos, reports: &mut Vec<Report>, fresh: usize) {
+        if at < self.late_until {
+            self.late.extend(reports.extract_if(fresh.., |report| is_fill(report)));
+        } else {
+            reports.append(&mut self.late);
         }
     }
 }
 
 /// Whether a fault is for this file.
 pub fn is_of_venue(fault: Fault) -> bool {
-    [Fault::DuplicateReports, Fault::LostAcks, Fault::RejectStorm, Fault::UnsolicitedCancels]
-        .contains(&fault)
+    [
+        Fault::DuplicateReports,
+        Fault::LostAcks,
+        Fault::RejectStorm,
+        Fault::UnsolicitedCancels,
+        Fault::LateFills,
+        Fault::Overfill,
+        Fault::TradeBust,
+        Fault::TradeCorrection,
+    ]
+    .contains(&fault)
+}
+
+fn is_fill(report: &Report) -> bool {
+    match &report.answer {
+        Answer::Execution(execution) => execution.exec_type == ExecType::Trade,
+        Answer::CancelReject(_)
+        | Answer::MassCanceled { .. }
+        | Answer::Listed { .. }
+        | Answer::Position { .. } => false,
+    }
 }
 
 fn is_ack(answer: &Answer) -> bool {
@@ -52,17 +87,25 @@ fn is_ack(answer: &Answer) -> bool {
 }
 
 impl Mischief for VenueMischief {
-    fn before(&mut self, at: Nanos, exchange: &mut Exchange) {
+    fn before(&mut self, at: Nanos, exchange: &mut Exchange, reports: &mut Vec<Report>) {
         while let Some(episode) = self.plan.front().copied().filter(|e| e.from <= at) {
             self.plan.pop_front();
             match episode.fault {
                 Fault::RejectStorm => self.refuses_until = episode.until,
                 Fault::DuplicateReports => self.doubles_until = episode.until,
                 Fault::LostAcks => self.loses_until = episode.until,
+                Fault::LateFills => self.late_until = episode.until,
                 Fault::UnsolicitedCancels => {
                     let place = u16::try_from(episode.dice % self.instruments).unwrap_or(0);
                     let instrument = Some(InstrumentId(place));
                     exchange.submit(at, Participant(0), Request::CancelAll { instrument });
+                }
+                Fault::Overfill => exchange.overfill(Participant(0), episode.dice, reports),
+                Fault::TradeBust => {
+                    exchange.amend_trade(Participant(0), (episode.dice, false), reports);
+                }
+                Fault::TradeCorrection => {
+                    exchange.amend_trade(Participant(0), (episode.dice, true), reports);
                 }
                 _ => {}
             }
@@ -71,6 +114,7 @@ impl Mischief for VenueMischief {
     }
 
     fn after(&mut self, at: Nanos, reports: &mut Vec<Report>, fresh: usize) {
+        self.delay_fills(at, reports, fresh);
         let is_lossy = at < self.loses_until;
         let copies = if at < self.doubles_until { 2 } else { 1 };
         if !is_lossy && copies == 1 {

@@ -7,18 +7,20 @@
 //! | file | is |
 //! | --- | --- |
 //! | `faults.rs` | what can go wrong, by name, and the plan of a seed |
+//! | `scene.rs` | the venue with its tape, before anything goes wrong |
 //! | `network.rs` | bytes between the sessions |
 //! | `market.rs`, `mischief.rs` | the market's and the venue's own faults |
 //! | `tap.rs` | the rings between maker and order entry; where tests plant bugs |
 //! | `check.rs` | the invariants |
 //! | `diary.rs` | the journal on a disk that fails, and its replay |
-//! | `world.rs` | the loop |
+//! | `process.rs` | Ballast's stages, and what a kill leaves of them |
+//! | `world.rs`, `onset.rs`, `people.rs` | the loop, faults in it, and an operator |
 //!
 //! A day is a trading session of 6.5 hours; the synthetic market runs [`STRETCH`] times slower than its
 //! own pace, at about ten messages a second over both instruments.
 //!
-//! Deliberately absent, so far: a killed process with recovery, overfills and trade busts, restarts of
-//! the venue with new sequence numbers, jumps of the wall clock. There is no config reload to simulate.
+//! Deliberately absent: a config that changes within a run. What a config says holds for a run, so a
+//! reload is an end in order and a start.
 
 pub mod check;
 mod diary;
@@ -26,10 +28,15 @@ pub mod faults;
 pub mod market;
 pub mod mischief;
 pub mod network;
+mod onset;
+mod people;
+pub mod process;
+pub mod scene;
 pub mod tap;
 pub mod world;
 
 use crate::config::{ConfigFault, ConfigFile};
+use crate::recovery::RecoveryError;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::maker::config::ConfigError;
@@ -96,6 +103,9 @@ pub enum SimulationError {
     /// Its journal.
     #[error(transparent)]
     Journal(#[from] JournalFault),
+    /// What a run left cannot be gone on from.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// No venue.
     #[error("the built-in world has no venue")]
     NoVenue,
@@ -138,12 +148,9 @@ pub fn run(options: &Options) -> Result<Outcome, SimulationError> {
 }
 
 fn document(options: &Options, world: &World) -> Value {
-    let maker = world.maker().maker();
-    let counters = maker.counters();
     let (steps, comparisons) = world.checker().counts();
     let network = world.net().counters();
-    let sessions = [world.feed().session().counters(), world.entry().session().counters()];
-    let exchange = world.venue().playback().exchange();
+    let seen = world.seen();
     let violation = world.checker().violation().map(|violation| {
         json!({
             "invariant": violation.invariant,
@@ -152,6 +159,45 @@ fn document(options: &Options, world: &World) -> Value {
             "replay": options.command(),
         })
     });
+    let [inputs, orders, messages, requests] = seen.recovered;
+    let mut document = json!({
+        "seed": options.seed,
+        "days": options.days,
+        "faults": options.faults.iter().map(|fault| fault.name()).collect::<Vec<_>>(),
+        "ok": violation.is_none(),
+        "violation": violation,
+        "virtual_end": world.now().0,
+        "steps": steps,
+        "accounts_compared": comparisons,
+        "processes": world.processes(),
+        "recovered": {
+            "inputs": inputs,
+            "orders_in_doubt": orders,
+            "messages_told_again": messages,
+            "requests_from_the_store": requests,
+        },
+        "connections": network.connections,
+        "dials_refused": network.refused,
+        "cuts": network.cuts,
+        "messages_lost": network.messages_lost,
+        "episodes": seen.faults,
+        "states": seen.states,
+        "operator_resumes": seen.resumes,
+        "operator_adjustments": seen.adjusted,
+        "positions": positions(world),
+        "pnl": world.maker().and_then(|maker| maker.pnl()).map(|(_, total)| total.to_string()),
+        "intents_sha256": seen.hash.value().to_string(),
+    });
+    if let Some(fields) = document.as_object_mut() {
+        fields.extend(world.counts().into_iter().map(|(name, count)| (name.into(), count.into())));
+    }
+    document
+}
+
+/// What the maker holds and has out, by symbol.
+fn positions(world: &World) -> serde_json::Map<String, Value> {
+    let Some(maker) = world.maker() else { return serde_json::Map::new() };
+    let exchange = world.venue().playback().exchange();
     let positions = (0u16..).map(InstrumentId).zip(maker.instruments()).map(|(id, instrument)| {
         let ours = maker.ledger().position(id).unwrap_or_default();
         let open = exchange.open(crate::venue::order::Participant(0), id);
@@ -162,37 +208,5 @@ fn document(options: &Options, world: &World) -> Value {
         });
         (instrument.symbol().to_owned(), position)
     });
-    json!({
-        "seed": options.seed,
-        "days": options.days,
-        "faults": options.faults.iter().map(|fault| fault.name()).collect::<Vec<_>>(),
-        "ok": violation.is_none(),
-        "violation": violation,
-        "virtual_end": world.now().0,
-        "steps": steps,
-        "accounts_compared": comparisons,
-        "market_events": counters.market_events,
-        "orders": counters.intents[0],
-        "replaces": counters.intents[1],
-        "cancels": counters.intents[2],
-        "fills": counters.fills,
-        "rejected": counters.rejected,
-        "unsent": counters.unsent,
-        "expired_requests": counters.expired_requests,
-        "duplicates": world.entry().desk_counts().duplicates,
-        "duplicate_fills": counters.duplicate_fills,
-        "connections": network.connections,
-        "dials_refused": network.refused,
-        "cuts": network.cuts,
-        "messages_lost": network.messages_lost,
-        "resends_asked": sessions.iter().map(|s| s.resend_requests_out).sum::<u64>(),
-        "snapshots": world.feed().counts().snapshots,
-        "stalled_turns": world.entry().counts().stalled_turns,
-        "episodes": world.seen().faults,
-        "states": world.seen().states,
-        "operator_resumes": world.seen().resumes,
-        "positions": positions.collect::<serde_json::Map<_, _>>(),
-        "pnl": maker.pnl().map(|(_, total)| total.to_string()),
-        "intents_sha256": world.seen().hash.value().to_string(),
-    })
+    positions.collect()
 }

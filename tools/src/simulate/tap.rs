@@ -50,7 +50,28 @@ pub struct Tap {
     pub last_new: Option<OrderIntent>,
 }
 
+/// From the maker, to order entry, from order entry, to the maker.
+pub type TappedRings =
+    (Consumer<OrderIntent>, Producer<OrderIntent>, Consumer<OrderEvent>, Producer<OrderEvent>);
+
 impl Tap {
+    /// A hand on these rings, with what a test planted.
+    pub fn new(
+        (intents_in, intents_out, events_in, events_out): TappedRings,
+        bug: Option<PlantedBug>,
+    ) -> Tap {
+        Tap {
+            intents_in,
+            intents_out,
+            events_in,
+            events_out,
+            bug,
+            held_until: Nanos(0),
+            seen: 0,
+            last_new: None,
+        }
+    }
+
     /// Moves what there is; `see` is shown each intent as it goes out. Says whether anything moved.
     pub fn turn(&mut self, now: Nanos, is_killed: bool, mut see: impl FnMut(&OrderIntent)) -> bool {
         let mut is_busy = false;

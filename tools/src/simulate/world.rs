@@ -1,118 +1,93 @@
-//! Everything at once: venue, network, feed, maker and order entry, turned by one loop in virtual time.
+//! Everything at once: venue, network and the Ballast process, turned by one loop in virtual time.
 //!
 //! Fed by a seed and a plan; feeds the checker after every step. The stages are those that run live:
 //! only the sockets, the clock and the hands that turn them are different. One thread. Time goes to
-//! the next thing that is due: bytes that arrive, a tape's event, a fault, or the maker's timer.
+//! the next thing that is due: bytes that arrive, a tape's event, a fault, or the maker's timer. What
+//! begins and ends faults is in `onset.rs`, what people do in `people.rs`.
 
 use super::check::Checker;
-use super::diary::Diary;
-use super::faults::{self, Episode, Fault};
-use super::market::{FaultyTape, NextDue};
-use super::mischief::{self, VenueMischief};
-use super::network::{End, Link, Net, WireDial, WireEnd};
-use super::tap::{PlantedBug, Tap};
+use super::faults::Episode;
+use super::market::NextDue;
+use super::network::{Link, Net};
+use super::process::{Process, Remains, STAGES, Start};
+use super::scene::{self, SimVenue};
+use super::tap::PlantedBug;
 use super::{Options, SimulationError};
 use crate::config::ConfigFile;
-use crate::config::file::RawSession;
-use crate::live;
 use crate::random::Random;
-use crate::venue::exchange::{Exchange, VenueOptions};
-use crate::venue::fix_face::{FaceOptions, FixVenue, OrderTime, Pace, Speed, Told};
-use crate::venue::fix_seat::SeatConfig;
-use crate::venue::playback::Playback;
-use crate::venue::synthetic::{Synthetic, SyntheticOptions};
-use ballast_engine::clock::Counter;
-use ballast_engine::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, VenueId};
+use crate::venue::order::Participant;
+use ballast_engine::event::InstrumentId;
 use ballast_engine::journal::hash::IntentsHash;
-use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record as Entry;
-use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::intents::Record;
-use ballast_engine::maker::stage::{MakerStage, Telemetry, TimeBase as MakerTime};
-use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
+use ballast_engine::maker::stage::Telemetry;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
-use ballast_gateway::market_data::{Feed, FeedConfig};
-use ballast_gateway::order_entry::exec_ids::ExecIds;
-use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
-use ballast_gateway::store::MemoryStore;
-use ballast_gateway::venue::plain;
-use ballast_gateway::venue::symbols::Symbols;
-use ballast_gateway::venue::time_base::TimeBase;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::ErrorKind;
 
 /// Most turns until nothing moves at one moment; more is a loop.
 const ROUNDS_MAX: usize = 100_000;
 /// The loop looks at least so often: the maker's timer.
 const GRID_NS: u64 = 100_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
+pub(super) const SECOND_NS: u64 = 1_000_000_000;
 /// After a fault or an interruption: how long until accounts must agree.
 const SETTLE_NS: u64 = 20 * SECOND_NS;
-/// The tape begins undisturbed, so that there is something to disturb …
-const FIRST_FAULT_NS: u64 = 30 * SECOND_NS;
-/// … and ends undisturbed, so that it is seen whether quoting resumes.
-const CALM_NS: u64 = 180 * SECOND_NS;
 /// After the end: how long the last cancels may take.
-const WIND_DOWN_NS: u64 = 60 * SECOND_NS;
-/// The operator resumes what halted after so long.
-const RESUME_AFTER_NS: u64 = 30 * SECOND_NS;
-/// Order events that the tap's ring holds: few, so that a full one is seen.
-const TAPPED_EVENTS: usize = 8;
-
-/// What is due at a time may happen at that time.
-pub struct VirtualTime;
-
-impl Pace for VirtualTime {
-    fn may_release(&mut self, now: Nanos, tape_time: Nanos, _: &Told) -> bool {
-        tape_time <= now
-    }
-
-    fn is_quiet(&self, _: &Told) -> bool {
-        true
-    }
-}
-
-/// The venue of a simulation.
-pub type SimVenue = FixVenue<FaultyTape<Synthetic>, WireEnd, VirtualTime>;
+pub(super) const WIND_DOWN_NS: u64 = 60 * SECOND_NS;
 
 /// What an episode's end does.
-enum Ending {
+pub(super) enum Ending {
     Segments,
     Delay,
     Resume,
     /// The second of two links ends, until then.
     Stop(Link, Nanos),
+    /// A process starts.
+    Start,
+}
+
+/// Why a process is being ended in order; another starts after it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// Another config.
+    Reload,
+    /// The venue has forgotten the session: its messages were moved away, as the README says.
+    Forget,
 }
 
 /// The whole system.
 pub struct World {
-    now: Nanos,
+    pub(super) now: Nanos,
     end: Nanos,
-    net: Net,
-    venue: SimVenue,
+    pub(super) net: Net,
+    pub(super) venue: SimVenue,
     next_due: NextDue,
-    feed: Feed<WireDial, MemoryStore>,
-    entry: OrderEntry<WireDial, MemoryStore>,
-    maker: MakerStage,
-    is_maker_done: bool,
-    tap: Tap,
-    control: Producer<Control>,
-    journal: RecordConsumer<Entry>,
-    telemetry: RecordConsumer<Telemetry>,
-    checker: Checker,
-    diary: Diary,
-    plan: VecDeque<Episode>,
-    endings: Vec<(Nanos, Ending)>,
-    calm_from: Nanos,
+    pub(super) file: ConfigFile,
+    bug: Option<PlantedBug>,
+    pub(super) epoch: u32,
+    pub(super) process: Option<Process>,
+    /// What the last process left, while none runs.
+    pub(super) remains: Option<Remains>,
+    /// How far the host's clock is from the world's, and what the process in hand took it for.
+    pub(super) clock_off: i64,
+    process_off: i64,
+    /// The process dies after so many turns of its stages that did something, and comes back then.
+    pub(super) dies: Option<(u64, Nanos)>,
+    pub(super) leaving: Option<(Leaving, Nanos)>,
+    /// A kill, a lost journal or the end: no process comes after this one.
+    pub(super) is_final: bool,
+    pub(super) checker: Checker,
+    pub(super) plan: VecDeque<Episode>,
+    pub(super) endings: Vec<(Nanos, Ending)>,
+    pub(super) calm_from: Nanos,
     compared_at: Nanos,
-    is_diary_lost: bool,
-    paused: bool,
-    halted_since: Option<Nanos>,
-    seen: Seen,
+    pub(super) is_diary_lost: bool,
+    pub(super) paused: bool,
+    pub(super) waiting_since: Vec<Option<Nanos>>,
+    pub(super) seen: Seen,
 }
 
 /// What is counted along the way, all of it from the seed.
@@ -120,134 +95,19 @@ pub struct World {
 pub struct Seen {
     /// Episodes that began, by name.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Changes of state of the quoted instrument, by state and reason.
+    /// Changes of state of all instruments, by state and reason.
     pub states: BTreeMap<String, u64>,
     /// Times that the operator resumed.
     pub resumes: u64,
+    /// Times that the operator put a position right that the venue knew otherwise.
+    pub adjusted: u64,
+    /// What runs went on from: inputs replayed, orders in doubt, messages told again, requests out of the
+    /// message store.
+    pub recovered: [u64; 4],
     /// SHA-256 over all intents.
     pub hash: IntentsHash,
-}
-
-fn session(raw: &RawSession) -> Session<MemoryStore> {
-    let mut config = SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
-    config.heart_bt_int_s = raw.heartbeat_s;
-    config.reset_on_logon = raw.reset_on_logon;
-    Session::new(config, MemoryStore::new())
-}
-
-fn seat(raw: &RawSession, has_orders: bool, cancels: bool) -> SeatConfig {
-    SeatConfig {
-        sender_comp_id: raw.target_comp_id.clone(),
-        target_comp_id: raw.sender_comp_id.clone(),
-        participant: raw.sender_comp_id.clone(),
-        has_orders,
-        has_market_data: !has_orders,
-        cancel_on_disconnect: has_orders && cancels,
-        credentials: None,
-    }
-}
-
-/// The venue with its tape and what goes wrong there.
-fn venue(
-    file: &ConfigFile,
-    config: &MakerConfig,
-    options: &Options,
-    synthetic: SyntheticOptions,
-    plan: &[Episode],
-) -> (SimVenue, NextDue) {
-    let of = |wanted: fn(Fault) -> bool| {
-        plan.iter().filter(|e| wanted(e.fault)).copied().collect::<Vec<_>>()
-    };
-    let instruments = config.instruments.len();
-    let start = synthetic.start;
-    let tape = Synthetic::new(&config.instruments, synthetic);
-    let market = of(Fault::is_of_market);
-    let tape = FaultyTape::new(tape, start, super::STRETCH, instruments, market);
-    let next_due = tape.next_due();
-    let exchange = Exchange::new(&config.instruments, VenueOptions::default());
-    let mischief = VenueMischief::new(of(mischief::is_of_venue), instruments);
-    let playback = Playback::new(tape, exchange).with_mischief(Box::new(mischief));
-    // Every other seed trades at a venue that cancels on disconnect.
-    let cancels = options.seed.is_multiple_of(2);
-    let raw = &file.raw.venues[0];
-    let seats = [seat(&raw.market_data, false, false), seat(&raw.order_entry, true, cancels)];
-    let face = FaceOptions {
-        speed: Speed::Max,
-        order_time: OrderTime::Arrival,
-        logons_min: 0,
-        subscriptions_min: 0,
-    };
-    (FixVenue::new(playback, &seats, face, VirtualTime), next_due)
-}
-
-/// The market data stage.
-fn feed(
-    config: &MakerConfig,
-    net: &Net,
-    raw: &RawSession,
-    symbols: &Symbols,
-    ring: Producer<MarketEvent>,
-) -> Feed<WireDial, MemoryStore> {
-    let settings = FeedConfig {
-        market_depth: 0,
-        levels_max: config.book_levels_max,
-        entries_max: 4096,
-        time_base: TimeBase::Arrival,
-        ask_again_ns: 2 * SECOND_NS,
-        redial: ReconnectConfig::default(),
-    };
-    let line = (WireDial::new(net.clone(), Link::Feed), session(raw));
-    Feed::new(settings, line, (symbols.clone(), plain::RULES), ring, None)
-}
-
-/// The order entry stage.
-fn entry(
-    config: &MakerConfig,
-    net: &Net,
-    raw: &RawSession,
-    symbols: Symbols,
-    rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
-) -> Result<OrderEntry<WireDial, MemoryStore>, SimulationError> {
-    let settings = OrderEntryConfig {
-        epoch: 1,
-        orders_max: config.orders_max,
-        time_base: TimeBase::Arrival,
-        account: None,
-        redial: ReconnectConfig::default(),
-        wind_down_ns: 2 * SECOND_NS,
-    };
-    let line = (WireDial::new(net.clone(), Link::Orders), session(raw));
-    let exec_ids = ExecIds::new(1 << 16);
-    Ok(OrderEntry::new(settings, line, (symbols, plain::RULES), exec_ids, rings, None)?)
-}
-
-/// The run's journal.
-fn diary(file: &ConfigFile, started: Nanos, options: &Options) -> Result<Diary, SimulationError> {
-    let binary = env!("CARGO_PKG_VERSION").to_owned();
-    let resumption = None;
-    let header = Header { epoch: 1, started, binary, config: file.text.clone(), resumption };
-    Ok(Diary::new(&header, options.bug == Some(PlantedBug::TornJournal))?)
-}
-
-/// What a run's length makes of its seed: the market, and what goes wrong when.
-fn schedule(options: &Options) -> (SyntheticOptions, Vec<Episode>) {
-    let length = options.length_ns();
-    let synthetic = SyntheticOptions::new(options.seed, Some(length / super::STRETCH));
-    let calm = length.saturating_sub(CALM_NS);
-    let first = synthetic.start.plus(FIRST_FAULT_NS.min(calm));
-    let plan = faults::plan(options.seed, &options.faults, first, synthetic.start.plus(calm));
-    (synthetic, plan)
-}
-
-/// Counts the episodes that the tape and the venue begin by themselves.
-fn counted(plan: &[Episode]) -> Seen {
-    let mut seen = Seen::default();
-    for episode in plan {
-        if episode.fault.is_of_market() || mischief::is_of_venue(episode.fault) {
-            *seen.faults.entry(episode.fault.name()).or_default() += 1;
-        }
-    }
-    seen
+    /// What processes that are gone have counted.
+    pub counts: BTreeMap<&'static str, u64>,
 }
 
 impl World {
@@ -257,60 +117,54 @@ impl World {
         let checker = Checker::new(&file.maker(1)?);
         let file = super::spoiled(file, options.bug)?;
         let config = file.maker(1)?;
-        let (synthetic, plan) = schedule(options);
+        let (synthetic, plan) = scene::schedule(options);
         let start = synthetic.start;
-        let diary = diary(&file, start, options)?;
-        let end = start.plus(options.length_ns());
-        let (venue, next_due) = venue(&file, &config, options, synthetic, &plan);
-        let net = Net::new(Random::stream(options.seed, 0x0E70), start);
-        let wired = live::wire_maker(&config, MakerTime::Clock, 0, Counter::monotonic());
-        let (maker, mut ends) = wired.map_err(SimulationError::Maker)?;
-        let (Some(events_out), Some(market), Some(intents_in)) =
-            (ends.orders.pop(), ends.market.pop(), ends.intents.pop())
-        else {
-            return Err(SimulationError::NoVenue);
-        };
-        let symbols = Symbols::new(VenueId(0), &config.instruments)?;
-        let raw = &file.raw.venues[0];
-        let (intents_out, intents) = ring::slots(1024);
-        let (events, events_in) = ring::slots(TAPPED_EVENTS);
-        let feed = feed(&config, &net, &raw.market_data, &symbols, market);
-        let entry = entry(&config, &net, &raw.order_entry, symbols, (intents, events))?;
-        let tap = Tap {
-            intents_in,
-            intents_out,
-            events_in,
-            events_out,
-            bug: options.bug,
-            held_until: start,
-            seen: 0,
-            last_new: None,
-        };
-        Ok(World {
+        let (venue, next_due) = scene::venue(&file, &config, options, synthetic, &plan);
+        let mut world = World {
             now: start,
-            end,
-            net,
+            end: start.plus(options.length_ns()),
+            net: Net::new(Random::stream(options.seed, 0x0E70), start),
             venue,
             next_due,
-            feed,
-            entry,
-            maker,
-            is_maker_done: false,
-            tap,
-            control: ends.control,
-            journal: ends.journal,
-            telemetry: ends.telemetry,
+            file,
+            bug: options.bug,
+            epoch: 0,
+            process: None,
+            remains: None,
+            clock_off: 0,
+            process_off: 0,
+            dies: None,
+            leaving: None,
+            is_final: false,
             checker,
-            diary,
-            seen: counted(&plan),
+            seen: Seen { faults: scene::counted(&plan), ..Seen::default() },
             plan: plan.into(),
             endings: Vec::new(),
             calm_from: start,
             compared_at: start,
             is_diary_lost: false,
             paused: false,
-            halted_since: None,
-        })
+            waiting_since: vec![None; config.instruments.len()],
+        };
+        world.start_process()?;
+        Ok(world)
+    }
+
+    /// A run begins, from nothing or from what the one before left.
+    pub(super) fn start_process(&mut self) -> Result<(), SimulationError> {
+        self.epoch += 1;
+        self.process_off = self.clock_off;
+        let at = self.host_now();
+        let start = Start { epoch: self.epoch, at, bug: self.bug };
+        let (process, told) = Process::start(&self.net, &self.file, start, self.remains.take())?;
+        if let Some(told) = told {
+            let went_on = [told.inputs, told.orders as u64, told.undelivered];
+            let went_on = went_on.into_iter().chain([told.unjournaled as u64]);
+            self.seen.recovered.iter_mut().zip(went_on).for_each(|(sum, more)| *sum += more);
+        }
+        self.checker.on_start(at, told.map(|told| told.inputs));
+        self.process = Some(process);
+        Ok(())
     }
 
     /// Runs to the end of the tape or to the first violation.
@@ -321,17 +175,20 @@ impl World {
         if self.checker.violation().is_none() {
             self.check_liveness();
         }
+        // A run that its journal ended hears no more of trades that are undone later; the next one would.
+        let has_heard_all = !self.is_done();
+        self.is_final = true;
         self.order(Control::Shutdown);
         let end = self.now.plus(WIND_DOWN_NS);
         let settled = self.now.plus(SETTLE_NS);
         while self.checker.violation().is_none()
             && self.now < end
-            && !(self.is_maker_done && self.now > settled)
+            && !(self.is_done() && self.now > settled)
         {
             self.step();
         }
         if self.checker.violation().is_none() {
-            self.check_end();
+            self.check_end(has_heard_all);
         }
     }
 
@@ -340,9 +197,9 @@ impl World {
         &self.checker
     }
 
-    /// The maker, for the report.
-    pub fn maker(&self) -> &MakerStage {
-        &self.maker
+    /// The maker that runs, for the report.
+    pub fn maker(&self) -> Option<&Maker> {
+        self.process.as_ref().map(Process::maker)
     }
 
     /// The venue, for the report.
@@ -355,14 +212,18 @@ impl World {
         &self.net
     }
 
-    /// Order entry, for the report.
-    pub fn entry(&self) -> &OrderEntry<WireDial, MemoryStore> {
-        &self.entry
+    /// How many processes there were.
+    pub fn processes(&self) -> u32 {
+        self.epoch
     }
 
-    /// The feed, for the report.
-    pub fn feed(&self) -> &Feed<WireDial, MemoryStore> {
-        &self.feed
+    /// What all processes have counted.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut sums = self.seen.counts.clone();
+        if let Some(process) = &self.process {
+            process.add_counts(&mut sums);
+        }
+        sums
     }
 
     /// What was counted.
@@ -373,6 +234,15 @@ impl World {
     /// Virtual time.
     pub fn now(&self) -> Nanos {
         self.now
+    }
+
+    /// Virtual time as the process reads it.
+    pub(super) fn host_now(&self) -> Nanos {
+        Nanos(self.now.0.saturating_add_signed(self.process_off))
+    }
+
+    fn is_done(&self) -> bool {
+        self.process.as_ref().is_none_or(Process::is_done)
     }
 
     /// Goes to the next moment at which something is due, and lets everything happen there.
@@ -387,13 +257,16 @@ impl World {
         self.begin_faults();
         self.end_faults();
         self.settle();
-        let maker = self.maker.maker();
-        self.checker.on_step(self.now, maker, self.venue.playback().exchange());
+        let host = self.host_now();
+        let maker = self.process.as_ref().map(Process::maker);
+        self.checker.on_step(host, maker, self.venue.playback().exchange());
         if self.now == grid {
-            let session = self.entry.session();
-            let is_told = session.is_logged_on() || self.now < self.tap.held_until;
-            self.checker.on_grid(self.now, is_told, self.maker.maker());
+            if let Some(process) = &self.process {
+                let is_told = process.session().is_logged_on() || self.now < process.tap.held_until;
+                self.checker.on_grid(host, is_told, process.maker());
+            }
             self.keep_diary();
+            self.keep_process();
             self.operate();
             self.compare();
         }
@@ -402,38 +275,52 @@ impl World {
     /// Turns every stage until nothing moves.
     fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            let now = self.now;
             for end in self.net.accept() {
-                self.venue.accept(now, end);
+                self.venue.accept(self.now, end);
             }
-            let mut is_busy = self.venue.turn(now) == Turn::Busy;
-            is_busy |= self.feed.turn(now) == Turn::Busy;
-            if !self.is_maker_done {
-                let turn = self.maker.turn(now);
-                is_busy |= turn == Turn::Busy;
-                self.is_maker_done = turn == Turn::Done;
+            let mut is_busy = self.venue.turn(self.now) == Turn::Busy;
+            for stage in 0..STAGES {
+                is_busy |= self.turn_process(stage);
             }
-            self.drain();
-            let is_killed = self.checker.is_killed();
-            let checker = &mut self.checker;
-            is_busy |= self.tap.turn(now, is_killed, |intent| checker.on_intent(intent));
-            is_busy |= self.entry.turn(now) == Turn::Busy;
-            if !is_busy && !self.tap.has_work(now) {
+            let now = self.now;
+            let has_work = self.process.as_mut().is_some_and(|process| process.tap.has_work(now));
+            if !is_busy && !has_work {
                 return;
             }
         }
         self.checker.fail("settles", format!("after {ROUNDS_MAX} turns something still moves"));
     }
 
+    /// One turn of one stage, behind which the process may die.
+    fn turn_process(&mut self, stage: u64) -> bool {
+        let times = (self.host_now(), self.now);
+        let is_killed = self.checker.is_killed();
+        let Some(process) = &mut self.process else { return false };
+        let checker = &mut self.checker;
+        let is_busy = process.turn(stage, times, is_killed, |intent| checker.on_intent(intent));
+        match &mut self.dies {
+            Some((0, comes_back)) => {
+                let comes_back = *comes_back;
+                self.die(comes_back);
+            }
+            // At a moment at which something happens.
+            Some((turns, _)) if is_busy => *turns -= 1,
+            Some(_) | None => {}
+        }
+        self.drain();
+        is_busy
+    }
+
     fn drain(&mut self) {
-        while let Some(entry) = self.journal.pop() {
+        let Some(process) = &mut self.process else { return };
+        while let Some(entry) = process.journal.pop() {
             if let Entry::Intent { intent, .. } = &entry {
                 self.seen.hash.update(intent);
             }
-            self.is_diary_lost |= self.diary.take(&entry);
+            self.is_diary_lost |= process.diary.take(&entry);
             self.checker.on_journal(&entry);
         }
-        while let Some(telemetry) = self.telemetry.pop() {
+        while let Some(telemetry) = process.telemetry.pop() {
             if let Telemetry::Happened(Record::State { instrument, state, reason, .. }) = telemetry
             {
                 self.checker.on_told(instrument, state);
@@ -445,130 +332,46 @@ impl World {
 
     /// As live: what was journaled is written every so often, and where that fails the run ends.
     fn keep_diary(&mut self) {
-        self.is_diary_lost |= self.diary.flush();
+        self.is_diary_lost |= self.process.as_mut().is_some_and(|process| process.diary.flush());
         if std::mem::take(&mut self.is_diary_lost) {
+            self.is_final = true;
             self.order(Control::Shutdown);
         }
     }
 
-    fn begin_faults(&mut self) {
-        while let Some(episode) = self.plan.front().copied().filter(|e| e.from <= self.now) {
-            self.plan.pop_front();
-            self.calm_from = self.calm_from.max(episode.until);
-            let link = Link::BOTH[(episode.dice & 1) as usize];
-            let end = if episode.dice & 2 == 0 { End::Ours } else { End::Theirs };
-            let number = episode.dice >> 8;
-            match episode.fault {
-                Fault::Segments => {
-                    self.net.fragment(1 + (number % 40) as usize);
-                    self.endings.push((episode.until, Ending::Segments));
-                }
-                Fault::Delay => {
-                    self.net.jitter(1_000_000 << (number % 11));
-                    self.endings.push((episode.until, Ending::Delay));
-                }
-                Fault::Disconnect => self.net.cut(link, end, (number % 500) as usize),
-                Fault::HalfOpen => self.net.silence(link),
-                Fault::SlowConsumer => self.net.stall(link, episode.until),
-                Fault::SequenceGap => self.net.lose_next(link, end),
-                Fault::VenueOutage => self.net.take_down(episode.until),
-                Fault::FullRing => self.tap.held_until = episode.until,
-                Fault::Pause => {
-                    self.paused = true;
-                    self.order(Control::Pause(InstrumentId(0)));
-                    self.endings.push((episode.until, Ending::Resume));
-                }
-                Fault::Kill => self.order(Control::Kill),
-                Fault::LinksStop => self.stop_links(link, episode, number),
-                Fault::JournalFails => self.diary.break_disk(match number & 1 {
-                    0 => ErrorKind::StorageFull,
-                    _ => ErrorKind::Other,
-                }),
-                // The tape's and the venue's own; counted when the plan was made.
-                Fault::DuplicateReports
-                | Fault::LostAcks
-                | Fault::RejectStorm
-                | Fault::UnsolicitedCancels
-                | Fault::StaleMarket
-                | Fault::CrossedMarket
-                | Fault::GappedMarket
-                | Fault::Spike => continue,
-            }
-            *self.seen.faults.entry(episode.fault.name()).or_default() += 1;
-        }
-    }
-
-    /// One link ends now and one a little later; which comes back first is chance too.
-    fn stop_links(&mut self, first: Link, episode: Episode, number: u64) {
-        let length = episode.until.since(episode.from);
-        let part = |share: u64| episode.from.plus(length / 256 * share);
-        let second = match first {
-            Link::Feed => Link::Orders,
-            Link::Orders => Link::Feed,
-        };
-        let later = part(number & 0x7F);
-        self.net.stop(first, part(0x80 + (number >> 8 & 0x7F)));
-        self.endings.push((later, Ending::Stop(second, part(0x80 + (number >> 16 & 0x7F)))));
-    }
-
-    fn end_faults(&mut self) {
-        let now = self.now;
-        let (over, on): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.endings).into_iter().partition(|(at, _)| *at <= now);
-        self.endings = on;
-        for (_, ending) in over {
-            match ending {
-                Ending::Segments => self.net.fragment(0),
-                Ending::Delay => self.net.jitter(0),
-                Ending::Stop(link, until) => self.net.stop(link, until),
-                Ending::Resume => {
-                    self.paused = false;
-                    self.order(Control::Resume(InstrumentId(0)));
-                }
-            }
-        }
-    }
-
-    fn order(&mut self, control: Control) {
-        if self.control.push(control).is_err() {
+    pub(super) fn order(&mut self, control: Control) {
+        let Some(process) = &mut self.process else { return };
+        if process.control.push(control).is_err() {
             self.checker.fail("operator_is_heard", format!("{control:?} found the ring full"));
         }
     }
 
-    /// The operator's hand: what halted is looked at and resumed.
-    fn operate(&mut self) {
-        let maker = self.maker.maker();
-        let quoted = InstrumentId(0);
-        let is_halted = maker.snapshot(quoted).is_some_and(|s| s.state == State::Halted);
-        if !is_halted || maker.is_killed() || self.paused {
-            self.halted_since = None;
-            return;
-        }
-        let since = *self.halted_since.get_or_insert(self.now);
-        if self.now.since(since) >= RESUME_AFTER_NS {
-            self.halted_since = None;
-            self.seen.resumes += 1;
-            self.order(Control::Resume(quoted));
-        }
+    /// Nothing was wrong for long enough that the accounts must agree.
+    pub(super) fn is_calm(&self) -> bool {
+        self.now.since(self.calm_from) >= SETTLE_NS && self.net.is_idle()
     }
 
     /// Once a second, where nothing was wrong for long enough: do the accounts agree?
     fn compare(&mut self) {
-        let session = self.entry.session();
-        if !session.is_logged_on() || !session.is_synced() {
+        let session = self.process.as_ref().map(Process::session);
+        if !session.is_some_and(|session| session.is_logged_on() && session.is_synced()) {
             self.calm_from = self.calm_from.max(self.now);
         }
-        let is_calm = self.now.since(self.calm_from) >= SETTLE_NS;
         let is_due = self.now.since(self.compared_at) >= SECOND_NS;
-        if is_calm && is_due && self.net.is_idle() && self.tap.is_empty() {
+        let hears = |process: &&Process| process.tap.is_empty() && !process.is_done();
+        let Some(process) = self.process.as_ref().filter(hears) else { return };
+        if self.is_calm() && is_due {
             self.compared_at = self.now;
-            self.checker.on_quiet(self.maker.maker(), self.venue.playback().exchange());
+            self.checker.on_quiet(process.maker(), self.venue.playback().exchange());
         }
     }
 
     /// The faults are over for long: the quoted instrument quotes, or says why it does not.
     fn check_liveness(&mut self) {
-        let Some(snapshot) = self.maker.maker().snapshot(InstrumentId(0)) else { return };
+        let quoted = InstrumentId(0);
+        let Some(snapshot) = self.maker().and_then(|maker| maker.snapshot(quoted)) else {
+            return self.checker.fail("quoting_resumes", "no process runs".into());
+        };
         let has_quotes = snapshot.quotes.iter().any(Option::is_some);
         let says_why = match snapshot.state {
             State::Quoting | State::Reducing => has_quotes,
@@ -583,16 +386,20 @@ impl World {
     }
 
     /// After the shutdown: nothing of ours is left at the venue, and the accounts agree.
-    fn check_end(&mut self) {
+    fn check_end(&mut self, has_heard_all: bool) {
+        let is_done = self.is_done();
         let exchange = self.venue.playback().exchange();
-        let live = exchange.live_orders(crate::venue::order::Participant(0));
-        if live > 0 || !self.is_maker_done {
-            let known = self.maker.maker().live_orders();
+        let live = exchange.live_orders(Participant(0));
+        let Some(process) = &mut self.process else { return };
+        if live > 0 || !is_done {
+            let known = process.maker().live_orders();
             self.checker.fail("ends_clean", format!("venue {live} orders, maker {known}"));
             return;
         }
-        self.checker.on_quiet(self.maker.maker(), exchange);
-        if let Some(told) = self.diary.check(self.maker.inputs()) {
+        if has_heard_all {
+            self.checker.on_quiet(process.maker(), exchange);
+        }
+        if let Some(told) = process.diary.check(process.inputs()) {
             self.checker.fail("journal_replays", told);
         }
     }

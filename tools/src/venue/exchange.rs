@@ -18,11 +18,12 @@ use super::order::{
 };
 use super::queue::{QueueCounters, QueueModel};
 use super::register::Register;
+use super::upsets::Trade;
 use crate::recording::OrderGone;
 use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent};
 use ballast_engine::instrument::Instrument;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a venue behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,14 +53,14 @@ impl Default for VenueOptions {
 /// An order as the venue keeps it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
-    participant: Participant,
+    pub participant: Participant,
     pub cl_ord_id: ClOrdId,
     pub instrument: InstrumentId,
     pub side: Side,
-    price: Ticks,
+    pub price: Ticks,
     size: Lots,
-    cum: Lots,
-    traded: i128,
+    pub cum: Lots,
+    pub traded: i128,
     lifetime: Lifetime,
     pub status: OrdStatus,
 }
@@ -79,15 +80,17 @@ pub struct Exchange {
     instruments: Vec<Instrument>,
     options: VenueOptions,
     latency: Latency,
-    markets: Vec<Matching>,
+    pub(super) markets: Vec<Matching>,
     pub(super) register: Register,
     pub(super) live: BTreeSet<(Participant, OrderId)>,
-    positions: BTreeMap<(Participant, InstrumentId), Lots>,
+    pub(super) positions: BTreeMap<(Participant, InstrumentId), Lots>,
+    /// The latest, which may be busted.
+    pub(super) trades: VecDeque<Trade>,
     /// What participants held before they first traded here.
     pub(super) openings: BTreeMap<(Participant, InstrumentId), Lots>,
     arrivals: BTreeMap<(Nanos, u64), (Participant, Request)>,
     submitted: u64,
-    executions: u64,
+    pub(super) executions: u64,
     now: Nanos,
     is_closed: bool,
     happenings: Vec<Happening>,
@@ -110,6 +113,7 @@ impl Exchange {
             register: Register::default(),
             live: BTreeSet::new(),
             positions: BTreeMap::new(),
+            trades: VecDeque::new(),
             openings: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             submitted: 0,
@@ -439,7 +443,7 @@ impl Exchange {
         self.report(order, ExecType::Canceled, orig_cl_ord_id, None, out);
     }
 
-    fn fill(
+    pub(super) fn fill(
         &mut self,
         order: OrderId,
         price: Ticks,
@@ -462,9 +466,10 @@ impl Exchange {
         let fee = self.tariff.charge(self.now, participant, listed, (price, size, liquidity));
         let last = LastFill { price, size, liquidity, fee };
         self.report(order, ExecType::Trade, ClOrdId::NONE, Some(last), out);
+        self.keep_trade(order, last);
     }
 
-    fn report(
+    pub(super) fn report(
         &mut self,
         order: OrderId,
         exec_type: ExecType,
@@ -488,6 +493,7 @@ impl Exchange {
         let order = self.order(order_id);
         ExecutionReport {
             exec_id: ExecId(self.executions),
+            exec_ref_id: ExecId(0),
             order_id,
             cl_ord_id: order.cl_ord_id,
             orig_cl_ord_id,
@@ -561,7 +567,7 @@ impl Exchange {
         self.register.order(order).unwrap_or_else(|| panic!("{order:?} was forgotten: a bug"))
     }
 
-    fn order_mut(&mut self, order: OrderId) -> &mut Order {
+    pub(super) fn order_mut(&mut self, order: OrderId) -> &mut Order {
         self.register.order_mut(order).unwrap_or_else(|| panic!("{order:?} was forgotten: a bug"))
     }
 }
@@ -570,6 +576,7 @@ impl Exchange {
 fn refused(cl_ord_id: ClOrdId, refusal: OrderRefusal) -> ExecutionReport {
     ExecutionReport {
         exec_id: ExecId(0),
+        exec_ref_id: ExecId(0),
         order_id: OrderId(0),
         cl_ord_id,
         orig_cl_ord_id: ClOrdId::NONE,

@@ -3,13 +3,13 @@
 //! Fed by `fix_face.rs` with answers; feeds a session with message bodies. The venue's thread.
 //! Deliberately absent: header and trailer, which are the session's.
 //!
-//! ExecutionReport(8): 37 11 41 790 17 150 39 103 55 54 38 40 44 32 31 151 14 6 60 12 13 851 58.
+//! ExecutionReport(8): 37 11 41 790 17 19 150 39 103 55 54 38 40 44 32 31 151 14 6 60 12 13 851 58.
 //! Commission(12) is in the settlement currency with CommType(13) = 3, negative for a rebate;
 //! TransactTime(60) is the tape's time of the matching, to the nanosecond.
 
 use super::fix_orders::{ClientNames, Listing, Refused};
 use super::order::{CancelReject, ExecType, ExecutionReport, OrdStatus, Place};
-use ballast_engine::event::{ClOrdId, InstrumentId, Liquidity};
+use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity};
 use ballast_engine::units::{Decimal, Lots, Nanos, Side};
 use ballast_gateway::fix::encode::Encoder;
 use ballast_gateway::fix::timestamp::{Precision, TimestampText};
@@ -37,8 +37,11 @@ pub fn write_execution(
     if let Some(req_id) = ord_status_req_id {
         encoder.bytes(tag::ORD_STATUS_REQ_ID, req_id);
     }
+    encoder.uint(tag::EXEC_ID, report.exec_id.0);
+    if report.exec_ref_id != ExecId(0) {
+        encoder.uint(tag::EXEC_REF_ID, report.exec_ref_id.0);
+    }
     encoder
-        .uint(tag::EXEC_ID, report.exec_id.0)
         .char(tag::EXEC_TYPE, exec_type(report.exec_type))
         .char(tag::ORD_STATUS, ord_status(report.ord_status));
     if let Some(refusal) = report.refusal {
@@ -231,6 +234,8 @@ fn exec_type(exec_type: ExecType) -> u8 {
         ExecType::Replaced => b'5',
         ExecType::Rejected => b'8',
         ExecType::Trade => b'F',
+        ExecType::TradeCorrect => b'G',
+        ExecType::TradeCancel => b'H',
         ExecType::OrderStatus => b'I',
     }
 }

@@ -216,6 +216,19 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         }
     }
 
+    /// The venue's process dies and comes back: connections are gone and, untold, all working orders.
+    /// Reports that did not go out wait. Where it `forgets`, the sessions' numbers begin at 1.
+    pub fn restart(&mut self, now: Nanos, forgets: bool) {
+        self.visitors.clear();
+        for (place, parcel) in self.outgoing.drain(..) {
+            self.seats[place].keep(parcel);
+        }
+        for seat in &mut self.seats {
+            seat.restart(now, forgets);
+            self.playback.exchange_mut().lose_orders(seat.participant());
+        }
+    }
+
     fn receive_visitors(&mut self, now: Nanos) -> bool {
         let before = self.visitors.len();
         for mut visitor in std::mem::take(&mut self.visitors) {

@@ -110,21 +110,26 @@ pub struct Seat<C: Transport> {
     last_sent_at: Nanos,
 }
 
+/// A session whose numbers begin at 1.
+fn session(config: &SeatConfig) -> Session<MemoryStore> {
+    let mut session =
+        SessionConfig::new(Role::Acceptor, &config.sender_comp_id, &config.target_comp_id);
+    session.sending_time = Precision::Micros;
+    // Snapshots of whole books; a client that reads in bursts.
+    session.out_bytes_max = 4 << 20;
+    if let Some((username, password)) = &config.credentials {
+        session.dialect = Box::new(Credentials::new(username, password));
+    }
+    Session::new(session, MemoryStore::new())
+}
+
 impl<C: Transport> Seat<C> {
     /// An empty seat.
     pub fn new(config: SeatConfig, participant: Participant) -> Seat<C> {
-        let mut session =
-            SessionConfig::new(Role::Acceptor, &config.sender_comp_id, &config.target_comp_id);
-        session.sending_time = Precision::Micros;
-        // Snapshots of whole books; a client that reads in bursts.
-        session.out_bytes_max = 4 << 20;
-        if let Some((username, password)) = &config.credentials {
-            session.dialect = Box::new(Credentials::new(username, password));
-        }
         Seat {
+            session: session(&config),
             config,
             participant,
-            session: Session::new(session, MemoryStore::new()),
             connection: None,
             subscriptions: Vec::new(),
             backlog: Vec::new(),
@@ -195,6 +200,17 @@ impl<C: Transport> Seat<C> {
         self.connection = None;
         self.subscriptions.clear();
         self.config.has_orders && self.config.cancel_on_disconnect
+    }
+
+    /// The venue's process dies and comes back: the connection is gone, and where it `forgets` the
+    /// session's numbers begin at 1.
+    pub fn restart(&mut self, now: Nanos, forgets: bool) {
+        self.connection = None;
+        self.subscriptions.clear();
+        self.session.on_disconnected(now);
+        if forgets {
+            self.session = session(&self.config);
+        }
     }
 
     /// Says Logout.

@@ -30,3 +30,4 @@ mod questions;
 pub mod queue;
 mod register;
 pub mod synthetic;
+mod upsets;

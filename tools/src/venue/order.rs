@@ -140,6 +140,10 @@ pub enum ExecType {
     Rejected,
     /// F
     Trade,
+    /// H: a trade never was.
+    TradeCancel,
+    /// G: a trade was another.
+    TradeCorrect,
     /// I: the answer to OrderStatusRequest(H); nothing happened.
     OrderStatus,
 }
@@ -273,6 +277,8 @@ pub struct LastFill {
 pub struct ExecutionReport {
     /// ExecID(17), counted from 1 over the whole venue; 0 in ExecType I.
     pub exec_id: ExecId,
+    /// ExecRefID(19) in ExecTypes G and H; 0 elsewhere.
+    pub exec_ref_id: ExecId,
     /// OrderID(37).
     pub order_id: OrderId,
     /// ClOrdID(11): the order's current one, or that of the request answered.
@@ -297,7 +303,7 @@ pub struct ExecutionReport {
     pub leaves_qty: Lots,
     /// Σ price × size of all fills in tick × lot: AvgPx(6) is this over CumQty.
     pub traded: i128,
-    /// The trade, in ExecType F.
+    /// The trade, in ExecTypes F, G and H.
     pub last: Option<LastFill>,
     /// OrdRejReason(103), in ExecType 8.
     pub refusal: Option<OrderRefusal>,
@@ -431,12 +437,26 @@ impl ExecutionReport {
                 leaves_qty: self.leaves_qty,
                 liquidity: last.liquidity,
             },
+            (ExecType::TradeCorrect, Some(last)) => OrderUpdate::TradeCorrected {
+                exec_id: self.exec_id,
+                ref_exec_id: self.exec_ref_id,
+                last_px: last.price,
+                last_qty: last.size,
+                cum_qty: self.cum_qty,
+                leaves_qty: self.leaves_qty,
+            },
+            (ExecType::TradeCancel, _) => OrderUpdate::TradeCanceled {
+                exec_id: self.exec_id,
+                ref_exec_id: self.exec_ref_id,
+                cum_qty: self.cum_qty,
+                leaves_qty: self.leaves_qty,
+            },
             (ExecType::OrderStatus, _) => OrderUpdate::Status {
                 is_gone: self.ord_status.is_final(),
                 cum_qty: self.cum_qty,
                 leaves_qty: self.leaves_qty,
             },
-            (ExecType::New | ExecType::Trade, _) => {
+            (ExecType::New | ExecType::Trade | ExecType::TradeCorrect, _) => {
                 OrderUpdate::New { leaves_qty: self.leaves_qty }
             }
             (ExecType::Replaced, _) => {

@@ -27,8 +27,8 @@ pub enum Step {
 
 /// What goes wrong at a venue, for simulations: asked around everything that happens.
 pub trait Mischief: Send {
-    /// Something is about to happen at `at`.
-    fn before(&mut self, at: Nanos, exchange: &mut Exchange);
+    /// Something is about to happen at `at`; what goes wrong now is reported.
+    fn before(&mut self, at: Nanos, exchange: &mut Exchange, reports: &mut Vec<Report>);
 
     /// What of `reports`, from place `fresh` on, is lost or comes twice.
     fn after(&mut self, at: Nanos, reports: &mut Vec<Report>, fresh: usize);
@@ -83,7 +83,7 @@ impl<T: Tape> Playback<T> {
             return Ok(Step::Idle);
         }
         if let Some(mischief) = &mut self.mischief {
-            mischief.before(next, &mut self.exchange);
+            mischief.before(next, &mut self.exchange, reports);
         }
         let fresh = reports.len();
         let step = if tape == Some(next)

@@ -18,6 +18,12 @@ impl Exchange {
         self.openings.insert((participant, instrument), lots);
     }
 
+    /// What a participant holds by the venue's books; + long.
+    pub fn held(&self, participant: Participant, instrument: InstrumentId) -> Lots {
+        let traded = self.position(participant, instrument);
+        Lots(self.opening(participant, instrument).0 + traded.0)
+    }
+
     /// What may still trade of a participant's working orders, by side.
     pub fn open(&self, participant: Participant, instrument: InstrumentId) -> [Lots; 2] {
         let mut open = [Lots(0); 2];
@@ -62,8 +68,7 @@ impl Exchange {
         let ids: Vec<_> = self.instruments().iter().map(|i| i.id()).collect();
         let of = count(ids.len());
         for (number, instrument) in (1..).zip(ids) {
-            let opening = self.opening(participant, instrument);
-            let lots = Lots(opening.0 + self.position(participant, instrument).0);
+            let lots = self.held(participant, instrument);
             let place = Place { number, of };
             self.answer(participant, Answer::Position { instrument, lots, place }, out);
         }
