@@ -68,6 +68,8 @@ pub enum Fault {
     TradeBust,
     /// The venue corrects price and size of a trade that it reported.
     TradeCorrection,
+    /// A message of the venue's comes again unasked, with its old number and PossDupFlag(43).
+    PossDup,
 }
 
 /// A name that is none.
@@ -82,7 +84,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 impl Fault {
     /// All, in the order of their names' list.
-    pub const ALL: [Fault; 29] = [
+    pub const ALL: [Fault; 30] = [
         Fault::Segments,
         Fault::Delay,
         Fault::Disconnect,
@@ -112,6 +114,7 @@ impl Fault {
         Fault::Overfill,
         Fault::TradeBust,
         Fault::TradeCorrection,
+        Fault::PossDup,
     ];
 
     /// Its name on the command line.
@@ -126,6 +129,7 @@ impl Fault {
             Fault::VenueOutage => "venue_outage",
             Fault::FullRing => "full_ring",
             Fault::DuplicateReports => "duplicate_reports",
+            Fault::PossDup => "poss_dup",
             Fault::LostAcks => "lost_acks",
             Fault::RejectStorm => "reject_storm",
             Fault::UnsolicitedCancels => "unsolicited_cancels",
@@ -187,6 +191,7 @@ impl Fault {
             Fault::FullRing | Fault::CrossedMarket | Fault::GappedMarket | Fault::LateFills => 4,
             Fault::Disconnect
             | Fault::SequenceGap
+            | Fault::PossDup
             | Fault::UnsolicitedCancels
             | Fault::Spike
             | Fault::Kill
@@ -220,6 +225,7 @@ impl Fault {
             | Fault::VenueOutage
             | Fault::FullRing
             | Fault::DuplicateReports
+            | Fault::PossDup
             | Fault::LostAcks
             | Fault::RejectStorm
             | Fault::UnsolicitedCancels

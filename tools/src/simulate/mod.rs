@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `faults.rs` | what can go wrong, by name, and the plan of a seed |
 //! | `scene.rs` | the venue with its tape, before anything goes wrong |
-//! | `network.rs` | bytes between the sessions |
+//! | `network.rs`, `repeats.rs` | bytes between the sessions; messages that come again |
 //! | `market.rs`, `mischief.rs` | the market's and the venue's own faults |
 //! | `tap.rs` | the rings between maker and order entry; where tests plant bugs |
 //! | `check.rs` | the invariants |
@@ -31,6 +31,7 @@ pub mod network;
 mod onset;
 mod people;
 pub mod process;
+mod repeats;
 pub mod scene;
 pub mod tap;
 pub mod world;

@@ -4,6 +4,7 @@
 //! what goes wrong; feeds both ends. One thread; the lock is there because a transport must be
 //! `Send`. Bytes of a connection stay in order, as TCP keeps them; two connections overtake each other.
 
+use super::repeats::Repeats;
 use crate::random::Random;
 use ballast_engine::units::Nanos;
 use ballast_gateway::transport::{Lost, Received, Transport, Written};
@@ -91,6 +92,8 @@ struct Lane {
     loses_next: bool,
     /// What was written so far ends with a whole message.
     is_mid_message: bool,
+    /// What may come again.
+    repeats: Repeats,
 }
 
 impl Lane {
@@ -221,6 +224,25 @@ impl Net {
         }
     }
 
+    /// A message that the venue sent before comes again, marked PossDupFlag(43); false where none can.
+    pub fn repeat(&self, link: Link, dice: u64) -> bool {
+        let mut net = self.lock();
+        let now = net.now;
+        let Some(line) = net.current_line(link).filter(|line| !line.is_silent && !line.is_cut)
+        else {
+            return false;
+        };
+        let lane = &mut line.lanes[End::Theirs.index()];
+        // Between two messages, or both would be garbled.
+        let Some(copy) = lane.repeats.again(now, dice).filter(|_| !lane.is_mid_message) else {
+            return false;
+        };
+        lane.latest = lane.latest.max(now.plus(LATENCY_NS));
+        lane.under_way += copy.len();
+        lane.segments.push_back(Segment { due: lane.latest, bytes: copy, taken: 0 });
+        true
+    }
+
     /// The venue is not there until then: connections end at once and dials find nobody.
     pub fn take_down(&self, until: Nanos) {
         for link in Link::BOTH {
@@ -292,6 +314,9 @@ impl Network {
         let sent = &bytes[..count];
         lane.latest = lane.latest.max(due);
         lane.under_way += count;
+        if end == End::Theirs && !lane.is_mid_message && ends_message(sent) {
+            lane.repeats.hear(self.now, first_message(sent));
+        }
         lane.is_mid_message = !ends_message(sent);
         lane.segments.push_back(Segment { due: lane.latest, bytes: sent.to_vec(), taken: 0 });
         if is_cut {
@@ -343,6 +368,12 @@ fn ends_message(bytes: &[u8]) -> bool {
     bytes.len() >= TRAILER_LEN
         && bytes.ends_with(b"\x01")
         && bytes[bytes.len() - TRAILER_LEN..].starts_with(TRAILER)
+}
+
+/// The first of some whole messages.
+fn first_message(bytes: &[u8]) -> &[u8] {
+    let trailer = bytes.windows(TRAILER.len()).position(|window| window == TRAILER);
+    trailer.and_then(|at| bytes.get(..at + TRAILER_LEN)).unwrap_or(bytes)
 }
 
 /// The length of the message to lose, where one is to be lost and stands whole at the front. A Logon
@@ -488,6 +519,20 @@ mod tests {
         net.advance(Nanos(LATENCY_NS));
         assert_eq!(read(&mut theirs), Received::Bytes(MESSAGE.len()));
         assert_eq!(net.counters().messages_lost, 1);
+    }
+
+    #[test]
+    fn what_the_venue_sent_comes_again_behind_what_is_under_way() {
+        let (net, mut ours, mut theirs) = joined();
+        assert!(!net.repeat(Link::Orders, 0), "nothing was sent");
+        let report = b"8=FIX.4.4\x019=10\x0135=8\x0134=2\x0110=093\x01";
+        theirs.write(report);
+        assert!(net.repeat(Link::Orders, 0));
+        net.advance(Nanos(LATENCY_NS));
+        let mut room = [0; 256];
+        let Received::Bytes(len) = ours.read(&mut room) else { panic!("nothing") };
+        assert!(room.starts_with(report));
+        assert!(room[report.len()..len].windows(5).any(|window| window == b"43=Y\x01"));
     }
 
     #[test]

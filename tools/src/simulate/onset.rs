@@ -45,6 +45,7 @@ impl World {
             Fault::HalfOpen => self.net.silence(link),
             Fault::SlowConsumer => self.net.stall(link, episode.until),
             Fault::SequenceGap => self.net.lose_next(link, end),
+            Fault::PossDup => return self.net.repeat(link, number),
             Fault::VenueOutage => self.net.take_down(episode.until),
             Fault::LinksStop => self.stop_links(link, episode, number),
             Fault::VenueRestart | Fault::VenueForgets => {

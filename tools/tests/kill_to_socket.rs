@@ -1,0 +1,171 @@
+//! The kill, all the way to the socket: the pipeline of `ballast run` in this process, over real TCP with
+//! a real `ballast venue`, killed at random moments. What counts is when the system took the last cancel.
+//!
+//! `BALLAST_SOCKET_KILLS` is how often (the README has the command for 1,000); where it is set, the
+//! ninety-ninth percentile must be below a millisecond.
+
+use ballast::back_office::{EndWhen, Silent};
+use ballast::config::ConfigFile;
+use ballast::live::{self, LiveOptions};
+use ballast::operator::desk::{Desk, Killed};
+use ballast::random::Random;
+use ballast::state_dir::StateDir;
+use ballast_engine::clock::Clock;
+use ballast_engine::maker::control::{KillCause, User};
+use ballast_engine::maker::stage::TimeBase;
+use ballast_engine::pipeline::{self, Stop};
+use ballast_engine::units::Nanos;
+use ballast_gateway::message_log::{LogConfig, MessageLog};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const DAY_NS: u64 = 86_400_000_000_000;
+/// How long a run may take until it quotes, and until it has ended.
+const PATIENCE_NS: u64 = 20_000_000_000;
+
+/// Ends the run when the test says so.
+struct Flag(Arc<AtomicBool>);
+
+impl EndWhen for Flag {
+    fn is_over(&mut self, _: Nanos) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A venue in a process of its own.
+struct Floor {
+    folder: PathBuf,
+    venue: Child,
+    file: ConfigFile,
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.venue.kill();
+        let _ = self.venue.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+impl Floor {
+    fn open() -> Floor {
+        let folder = std::env::temp_dir().join(format!("ballast-socket-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+        let [market_data, order_entry] = [free_address(), free_address()];
+        let at = |text: String| {
+            text.replace("127.0.0.1:9878", &market_data).replace("127.0.0.1:9879", &order_entry)
+        };
+        let venue = at(std::fs::read_to_string(config.join("venue.toml")).unwrap());
+        std::fs::write(folder.join("venue.toml"), venue).unwrap();
+        let venue = Command::new(env!("CARGO_BIN_EXE_ballast"))
+            .args(["venue", "--config"])
+            .arg(folder.join("venue.toml"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let maker = at(std::fs::read_to_string(config.join("demo.toml")).unwrap())
+            .replace("sample_ms = 100", "sample_ms = 10")
+            // Each run begins as the config says, whatever the one before has traded.
+            .replace("name = \"sim\"\n", "name = \"sim\"\nreconcile = [\"mass_cancel\"]\n");
+        let file = ConfigFile::parse("kill_to_socket.toml", maker).unwrap();
+        Floor { folder, venue, file }
+    }
+
+    /// One run, killed: how long the kill took to the last cancel, and how many cancels there were.
+    fn kill_once(&self, clock: &mut Clock, random: &mut Random, run: u64) -> (u64, usize) {
+        let state = StateDir::open(&self.folder.join("state")).unwrap();
+        let config = self.file.maker(state.epoch()).unwrap();
+        let log = self.folder.join(format!("fix-{run}"));
+        let end = Arc::new(AtomicBool::new(false));
+        let options = LiveOptions {
+            time: TimeBase::Clock,
+            answer_delay_ns: 0,
+            end: Box::new(Flag(end.clone())),
+            progress: Box::new(Silent),
+            fix_log: Some(MessageLog::new(LogConfig::new(&log), *clock).unwrap()),
+        };
+        let pipeline =
+            live::pipeline(&self.file, &config, &state, clock.counter(), options).unwrap();
+        let (desk, seats, of_run) = (pipeline.desk.clone(), pipeline.seats, *clock);
+        let running = std::thread::spawn(move || pipeline::run(seats, of_run, &Stop::new()));
+        until_quoting(clock, &desk);
+        std::thread::park_timeout(Duration::from_micros(random.below(20_000)));
+        let asked = clock.now();
+        let killed = desk.kill(KillCause::Operator, User::new(1000, "ada"), "a test");
+        let answered = clock.now();
+        assert_eq!(killed, Killed::ByMaker);
+        end.store(true, Ordering::Release);
+        running.join().unwrap().unwrap();
+        let text = std::fs::read(log.join("sim-order-entry.fixlog")).unwrap();
+        std::fs::remove_dir_all(&log).unwrap();
+        judge(&String::from_utf8_lossy(&text), asked, answered)
+    }
+}
+
+fn until_quoting(clock: &mut Clock, desk: &Desk) {
+    let since = clock.now();
+    let quotes = || {
+        let standing = desk.standing();
+        let spot = standing.instruments.first().and_then(Option::as_ref);
+        spot.is_some_and(|spot| spot.quotes.iter().all(Option::is_some))
+    };
+    while !quotes() {
+        assert!(clock.now().since(since) < PATIENCE_NS, "it never quoted");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Nanoseconds of the day of a log line's time.
+fn time_of(line: &str) -> u64 {
+    let time = line.get(9..27).unwrap();
+    let number = |from: usize, to: usize| time[from..to].parse::<u64>().unwrap();
+    ((number(0, 2) * 60 + number(3, 5)) * 60 + number(6, 8)) * 1_000_000_000 + number(9, 18)
+}
+
+/// From the request to the last cancel, and how many; after the answer nothing but cancels went out.
+fn judge(log: &str, asked: Nanos, answered: Nanos) -> (u64, usize) {
+    let since = |line: &str, from: Nanos| (time_of(line) + DAY_NS - from.0 % DAY_NS) % DAY_NS;
+    let is_after = |line: &str, from: Nanos| since(line, from) < DAY_NS / 2;
+    let is = |line: &str, types: &[&str]| {
+        let mut fields = line.split(['\u{1}', '|']);
+        fields.any(|field| types.contains(&field))
+    };
+    let sent: Vec<&str> = log.lines().filter(|line| line.contains(" OUT ")).collect();
+    let late = sent.iter().filter(|line| is(line, &["35=D", "35=G"]) && is_after(line, answered));
+    assert_eq!(late.count(), 0, "a new order after the kill: {log}");
+    let cancels = sent.iter().filter(|line| is(line, &["35=F", "35=q"]) && is_after(line, asked));
+    let cancels: Vec<u64> = cancels.map(|line| since(line, asked)).collect();
+    (cancels.last().copied().unwrap_or(0), cancels.len())
+}
+
+#[test]
+fn the_last_cancel_of_a_kill_is_at_the_socket_within_a_millisecond() {
+    let count = std::env::var("BALLAST_SOCKET_KILLS").ok().and_then(|text| text.parse().ok());
+    let floor = Floor::open();
+    let (mut clock, mut random) = (Clock::start(), Random::new(1));
+    let kills: u64 = count.unwrap_or(5);
+    let of_runs = (0..kills).map(|run| floor.kill_once(&mut clock, &mut random, run));
+    let (mut nanos, cancels): (Vec<u64>, Vec<usize>) = of_runs.unzip();
+    assert!(cancels.iter().all(|cancels| *cancels > 0), "each had quotes out: {cancels:?}");
+    nanos.sort_unstable();
+    let quantile = |per_mille: usize| nanos[(nanos.len() - 1) * per_mille / 1000];
+    eprintln!(
+        "{kills} kills, {} cancels, from the request to the last one taken by the socket, ns: p50 {} p99 \
+         {} max {}",
+        cancels.iter().sum::<usize>(),
+        quantile(500),
+        quantile(990),
+        quantile(1000),
+    );
+    assert!(count.is_none() || quantile(990) < 1_000_000, "{} ns", quantile(990));
+}
