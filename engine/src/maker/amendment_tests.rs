@@ -147,3 +147,22 @@ fn what_a_run_begins_halted_with_is_told_once() {
     desk.timer();
     assert_eq!(told(&desk), 0);
 }
+
+#[test]
+fn an_account_that_is_wrong_is_told_whatever_halted_the_instrument_before() {
+    let (mut desk, ask, _) = filled();
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    assert_eq!(state(&desk), (State::Halted, Reason::TradeAmended));
+    let lots = account(&desk).0;
+    desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
+    assert_eq!(state(&desk), (State::Halted, Reason::TradeAmended), "it is the venue's");
+    let lots = Lots(lots.0 + 1);
+    desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
+    assert_eq!(state(&desk), (State::Halted, Reason::PositionDiffers));
+    desk.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    assert_eq!(
+        state(&desk),
+        (State::Halted, Reason::PositionDiffers),
+        "the first of its kind stays"
+    );
+}

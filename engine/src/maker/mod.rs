@@ -544,10 +544,15 @@ impl Maker {
         }
     }
 
-    /// Halts an instrument and takes its quotes out. Only an operator brings it back.
+    /// Halts an instrument and takes its quotes out. Only an operator brings it back. The first reason
+    /// stays; but that the account is wrong is told whatever halted it before, or an operator who has
+    /// looked at that would bring back a position that is not there.
     fn halt(&mut self, instrument: InstrumentId, reason: Reason, out: &mut Intents) {
-        let is_halted = self.line(instrument).is_some_and(|line| line.state == State::Halted);
-        if !is_halted {
+        let keeps = |line: &Line| {
+            let is_graver = reason.doubts_account() && !line.reason.doubts_account();
+            line.state == State::Halted && !is_graver
+        };
+        if !self.line(instrument).is_some_and(keeps) {
             self.enter(instrument, State::Halted, reason, out);
         }
         self.pull_quotes(instrument, out);

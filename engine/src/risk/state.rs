@@ -108,6 +108,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What we hold is not what the venue says, or what reports add up to.
+    pub const fn doubts_account(self) -> bool {
+        matches!(self, Reason::PositionDiffers | Reason::Inconsistent)
+    }
+
     /// How many there are.
     pub const COUNT: usize = 40;
     /// Every reason, in the order of the counters.
