@@ -149,6 +149,9 @@ impl Exchange {
     fn logon(&mut self, peer: &mut Peer, logon: &Fields) {
         peer.names.1 = logon.need(49).to_owned();
         let mut known = vec![98, 108, 95, 96, 141, 553, 25035, 9406];
+        if (logon.get(9406) == Some("Y")) != (self.session == BinanceSession::DropCopy) {
+            peer.refuse("DropCopyFlag(9406) is Y on a drop copy session, and there alone");
+        }
         known.extend((self.session == BinanceSession::OrderEntry).then_some(25036));
         peer.know_only(logon, &known);
         peer.demand(logon, &[98, 108, 95, 96, 141, 553, 25035]);
@@ -273,6 +276,11 @@ impl Venue for Exchange {
         self.messages += 1;
         if self.messages > 10_000 {
             peer.refuse("more than 10,000 messages in 10 s");
+        }
+        if self.session == BinanceSession::DropCopy
+            && !["A", "0", "1", "5"].contains(&message.msg_type())
+        {
+            peer.refuse("a drop copy session takes no application message");
         }
         match message.msg_type() {
             "A" => self.logon(peer, message),

@@ -395,9 +395,9 @@ pub fn pipeline(
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let cut = Cut::default();
-        let entry = venue.order_entry(state, (intents, orders), probe, entry_ears, &cut)?;
-        let (switch, watch) = (entry.cancel_switch(), entry_watch.clone());
-        lines.push(OrderLine { watch, switch, cut });
+        let ears = (entry_ears, venue.copy_ears(&mut fix_log, entry_watch.told())?);
+        let entry = venue.order_entry(state, (intents, orders), probe, ears, &cut)?;
+        lines.push(OrderLine { watch: entry_watch.clone(), switch: entry.cancel_switch(), cut });
         entries.push(boxed_order_entry(entry, entry_watch, &remains));
     }
     let desk = {

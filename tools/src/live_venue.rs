@@ -133,6 +133,18 @@ impl<'a> Venue<'a> {
         Ok([(tape("market-data")?, feed), (tape("order-entry")?, entry)])
     }
 
+    /// The end of the drop copy's message log, where the venue has a drop copy and a log is asked for.
+    pub fn copy_ears(
+        &self,
+        log: &mut Option<MessageLog>,
+        told: Told,
+    ) -> Result<Option<Ears>, LogError> {
+        let Some(_) = &self.raw.drop_copy else { return Ok(None) };
+        let name = format!("{}-drop-copy", self.raw.name);
+        let tape = log.as_mut().map(|log| log.session(&name)).transpose()?;
+        Ok(Some((tape, told)))
+    }
+
     /// The market data stage.
     pub fn feed(
         &self,
@@ -164,7 +176,7 @@ impl<'a> Venue<'a> {
         state: &StateDir,
         rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
         probe: Probe,
-        ears: Ears,
+        (ears, copy_ears): (Ears, Option<Ears>),
         cut: &Cut,
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
@@ -213,6 +225,23 @@ impl<'a> Venue<'a> {
             let orders: Vec<Order> = resumption.orders.iter().filter(is_here).copied().collect();
             entry.resume(&orders, from);
         }
-        Ok(entry)
+        match self.drop_copy(state, copy_ears)? {
+            Some(copy) => Ok(entry.with_drop_copy(copy, ReconnectConfig::default())),
+            None => Ok(entry),
+        }
+    }
+
+    /// The session on which the venue repeats the account's reports, where the config has one. Its numbers
+    /// are kept as order entry's are; no cut ends it, since no order goes over it.
+    fn drop_copy(
+        &self,
+        state: &StateDir,
+        ears: Option<Ears>,
+    ) -> Result<Option<(VenueDial, Session<FileStore>)>, LiveError> {
+        let (Some(raw), Some(ears)) = (&self.raw.drop_copy, ears) else { return Ok(None) };
+        let session = self.session_config(raw, BinanceSession::DropCopy, &ears.1.1)?;
+        let store = FileStoreConfig::new(state.store(&self.raw.name, "drop-copy"));
+        let session = Session::new(session, FileStore::open(store)?);
+        Ok(Some((self.dial(raw, ears, &Cut::default())?, session)))
     }
 }

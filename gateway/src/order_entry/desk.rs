@@ -467,6 +467,9 @@ impl Desk {
                 let ended = if is_day_over { OrdStatus::DoneForDay } else { OrdStatus::Canceled };
                 self.live.set(handle, ended, cum_qty);
             }
+            // A later report overtook it: what that one said stands.
+            OrderUpdate::Fill { .. }
+                if self.live.get(handle).is_some_and(|order| cum_qty < order.cum_qty) => {}
             OrderUpdate::Pending
             | OrderUpdate::New { .. }
             | OrderUpdate::Fill { .. }

@@ -60,6 +60,23 @@ fn hash_of(text: &[u8]) -> u64 {
     hash ^ (hash >> 29)
 }
 
+/// The bit of [`Entry::told`].
+fn told_bit(side: Side, meaning: Meaning) -> usize {
+    let first = match meaning {
+        Meaning::TradeCorrected => 2,
+        Meaning::TradeCanceled => 4,
+        Meaning::Filled
+        | Meaning::Pending
+        | Meaning::Accepted
+        | Meaning::Replaced
+        | Meaning::Restated
+        | Meaning::Status
+        | Meaning::Ended
+        | Meaning::Refused => 0,
+    };
+    first + side.index()
+}
+
 impl ExecIds {
     /// A table that remembers the newest `capacity` texts (rounded up to a power of two).
     pub fn new(capacity: usize) -> ExecIds {
@@ -171,20 +188,15 @@ impl ExecIds {
         Interned { id, is_new: true }
     }
 
+    /// Was `meaning` told for `side` under this ExecID?
+    pub fn has_told(&self, text: &[u8], side: Side, meaning: Meaning) -> bool {
+        let entry = self.find(text).and_then(|id| self.entries.get(self.place_of(id.0)));
+        entry.is_some_and(|entry| entry.told & (1 << told_bit(side, meaning)) != 0)
+    }
+
     /// Whether this is the first time that `meaning` is told for `side` under this ExecID.
     pub fn is_first(&mut self, text: &[u8], side: Side, meaning: Meaning) -> bool {
-        let bit = match meaning {
-            Meaning::TradeCorrected => 2,
-            Meaning::TradeCanceled => 4,
-            Meaning::Filled
-            | Meaning::Pending
-            | Meaning::Accepted
-            | Meaning::Replaced
-            | Meaning::Restated
-            | Meaning::Status
-            | Meaning::Ended
-            | Meaning::Refused => 0,
-        } + side.index();
+        let bit = told_bit(side, meaning);
         let id = self.intern(text).id;
         let place = self.place_of(id.0);
         let hearing = self.hearing;

@@ -24,6 +24,9 @@ mod ear;
 mod questions;
 mod doubts;
 mod renewal;
+
+/// A second session that repeats every report.
+pub mod drop_copy;
 mod reconcile;
 mod fills;
 mod waiting;

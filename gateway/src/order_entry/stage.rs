@@ -16,6 +16,7 @@
 //! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, logs out and is done.
 
 use super::desk::{Desk, DeskCounts};
+use super::drop_copy::DropCopy;
 use super::ear::Ear;
 use super::exec_ids::ExecIds;
 use super::live_orders::{Form, LiveOrder};
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod asking;
+mod copies;
 mod reconciling;
 mod renewing;
 
@@ -124,6 +126,7 @@ impl CancelSwitch {
 pub struct OrderEntry<D: Dial, S: Store> {
     pub(super) line: Line<Witnessed<D>, S>,
     pub(super) ear: Ear,
+    drop_copy: Option<DropCopy<D, S>>,
     requests: Requests,
     intended: Intended,
     pub(super) throttle: Throttle,
@@ -178,6 +181,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 events,
                 reconciler,
             ),
+            drop_copy: None,
             requests,
             intended,
             throttle: Throttle::new(rules.order_limits),
@@ -440,6 +444,9 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         if is_settled || !is_up || now.since(since) >= self.wind_down_ns {
             self.line.leave(now);
         }
+        if let Some(copy) = &mut self.drop_copy {
+            copy.leave(now);
+        }
         match self.line.is_left() {
             true => Turn::Done,
             false if is_busy => Turn::Busy,
@@ -476,6 +483,7 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
         // An intent's answer may have taken the last place.
         let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));
         let is_busy = is_busy | (self.ear.reconciler.is_active() && self.reconcile(now));
+        let is_busy = is_busy | self.hear_copies(now);
         if is_busy { Turn::Busy } else { Turn::Idle }
     }
 }

@@ -6,7 +6,8 @@
 //! only of an order that has not traded (CancelRestrictions(25002) = 1) and the new order only behind it
 //! (25033 = 1): XCN's new order is a whole order, so that a fill that is on its way while XCN is would
 //! otherwise be bought twice. What only shrinks goes out as XAK and keeps its place. What has traded is
-//! cancelled, and the maker sends a new order. Deliberately absent: order lists, and drop copy.
+//! cancelled, and the maker sends a new order. A drop copy is a third
+//! session (9406=Y). Deliberately absent: order lists.
 
 use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
@@ -36,6 +37,8 @@ pub const AMEND: &[u8] = b"XAK";
 /// OrderAmendReject.
 pub const AMEND_REJECT: &[u8] = b"XAR";
 
+/// DropCopyFlag.
+const DROP_COPY_FLAG: u32 = 9406;
 /// CancelRestrictions: 1 cancels only what has not traded at all.
 const CANCEL_RESTRICTIONS: u32 = 25002;
 /// OrderCancelRequestAndNewOrderSingleMode: 1 places no new order where the cancel fails.
@@ -127,6 +130,8 @@ pub enum BinanceSession {
     OrderEntry,
     /// Market data.
     MarketData,
+    /// Every report of the account, and nothing to send.
+    DropCopy,
 }
 
 /// Signs the Logon.
@@ -185,8 +190,10 @@ impl Dialect for Binance {
         fields.add(tag::USERNAME, self.api_key.as_bytes());
         // In order: a cancel must not overtake the order that it cancels.
         fields.add(MESSAGE_HANDLING, b"2");
-        if self.session == BinanceSession::OrderEntry {
-            fields.add(RESPONSE_MODE, b"1");
+        match self.session {
+            BinanceSession::OrderEntry => _ = fields.add(RESPONSE_MODE, b"1"),
+            BinanceSession::DropCopy => _ = fields.add(DROP_COPY_FLAG, b"Y"),
+            BinanceSession::MarketData => {}
         }
     }
 

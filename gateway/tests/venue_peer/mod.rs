@@ -280,7 +280,7 @@ pub struct Desk {
 const REDIAL: ReconnectConfig =
     ReconnectConfig { pause_min_ns: 1_000_000, pause_max_ns: 2_000_000 };
 
-fn dial(peer: &Peer, tls: TlsClient) -> SocketDial<TcpDial> {
+pub fn dial(peer: &Peer, tls: TlsClient) -> SocketDial<TcpDial> {
     let tcp = TcpDial::new(vec![peer.door.address().unwrap()]);
     SocketDial::new(tcp, Some(tls), Trouble::default())
 }

@@ -143,6 +143,8 @@ pub struct RawVenue {
     pub market_data: RawSession,
     /// Session that orders go over.
     pub order_entry: RawSession,
+    /// Session on which the venue repeats every report of the account; may be left out.
+    pub drop_copy: Option<RawSession>,
     /// Budget of the order session.
     pub message_rate: RawMessageRate,
     /// The venue's own limits, where they are not its dialect's.
@@ -155,6 +157,14 @@ pub struct RawVenue {
     /// What the venue answers after a Logon; left out, all of it at a plain venue and what the dialect
     /// has elsewhere.
     pub reconcile: Option<Vec<ReconcileKind>>,
+}
+
+impl RawVenue {
+    /// Its sessions by their keys.
+    pub fn sessions(&self) -> impl Iterator<Item = (&'static str, &RawSession)> {
+        let always = [("market_data", &self.market_data), ("order_entry", &self.order_entry)];
+        always.into_iter().chain(self.drop_copy.as_ref().map(|copy| ("drop_copy", copy)))
+    }
 }
 
 /// A question about our orders and holdings.

@@ -47,6 +47,8 @@ impl Overrides {
         }
         if let Some([market_data, order_entry]) = self.addresses {
             for venue in listed_tables(tables, "venues") {
+                // The venue that is started here has none.
+                venue.remove("drop_copy");
                 for (key, address) in [("market_data", market_data), ("order_entry", order_entry)] {
                     if let Some(Value::Table(session)) = venue.get_mut(key) {
                         session.insert("address".into(), Value::String(address.to_string()));

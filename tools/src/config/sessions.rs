@@ -13,8 +13,7 @@ pub fn check(raw: &RawConfig, faults: &mut Faults) {
     for venue in &raw.venues {
         venue.limits.check(&venue.message_rate, &format!("venues.{}", venue.name), faults);
         account(venue, faults);
-        let sessions = [("market_data", &venue.market_data), ("order_entry", &venue.order_entry)];
-        for (purpose, session) in sessions {
+        for (purpose, session) in venue.sessions() {
             let key = format!("venues.{}.{purpose}", venue.name);
             credentials(venue, session, &key, faults);
             tls(venue, session, &key, faults);
@@ -25,11 +24,31 @@ pub fn check(raw: &RawConfig, faults: &mut Faults) {
                 DialectKind::Deribit => target(session, "DERIBITSERVER", &key, faults),
             }
         }
-        let names = [&venue.market_data, &venue.order_entry].map(|s| &s.sender_comp_id);
-        if venue.dialect == DialectKind::Binance && names[0] == names[1] {
-            let key = format!("venues.{}.order_entry.sender_comp_id", venue.name);
-            faults.add(key, names[1], "another one than market_data's: one session a name");
-        }
+        own_names(venue, faults);
+    }
+}
+
+/// No two sessions are logged on under one name.
+fn own_names(venue: &RawVenue, faults: &mut Faults) {
+    let key = |purpose: &str| format!("venues.{}.{purpose}", venue.name);
+    let same = |a: &RawSession, b: &RawSession| a.sender_comp_id == b.sender_comp_id;
+    let (feed, entry) = (&venue.market_data, &venue.order_entry);
+    if venue.dialect == DialectKind::Binance && same(feed, entry) {
+        let allowed = "another one than market_data's: one session a name";
+        faults.add(key("order_entry.sender_comp_id"), &entry.sender_comp_id, allowed);
+    }
+    let Some(copy) = &venue.drop_copy else { return };
+    if venue.dialect == DialectKind::Deribit {
+        faults.add(key("drop_copy"), "given", "left out: the venue has no drop copy");
+    }
+    let is_one_of_two = |other: &RawSession| {
+        same(copy, other)
+            && (venue.dialect == DialectKind::Binance
+                || copy.target_comp_id == other.target_comp_id)
+    };
+    if is_one_of_two(feed) || is_one_of_two(entry) {
+        let allowed = "another one than market_data's and order_entry's: one session a name";
+        faults.add(key("drop_copy.sender_comp_id"), &copy.sender_comp_id, allowed);
     }
 }
 
@@ -167,6 +186,24 @@ mod tests {
         let text = faults_of(&demo("dialect = \"deribit\"", ", password_file = \"x\""));
         assert!(text.contains("this dialect takes secret_file"), "{text}");
         assert!(text.contains("target_comp_id = SIM-OE: DERIBITSERVER"), "{text}");
+    }
+
+    #[test]
+    fn a_drop_copy_is_a_session_of_its_own() {
+        let copy = |dialect: &str, sender: &str| {
+            let text = demo(&format!("dialect = \"{dialect}\""), "");
+            let session = format!(
+                "drop_copy = {{ address = \"127.0.0.1:1\", sender_comp_id = \"{sender}\", \
+                 target_comp_id = \"SIM-OE\", heartbeat_s = 30 }}\nmessage_rate"
+            );
+            faults_of(&text.replacen("message_rate", &session, 1))
+        };
+        assert!(copy("plain", "COPY").starts_with("0 faults"), "{}", copy("plain", "COPY"));
+        let text = copy("plain", "BALLAST");
+        assert!(text.contains("drop_copy.sender_comp_id = BALLAST: another one"), "{text}");
+        assert!(copy("deribit", "COPY").contains("the venue has no drop copy"));
+        let text = copy("binance", "COPY");
+        assert!(text.contains("venues.sim.drop_copy.secret_file = missing"), "{text}");
     }
 
     #[test]

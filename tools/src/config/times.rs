@@ -44,9 +44,7 @@ impl RawSession {
 /// Adds what is wrong with the schedules of a config.
 pub fn check(raw: &RawConfig, faults: &mut Faults) {
     for venue in &raw.venues {
-        for (purpose, session) in
-            [("market_data", &venue.market_data), ("order_entry", &venue.order_entry)]
-        {
+        for (purpose, session) in venue.sessions() {
             if let Err(error) = session.times() {
                 let key = format!("venues.{}.{purpose}.schedule", venue.name);
                 let (value, allowed) = match &error {

@@ -1,0 +1,174 @@
+//! Drop copy: a second session on which the venue repeats every report of the account, and what only it said.
+//!
+//! A part of the order-entry stage, fed by its own session; feeds the desk with executions that the order
+//! session has not told in [`GRACE_NS`] (it is down, or the venue lost them), once each, by ExecID(17).
+//! Order-entry thread; looks at its socket once in [`POLL_NS`]; the places for what is held are taken at
+//! start. Deliberately absent: anything but executions. What an order is, the order session says: a copy may
+//! be older than what was asked since. An execution of an order that nobody here knows is told as well: it
+//! is the account's.
+
+use super::desk::{Arrival, Desk};
+use super::report::{Report, ReportTags};
+use super::status::{ExecType, Meaning};
+use crate::fix::decode::Decoder;
+use crate::fix::message::Message;
+use crate::fix::msg_type;
+use crate::session::{Event, ReconnectConfig, Session};
+use crate::store::Store;
+use crate::venue::line::{Dial, Line, LineTurn};
+use ballast_engine::event::OrderEvent;
+use ballast_engine::units::{Nanos, Side, Stamp};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+/// How much later than its copy the order session may tell an execution.
+pub const GRACE_NS: u64 = 1_000_000_000;
+/// How often the copies are looked at.
+const POLL_NS: u64 = 1_000_000;
+/// Copies that may wait. One more, and the oldest is told at once.
+const HELD_MAX: usize = 1024;
+/// Bytes that a copy has room for without an allocation.
+const FRAME_BYTES: usize = 512;
+
+/// What came over a drop copy. Each only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DropCopyCounts {
+    /// Executions.
+    pub executions: u64,
+    /// Of those: told by the order session as well.
+    pub confirmed: u64,
+    /// Of those: told by nobody else, and booked from here.
+    pub missed: u64,
+    /// Connections that ended.
+    pub drops: u64,
+}
+
+struct Held {
+    due: Nanos,
+    frame: Vec<u8>,
+}
+
+/// The session and what it said.
+pub(super) struct DropCopy<D: Dial, S: Store> {
+    line: Line<D, S>,
+    tags: ReportTags,
+    held: VecDeque<Held>,
+    /// Buffers that wait for a frame.
+    spare: Vec<Vec<u8>>,
+    polled_at: Nanos,
+    decoder: Decoder,
+    counts: DropCopyCounts,
+}
+
+impl<D: Dial, S: Store> DropCopy<D, S> {
+    pub fn new(dial: D, session: Session<S>, redial: ReconnectConfig, tags: ReportTags) -> Self {
+        let decoder = Decoder::new(session.config().fields_max);
+        DropCopy {
+            line: Line::new(dial, session, redial),
+            tags,
+            held: VecDeque::with_capacity(HELD_MAX),
+            spare: (0..HELD_MAX).map(|_| Vec::with_capacity(FRAME_BYTES)).collect(),
+            polled_at: Nanos(0),
+            decoder,
+            counts: DropCopyCounts::default(),
+        }
+    }
+
+    pub fn counts(&self) -> DropCopyCounts {
+        DropCopyCounts { drops: self.line.drops(), ..self.counts }
+    }
+
+    pub fn is_logged_on(&self) -> bool {
+        self.line.session().is_logged_on()
+    }
+
+    /// Hears what there is; says whether it did anything.
+    pub fn turn(&mut self, now: Nanos, desk: &Desk) -> bool {
+        if now.since(self.polled_at) < POLL_NS || self.spare.is_empty() {
+            return false;
+        }
+        self.polled_at = now;
+        let DropCopy { line, tags, held, spare, counts, .. } = self;
+        let turn = line.turn(now, |event| {
+            let (Event::Message(message), Some(room)) = (event, spare.last_mut()) else {
+                return ControlFlow::Continue(());
+            };
+            if is_execution(&message, *tags) {
+                counts.executions += 1;
+                if desk.has_told(&Report::read(&message, *tags)) {
+                    counts.confirmed += 1;
+                } else {
+                    room.clear();
+                    room.extend_from_slice(message.as_bytes());
+                    let frame = spare.pop().unwrap_or_default();
+                    held.push_back(Held { due: now.plus(GRACE_NS), frame });
+                }
+            }
+            // With no place left the next one waits in the socket.
+            if spare.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        turn != LineTurn::Idle
+    }
+
+    /// The next execution that nobody else has told; asked again until there is none.
+    pub fn next_missed(&mut self, now: Nanos, desk: &mut Desk) -> Option<OrderEvent> {
+        // Bounded: each turn takes one out.
+        while let Some(held) = self.held.front() {
+            if now < held.due && !self.spare.is_empty() {
+                return None;
+            }
+            let held = self.held.pop_front()?;
+            let told = self.tell(now, &held.frame, desk);
+            self.spare.push(held.frame);
+            if told.is_some() {
+                return told;
+            }
+        }
+        None
+    }
+
+    fn tell(&mut self, now: Nanos, frame: &[u8], desk: &mut Desk) -> Option<OrderEvent> {
+        let message = self.decoder.decode(frame).ok()?;
+        let report = Report::read(&message, self.tags);
+        if desk.has_told(&report) {
+            self.counts.confirmed += 1;
+            return None;
+        }
+        // Its number is not one of the order session's.
+        let event = desk.on_report(Arrival { now, stamp: Stamp(0), msg_seq_num: 0 }, &report);
+        self.counts.missed += u64::from(event.is_some());
+        event
+    }
+
+    /// Logs out.
+    pub fn leave(&mut self, now: Nanos) {
+        self.line.leave(now);
+        self.line.turn(now, |_| ControlFlow::Continue(()));
+    }
+}
+
+fn is_execution(message: &Message<'_>, tags: ReportTags) -> bool {
+    message.msg_type() == msg_type::EXECUTION_REPORT
+        && meaning_of(&Report::read(message, tags)).is_some()
+}
+
+/// What an execution means; `None` for a report that is none, and for one without ExecID(17), of which
+/// nobody could say whether the order session has told it.
+fn meaning_of(report: &Report<'_>) -> Option<Meaning> {
+    let meaning = report.exec_type.and_then(ExecType::parse)?.meaning();
+    let is_execution =
+        matches!(meaning, Meaning::Filled | Meaning::TradeCorrected | Meaning::TradeCanceled);
+    (is_execution && report.exec_id.is_some()).then_some(meaning)
+}
+
+impl Desk {
+    /// Was this execution told already?
+    fn has_told(&self, report: &Report<'_>) -> bool {
+        let (Some(meaning), Some(exec_id)) = (meaning_of(report), report.exec_id) else {
+            return false;
+        };
+        let order = self.order_of(report).and_then(|handle| self.live().get(handle));
+        let side = report.side.or(order.map(|order| order.side)).unwrap_or(Side::Buy);
+        self.exec_ids().has_told(exec_id, side, meaning)
+    }
+}
