@@ -397,8 +397,8 @@ impl Maker {
         }
         self.reset_controls(instrument);
         self.confirm(instrument);
+        self.set_flattening(instrument, false);
         if let Some(line) = self.line_mut(instrument) {
-            line.is_flattening = false;
             line.homing = Homing::default();
         }
         let pool = self.pool_of(instrument);
@@ -515,8 +515,8 @@ impl Maker {
             let is_by_hedger =
                 !matches!(scope, Scope::Instrument(_)) && pool.settings.hedge.is_some();
             pool.is_flattening |= is_by_hedger;
+            self.set_flattening(id, !is_by_hedger);
             if let Some(line) = self.line_mut(id) {
-                line.is_flattening = !is_by_hedger;
                 line.homing = Homing::default();
             }
             self.enter(id, State::Paused, Reason::Operator, out);
@@ -537,9 +537,7 @@ impl Maker {
             if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
                 pool.is_flattening = false;
             }
-            if let Some(line) = self.line_mut(id) {
-                line.is_flattening = false;
-            }
+            self.set_flattening(id, false);
         }
     }
 

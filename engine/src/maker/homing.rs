@@ -7,7 +7,7 @@
 //! Absent: the hedger's failures, which are counted apart, and a way around any limit.
 
 use super::hedging::UNHEDGED;
-use super::{Maker, Pool, instrument_id};
+use super::{Maker, Pool};
 use crate::event::{InstrumentId, TimeInForce};
 use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
@@ -60,19 +60,18 @@ impl Maker {
     /// Halts what has come home, and sends the next order of what has not. Says whether the
     /// underlying's one immediate order is spoken for.
     pub(super) fn work_flattening(&mut self, pool: usize, out: &mut Intents) -> bool {
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            let is_ours = self.pool_of(id) == Some(pool);
-            if !is_ours || !self.line(id).is_some_and(|line| line.is_flattening) {
+        // No walk where nothing is taken home: this comes with every whole message.
+        let members = self.members_where(pool, |pool| pool.lines_flattening > 0);
+        for n in 0..members {
+            let Some(id) = self.member(pool, n) else { continue };
+            if !self.line(id).is_some_and(|line| line.is_flattening) {
                 continue;
             }
             let position = self.ledger.position(id).unwrap_or(Lots(0));
             let open = self.orders.open(id);
             let is_quiet = open.buy.0 == 0 && open.sell.0 == 0;
             if is_quiet && position.0 == 0 {
-                if let Some(line) = self.line_mut(id) {
-                    line.is_flattening = false;
-                }
+                self.set_flattening(id, false);
                 self.halt(id, Reason::Operator, out);
             } else if is_quiet {
                 self.send_home(pool, id, position, out);
@@ -82,18 +81,38 @@ impl Maker {
         self.pools.get(pool).is_some_and(|pool| pool.hedge.is_some())
     }
 
+    /// An operator has an instrument's position traded home, or that is over.
+    pub(super) fn set_flattening(&mut self, id: InstrumentId, is_flattening: bool) {
+        let Some(line) = self.line_mut(id) else { return };
+        let was_flattening = std::mem::replace(&mut line.is_flattening, is_flattening);
+        let pool = usize::from(line.instrument.spec().underlying.0);
+        if let Some(pool) = self.pools.get_mut(pool) {
+            let lines = pool.lines_flattening + u32::from(is_flattening);
+            pool.lines_flattening = lines.saturating_sub(u32::from(was_flattening));
+        }
+    }
+
+    /// How many instruments of an underlying are to be walked over: all, or where it is not so, none.
+    fn members_where(&self, pool: usize, is_so: impl Fn(&Pool) -> bool) -> usize {
+        self.pools.get(pool).filter(|pool| is_so(pool)).map_or(0, |pool| pool.members.len())
+    }
+
+    /// An underlying's instrument, by its place among them.
+    pub(super) fn member(&self, pool: usize, n: usize) -> Option<InstrumentId> {
+        self.pools.get(pool).and_then(|pool| pool.members.get(n).copied())
+    }
+
     /// Sends the next immediate order of what is to be closed at once. Says whether the underlying's
     /// one immediate order is spoken for.
     pub(super) fn work_exits(&mut self, place: usize, out: &mut Intents) -> bool {
-        if !self.pools.get(place).is_some_and(|pool| pool.has_exits) {
+        let members = self.members_where(place, |pool| pool.has_exits);
+        if members == 0 {
             return false;
         }
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            let Some(line) = self.line(id) else { continue };
-            let surplus = line.guards.surplus();
-            let is_ours = usize::from(line.instrument.spec().underlying.0) == place;
-            if !is_ours || surplus.0 == 0 {
+        for n in 0..members {
+            let Some(id) = self.member(place, n) else { continue };
+            let surplus = self.line(id).map_or(Lots(0), |line| line.guards.surplus());
+            if surplus.0 == 0 {
                 continue;
             }
             let open = self.orders.open(id);

@@ -235,3 +235,27 @@ fn a_deposit_is_no_bet_that_the_hour_would_sell() {
     assert!(hedges(&sent).is_empty(), "{sent:?}");
     assert_eq!(position(&desk, SPOT), 1_020);
 }
+
+/// The walk over an underlying's instruments begins and ends with the first and the last of them.
+#[test]
+fn what_is_taken_home_is_counted_once_however_often_it_is_asked_for() {
+    let mut desk = Desk::new();
+    let counted = |desk: &Desk| desk.maker.pools[0].lines_flattening;
+    let flatten = |id| Act::Flatten { scope: Scope::Instrument(id) };
+    let resume = |id| Act::Resume { scope: Scope::Instrument(id) };
+    let pause = Act::Pause { scope: Scope::All };
+    for (asked, lines) in [
+        (flatten(SPOT), 1),
+        (flatten(SPOT), 1),
+        (flatten(PERP), 2),
+        (resume(SPOT), 1),
+        (resume(SPOT), 1),
+        (pause, 0),
+        (pause, 0),
+    ] {
+        act(&mut desk, asked);
+        assert_eq!(counted(&desk), lines, "{asked:?}");
+        let flattening = desk.maker.lines.iter().filter(|line| line.is_flattening);
+        assert_eq!(flattening.count(), lines as usize);
+    }
+}

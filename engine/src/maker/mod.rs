@@ -321,11 +321,16 @@ struct Pool {
     share: Option<Share>,
     /// Positions of it may be closed by a plan or by the hour.
     has_exits: bool,
+    /// Its instruments, in their order.
+    members: Box<[InstrumentId]>,
+    /// How many of them an operator has traded home.
+    lines_flattening: u32,
 }
 
 impl Pool {
     fn new(config: &MakerConfig, place: u8, settings: &UnderlyingSettings) -> Pool {
         let instruments = &config.instruments;
+        let is_ours = |of: &&Instrument| of.spec().underlying.0 == place;
         Pool {
             settings: settings.clone(),
             exposure: ExposureMap::new(instruments, crate::instrument::Underlying(place)),
@@ -344,6 +349,8 @@ impl Pool {
             protection: Protection::new(settings.protection),
             share: config.guards.share_of(place),
             has_exits: config.guards.have_exits(instruments, place),
+            members: instruments.iter().filter(is_ours).map(Instrument::id).collect(),
+            lines_flattening: 0,
         }
     }
 
@@ -421,7 +428,7 @@ impl Maker {
             portfolio: Portfolio::new(config),
             options: OptionDesk::new(&config.options, &config.instruments, &protections),
             rebalancer: Rebalancer::new(config, &ledger),
-            settled_in: settled_in(&config.instruments),
+            settled_in: risk_watch::settled_in(&config.instruments),
             orders: OrderTable::new(config.orders_max, &config.instruments, config.epoch),
             ledger,
             fills: FillHistory::default(),
@@ -557,17 +564,6 @@ impl Maker {
         }
         self.pull_quotes(instrument, out);
     }
-}
-
-/// By currency: the instruments that settle in it.
-fn settled_in(instruments: &[Instrument]) -> Vec<Vec<InstrumentId>> {
-    let mut settled_in = vec![Vec::new(); usize::from(u8::MAX) + 1];
-    for instrument in instruments {
-        if let Some(of) = settled_in.get_mut(usize::from(instrument.spec().settlement.0)) {
-            of.push(instrument.id());
-        }
-    }
-    settled_in
 }
 
 /// The id of the instrument at a place; the config holds at most 65,536.

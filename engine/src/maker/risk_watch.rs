@@ -2,9 +2,9 @@
 //!
 //! Fed by fills, marks, requests and the timer; feeds the gate and the states. Maker thread.
 
-use super::{Maker, instrument_id};
+use super::Maker;
 use crate::event::InstrumentId;
-use crate::instrument::Currency;
+use crate::instrument::{Currency, Instrument};
 use crate::maker::intents::Intents;
 use crate::orders::order::Purpose;
 use crate::orders::table::OpenSize;
@@ -109,10 +109,10 @@ impl Maker {
 
     /// Every instrument of the underlying takes its new state at once.
     fn requote_pool(&mut self, of: InstrumentId, out: &mut Intents) {
-        let pool = self.pool_of(of);
-        for n in 0..self.lines.len() {
-            if self.pool_of(instrument_id(n)) == pool {
-                self.requote(instrument_id(n), out);
+        let Some(pool) = self.pool_of(of) else { return };
+        for n in 0..self.pools.get(pool).map_or(0, |pool| pool.members.len()) {
+            if let Some(id) = self.member(pool, n) {
+                self.requote(id, out);
             }
         }
     }
@@ -148,4 +148,15 @@ impl Maker {
             self.options.reset(pool);
         }
     }
+}
+
+/// By currency: the instruments that settle in it.
+pub(super) fn settled_in(instruments: &[Instrument]) -> Vec<Vec<InstrumentId>> {
+    let mut settled_in = vec![Vec::new(); usize::from(u8::MAX) + 1];
+    for instrument in instruments {
+        if let Some(of) = settled_in.get_mut(usize::from(instrument.spec().settlement.0)) {
+            of.push(instrument.id());
+        }
+    }
+    settled_in
 }
