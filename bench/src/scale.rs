@@ -67,7 +67,7 @@ fn curves() -> Vec<Curve> {
         Curve {
             name: "levels",
             is_of_stage: false,
-            points: [1, 2, 4, 8, 16].map(|n| (n, Shape { levels: n, ..ONE })).to_vec(),
+            points: [1, 2, 4, 8, 16, 20].map(|n| (n, Shape { levels: n, ..ONE })).to_vec(),
         },
         Curve {
             name: "orders",

@@ -161,7 +161,7 @@ fn a_kill_acts_while_nobody_reads_the_journal() {
 fn live_trading_that_cannot_be_journaled_ends_and_the_journal_says_so() {
     let mut bench = Bench::quoting(TimeBase::Clock);
     bench.drain_journal();
-    for _ in 0..1_000 {
+    for _ in 0..10_000 {
         // Order events go on into what is kept for them.
         bench.event(None, OrderUpdate::SessionUp);
         if bench.stage.maker().is_killed() {

@@ -13,9 +13,11 @@ use crate::maker::config::HedgeInstrument;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, Purpose};
 use crate::orders::table::OrderSlot;
-use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Nanos, Side, Ticks};
+
+/// How many levels of the book one order that takes a position home may reach over.
+const VISIBLE_LEVELS: usize = 16;
 
 /// The hold-off is doubled at most so often.
 const DOUBLINGS_MAX: u32 = 3;
@@ -142,7 +144,7 @@ impl Maker {
             Side::Sell => (Side::Buy, candidate.touch.bid.price),
         };
         let price = Ticks(touch.0.saturating_add(candidate.collar.0.saturating_mul(side.sign())));
-        let visible = candidate.book.size_within(taken, price, LEVELS_MAX);
+        let visible = candidate.book.size_within(taken, price, VISIBLE_LEVELS);
         let size = position.0.saturating_abs().min(visible.0).min(candidate.order_size_max.0);
         if size <= 0 {
             return;

@@ -15,7 +15,7 @@ use crate::units::{Decimal, FeeRate, Lots, Side, SubTicks, Ticks};
 use thiserror::Error;
 
 /// Most levels a side.
-pub const LEVELS_MAX: usize = 16;
+pub const LEVELS_MAX: usize = 20;
 
 /// The best prices of others. `None` where a side is empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -112,7 +112,7 @@ fn distances_may_grow_outward() {
 fn a_ladder_that_cannot_be_is_refused() {
     let error = |config| LadderShape::new(config).unwrap_err();
     assert_eq!(error(LadderConfig { levels: 0, ..config() }), LadderError::Levels(0));
-    assert_eq!(error(LadderConfig { levels: 17, ..config() }), LadderError::Levels(17));
+    assert_eq!(error(LadderConfig { levels: 21, ..config() }), LadderError::Levels(21));
     let backward = Spacing::Even(sub("-1.0"));
     assert_eq!(error(LadderConfig { spacing: backward, ..config() }), LadderError::Spacing);
     let shrinking = SizeProfile::Linear { first: Lots(10), step: Lots(-5) };
