@@ -5,7 +5,7 @@
 //! the levels that change most move the fewest bytes: an update at the touch shifts none, a price that
 //! was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`). A level that goes
 //! leaves its place behind, empty, for venues take levels out and put them back all day long; the places
-//! are given up when the touch passes them or the array is full. Deliberately absent: orders (L3) and any
+//! are given up when the touch passes them or there are a quarter more of them than levels may live. Deliberately absent: orders (L3) and any
 //! allocation after start.
 //!
 //! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
@@ -57,9 +57,16 @@ struct Ranked {
     forgotten: Option<Ticks>,
 }
 
+/// Places for so many levels: a quarter more, so that a full side whose levels come and go all day is swept
+/// once in as many changes, and not with each of them.
+fn places(capacity: usize) -> usize {
+    capacity.saturating_add(capacity / 4).saturating_add(1)
+}
+
 impl Ranked {
     fn new(side: Side, capacity: usize) -> Ranked {
-        Ranked { side, levels: Shelf::new(capacity), live: 0, capacity, forgotten: None }
+        let levels = Shelf::new(places(capacity));
+        Ranked { side, levels, live: 0, capacity, forgotten: None }
     }
 
     /// Is `a` strictly worse than `b` on this side?
@@ -81,8 +88,11 @@ impl Ranked {
         match self.levels.get_mut(place) {
             Some(level) if level.price == price => {
                 let (was_live, is_live) = (level.size.0 > 0, size.0 > 0);
+                if is_live && !was_live && self.live >= self.capacity {
+                    self.give_up_worst();
+                    return self.set(price, size);
+                }
                 level.size = Lots(size.0.max(0));
-                // An empty place is one of fewer than `capacity` levels: there is room for it to live.
                 self.live =
                     (self.live + usize::from(is_live)).saturating_sub(usize::from(was_live));
                 if !is_live {
@@ -103,44 +113,40 @@ impl Ranked {
             return self.levels.len();
         }
         // Between it and the best stand at most as many levels as ticks: where books are dense that
-        // finds it at once, elsewhere it is a little further on.
+        // leaves few to look among.
         let away = usize::try_from(best.price.0.abs_diff(price.0)).unwrap_or(usize::MAX);
-        let mut low = self.levels.len().saturating_sub(1).saturating_sub(away);
-        if !self.levels.get(low).is_some_and(|level| self.is_worse(level.price, price)) {
-            return low;
-        }
-        let mut step = 1;
-        while let Some(level) = self.levels.get(low + step)
-            && self.is_worse(level.price, price)
-        {
-            low += step;
-            step *= 2;
-        }
-        let end = self.levels.len().min(low + step);
-        let left = self.levels.get(low + 1..end).unwrap_or_default();
-        low + 1 + left.partition_point(|level| self.is_worse(level.price, price))
+        let low = self.levels.len().saturating_sub(1).saturating_sub(away);
+        let left = self.levels.get(low..).unwrap_or_default();
+        low + left.partition_point(|level| self.is_worse(level.price, price))
     }
 
     fn insert(&mut self, mut place: usize, level: Level) {
-        if self.levels.len() >= self.capacity && self.live < self.capacity {
+        if self.live >= self.capacity {
+            // The worst level goes, or the new one where that is the worst.
+            if place == 0 {
+                self.forget(level.price);
+                return;
+            }
+            self.give_up_worst();
+            place = self.place_of(level.price);
+        }
+        if self.levels.len() >= places(self.capacity) {
             self.levels.retain(|level| level.size.0 > 0);
             place = self.place_of(level.price);
         }
-        if self.live < self.capacity {
-            self.levels.insert(place, level);
-            self.live += 1;
-            return;
-        }
-        // Full, and no place is empty: the worst level goes, and the book says so.
-        if place == 0 {
-            self.forget(level.price);
-            return;
-        }
-        if let Some(worst) = self.levels.first() {
-            self.forget(worst.price);
-        }
+        self.levels.insert(place, level);
+        self.live += 1;
+    }
+
+    /// The worst level makes room, and the book says so.
+    fn give_up_worst(&mut self) {
+        let Some(worst) = self.levels.first() else { return };
+        self.forget(worst.price);
         self.levels.remove(0);
-        self.levels.insert(place - 1, level);
+        self.live = self.live.saturating_sub(1);
+        while self.levels.first().is_some_and(|level| level.size.0 <= 0) {
+            self.levels.remove(0);
+        }
     }
 
     /// Gives up the empty places at an end, after the level at `place` went. Each was a level once, so
@@ -194,6 +200,7 @@ impl Book {
         }
     }
 
+    #[inline]
     fn ranked(&self, side: Side) -> &Ranked {
         match side {
             Side::Buy => &self.bids,
@@ -202,11 +209,13 @@ impl Book {
     }
 
     /// The best level of a side.
+    #[inline]
     pub fn best(&self, side: Side) -> Option<Level> {
         self.ranked(side).levels.last().copied()
     }
 
     /// Both best levels, or `None` while a side is empty.
+    #[inline]
     pub fn touch(&self) -> Option<Touch> {
         Some(Touch { bid: self.best(Side::Buy)?, ask: self.best(Side::Sell)? })
     }
