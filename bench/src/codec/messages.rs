@@ -3,14 +3,23 @@
 //! Feeds `codec`, `wire` and, by its path, `bench/peers`, so that every codec gets the same bytes and
 //! is asked for the same fields. Texts are written with our own encoder, which the peers then check.
 
-use ballast_engine::units::{Decimal, Lots, Nanos, Side, Ticks};
+use ballast_engine::event::{
+    ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce, VenueId,
+};
+use ballast_engine::instrument::{
+    Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
+};
+use ballast_engine::units::{Decimal, FeeRate, Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::encode::{EncodeError, Encoder};
 use ballast_gateway::fix::frame::{Frame, frame};
 use ballast_gateway::fix::message::{FieldError, Message};
-use ballast_gateway::fix::order_template::{OrderFields, OrderMessage, OrderShape, OrderTemplate};
-use ballast_gateway::fix::timestamp::Precision;
+use ballast_gateway::fix::timestamp::{Precision, TimestampText};
 use ballast_gateway::fix::{msg_type, tag};
+use ballast_gateway::order_entry::requests::Requests;
+use ballast_gateway::session::{Envelope, Role, SessionConfig};
+use ballast_gateway::venue::plain::RULES;
+use ballast_gateway::venue::symbols::Symbols;
 use std::hint::black_box;
 
 /// The longest message here.
@@ -20,58 +29,70 @@ pub const FIELDS_MAX: usize = 128;
 /// Entries of the market-data message.
 pub const ENTRIES: u64 = 10;
 
-const FIXED: &[(u32, &[u8])] =
-    &[(tag::SYMBOL, b"BTCUSDT"), (tag::ORD_TYPE, b"2"), (tag::TIME_IN_FORCE, b"1")];
 /// One tick of the messages' instrument.
 pub const TICK: Decimal = Decimal { mantissa: 1, scale: 2 };
 /// One lot of the messages' instrument.
 pub const LOT: Decimal = Decimal { mantissa: 1, scale: 5 };
 const AT: Nanos = Nanos(1_723_161_599_137_000_000);
 
-/// A prepared NewOrderSingle and what is needed to fill it.
+/// Order entry's own prepared NewOrderSingle and what is needed to fill it.
 pub struct Orders {
-    template: OrderTemplate,
+    requests: Requests,
+    sending_time: TimestampText,
     number: u64,
 }
 
 impl Orders {
-    /// Prepared for a 0.01 tick and a 0.00001 lot.
+    /// Prepared for a plain venue, a 0.01 tick and a 0.00001 lot.
     pub fn new() -> Result<Orders, String> {
-        let shape = OrderShape {
-            begin_string: b"FIX.4.4",
-            sender_comp_id: b"BALLAST",
-            target_comp_id: b"VENUE",
-            fixed: FIXED,
+        let spec = InstrumentSpec {
+            symbol: "BTCUSDT".to_owned(),
+            venue: VenueId(0),
+            underlying: Underlying(0),
+            kind: InstrumentKind::Spot,
             tick: TICK,
             lot: LOT,
-            precision: Precision::Millis,
-            len_max: LEN_MAX,
+            multiplier: Decimal { mantissa: 1, scale: 0 },
+            base: Currency(0),
+            quote: Currency(1),
+            settlement: Currency(1),
+            maker_fee: FeeRate(0),
+            taker_fee: FeeRate(0),
         };
-        let template =
-            OrderTemplate::new(OrderMessage::New, &shape).map_err(|error| error.to_string())?;
-        Ok(Orders { template, number: 100_000 })
+        let instrument =
+            Instrument::new(InstrumentId(0), spec).map_err(|error| error.to_string())?;
+        let symbols = Symbols::new(VenueId(0), &[instrument]).map_err(|error| error.to_string())?;
+        let session = SessionConfig::new(Role::Initiator, "BALLAST", "VENUE");
+        let requests =
+            Requests::new(&session, &symbols, &RULES, None).map_err(|error| error.to_string())?;
+        let sending_time = TimestampText::new(Precision::Millis);
+        Ok(Orders { requests, sending_time, number: 100_000 })
     }
 
     /// Other values in every order, as in life.
-    fn next(&mut self) -> OrderFields<'static> {
+    fn next(&mut self) -> OrderIntent {
         self.number += 1;
         let part = (self.number % 1_000) as i64;
-        OrderFields {
-            msg_seq_num: self.number,
-            sending_time: Nanos(1_723_161_599_000_000_000 + self.number * 137_000),
-            cl_ord_id: b"7-1000042",
-            orig_cl_ord_id: b"",
-            side: if part % 2 == 0 { Side::Buy } else { Side::Sell },
+        OrderIntent {
+            cl_ord_id: ClOrdId::new(7, 1_000_000 + self.number),
+            orig_cl_ord_id: ClOrdId::NONE,
             price: Ticks(6_168_599 + part),
             size: Lots(1_000 + part),
-            transact_time: Nanos(1_723_161_599_000_000_000 + self.number * 137_000),
+            stamp: Stamp(0),
+            at: Nanos(1_723_161_599_000_000_000 + self.number * 137_000),
+            instrument: InstrumentId(0),
+            action: OrderAction::New,
+            side: if part % 2 == 0 { Side::Buy } else { Side::Sell },
+            time_in_force: TimeInForce::PostOnly,
         }
     }
 
-    /// The next order's bytes, by the template.
+    /// The next order's bytes, as order entry makes them.
     pub fn by_template(&mut self) -> Result<&[u8], String> {
         let order = self.next();
-        self.template.encode(&order).map_err(|error| error.to_string())
+        let sending_time = self.sending_time.at(order.at);
+        let envelope = Envelope { msg_seq_num: self.number, sending_time, last_processed: 0 };
+        self.requests.encode(0, &order, &envelope).map_err(|error| error.to_string())
     }
 
     /// The next order's bytes, field by field.
@@ -81,17 +102,18 @@ impl Orders {
         encoder
             .bytes(tag::SENDER_COMP_ID, b"BALLAST")
             .bytes(tag::TARGET_COMP_ID, b"VENUE")
-            .uint(tag::MSG_SEQ_NUM, order.msg_seq_num)
-            .timestamp(tag::SENDING_TIME, order.sending_time, Precision::Millis)
-            .bytes(tag::CL_ORD_ID, order.cl_ord_id);
-        for (tag, value) in FIXED {
-            encoder.bytes(*tag, value);
-        }
-        encoder
+            .uint(tag::MSG_SEQ_NUM, self.number)
+            .timestamp(tag::SENDING_TIME, order.at, Precision::Millis)
+            .uint(tag::CL_ORD_ID, order.cl_ord_id.0)
+            .bytes(tag::HANDL_INST, b"1")
+            .bytes(tag::SYMBOL, b"BTCUSDT")
+            .bytes(tag::EXEC_INST, b"6")
+            .bytes(tag::ORD_TYPE, b"2")
+            .bytes(tag::TIME_IN_FORCE, b"0")
             .char(tag::SIDE, if order.side == Side::Buy { b'1' } else { b'2' })
             .decimal(tag::ORDER_QTY, order.size.0, LOT)
             .decimal(tag::PRICE, order.price.0, TICK)
-            .timestamp(tag::TRANSACT_TIME, order.transact_time, Precision::Millis);
+            .timestamp(tag::TRANSACT_TIME, order.at, Precision::Millis);
         let len = encoder.finish().map_err(|error| error.to_string())?;
         Ok(&buffer[..len])
     }

@@ -2,8 +2,8 @@
 //!
 //! Single messages take less than the counter's step on some hosts, so 64 are timed as one. `decode` is
 //! framing (BodyLength and CheckSum verified) and splitting; `read` is that and the fields that a
-//! consumer needs, by name and converted; `write` is the prepared template with the eight values that
-//! change, and the general encoder. Every round stands between two runs of the ping-pong floor. Other
+//! consumer needs, by name and converted; `write` is the prepared order that order entry sends, with the
+//! eight values that change, and the general encoder. Every round stands between two runs of the ping-pong floor. Other
 //! people's codecs get the same messages in `bench/peers`.
 
 pub mod messages;

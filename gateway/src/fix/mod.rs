@@ -38,9 +38,6 @@ pub mod encode;
 /// Hot messages, prepared once and filled.
 pub mod template;
 
-/// Orders from such templates.
-pub mod order_template;
-
 /// Messages written down without their secrets.
 pub mod secret;
 

@@ -234,3 +234,85 @@ fn prepare(
         template,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fix::decode::Decoder;
+    use crate::fix::frame::{Frame, frame};
+    use crate::fix::timestamp::Precision;
+    use crate::session::Role;
+    use crate::venue::plain::RULES;
+    use ballast_engine::event::{ClOrdId, InstrumentId, VenueId};
+    use ballast_engine::instrument::{Currency, InstrumentKind, InstrumentSpec, Underlying};
+    use ballast_engine::units::{Decimal, FeeRate, Lots, Nanos, Stamp, Ticks};
+
+    const LOT: Decimal = Decimal { mantissa: 1, scale: 5 };
+
+    fn symbols() -> Symbols {
+        let spec = InstrumentSpec {
+            symbol: "BTCUSDT".into(),
+            venue: VenueId(0),
+            underlying: Underlying(0),
+            kind: InstrumentKind::Spot,
+            tick: "0.01".parse().unwrap(),
+            lot: LOT,
+            multiplier: "1".parse().unwrap(),
+            base: Currency(0),
+            quote: Currency(1),
+            settlement: Currency(1),
+            maker_fee: FeeRate(0),
+            taker_fee: FeeRate(0),
+        };
+        let instrument = ballast_engine::instrument::Instrument::new(InstrumentId(0), spec);
+        Symbols::new(VenueId(0), &[instrument.unwrap()]).unwrap()
+    }
+
+    fn intent(action: OrderAction, n: i64) -> OrderIntent {
+        OrderIntent {
+            cl_ord_id: ClOrdId::new(7, n.unsigned_abs()),
+            orig_cl_ord_id: ClOrdId::new(6, n.unsigned_abs()),
+            price: Ticks(n.saturating_mul(7)),
+            size: Lots(n),
+            stamp: Stamp(0),
+            at: Nanos(1_723_161_599_998_000_000),
+            instrument: InstrumentId(0),
+            action,
+            side: Side::Sell,
+            time_in_force: TimeInForce::PostOnly,
+        }
+    }
+
+    #[test]
+    fn every_width_of_every_value_gives_a_true_frame_with_the_right_values() {
+        let symbols = symbols();
+        let session = SessionConfig::new(Role::Initiator, "BALLAST", "VENUE");
+        let mut requests = Requests::new(&session, &symbols, &RULES, Some("A1")).unwrap();
+        let mut sending_time = TimestampText::new(Precision::Millis);
+        let mut decoder = Decoder::new(64);
+        for action in [OrderAction::New, OrderAction::Replace, OrderAction::Cancel] {
+            for n in [1i64, 9, 10, 999, 1000, 999_999, 12, 1_000_000_000_000, 3] {
+                let sending_time = sending_time.at(Nanos(1_723_161_599_999_000_000));
+                let msg_seq_num = n.unsigned_abs();
+                let envelope = Envelope { msg_seq_num, sending_time, last_processed: 0 };
+                let bytes = requests.encode(0, &intent(action, n), &envelope).unwrap();
+                assert_eq!(frame(bytes, MESSAGE_MAX), Frame::Message { len: bytes.len() });
+                let message = decoder.decode(bytes).unwrap();
+                assert_eq!(message.msg_seq_num(), Ok(msg_seq_num));
+                assert_eq!(message.decimal(38).unwrap().count_of(LOT), Ok(n));
+                let id = ClOrdId::new(7, msg_seq_num).0.to_string();
+                assert_eq!(message.get(11), Some(id.as_bytes()));
+                assert_eq!(message.get(54), Some(&b"2"[..]));
+                assert_eq!(message.get(52), Some(&b"20240808-23:59:59.999"[..]));
+                assert_eq!(message.get(60), Some(&b"20240808-23:59:59.998"[..]));
+                assert_eq!(message.get(41).is_some(), action != OrderAction::New);
+                assert_eq!(message.get(44).is_some(), action != OrderAction::Cancel);
+            }
+        }
+        let order = intent(OrderAction::New, 1);
+        let sending_time = sending_time.at(order.at);
+        let envelope = Envelope { msg_seq_num: 1, sending_time, last_processed: 0 };
+        let elsewhere = requests.encode(1, &order, &envelope);
+        assert!(matches!(elsewhere, Err(RequestError::UnknownInstrument)));
+    }
+}
