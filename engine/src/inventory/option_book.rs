@@ -138,11 +138,13 @@ impl OptionBook {
     }
 
     /// An instrument's option.
+    #[inline]
     pub fn get(&self, instrument: InstrumentId) -> Option<&OptionLine> {
         self.lines.get(self.place(instrument)?)
     }
 
     /// The place of an instrument's option.
+    #[inline]
     pub fn place(&self, instrument: InstrumentId) -> Option<usize> {
         self.places.get(usize::from(instrument.0)).copied().flatten().map(usize::from)
     }

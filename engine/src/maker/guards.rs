@@ -111,6 +111,16 @@ impl Default for Restraint {
 }
 
 impl Restraint {
+    /// Nothing restrains: it is the default.
+    #[inline]
+    pub(super) fn is_none(&self) -> bool {
+        let Restraint { state, reason, stands, wide_permille, joins } = self;
+        matches!((state, reason), (State::Quoting, Reason::Normal))
+            && *stands == [Stand::Free; 2]
+            && *wide_permille == 1000
+            && joins.is_none()
+    }
+
     /// Stronger of two; the earlier where they are alike.
     fn add(&mut self, state: State, reason: Reason, stands: [Stand; 2]) {
         if state > self.state || (self.reason == Reason::Normal && state == self.state) {

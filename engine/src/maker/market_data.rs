@@ -14,6 +14,7 @@ impl Maker {
         self.counters.market_events = self.counters.market_events.saturating_add(1);
         let now = self.now;
         let Some(line) = self.line_mut(event.instrument) else { return };
+        line.seen = None;
         match event.update {
             MarketUpdate::Level { side, price, size } => line.book.set(side, price, size),
             MarketUpdate::Trade { .. } => {}
@@ -32,6 +33,8 @@ impl Maker {
         line.trust.on_event(now, is_whole);
         if is_whole {
             line.trust.on_whole_message(now, &line.book, line.volatility.sigma());
+            // Estimate, state and gate ask for it in turn: it is looked at once.
+            line.seen = Some((now, line.trust.check(now, &line.book)));
         }
         // Quotes move only on a whole message: half of one is not a market. A gap moves them at once.
         if is_whole {

@@ -129,7 +129,7 @@ use crate::risk::protection::Protection;
 use crate::risk::share::Share;
 use crate::risk::state::{Reason, State};
 use crate::risk::throttle::Throttle;
-use crate::units::{Exposure, Lots, Nanos, Side, Stamp};
+use crate::units::{Exposure, Lots, Nanos, Stamp};
 use config::VolatilitySettings;
 use config::{ConfigError, InstrumentSettings, MakerConfig, UnderlyingSettings};
 use counters::Counters;
@@ -138,6 +138,7 @@ use homing::Homing;
 use input::Input;
 use intents::{Intents, Record};
 use options::OptionDesk;
+use own_orders::KeptBest;
 use pacing::Pacing;
 use portfolio::Portfolio;
 use rebalancing::Rebalancer;
@@ -160,6 +161,8 @@ struct Line {
     settings: InstrumentSettings,
     book: Book,
     trust: Trust,
+    /// What was believed of the book at that time, with no event since.
+    seen: Option<(Nanos, Result<Touch, Distrust>)>,
     volatility: Volatility,
     markouts: Markouts,
     /// What stood when, by the venue's time.
@@ -171,6 +174,7 @@ struct Line {
     state: State,
     reason: Reason,
     rungs: [[Rung; LEVELS_MAX]; 2],
+    best: KeptBest,
     wanted: Wanted,
     /// No rung from this level on ever had an order: a ladder of one level walks one.
     levels_used: usize,
@@ -219,6 +223,7 @@ impl Line {
             settings: *settings,
             book: Book::new(config.book_levels_max),
             trust: Trust::new(settings.stale_after_ns).guarded(settings.spike),
+            seen: None,
             volatility: Volatility::new(interval_ns, weight_shift, floor).of_kind(kind),
             markouts: Markouts::of(settings.quote.as_ref().and_then(|quote| quote.markout)),
             mids: Mids::default(),
@@ -227,6 +232,7 @@ impl Line {
             state,
             reason,
             rungs: [[Rung::default(); LEVELS_MAX]; 2],
+            best: KeptBest::default(),
             wanted: Wanted::new(),
             levels_used: 0,
             rejects_in_row: 0,
@@ -250,8 +256,15 @@ impl Line {
         }
     }
 
+    #[inline]
     fn touch(&self, now: Nanos) -> Result<Touch, Distrust> {
-        self.trust.check(now, &self.book)
+        match self.seen {
+            Some((at, seen)) if at == now => {
+                debug_assert_eq!(seen, self.trust.check(now, &self.book), "no event since");
+                seen
+            }
+            Some(_) | None => self.trust.check(now, &self.book),
+        }
     }
 
     fn is_mid_message(&self, now: Nanos) -> bool {
@@ -264,31 +277,6 @@ impl Line {
 
     fn is_spot(&self) -> bool {
         self.instrument.spec().kind == InstrumentKind::Spot
-    }
-
-    /// The rungs of a side that ever had an order.
-    fn rungs(&self, side: Side) -> &[Rung] {
-        let [buys, sells] = &self.rungs;
-        let rungs = match side {
-            Side::Buy => buys,
-            Side::Sell => sells,
-        };
-        rungs.get(..self.levels_used).unwrap_or(rungs)
-    }
-
-    /// A rung as it stands; one that never had an order is empty.
-    fn rung(&self, side: Side, level: usize) -> Rung {
-        self.rungs(side).get(level).copied().unwrap_or_default()
-    }
-
-    /// A rung to put an order into or to take it from; `None` beyond the last level that there is.
-    fn rung_mut(&mut self, side: Side, level: usize) -> Option<&mut Rung> {
-        self.levels_used = self.levels_used.max(level.saturating_add(1)).min(LEVELS_MAX);
-        let [buys, sells] = &mut self.rungs;
-        match side {
-            Side::Buy => buys.get_mut(level),
-            Side::Sell => sells.get_mut(level),
-        }
     }
 }
 
@@ -387,6 +375,8 @@ pub struct Maker {
     /// Grows with every input that is no market event and with every intent: while it stands still, no
     /// order has changed.
     changes: u64,
+    /// Grows with every input that is no market event: while it stands still, the venue has said nothing.
+    answers: u64,
     ack_timeout_ns: u64,
     rejects_max: u32,
     is_killed: bool,
@@ -433,6 +423,7 @@ impl Maker {
             ledger,
             fills: FillHistory::default(),
             changes: 0,
+            answers: 0,
             ack_timeout_ns: config.ack_timeout_ns,
             rejects_max: config.rejects_max,
             is_killed: false,
@@ -472,6 +463,7 @@ impl Maker {
             Input::Order(event) => {
                 self.stamp = event.stamp;
                 self.changes = self.changes.wrapping_add(1);
+                self.answers = self.answers.wrapping_add(1);
                 self.on_order(event, out);
             }
             Input::Control(control) => {
@@ -494,11 +486,13 @@ impl Maker {
     /// Time or an operator may have changed what no quote's key names.
     fn forget_wanted(&mut self) {
         self.changes = self.changes.wrapping_add(1);
+        self.answers = self.answers.wrapping_add(1);
         for line in &mut self.lines {
             line.wanted.forget();
         }
     }
 
+    #[inline]
     fn line(&self, instrument: InstrumentId) -> Option<&Line> {
         self.lines.get(usize::from(instrument.0))
     }

@@ -4,17 +4,91 @@
 //! what the instrument's self-trade prevention says where the gate has blocked an order for it. Maker
 //! thread; walks no more than the rungs of the instrument and of those that share its book.
 
-use super::{Line, Maker};
+use super::{Line, Maker, Rung};
 use crate::event::InstrumentId;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, OrderState};
 use crate::orders::table::OrderSlot;
+use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::gate::Proposal;
 use crate::risk::self_trade::{Prevention, Remedy, meets, nearer};
 use crate::units::{Lots, Side, Ticks};
 
+/// The best price of our own on each side of one instrument, kept while no order of that side changes:
+/// or every rung of a ladder would walk over all of the other side's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeptBest {
+    /// How many answers of the venue had been heard then; 0 where nothing is kept.
+    heard: [u64; 2],
+    best: [Option<Ticks>; 2],
+}
+
+impl KeptBest {
+    #[inline]
+    fn get(&self, side: Side, answers: u64) -> Option<Option<Ticks>> {
+        let heard = self.heard.get(side.index()).copied();
+        let is_kept = answers > 0 && heard == Some(answers);
+        is_kept.then(|| self.best.get(side.index()).copied().flatten())
+    }
+
+    fn set(&mut self, side: Side, answers: u64, best: Option<Ticks>) {
+        let places = self.heard.get_mut(side.index()).zip(self.best.get_mut(side.index()));
+        if let Some((heard, kept)) = places {
+            (*heard, *kept) = (answers, best);
+        }
+    }
+
+    /// A request for an order of the side goes out.
+    #[inline]
+    pub(super) fn forget(&mut self, side: Side) {
+        if let Some(heard) = self.heard.get_mut(side.index()) {
+            *heard = 0;
+        }
+    }
+}
+
+impl Line {
+    /// The rungs of a side that ever had an order.
+    pub(super) fn rungs(&self, side: Side) -> &[Rung] {
+        let [buys, sells] = &self.rungs;
+        let rungs = match side {
+            Side::Buy => buys,
+            Side::Sell => sells,
+        };
+        rungs.get(..self.levels_used).unwrap_or(rungs)
+    }
+
+    /// A rung as it stands; one that never had an order is empty.
+    pub(super) fn rung(&self, side: Side, level: usize) -> Rung {
+        self.rungs(side).get(level).copied().unwrap_or_default()
+    }
+
+    /// A rung to put an order into or to take it from; `None` beyond the last level that there is.
+    pub(super) fn rung_mut(&mut self, side: Side, level: usize) -> Option<&mut Rung> {
+        self.levels_used = self.levels_used.max(level.saturating_add(1)).min(LEVELS_MAX);
+        let [buys, sells] = &mut self.rungs;
+        match side {
+            Side::Buy => buys.get_mut(level),
+            Side::Sell => sells.get_mut(level),
+        }
+    }
+}
+
 impl Maker {
+    /// What [`Maker::own_best`] answers, kept for the next to ask.
+    #[inline]
+    pub(super) fn kept_own_best(&mut self, id: InstrumentId, side: Side) -> Option<Ticks> {
+        let answers = self.answers;
+        let line = self.line(id)?;
+        if line.best.get(side, answers).is_none() {
+            let best = self.walked_best(line, side);
+            self.line_mut(id)?.best.set(side, answers, best);
+        }
+        self.own_best(self.line(id)?, side)
+    }
+
     /// The best price that an order of our own may trade at on a side of the instrument's book.
+    #[inline]
     pub(super) fn own_best(&self, line: &Line, side: Side) -> Option<Ticks> {
         let mut best = self.best_rung(line, side);
         // Over another session an immediate order may arrive after what is sent later over this one.
@@ -33,7 +107,16 @@ impl Maker {
             && own.is_some_and(|own| meets(side, price, own))
     }
 
+    #[inline]
     fn best_rung(&self, line: &Line, side: Side) -> Option<Ticks> {
+        let Some(kept) = line.best.get(side, self.answers) else {
+            return self.walked_best(line, side);
+        };
+        debug_assert_eq!(kept, self.walked_best(line, side), "no order of the side changed");
+        kept
+    }
+
+    fn walked_best(&self, line: &Line, side: Side) -> Option<Ticks> {
         let orders = line.rungs(side).iter().filter_map(|rung| rung.order);
         let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
         match side {

@@ -1,6 +1,6 @@
 //! One instrument's quotes: may it quote, what does the model want, and what message gets there.
 
-use super::guards::{Restraint, Stand};
+use super::guards::Stand;
 use super::wanted::{Basis, Standing, Terms};
 use super::{Line, Maker, Pool};
 use crate::estimate::markout::{Markouts, Widening};
@@ -215,7 +215,7 @@ impl Maker {
         }
         half = self.credited(half, line, pool);
         let fair = self.fair(line, &settings.fair_value, touch);
-        if line.restraint != Restraint::default() || stands != [Stand::Free; 2] {
+        if !line.restraint.is_none() || stands != [Stand::Free; 2] {
             line.restraint.shape(fair, touch, &mut half, &mut caps);
             line.guards.shape(stands, &mut half, &mut caps);
         } else if let Some(owed) = line.guards.obligation() {

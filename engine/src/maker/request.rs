@@ -69,10 +69,12 @@ impl Maker {
             time_in_force,
         };
         self.emit(intent, out);
+        self.refresh_gross(instrument);
         Some(slot)
     }
 
     /// Moves a working order, if the gate lets it pass. Says whether it went.
+    #[inline]
     pub(super) fn send_replace(
         &mut self,
         slot: OrderSlot,
@@ -89,10 +91,16 @@ impl Maker {
         if !self.passes(&proposal, None, out) {
             return false;
         }
+        let open = self.orders.open(instrument);
         let Some(id) = self.orders.request_replace(self.now, slot, price, size) else {
             return false;
         };
         self.emit(self.request(&order, id, OrderAction::Replace, price, size), out);
+        // A move asks for no more than works already: what is open stays what it was.
+        if self.orders.open(instrument) != open {
+            self.refresh_gross(instrument);
+        }
+        debug_assert!(self.is_gross_fresh(instrument), "whatever may trade is counted");
         true
     }
 
@@ -129,6 +137,7 @@ impl Maker {
         }
     }
 
+    #[inline]
     fn request(
         &self,
         order: &Named,
@@ -154,6 +163,9 @@ impl Maker {
         }
     }
 
+    /// The one place where an intent leaves. A cancel changes nothing of what may still trade; who asks for
+    /// more or less counts it.
+    #[inline]
     fn emit(&mut self, intent: OrderIntent, out: &mut Intents) {
         let place = match intent.action {
             OrderAction::New => 0,
@@ -172,7 +184,9 @@ impl Maker {
             }
             out.on_taken(venue);
         }
-        self.refresh_gross(intent.instrument);
+        if let Some(line) = self.line_mut(intent.instrument) {
+            line.best.forget(intent.side);
+        }
         self.changes = self.changes.wrapping_add(1);
         out.push(intent);
     }
@@ -189,6 +203,7 @@ impl Maker {
         out: &mut Intents,
     ) -> bool {
         self.value_if_deferred(proposal.instrument);
+        let own = self.kept_own_best(proposal.instrument, proposal.side.opposite());
         let Some(line) = self.line(proposal.instrument) else { return false };
         let spec = line.instrument.spec();
         let (venue, place) = (usize::from(spec.venue.0), usize::from(spec.underlying.0));
@@ -197,7 +212,7 @@ impl Maker {
         if self.is_killed || pool.unconfirmed > 0 || !out.has_room_for(venue) {
             return false;
         }
-        match self.judge(line, pool, proposal, likeness) {
+        match self.judge(line, pool, proposal, likeness, own) {
             Some(Verdict::Pass) => true,
             Some(Verdict::Block(reason)) => {
                 self.block(proposal.instrument, reason, out);
@@ -211,12 +226,14 @@ impl Maker {
     }
 
     /// What counts messages, then what weighs the order. `None` for what is not in the config.
+    #[inline]
     fn judge(
         &self,
         line: &Line,
         pool: &Pool,
         proposal: &Proposal,
         likeness: Option<Likeness>,
+        own: Option<Ticks>,
     ) -> Option<Verdict> {
         let venue = usize::from(line.instrument.spec().venue.0);
         if self.throttles.get(venue)?.check(self.now, false) != Verdict::Pass {
@@ -229,11 +246,19 @@ impl Maker {
         let alike = likeness.map(|order| line.duplicates.check(self.now, order));
         match alike {
             Some(Verdict::Block(_)) => alike,
-            Some(Verdict::Pass) | None => self.weigh(line, pool, proposal),
+            Some(Verdict::Pass) | None => self.weigh(line, pool, proposal, own),
         }
     }
 
-    fn weigh(&self, line: &Line, pool: &Pool, proposal: &Proposal) -> Option<Verdict> {
+    /// `own`: the best price of our own on the other side.
+    #[inline]
+    fn weigh(
+        &self,
+        line: &Line,
+        pool: &Pool,
+        proposal: &Proposal,
+        own: Option<Ticks>,
+    ) -> Option<Verdict> {
         let side = proposal.side;
         let reference =
             line.touch(self.now).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
@@ -257,13 +282,14 @@ impl Maker {
             exposure_per_lot,
             exposure_worst: self.exposure_worst(line, pool, way),
             exposure_limits: &pool.settings.limits,
-            own_opposite: self.own_best(line, side.opposite()),
+            own_opposite: own,
             gross: &self.gross,
         };
         Some(gate::check(proposal, &facts))
     }
 
     /// The underlying's exposure from its target if every open order that moves it one way trades.
+    #[inline]
     fn exposure_worst(&self, line: &Line, pool: &Pool, way: Side) -> Exposure {
         let place = usize::from(line.instrument.spec().underlying.0);
         let mark = |instrument| self.ledger.mark(instrument);

@@ -11,7 +11,7 @@ use crate::pnl::ledger::Holding;
 use crate::risk::carried::CarriedRisk;
 use crate::risk::gate::BlockReason;
 use crate::risk::window::WindowLimit;
-use crate::units::{Exposure, Lots, Notional};
+use crate::units::{Exposure, Lots, Notional, Side};
 
 fn quoting(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
     let mut desk = Desk::with(config);

@@ -25,6 +25,7 @@ impl Maker {
     }
 
     /// An instrument's position or what is open in it has changed.
+    #[inline]
     pub(super) fn refresh_gross(&mut self, instrument: InstrumentId) {
         let open: OpenSize = self.orders.open(instrument);
         // What is on its way here is held as well.
@@ -37,7 +38,15 @@ impl Maker {
         self.reach_option(instrument);
     }
 
+    /// The gross has the worst case of an instrument as it is.
+    pub(super) fn is_gross_fresh(&self, instrument: InstrumentId) -> bool {
+        let position = self.ledger.owned(instrument).unwrap_or_default();
+        let lots = gross::lots_worst(position, self.orders.open(instrument), Side::Buy, Lots(0));
+        self.gross.lots(usize::from(instrument.0)) == lots
+    }
+
     /// An instrument's mark has changed, or the rate of what it settles in.
+    #[inline]
     pub(super) fn revalue_gross(&mut self, instrument: InstrumentId, mark: Option<HalfTicks>) {
         if !self.gross.defer(usize::from(instrument.0)) {
             self.value_gross(instrument, mark);
@@ -45,6 +54,7 @@ impl Maker {
     }
 
     /// An instrument of which nothing was held is about to be weighed or held: it is valued now.
+    #[inline]
     pub(super) fn value_if_deferred(&mut self, instrument: InstrumentId) {
         if self.gross.is_deferred(usize::from(instrument.0)) {
             self.value_gross(instrument, self.ledger.mark(instrument));

@@ -9,7 +9,7 @@ use crate::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent};
 use crate::event::{OrderUpdate, TimeInForce, VenueId};
 use crate::risk::gate::BlockReason;
 use crate::risk::self_trade::{Prevention, SelfTrade};
-use crate::units::{Lots, Ticks};
+use crate::units::{Lots, Side, Ticks};
 
 const TWIN: InstrumentId = InstrumentId(2);
 const OTHER: VenueId = VenueId(1);

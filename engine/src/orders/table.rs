@@ -117,24 +117,28 @@ impl OrderTable {
     }
 
     /// What may still trade in an instrument, worst case over working, pending and in-doubt orders.
+    #[inline]
     pub fn open(&self, instrument: InstrumentId) -> OpenSize {
         self.open.get(usize::from(instrument.0)).copied().unwrap_or_default()
     }
 
     /// The exposure, in 1e-9 of the underlying, of all that may still trade on a side in its spot and
     /// linear instruments, ≥ 0.
+    #[inline]
     pub fn open_linear(&self, underlying: Underlying, side: Side) -> i128 {
         let sums = self.open_linear.get(usize::from(underlying.0));
         sums.and_then(|sums| sums.get(side.index())).copied().unwrap_or_default()
     }
 
     /// Whether anything may still trade on a side of the underlying's inverse instruments.
+    #[inline]
     pub fn has_open_inverse(&self, underlying: Underlying, side: Side) -> bool {
         let open = self.open_inverse.get(usize::from(underlying.0));
         open.and_then(|open| open.get(side.index())).is_some_and(|open| *open > 0)
     }
 
     /// The order at a slot.
+    #[inline]
     pub fn get(&self, slot: OrderSlot) -> Option<&Order> {
         self.orders.get(slot.0 as usize)?.as_ref()
     }
@@ -293,6 +297,7 @@ impl OrderTable {
 
     /// A replace of the order at `slot` is under way. Returns its ClOrdID(11); `None` while another
     /// request is, or while the order is in doubt.
+    #[inline]
     pub fn request_replace(
         &mut self,
         now: Nanos,

@@ -87,7 +87,8 @@ impl ConversionRate {
 
     /// `amount` (1e-9 of the currency) in 1e-9 of the reporting currency, rounded down.
     pub fn convert(self, amount: i128) -> Option<i128> {
-        if self == Self::ONE {
+        // Nothing is worth nothing: most balances of a coin are, and their rates move with every mark.
+        if self == Self::ONE || amount == 0 {
             return Some(amount);
         }
         // Two words that fit 64 bits have a product that fits 128.

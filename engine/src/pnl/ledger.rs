@@ -256,6 +256,7 @@ impl Ledger {
     }
 
     /// Values an instrument's position at a new mark.
+    #[inline]
     pub fn on_mark(
         &mut self,
         instrument: InstrumentId,
@@ -406,6 +407,7 @@ impl Ledger {
     }
 
     /// The position that the booked fills made; `None` for an unknown instrument.
+    #[inline]
     pub fn position(&self, instrument: InstrumentId) -> Option<Lots> {
         self.line(instrument).ok().map(|line| line.lots)
     }
@@ -416,6 +418,7 @@ impl Ledger {
     }
 
     /// The last mark of an instrument.
+    #[inline]
     pub fn mark(&self, instrument: InstrumentId) -> Option<HalfTicks> {
         self.line(instrument).ok().and_then(|line| line.mark)
     }

@@ -40,6 +40,7 @@ pub struct GrossNotional {
 }
 
 /// The largest position, either way, that what is open could make.
+#[inline]
 pub fn lots_worst(position: Lots, open: OpenSize, side: Side, added: Lots) -> i128 {
     let more = |of: Side| if of == side { i128::from(added.0) } else { 0 };
     let long = i128::from(position.0) + i128::from(open.buy.0) + more(Side::Buy);
@@ -55,6 +56,7 @@ impl GrossNotional {
     }
 
     /// The worst case of an instrument is this many lots now.
+    #[inline]
     pub fn set_lots(&mut self, place: usize, lots: i128) {
         if let Some(holding) = self.holdings.get_mut(place)
             && holding.lots != lots
@@ -66,6 +68,7 @@ impl GrossNotional {
 
     /// [`LOTS_VALUED`] lots of an instrument are worth so much now, either way, in 1e-9 of the
     /// reporting currency; `None` where that is not known.
+    #[inline]
     pub fn set_value(&mut self, place: usize, of_many: Option<i128>) {
         // Rounded up by what the valuation may have rounded away.
         let per_lot = of_many.map(|value| value.saturating_abs().saturating_add(1));
@@ -79,12 +82,14 @@ impl GrossNotional {
 
     /// What is not held counts for nothing at any price: its value may wait until something is asked of
     /// it. Says whether it does.
+    #[inline]
     pub fn defer(&mut self, place: usize) -> bool {
         let holding = self.holdings.get_mut(place).filter(|holding| holding.lots == 0);
         holding.map(|holding| holding.is_deferred = true).is_some()
     }
 
     /// Whether an instrument waits to be valued.
+    #[inline]
     pub fn is_deferred(&self, place: usize) -> bool {
         self.holdings.get(place).is_some_and(|holding| holding.is_deferred)
     }
@@ -108,8 +113,14 @@ impl GrossNotional {
         self.holdings.get(place)?.value.map(|value| Notional(value >> VALUE_BITS))
     }
 
+    /// The worst case of an instrument, as it was set.
+    pub fn lots(&self, place: usize) -> i128 {
+        self.holdings.get(place).map_or(0, |holding| holding.lots)
+    }
+
     /// May an instrument's worst case become `lots`? What does not raise it passes: a limit must not
     /// keep the book from coming home.
+    #[inline]
     pub fn check(&self, place: usize, lots: i128) -> Verdict {
         let Some(holding) = self.holdings.get(place) else {
             return Verdict::Block(BlockReason::GrossNotional);

@@ -33,6 +33,7 @@ impl Throttle {
     }
 
     /// May a message go at `now`?
+    #[inline]
     pub fn check(&self, now: Nanos, is_cancel: bool) -> Verdict {
         let allowed = if is_cancel {
             self.rate.max
@@ -47,6 +48,7 @@ impl Throttle {
     }
 
     /// A message goes at `now`.
+    #[inline]
     pub fn on_sent(&mut self, now: Nanos) {
         self.sent.push(now);
     }

@@ -31,6 +31,7 @@ impl Recent {
     }
 
     /// It happens at `now`.
+    #[inline]
     pub fn push(&mut self, now: Nanos) {
         if let Some(place) = self.at.get_mut(self.next) {
             *place = Some(now);
@@ -43,6 +44,7 @@ impl Recent {
 
     /// Did the `back`-th last of them (1 is the last) happen less than `window_ns` ago? Further back
     /// than is remembered counts as the oldest that is.
+    #[inline]
     pub fn is_within(&self, back: u32, now: Nanos, window_ns: u64) -> bool {
         let back = usize::try_from(back.max(1)).unwrap_or(usize::MAX).min(self.at.len());
         // `next` and `back` are at most the length: a subtraction is what a division would be.
