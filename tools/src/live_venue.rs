@@ -20,7 +20,7 @@ use ballast_gateway::order_entry::earlier::deliver_from;
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
-use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store};
+use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
 use ballast_gateway::transport::{Cut, Tee, Trouble};
 use ballast_gateway::venue::binance::BinanceSession;
 use ballast_gateway::venue::dial::SocketDial;
@@ -57,6 +57,7 @@ pub struct Venue<'a> {
     config: &'a MakerConfig,
     symbols: Symbols,
     time: TimeBase,
+    sync: SyncPolicy,
 }
 
 impl<'a> Venue<'a> {
@@ -79,7 +80,7 @@ impl<'a> Venue<'a> {
             MakerTime::Clock => TimeBase::Arrival,
             MakerTime::Events => TimeBase::Venue { answer_delay_ns },
         };
-        Ok(Venue { raw, config, symbols, time })
+        Ok(Venue { raw, config, symbols, time, sync: file.raw.journal.store_sync() })
     }
 
     /// What its two sessions are called in messages: market data, order entry.
@@ -108,6 +109,11 @@ impl<'a> Venue<'a> {
         let addresses = venue_session::addresses(raw).map_err(|source| self.fault(source))?;
         let tcp = TcpDial::new(addresses).with_cut(cut);
         Ok(Tee::new(SocketDial::new(tcp, tls, trouble), tape))
+    }
+
+    fn store(&self, state: &StateDir, purpose: &str) -> FileStoreConfig {
+        let folder = state.store(&self.raw.name, purpose);
+        FileStoreConfig { sync: self.sync, ..FileStoreConfig::new(folder) }
     }
 
     fn session_config(
@@ -180,7 +186,7 @@ impl<'a> Venue<'a> {
         cut: &Cut,
     ) -> Result<VenueOrderEntry, LiveError> {
         let raw = &self.raw.order_entry;
-        let store = FileStoreConfig::new(state.store(&self.raw.name, "order-entry"));
+        let store = self.store(state, "order-entry");
         let mut session = self.session_config(raw, BinanceSession::OrderEntry, &ears.1.1)?;
         if let TimeBase::Venue { .. } = self.time {
             // TransactTime(60) is the maker's time to the simulated venue: in milliseconds, as FIX 4.4
@@ -240,7 +246,7 @@ impl<'a> Venue<'a> {
     ) -> Result<Option<(VenueDial, Session<FileStore>)>, LiveError> {
         let (Some(raw), Some(ears)) = (&self.raw.drop_copy, ears) else { return Ok(None) };
         let session = self.session_config(raw, BinanceSession::DropCopy, &ears.1.1)?;
-        let store = FileStoreConfig::new(state.store(&self.raw.name, "drop-copy"));
+        let store = self.store(state, "drop-copy");
         let session = Session::new(session, FileStore::open(store)?);
         Ok(Some((self.dial(raw, ears, &Cut::default())?, session)))
     }

@@ -4,9 +4,11 @@
 //! Fed by the config file; feeds the operator's threads and the journal. Absent: trading parameters.
 
 use super::faults::Faults;
+use ballast_gateway::store::SyncPolicy;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// `[operator]`
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -80,6 +82,9 @@ pub struct RawJournal {
     pub uncompressed: bool,
     /// Journals of runs that ended longer ago are deleted; kept for ever where it is left out.
     pub keep_days: Option<u64>,
+    /// How often the FIX message stores are forced to disk, off the hot threads; 100 where it is left
+    /// out, and 0 leaves it to the system.
+    pub store_sync_ms: Option<u64>,
 }
 
 impl RawJournal {
@@ -88,8 +93,19 @@ impl RawJournal {
         self.segment_mb.unwrap_or(256).saturating_mul(1 << 20)
     }
 
+    /// When the message stores are forced to disk.
+    pub fn store_sync(&self) -> SyncPolicy {
+        match self.store_sync_ms.unwrap_or(100) {
+            0 => SyncPolicy::Never,
+            ms => SyncPolicy::Every(Duration::from_millis(ms)),
+        }
+    }
+
     /// Adds what may not stand.
     pub fn check(&self, faults: &mut Faults) {
+        if let Some(ms @ 60_001..) = self.store_sync_ms {
+            faults.add("journal.store_sync_ms", ms, "0 to 60000; 0 leaves it to the system");
+        }
         let megabytes = self.segment_mb.unwrap_or(256);
         if !(1..=65_536).contains(&megabytes) {
             faults.add("journal.segment_mb", megabytes, "1 to 65536");
@@ -97,5 +113,26 @@ impl RawJournal {
         if self.keep_days == Some(0) {
             faults.add("journal.keep_days", 0, "at least 1, or leave it out to keep everything");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_stores_are_synced_as_the_file_says() {
+        let read = |text: &str| toml::from_str::<RawJournal>(text).unwrap();
+        let every = |ms| SyncPolicy::Every(Duration::from_millis(ms));
+        assert_eq!(read("").store_sync(), every(100));
+        assert_eq!(read("store_sync_ms = 5").store_sync(), every(5));
+        assert_eq!(read("store_sync_ms = 0").store_sync(), SyncPolicy::Never);
+        let faults_of = |text: &str| {
+            let mut faults = Faults::default();
+            read(text).check(&mut faults);
+            faults.to_string()
+        };
+        assert!(faults_of("store_sync_ms = 60000").starts_with("0 faults"));
+        assert!(faults_of("store_sync_ms = 60001").contains("journal.store_sync_ms = 60001"));
     }
 }
