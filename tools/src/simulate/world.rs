@@ -176,7 +176,8 @@ impl World {
             self.check_liveness();
         }
         // A run that its journal ended hears no more of trades that are undone later; the next one would.
-        let has_heard_all = !self.is_done();
+        // Nor does one that a kill made the last and whose session the venue then forgot.
+        let has_heard_all = !self.is_done() && self.is_in_step();
         self.is_final = true;
         self.order(Control::Shutdown);
         let end = self.now.plus(WIND_DOWN_NS);
@@ -351,10 +352,15 @@ impl World {
         self.now.since(self.calm_from) >= SETTLE_NS && self.net.is_idle()
     }
 
+    /// The order session is up, and nothing of it is missing.
+    fn is_in_step(&self) -> bool {
+        let session = self.process.as_ref().map(Process::session);
+        session.is_some_and(|session| session.is_logged_on() && session.is_synced())
+    }
+
     /// Once a second, where nothing was wrong for long enough: do the accounts agree?
     fn compare(&mut self) {
-        let session = self.process.as_ref().map(Process::session);
-        if !session.is_some_and(|session| session.is_logged_on() && session.is_synced()) {
+        if !self.is_in_step() {
             self.calm_from = self.calm_from.max(self.now);
         }
         let is_due = self.now.since(self.compared_at) >= SECOND_NS;
