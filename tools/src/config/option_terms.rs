@@ -1,8 +1,8 @@
 //! An option's terms as a config file writes them, and chains of options that share all but strike and
 //! right.
 //!
-//! Fed by TOML; feeds `instruments.rs` with terms and with the chains' instruments, and `maker.rs` with
-//! what each option is on. Cold path.
+//! Fed by TOML, a maker's or a simulated venue's; feeds `instruments.rs` with terms and with the chains'
+//! instruments, and `maker.rs` with what each option is on. Cold path.
 
 use super::faults::Faults;
 use super::file::{RawConfig, RawSettings};
@@ -68,11 +68,18 @@ pub struct RawChain {
     pub maker_fee_bps: String,
     /// Fee of a taking order in basis points of the premium.
     pub taker_fee_bps: String,
-    /// What the maker does with each of them: `[chains.settings]`.
-    pub settings: RawSettings,
+    /// What the maker does with each of them, `[chains.settings]`; a venue's file has none.
+    pub settings: Option<RawSettings>,
 }
 
 impl RawChain {
+    /// An instrument for every strike and right, calls first.
+    pub fn instruments(&self) -> impl Iterator<Item = RawInstrument> {
+        let calls = self.calls.iter().map(|strike| (OptionType::Call, strike));
+        let puts = self.puts.iter().map(|strike| (OptionType::Put, strike));
+        calls.chain(puts).map(|(option_type, strike)| self.instrument(option_type, strike))
+    }
+
     fn instrument(&self, option_type: OptionType, strike: &str) -> RawInstrument {
         let (right, name) = match option_type {
             OptionType::Call => ("C", "call"),
@@ -108,12 +115,11 @@ impl RawChain {
 /// Puts every chain's instruments behind those that are written out, with their settings.
 pub fn expand(raw: &mut RawConfig) {
     for chain in std::mem::take(&mut raw.chains) {
-        let calls = chain.calls.iter().map(|strike| (OptionType::Call, strike));
-        let puts = chain.puts.iter().map(|strike| (OptionType::Put, strike));
-        for (option_type, strike) in calls.chain(puts) {
-            let instrument = chain.instrument(option_type, strike);
-            let settings = chain.settings.clone();
-            raw.instrument.entry(instrument.symbol.clone()).or_insert(settings);
+        for instrument in chain.instruments() {
+            // One without settings of its own or its chain's is told as any other is.
+            if let Some(settings) = chain.settings.clone() {
+                raw.instrument.entry(instrument.symbol.clone()).or_insert(settings);
+            }
             raw.instruments.push(instrument);
         }
     }

@@ -11,6 +11,7 @@ use super::queue::QueueModel;
 use crate::backtest::window::Moment;
 use crate::config::faults::Faults;
 use crate::config::instruments::{InstrumentTable, RawInstrument};
+use crate::config::option_terms::RawChain;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::units::Lots;
 use serde::Deserialize;
@@ -38,6 +39,8 @@ struct RawVenueFile {
     #[serde(default)]
     opening: BTreeMap<String, BTreeMap<String, String>>,
     instruments: Vec<RawInstrument>,
+    #[serde(default)]
+    chains: Vec<RawChain>,
 }
 
 /// `tls = { … }`: all that listens speaks TLS.
@@ -119,9 +122,16 @@ pub struct VenueConfig {
 impl VenueConfig {
     /// Reads a config text; the error lists every fault with its key, its value and what is allowed.
     pub fn parse(text: &str) -> Result<VenueConfig, String> {
-        let raw: RawVenueFile =
+        let mut raw: RawVenueFile =
             toml::from_str(text).map_err(|error| crate::config::syntax::told(text, &error))?;
         let mut faults = Faults::default();
+        for chain in std::mem::take(&mut raw.chains) {
+            if chain.settings.is_some() {
+                let key = format!("chains.{}.settings", chain.symbol);
+                faults.add(key, "a table", "nothing: what a maker does stands in the maker's file");
+            }
+            raw.instruments.extend(chain.instruments());
+        }
         let table = InstrumentTable::new(&raw.instruments, &mut faults);
         let listen = raw.listen.iter().filter_map(|text| address(text, &mut faults)).collect();
         if raw.listen.is_empty() {
@@ -324,6 +334,38 @@ mod tests {
         for part in ["4 faults", "speed", "\"front\"", "a cent", "carries", "probabilistic_1"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    const CHAIN: &str = r#"
+[[chains]]
+symbol = "BTC-20260327-{strike}-{right}"
+calls = ["70000", "80000"]
+puts = ["50000"]
+expiry = "2026-03-27T08:00:00Z"
+style = "european"
+delivery = "cash"
+reference = "BTCUSDT-PERP"
+venue = "sim"
+underlying = "BTC"
+tick = "5"
+lot = "0.1"
+multiplier = "1"
+base = "BTC"
+quote = "USDT"
+maker_fee_bps = "3"
+taker_fee_bps = "3"
+"#;
+
+    #[test]
+    fn a_chain_is_an_instrument_for_every_strike_and_has_no_makers_settings() {
+        let config = VenueConfig::parse(&format!("{EXAMPLE}{CHAIN}")).unwrap();
+        let option = config.table.find("BTC-20260327-50000-P").unwrap();
+        assert_eq!((config.table.instruments.len(), option.id()), (6, InstrumentId(5)));
+        assert!(option.option().is_some());
+        let maker: toml::Table = include_str!("../../../config/es-options.toml").parse().unwrap();
+        let chains = toml::Table::from_iter([("chains".to_owned(), maker["chains"].clone())]);
+        let text = VenueConfig::parse(&format!("{EXAMPLE}{chains}")).err().unwrap();
+        assert!(text.contains("}.settings = a table: nothing: what a maker does"), "{text}");
     }
 
     #[test]
