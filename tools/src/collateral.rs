@@ -10,6 +10,7 @@ use crate::config::faults::Faults;
 use ballast_engine::calibration::options::Black76;
 use ballast_engine::calibration::options::scenario::{Book, OptionPosition};
 use ballast_engine::calibration::stress::{Account, AccountRules, Assessment, Collateral, Holding};
+use ballast_engine::event::VenueId;
 use ballast_engine::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
 use ballast_engine::maker::Maker;
 use ballast_engine::option_terms::Delivery;
@@ -104,10 +105,15 @@ impl Assessor {
 
     /// Everything held; `None` where something has no mark or no rate yet.
     fn account(&self, maker: &Maker) -> Option<Account> {
-        let mut account = Account::default();
+        let is_apart = maker.places().next().is_some();
+        let mut account = Account { is_apart, ..Account::default() };
         for instrument in &self.instruments {
-            let lots = maker.ledger().position(instrument.id())?;
-            self.hold(maker, instrument, lots, &mut account)?;
+            let (ledger, id) = (maker.ledger(), instrument.id());
+            self.hold(maker, instrument, ledger.position(id)?, &mut account)?;
+            let here = account.collateral.len();
+            self.hold(maker, instrument, ledger.away(id)?, &mut account)?;
+            // On its way: ours, and no venue's to cover its margin.
+            account.collateral.iter_mut().skip(here).for_each(|held| held.venue = None);
         }
         for instrument in &self.instruments {
             let size = maker.quote_size(instrument.id());
@@ -142,12 +148,21 @@ impl Assessor {
         let source = self.conversions.iter().find(|(of, _)| *of == currency);
         let volatility = source.map_or(0.0, |(_, instrument)| volatility(maker, instrument));
         let coin = self.coins.iter().find(|(coin, _)| *coin == currency);
-        account.collateral.push(Collateral {
+        let held = |venue: Option<usize>, value: f64| Collateral {
+            venue,
             value,
             volatility,
             is_reporting: currency == maker.ledger().reporting(),
             is_owned: coin.is_some(),
-        });
+        };
+        let mut elsewhere = value;
+        for place in maker.places().filter(|place| place.currency == currency) {
+            let coins = self.coins_at(maker, place.venue, currency)?;
+            let value = (place.held?.total as f64 * 1e-9 - coins) * rate;
+            elsewhere -= value;
+            account.collateral.push(held(Some(usize::from(place.venue.0)), value));
+        }
+        account.collateral.push(held(None, elsewhere));
         if let Some((_, instrument)) = coin {
             // Cash holds what the contracts were opened at: with them it is what moves (DESIGN §4).
             let contracts = self.inverse_units(maker, currency)?;
@@ -157,7 +172,24 @@ impl Assessor {
         Some(())
     }
 
-    /// Value of the spot positions that are paid for in a currency.
+    /// Units of a coin that a venue's spot positions are: they are collateral of their own.
+    fn coins_at(&self, maker: &Maker, venue: VenueId, coin: Currency) -> Option<f64> {
+        let mut units = 0.0;
+        for instrument in &self.instruments {
+            let spec = instrument.spec();
+            let is_spot = spec.kind == InstrumentKind::Spot;
+            if let ContractValue::Linear { nano_underlying_per_lot, .. } = instrument.value()
+                && is_spot
+                && (spec.venue, spec.base) == (venue, coin)
+            {
+                let lots = maker.ledger().position(instrument.id())?.0;
+                units += lots as f64 * nano_underlying_per_lot as f64 * 1e-9;
+            }
+        }
+        Some(units)
+    }
+
+    /// Value of the spot positions that are paid for in a currency, those on their way as well.
     fn spot_of(&self, maker: &Maker, currency: Currency) -> f64 {
         let spot = self.instruments.iter().filter(|instrument| {
             instrument.spec().kind == InstrumentKind::Spot
@@ -202,6 +234,7 @@ impl Assessor {
                 if is_spot {
                     holding.owned += units;
                     account.collateral.push(Collateral {
+                        venue: Some(usize::from(instrument.spec().venue.0)),
                         value: units * price,
                         volatility: volatility(maker, instrument),
                         is_reporting: false,
@@ -265,6 +298,9 @@ impl Assessor {
             "margin": margins.map(|(name, margin)| (name.clone(), money(*margin)))
                 .collect::<serde_json::Map<_, _>>(),
             "utilisation": format!("{:.4}", found.utilisation),
+            "utilisation_by_venue": self.venues.iter().zip(&found.venues)
+                .map(|(name, used)| (name.clone(), json!(format!("{used:.4}"))))
+                .collect::<serde_json::Map<_, _>>(),
             "liquidation_distance": found.distance.map(|distance| format!("{distance:.4}")),
             "scenarios": scenarios.map(|(scenario, profit)| (scenario.name.clone(), money(*profit)))
                 .collect::<serde_json::Map<_, _>>(),
@@ -287,10 +323,14 @@ pub fn for_people(document: &Value) -> Vec<String> {
     };
     vec![
         format!(
-            "collateral {} of {} after haircuts, {} in use; margin {}",
+            "collateral {} of {} after haircuts, {} in use{}; margin {}",
             text("collateral"),
             text("equity"),
             text("utilisation"),
+            match list("utilisation_by_venue") {
+                none if none.is_empty() => none,
+                venues => format!(" ({venues})"),
+            },
             list("margin")
         ),
         format!(
@@ -306,10 +346,11 @@ fn number(decimal: Decimal) -> f64 {
     decimal.mantissa as f64 / libm::pow(10.0, f64::from(decimal.scale))
 }
 
-/// A position at its mark, in its settlement currency.
+/// A position at its mark, with what is on its way there, in its settlement currency.
 fn value_of(maker: &Maker, instrument: &Instrument) -> Option<f64> {
     let (ledger, id) = (maker.ledger(), instrument.id());
-    let value = position_value(instrument.value(), ledger.position(id)?, ledger.mark(id)?)?;
+    let lots = Lots(ledger.position(id)?.0.checked_add(ledger.away(id)?.0)?);
+    let value = position_value(instrument.value(), lots, ledger.mark(id)?)?;
     Some(value as f64 * 1e-9)
 }
 

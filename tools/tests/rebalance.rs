@@ -3,6 +3,7 @@
 
 use ballast::backtest::plan::{Lateness, Market, Plan};
 use ballast::backtest::{Backtest, Outcome};
+use ballast::collateral::Assessor;
 use ballast::config::ConfigFile;
 use ballast::observer::Observer;
 use ballast::random::Random;
@@ -201,6 +202,71 @@ fn offsets_and_transfers_are_in_the_journal_and_a_replay_does_the_same() {
     std::fs::remove_file(&path).unwrap();
     assert!(found.is_identical(), "{:?}", found.difference);
     assert_eq!(run.outcome.run_sha256, play(&file, 11).outcome.run_sha256, "the same run twice");
+}
+
+const COLLATERAL: &str = r#"
+[collateral]
+every_s = 2
+age_max_s = 10
+utilisation_soft = "0.50"
+utilisation_hard = "0.80"
+liquidation_distance_min = "0.05"
+stressed_loss_max = "1000000"
+haircut = { days = "1", deviations = "3", floor = "0.05" }
+
+[[collateral.scenarios]]
+name = "crash"
+price = "-0.20"
+volatility = "0.5"
+basis = "-0.01"
+collateral = "-0.30"
+
+[collateral.venues.alpha]
+linear_rate = "0.05"
+inverse_rate = "0.10"
+prices = ["-0.1"]
+volatilities = ["0.2"]
+
+[collateral.venues.beta]
+linear_rate = "0.05"
+inverse_rate = "0.10"
+prices = ["-0.1"]
+volatilities = ["0.2"]
+"#;
+
+#[test]
+fn what_is_at_a_venue_or_on_its_way_is_the_whole_account_to_whoever_assesses_it() {
+    // What treasury sends does not arrive before the run is over.
+    let text = without(&file().text, "offset").replace("time_s = 20", "time_s = 1000");
+    let text = format!("{text}{COLLATERAL}");
+    let file = ConfigFile::parse("two", text).unwrap();
+    let mut seen_on_the_way = false;
+    for seed in [7, 8] {
+        let run = play(&file, seed);
+        let maker = run.outcome.maker();
+        let (ledger, mut assessor) = (maker.ledger(), Assessor::new(&file).unwrap());
+        assessor.look(maker).unwrap();
+        let document = assessor.document();
+        // Coins are positions of spot, valued in the reporting currency: nothing else is held.
+        let equity = ledger.equity(ledger.reporting()).unwrap().0 as f64 * 1e-9;
+        let found: f64 = document["equity"].as_str().unwrap().parse().unwrap();
+        assert!((found - equity).abs() < 0.02, "{document} {equity}");
+        let venues = document["utilisation_by_venue"].as_object().unwrap();
+        assert_eq!(venues.keys().collect::<Vec<_>>(), ["alpha", "beta"]);
+        // Spot alone asks for no margin, and a fall takes its part of every coin, wherever it is.
+        let coins: f64 = [0u16, 1]
+            .map(|n| {
+                let (id, coin) = (InstrumentId(n), 1e-3);
+                let lots = ledger.position(id).unwrap().0 + ledger.away(id).unwrap().0;
+                seen_on_the_way |= ledger.away(id).unwrap().0 != 0;
+                lots as f64 * coin * ledger.mark(id).unwrap().0 as f64 * 0.5 * 0.1
+            })
+            .iter()
+            .sum();
+        let crash: f64 = document["scenarios"]["crash"].as_str().unwrap().parse().unwrap();
+        assert!((crash + 0.2 * coins).abs() < 0.02, "{document} {coins}");
+    }
+    assert!(seen_on_the_way, "no seed ended with coins on their way");
 }
 
 /// Binance spot has trades alone, Bybit spot quotes until noon (../shared/data/README.md).

@@ -2,8 +2,9 @@
 //!
 //! Fed by whoever holds positions and marks, off the hot path; feeds the maker's collateral limits and
 //! people. Calibration thread. Every option is repriced, not expanded. Deliberately absent: a venue's own
-//! margin formula (rates and grids are arguments, and what comes out is an estimate of what it will
-//! ask), and which venue holds which collateral: it counts as one heap.
+//! margin formula: rates and grids are arguments, and what comes out is an estimate of what it will ask.
+//!
+//! A venue's margin is covered by what is held there, where that is known; else by one heap of all.
 
 use super::options::OptionsError;
 use super::options::scenario::{Book, Shock, haircut};
@@ -28,6 +29,8 @@ pub struct Holding {
 /// One kind of collateral.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Collateral {
+    /// The venue that it is at, by its place; `None` where nobody keeps that, or on its way.
+    pub venue: Option<usize>,
     /// Its value in the reporting currency; a debt is negative and gets no haircut.
     pub value: f64,
     /// Its annual volatility against the reporting currency; 0 for that currency itself.
@@ -95,6 +98,18 @@ pub struct Account {
     pub collateral: Vec<Collateral>,
     /// What each quote adds if its bid is filled in full.
     pub quotes: Vec<Holding>,
+    /// A venue's margin is covered by what is there alone; else by all there is.
+    pub is_apart: bool,
+}
+
+/// Collateral that covers a margin.
+#[derive(Clone, Copy)]
+struct Cover {
+    /// Whose margin; `None`: all venues'.
+    venue: Option<usize>,
+    /// After haircuts.
+    collateral: f64,
+    margin: f64,
 }
 
 /// What was found.
@@ -106,10 +121,12 @@ pub struct Assessment {
     pub equity: f64,
     /// Collateral after haircuts.
     pub collateral: f64,
-    /// Margin over collateral; infinite where there is none to cover it.
+    /// Margin over collateral, at the venue where that is most; infinite where there is none to cover it.
     pub utilisation: f64,
-    /// The least move of all prices, either way, at which the collateral covers the margin no more;
-    /// `None` where none up to all of the price does.
+    /// By venue, where each covers its own; empty where all is one heap.
+    pub venues: Vec<f64>,
+    /// The least move of all prices, either way, at which the collateral covers the margin no more,
+    /// somewhere; `None` where none up to all of the price does.
     pub distance: Option<f64>,
     /// What each scenario earns (negative: loses), in the order of the rules.
     pub scenarios: Vec<f64>,
@@ -174,18 +191,30 @@ impl Account {
             let (venue, margin) = venue.ok_or(OptionsError::OutOfRange { name: "venue" })?;
             *margin += holding.margin(venue)?;
         }
-        let margin: f64 = margins.iter().sum();
         let equity: f64 = self.collateral.iter().map(|held| held.value).sum();
-        let mut collateral = 0.0;
-        for held in &self.collateral {
-            collateral += held.value * (1.0 - held.haircut(&rules.haircut)?);
-        }
-        let utilisation = match (margin > 0.0, collateral > 0.0) {
-            (false, _) => 0.0,
-            (true, true) => margin / collateral,
-            (true, false) => f64::INFINITY,
+        let all = Cover {
+            venue: None,
+            collateral: self.covering(None, rules)?,
+            margin: margins.iter().sum(),
         };
-        let distance = self.distance(collateral, collateral - margin, rules)?;
+        let mut covers = vec![all];
+        if self.is_apart {
+            covers.clear();
+            for (venue, margin) in margins.iter().enumerate() {
+                let (venue, margin) = (Some(venue), *margin);
+                covers.push(Cover { venue, collateral: self.covering(venue, rules)?, margin });
+            }
+        }
+        let used: Vec<f64> = covers.iter().map(Cover::utilisation).collect();
+        let utilisation = used.iter().copied().fold(0.0, f64::max);
+        let mut distance: Option<f64> = None;
+        for cover in &covers {
+            if let Some(found) = self.distance(cover, rules)? {
+                distance = Some(distance.map_or(found, |nearest| nearest.min(found)));
+            }
+        }
+        let venues = if self.is_apart { used } else { Vec::new() };
+        let collateral = all.collateral;
         let (mut scenarios, mut quoted) = (Vec::new(), Vec::new());
         for scenario in &rules.scenarios {
             scenarios.push(self.under(scenario)?);
@@ -195,19 +224,43 @@ impl Account {
             }
             quoted.push(loss);
         }
-        Ok(Assessment { margins, equity, collateral, utilisation, distance, scenarios, quoted })
+        Ok(Assessment {
+            margins,
+            equity,
+            collateral,
+            utilisation,
+            venues,
+            distance,
+            scenarios,
+            quoted,
+        })
+    }
+
+    /// Collateral of a venue, or all, after haircuts.
+    fn covering(&self, venue: Option<usize>, rules: &AccountRules) -> Result<f64, OptionsError> {
+        let mut collateral = 0.0;
+        let here = self.collateral.iter().filter(|held| venue.is_none() || held.venue == venue);
+        for held in here {
+            collateral += held.value * (1.0 - held.haircut(&rules.haircut)?);
+        }
+        Ok(collateral)
+    }
+
+    /// Positions of a venue, or all.
+    fn of(&self, venue: Option<usize>) -> impl Iterator<Item = &Holding> {
+        self.holdings.iter().filter(move |held| venue.is_none_or(|venue| held.venue == venue))
     }
 
     /// What is left over the margin after a move of every price; haircuts stay what they are.
     fn free_after(
         &self,
-        collateral: f64,
+        cover: &Cover,
         price: f64,
         rules: &AccountRules,
     ) -> Result<f64, OptionsError> {
         let shock = Shock { price, volatility: 0.0, weight: 1.0 };
-        let mut free = collateral;
-        for holding in &self.holdings {
+        let mut free = cover.collateral;
+        for holding in self.of(cover.venue) {
             free += holding.profit(&shock)?;
             if let Some(venue) = rules.venues.get(holding.venue) {
                 free -= holding.after(price).margin(venue)?;
@@ -217,16 +270,11 @@ impl Account {
     }
 
     /// The nearest move, either way, after which the margin is not covered.
-    fn distance(
-        &self,
-        collateral: f64,
-        free: f64,
-        rules: &AccountRules,
-    ) -> Result<Option<f64>, OptionsError> {
-        if self.holdings.is_empty() {
+    fn distance(&self, cover: &Cover, rules: &AccountRules) -> Result<Option<f64>, OptionsError> {
+        if self.of(cover.venue).next().is_none() {
             return Ok(None);
         }
-        if free < 0.0 {
+        if cover.collateral < cover.margin {
             return Ok(Some(0.0));
         }
         let near = (1..=NEAR_STEPS).map(|n| f64::from(n) * NEAR);
@@ -236,8 +284,8 @@ impl Account {
         for beyond in near.chain(far) {
             let mut nearest: Option<f64> = None;
             for way in [1.0, -1.0] {
-                if self.free_after(collateral, way * beyond, rules)? < 0.0 {
-                    let found = self.edge(collateral, way, (survived, beyond), rules)?;
+                if self.free_after(cover, way * beyond, rules)? < 0.0 {
+                    let found = self.edge(cover, way, (survived, beyond), rules)?;
                     nearest = Some(nearest.map_or(found, |nearest| nearest.min(found)));
                 }
             }
@@ -252,14 +300,14 @@ impl Account {
     /// Between a move that is survived and one that is not: the last that is.
     fn edge(
         &self,
-        collateral: f64,
+        cover: &Cover,
         way: f64,
         (mut low, mut high): (f64, f64),
         rules: &AccountRules,
     ) -> Result<f64, OptionsError> {
         for _ in 0..HALVINGS {
             let middle = 0.5 * (low + high);
-            if self.free_after(collateral, way * middle, rules)? < 0.0 {
+            if self.free_after(cover, way * middle, rules)? < 0.0 {
                 high = middle;
             } else {
                 low = middle;
@@ -279,6 +327,16 @@ impl Account {
             profit += held.value * scenario.collateral;
         }
         Ok(profit)
+    }
+}
+
+impl Cover {
+    fn utilisation(&self) -> f64 {
+        match (self.margin > 0.0, self.collateral > 0.0) {
+            (false, _) => 0.0,
+            (true, true) => self.margin / self.collateral,
+            (true, false) => f64::INFINITY,
+        }
     }
 }
 
@@ -340,15 +398,15 @@ mod tests {
     }
 
     fn dollars(value: f64) -> Collateral {
-        Collateral { value, volatility: 0.0, is_reporting: true, is_owned: false }
+        Collateral { venue: None, value, volatility: 0.0, is_reporting: true, is_owned: false }
     }
 
     fn coins(value: f64, volatility: f64) -> Collateral {
-        Collateral { value, volatility, is_reporting: false, is_owned: false }
+        Collateral { venue: None, value, volatility, is_reporting: false, is_owned: false }
     }
 
     fn assess(holdings: Vec<Holding>, collateral: Vec<Collateral>) -> Assessment {
-        Account { holdings, collateral, quotes: vec![] }.assess(&rules()).unwrap()
+        Account { holdings, collateral, ..Account::default() }.assess(&rules()).unwrap()
     }
 
     #[test]
@@ -389,9 +447,13 @@ mod tests {
         assert_eq!(found.margins, vec![-worst.profit]);
         // Where it is liquidated, the margin of that moment is just covered.
         let distance = found.distance.unwrap();
-        let account =
-            Account { holdings: vec![short], collateral: vec![dollars(1_000.0)], quotes: vec![] };
-        let free = |price: f64| account.free_after(1_000.0, price, &rules()).unwrap();
+        let account = Account {
+            holdings: vec![short],
+            collateral: vec![dollars(1_000.0)],
+            ..Account::default()
+        };
+        let cover = Cover { venue: None, collateral: 1_000.0, margin: 0.0 };
+        let free = |price: f64| account.free_after(&cover, price, &rules()).unwrap();
         assert!(free(distance) >= 0.0 && free(distance) < 0.01, "{distance}");
         assert!(free(distance + 1e-6) < 0.0 && free(-distance) > 0.0);
     }
@@ -442,7 +504,7 @@ mod tests {
         let both = Account {
             holdings: vec![futures(10.0), other.clone()],
             collateral: vec![dollars(1_000.0), coins(100.0, 0.5)],
-            quotes: vec![],
+            ..Account::default()
         };
         let apart = Scenario { prices: vec![-0.1, 0.05], ..scenario(0.0, 0.0, 0.0, -0.3) };
         let rules = AccountRules { scenarios: vec![apart], ..rules() };
@@ -453,6 +515,32 @@ mod tests {
             let account = Account { holdings: vec![lost], ..Account::default() };
             assert!(account.assess(&rules).is_err());
         }
+    }
+
+    #[test]
+    fn a_venues_margin_is_covered_by_what_is_there_where_that_is_known() {
+        let at = |venue| Collateral { venue, ..dollars(250.0) };
+        let rules = AccountRules {
+            venues: vec![rules().venues[0].clone(), rules().venues[0].clone()],
+            ..rules()
+        };
+        let other = Holding { venue: 1, ..futures(-40.0) };
+        let heap = Account {
+            holdings: vec![futures(10.0), other],
+            collateral: vec![at(Some(0)), at(Some(1)), at(None)],
+            ..Account::default()
+        };
+        let found = heap.assess(&rules).unwrap();
+        assert_eq!((found.utilisation, found.venues.len()), (250.0 / 750.0, 0));
+        let apart = Account { is_apart: true, ..heap };
+        let found = apart.assess(&rules).unwrap();
+        // 50 and 200 of 250 each; what is on its way covers neither, and is ours all the same.
+        assert_eq!(found.venues, vec![0.2, 0.8]);
+        assert_eq!((found.utilisation, found.collateral, found.equity), (0.8, 750.0, 750.0));
+        // The short one goes first: 50 = 4000 m + 0.05 · 4000 m.
+        assert!((found.distance.unwrap() - 50.0 / 4_200.0).abs() < 1e-7, "{found:?}");
+        let empty = Account { collateral: vec![at(Some(0))], ..apart };
+        assert_eq!(empty.assess(&rules).unwrap().utilisation, f64::INFINITY);
     }
 
     #[test]
