@@ -133,7 +133,10 @@ impl World {
                 Ending::Stop(link, until) => self.net.stop(link, until),
                 Ending::Resume => {
                     self.paused = false;
-                    self.order(Control::Resume(InstrumentId(0)));
+                    // What has halted meanwhile waits for an operator who looks at why.
+                    if self.waits(InstrumentId(0)).is_none() {
+                        self.order(Control::Resume(InstrumentId(0)));
+                    }
                 }
                 Ending::Start => {
                     if let Err(error) = self.start_process() {

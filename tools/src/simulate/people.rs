@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Why an instrument waits for an operator, if it does.
-    fn waits(&self, id: InstrumentId) -> Option<Reason> {
+    pub(super) fn waits(&self, id: InstrumentId) -> Option<Reason> {
         let maker = self.process.as_ref()?.maker();
         let snapshot = maker.snapshot(id)?;
         let is_waiting =
