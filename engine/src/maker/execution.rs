@@ -275,7 +275,7 @@ impl Maker {
             line.fills = line.fills.saturating_add(1);
             line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
             if let Purpose::Quote { level } = purpose {
-                line.allowance.on_fill(side, last_qty);
+                line.allowance.on_fill(now, side, last_qty);
                 if let Some(mark) = mark {
                     let price = last_px.0.saturating_mul(2);
                     line.markouts.on_fill(now, side, level, price, mark.0, last_qty);

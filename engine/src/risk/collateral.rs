@@ -75,6 +75,7 @@ pub struct Allowance {
     is_assessed: bool,
     /// Filled since the view, by side.
     filled: [i64; 2],
+    filled_at: Nanos,
 }
 
 /// The last view and its limits.
@@ -159,14 +160,18 @@ impl Allowance {
         self.valued_since.get_or_insert(now);
     }
 
-    /// A view of that time is the last one now.
+    /// A view of that time is the last one now. Where fills came while it was on its way, all since the
+    /// one before count until the next: which of them it knew cannot be told apart.
     pub fn on_view(&mut self, at: Nanos) {
         self.is_assessed = self.valued_since.is_some_and(|since| since <= at);
-        self.filled = [0; 2];
+        if self.filled_at <= at {
+            self.filled = [0; 2];
+        }
     }
 
     /// A quote was filled.
-    pub fn on_fill(&mut self, side: Side, size: Lots) {
+    pub fn on_fill(&mut self, now: Nanos, side: Side, size: Lots) {
+        self.filled_at = now;
         let filled = match side {
             Side::Buy => &mut self.filled[0],
             Side::Sell => &mut self.filled[1],
@@ -259,14 +264,16 @@ mod tests {
         allowance.on_view(Nanos(9));
         assert_eq!(allowance.left(Side::Buy, Lots(10)), Lots(0), "older than the value");
         allowance.on_view(Nanos(10));
-        allowance.on_fill(Side::Buy, Lots(7));
+        allowance.on_fill(Nanos(20), Side::Buy, Lots(7));
         let both = |allowance: &Allowance| {
             [Side::Buy, Side::Sell].map(|side| allowance.left(side, Lots(10)).0)
         };
         assert_eq!(both(&allowance), [3, 10]);
-        allowance.on_fill(Side::Buy, Lots(i64::MAX));
-        allowance.on_fill(Side::Sell, Lots(1));
+        allowance.on_fill(Nanos(25), Side::Buy, Lots(i64::MAX));
+        allowance.on_fill(Nanos(30), Side::Sell, Lots(1));
         assert_eq!(both(&allowance), [0, 9]);
+        allowance.on_view(Nanos(29));
+        assert_eq!(both(&allowance), [0, 9], "a fill came while the view was on its way");
         allowance.on_view(Nanos(30));
         assert_eq!(both(&allowance), [10, 10]);
     }
