@@ -28,9 +28,11 @@ const MESSAGES: u64 = 2_000;
 const APART_NS: u64 = 20_000;
 const START_NS: u64 = 1_000_000;
 
-/// How far the venue has come.
+/// How far feed and venue have come.
 #[derive(Default)]
 struct Answered {
+    /// Time of the last message that is being shown, or was.
+    shown: AtomicU64,
     taken: AtomicU64,
     sent: AtomicU64,
 }
@@ -70,6 +72,7 @@ impl Feed {
         let id = self.random(INSTRUMENTS as u64) as usize;
         self.mids[id] += self.random(7) as i64 - 3;
         self.shown += 1;
+        self.venue.shown.store(self.at().0, Ordering::Release);
         let mut updates = vec![MarketUpdate::Reset];
         for away in 0..4 {
             for side in Side::BOTH {
@@ -116,6 +119,7 @@ impl Stage for Feed {
 struct Venue {
     intents: Consumer<OrderIntent>,
     out: Producer<OrderEvent>,
+    maker: Arc<Progress>,
     answered: Arc<Answered>,
     leaves: BTreeMap<u64, Lots>,
     number: u64,
@@ -205,6 +209,11 @@ impl Stage for Venue {
             assert!(self.out.push(event).is_ok());
             return Turn::Busy;
         }
+        // A timer before a message's first event may send already: an answer would come before or after
+        // the message's last event, as the threads are scheduled.
+        if self.maker.consumed().0 != self.answered.shown.load(Ordering::Acquire) {
+            return Turn::Idle;
+        }
         match self.intents.pop() {
             Some(intent) => {
                 self.answer(&intent);
@@ -285,6 +294,7 @@ fn stages(stop: &Stop) -> (Feed, MakerStage, Venue, Recorder) {
     let mut venue = Venue {
         intents,
         out: orders_in,
+        maker: progress.clone(),
         answered,
         leaves: BTreeMap::new(),
         number: 0,
