@@ -5,8 +5,8 @@
 //! the levels that change most move the fewest bytes: an update at the touch shifts none, a price that
 //! was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`). A level that goes
 //! leaves its place behind, empty, for venues take levels out and put them back all day long; the places
-//! are given up when the touch passes them or there are a quarter more of them than levels may live. Deliberately absent: orders (L3) and any
-//! allocation after start.
+//! are given up when the touch passes them or there are a quarter more of them than levels may live.
+//! Deliberately absent: orders (L3) and any allocation after start.
 //!
 //! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
 //! says "unknown", never "empty".

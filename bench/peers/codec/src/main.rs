@@ -4,7 +4,7 @@
 //! A subject's figure is the median over rounds of batches' means; rounds go through all subjects, so that a
 //! busy host is busy for all. What each codec reads is compared before anything is timed.
 
-#[allow(dead_code, reason = "the bench's file; its own crate uses the rest")]
+#[expect(dead_code, reason = "the bench's file; its own crate uses the rest")]
 #[path = "../../../src/codec/messages.rs"]
 mod messages;
 
