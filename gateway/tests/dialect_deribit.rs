@@ -42,13 +42,21 @@ fn instrument() -> Instrument {
     Instrument::new(ballast_engine::event::InstrumentId(0), spec).unwrap()
 }
 
+/// An order in the venue's book, its terms as they were written.
+#[derive(Clone)]
+struct Working {
+    id: String,
+    size: String,
+    price: String,
+}
+
 #[derive(Default)]
 struct Exchange {
     last_ms: u64,
     nonces: Vec<String>,
     is_logged_on: bool,
-    /// ClOrdID(11) of what works: gone with the session.
-    open: Vec<String>,
+    /// What works, by the name that it was sent under: gone with the session.
+    open: Vec<Working>,
     /// The group of PositionReport(AP); without it AN is not answered.
     positions: Option<&'static str>,
 }
@@ -95,8 +103,31 @@ impl Exchange {
         if order.need(55) != SYMBOL {
             peer.refuse("unknown instrument");
         }
-        self.open.push(order.need(11).to_owned());
-        peer.say(&status(order.need(11), "0", ("0", order.need(38)), ""));
+        let text = |tag| order.need(tag).to_owned();
+        let working = Working { id: text(11), size: text(38), price: text(44) };
+        peer.say(&working.status("0", ("0", &working.size), ""));
+        self.open.push(working);
+    }
+
+    /// Amends: the order is named as it was sent, and keeps that name.
+    fn amend(&mut self, peer: &mut Peer, request: &Fields) {
+        peer.know_only(request, &[11, 55, 54, 38, 44, 18]);
+        peer.demand(request, &[11, 55, 54, 38, 44, 18]);
+        if (request.need(54), request.need(18)) != ("1", "6A") {
+            peer.refuse("the side stays, and so does post-only");
+        }
+        let id = request.need(11);
+        let Some(order) = self.open.iter_mut().find(|open| open.id == id) else {
+            return peer.say(&format!("9|11={id}|39=4|58=already_closed"));
+        };
+        order.size = request.need(38).to_owned();
+        order.price = request.need(44).to_owned();
+        peer.say(&order.status("0", ("0", &order.size), "58=success|"));
+    }
+
+    fn says(&self, id: &str, status: &str, quantities: (&str, &str), more: &str) -> String {
+        let order = self.open.iter().find(|open| open.id == id).unwrap();
+        order.status(status, quantities, more)
     }
 
     fn mass_cancel(&mut self, peer: &mut Peer, request: &Fields) {
@@ -106,8 +137,8 @@ impl Exchange {
             peer.refuse("we want all orders cancelled");
         }
         let count = self.open.len();
-        for id in std::mem::take(&mut self.open) {
-            peer.say(&status(&id, "4", ("0", "0"), "58=notification|"));
+        for order in std::mem::take(&mut self.open) {
+            peer.say(&order.status("4", ("0", "0"), "58=notification|"));
         }
         peer.say(&format!("r|11={}|530=7|531=7|58=success|533={count}", request.need(11)));
     }
@@ -129,22 +160,25 @@ impl Exchange {
         peer.demand(cancel, &[11, 55]);
         match cancel.need(11) {
             "12" => peer.say("9|11=12|39=2|58=order not found"),
-            id if self.open.iter().any(|open| open == id) => {
-                self.open.retain(|open| open != id);
-                peer.say(&status(id, "4", ("0", "0"), "58=success|"));
+            id if self.open.iter().any(|open| open.id == id) => {
+                peer.say(&self.says(id, "4", ("0", "0"), "58=success|"));
+                self.open.retain(|open| open.id != id);
             }
             id => peer.say(&format!("9|11={id}|39=4|58=already_closed")),
         }
     }
 }
 
-/// A report about our order `id`: the venue's own id in 11, ours in 41, everything a status.
-fn status(id: &str, status: &str, (cum, leaves): (&str, &str), more: &str) -> String {
-    format!(
-        "8|527={id}{status}{cum}|37=777|11=777|41={id}|39={status}|54=1|60={}|12=0|151={leaves}|14={cum}|\
-         38=50|40=2|44=60000.0|150=I|103=0|55={SYMBOL}|{more}6=0",
-        venue_peer::SENDING_TIME
-    )
+impl Working {
+    /// A report about it: the venue's own id in 11, ours in 41, everything a status.
+    fn status(&self, status: &str, (cum, leaves): (&str, &str), more: &str) -> String {
+        let Working { id, size, price } = self;
+        format!(
+            "8|527={id}{status}{cum}|37=777|11=777|41={id}|39={status}|54=1|60={}|12=0|151={leaves}|\
+             14={cum}|38={size}|40=2|44={price}|150=I|103=0|55={SYMBOL}|{more}6=0",
+            venue_peer::SENDING_TIME
+        )
+    }
 }
 
 impl Venue for Exchange {
@@ -154,6 +188,7 @@ impl Venue for Exchange {
             _ if !self.is_logged_on => peer.refuse("Logon first"),
             "D" => self.order(peer, message),
             "F" => self.cancel(peer, message),
+            "G" => self.amend(peer, message),
             "q" => self.mass_cancel(peer, message),
             "AN" => self.holdings(peer, message),
             "V" => {
@@ -210,9 +245,10 @@ fn statuses_under_the_venues_ids_become_our_orders_events() {
     assert_eq!((order.need(38), order.need(44), order.need(18)), ("50", "60000.0", "6A"));
     // A fill: no LastQty(32), its price in the group of fills.
     let fill = "1362=1|1363=F1|1364=59999.5|1365=20|";
-    world.peer.say(&status("11", "1", ("20", "30"), fill));
+    world.peer.say(&world.venue.says("11", "1", ("20", "30"), fill));
     // The same status told again is no second fill.
-    world.peer.say(&status("11", "1", ("20", "30"), "").replace("527=", "527=again"));
+    let again = world.venue.says("11", "1", ("20", "30"), "").replace("527=", "527=again");
+    world.peer.say(&again);
     world.settle(&mut desk.stage);
     let events = desk.events();
     let OrderUpdate::Fill { last_px, last_qty, cum_qty, leaves_qty, .. } = events[0].update else {
@@ -234,8 +270,8 @@ fn a_cancel_names_the_order_and_so_does_its_refusal() {
     world.settle(&mut desk.stage);
     assert_eq!(desk.names(), ["New", "New"]);
     desk.order(OrderAction::Cancel, 13, 11, (120_000, 50));
-    // No amending: a replace is a cancel as well.
-    desk.order(OrderAction::Replace, 14, 12, (119_999, 50));
+    // Its size is not what is asked for: a replace to the terms that it has is a cancel.
+    desk.order(OrderAction::Replace, 14, 12, (120_000, 50));
     world.settle(&mut desk.stage);
     let events = desk.events();
     assert_eq!(events[0].update, OrderUpdate::Canceled { cum_qty: Lots(0) });
@@ -244,6 +280,39 @@ fn a_cancel_names_the_order_and_so_does_its_refusal() {
     let refused = OrderUpdate::CancelRejected { reason: 99, is_gone: true };
     assert_eq!(events[1].update, refused);
     assert_eq!((events[1].cl_ord_id.0, events[1].orig_cl_ord_id.0), (14, 12));
+    world.peer.check();
+}
+
+#[test]
+fn an_amended_order_is_named_as_it_was_sent_and_told_as_the_maker_names_it() {
+    let (mut world, mut desk) = world();
+    desk.order(OrderAction::New, 21, 0, (120_000, 50));
+    desk.order(OrderAction::Replace, 22, 21, (119_998, 40));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    assert_eq!(events[0].update, OrderUpdate::New { leaves_qty: Lots(50) });
+    let replaced = OrderUpdate::Replaced { price: Ticks(119_998), leaves_qty: Lots(40) };
+    assert_eq!(events[1].update, replaced);
+    assert_eq!((events[1].cl_ord_id.0, events[1].orig_cl_ord_id.0, events.len()), (22, 21, 2));
+    desk.order(OrderAction::Replace, 23, 22, (119_999, 60));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.events()[0].cl_ord_id.0, 23);
+    world.peer.say(&world.venue.says(
+        "21",
+        "1",
+        ("20", "40"),
+        "1362=1|1363=F1|1364=59999.0|1365=20|",
+    ));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    assert!(matches!(events[0].update, OrderUpdate::Fill { last_qty: Lots(20), .. }), "{events:?}");
+    assert_eq!((events[0].cl_ord_id.0, events.len()), (23, 1));
+    world.take_seen();
+    desk.order(OrderAction::Cancel, 24, 23, (119_999, 60));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.events()[0].cl_ord_id.0, 23);
+    assert_eq!(world.take_seen()[0].need(11), "21");
+    assert_eq!(desk.stage.desk().live().live_count(), 0);
     world.peer.check();
 }
 
@@ -326,14 +395,14 @@ fn several_fills_in_one_report_are_each_booked_at_their_own_price() {
         desk.events().into_iter().map(fill).collect()
     };
     let two = "1362=2|1363=F1|1364=59999.5|1365=20|1443=2|1363=F2|1364=60000.0|1365=10|1443=2|";
-    world.peer.say(&status("11", "1", ("30", "20"), two));
+    world.peer.say(&world.venue.says("11", "1", ("30", "20"), two));
     world.settle(&mut desk.stage);
     assert_eq!(fills(&mut desk), [(119_999, 20, 20, 30), (120_000, 10, 30, 20)]);
     let order = *desk.stage.desk().live().live().next().unwrap();
     assert_eq!((order.cum_qty, order.status), (Lots(30), OrdStatus::PartiallyFilled));
     // The rest, in two more; the order is gone with the last one.
     let rest = "1362=2|1363=F3|1364=60000.5|1365=5|1363=F4|1364=60001.0|1365=15|";
-    world.peer.say(&status("11", "2", ("50", "0"), rest));
+    world.peer.say(&world.venue.says("11", "2", ("50", "0"), rest));
     world.settle(&mut desk.stage);
     assert_eq!(fills(&mut desk), [(120_001, 5, 35, 15), (120_002, 15, 50, 0)]);
     assert_eq!(desk.stage.desk_counts().inexact, 0);
@@ -343,7 +412,7 @@ fn several_fills_in_one_report_are_each_booked_at_their_own_price() {
     world.settle(&mut desk.stage);
     assert_eq!(desk.names(), ["New"]);
     let wrong = "1362=2|1363=F5|1364=60000.0|1365=5|1363=F6|1364=60000.5|1365=5|";
-    world.peer.say(&status("12", "1", ("30", "20"), wrong));
+    world.peer.say(&world.venue.says("12", "1", ("30", "20"), wrong));
     world.settle(&mut desk.stage);
     assert_eq!(fills(&mut desk), [(120_001, 30, 30, 20)]);
     assert_eq!(desk.stage.desk_counts().inexact, 1);

@@ -8,12 +8,12 @@ use ballast_engine::event::{ClOrdId, InstrumentId, OrderEvent, OrderUpdate, Venu
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recovery::Survey;
-use ballast_engine::maker::resumption::{Delivered, Resumption};
+use ballast_engine::maker::resumption::{Delivered, Renamed, Resumption};
 use ballast_engine::orders::order::{Order, OrderState, Purpose};
 use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
-use ballast_gateway::order_entry::earlier::deliver_from;
+use ballast_gateway::order_entry::earlier::{deliver_from, sent_after};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
@@ -77,9 +77,19 @@ impl Run {
 
     fn with(
         folder: &Folder,
-        (door, venue): (Door, Venue),
+        ends: (Door, Venue),
         at: u64,
         (rules, orders, earlier): (Rules, &[Order], &[Delivered]),
+    ) -> Run {
+        let mut run = Run::left_by(folder, ends, (rules, orders, &[], earlier));
+        run.now = run.now.plus(at * 1_000_000_000);
+        run
+    }
+
+    fn left_by(
+        folder: &Folder,
+        (door, venue): (Door, Venue),
+        (rules, orders, renamed, earlier): (Rules, &[Order], &[Renamed], &[Delivered]),
     ) -> Run {
         let (intents, intents_out) = slots(64);
         let (events_in, events) = slots(64);
@@ -106,7 +116,7 @@ impl Run {
             None,
         )
         .unwrap();
-        entry.resume(orders, from);
+        entry.resume(orders, renamed, from);
         let resumption = Resumption { delivered: earlier.to_vec(), ..Resumption::default() };
         let journal = Survey::begin(Header {
             epoch: 5,
@@ -115,7 +125,7 @@ impl Run {
             config: String::new(),
             resumption: Some(resumption),
         });
-        let now = Nanos(1_723_161_599_000_000_000 + at * 1_000_000_000);
+        let now = Nanos(1_723_161_599_000_000_000);
         Run { now, venue, entry, _intents: intents, events, journal }
     }
 
@@ -310,4 +320,84 @@ fn a_run_that_dies_between_two_fills_of_one_report_is_told_the_second() {
     let venue = run.die();
     let mut run = Run::with(&folder, (door, venue), 20, (rules, &[left(30)], &both));
     assert_eq!(sizes(&run.events()), []);
+}
+
+/// An order of a run that is gone, at a venue that keeps its first name.
+fn amended(replacement: Option<(Ticks, Lots)>) -> Order {
+    let replace_id = if replacement.is_some() { ClOrdId(15) } else { ClOrdId::NONE };
+    Order { cl_ord_id: ClOrdId(14), replace_id, replacement, ..left(0) }
+}
+
+fn told(events: &[OrderEvent]) -> Vec<(u64, OrderUpdate)> {
+    let is_of_session = |event: &&OrderEvent| event.cl_ord_id != ClOrdId::NONE;
+    events.iter().filter(is_of_session).map(|event| (event.cl_ord_id.0, event.update)).collect()
+}
+
+/// A report of the order that was sent as 11, under what it was amended to.
+const AMENDED: &str = "35=8|527=S|37=O|11=O|41=11|39=1|54=1|151=0.05|14=0.03|38=0.08|40=2|44=7|150=I|55=BTC|\
+                       1362=1|1363=F1|1364=7|1365=0.03";
+
+#[test]
+fn an_amended_order_is_known_by_its_first_name_after_a_restart() {
+    let (folder, door) = (Folder::new("first-name"), Door::open());
+    let renamed = [Renamed { cl_ord_id: ClOrdId(14), first: ClOrdId(11) }];
+    for (replacement, name) in [(Some((Ticks(700), Lots(80))), 15), (None, 14)] {
+        let order = amended(replacement);
+        let rules = deribit::RULES;
+        let ends = (door.clone(), venue(&door));
+        let mut run = Run::left_by(&folder, ends, (rules, &[order], &renamed, &[]));
+        run.events();
+        run.venue.say(run.now, AMENDED);
+        let events = run.events();
+        let told = told(&events);
+        // In mid-amend the report is its answer; otherwise the venue has changed it.
+        let (price, leaves_qty) = (Ticks(700), Lots(80));
+        let terms = match replacement {
+            Some(_) => OrderUpdate::Replaced { price, leaves_qty },
+            None => OrderUpdate::Restated { price, leaves_qty },
+        };
+        assert_eq!(told[0], (name, terms));
+        let is_fill =
+            matches!(told[1], (n, OrderUpdate::Fill { cum_qty: Lots(30), .. }) if n == name);
+        assert!(is_fill, "{told:?}");
+        // What it is cancelled by is the first name, too.
+        run.venue.say(run.now, "35=r|11=1|530=7|531=0");
+        run.events();
+        let inbox = run.venue.take_inbox();
+        assert!(inbox.iter().any(|text| text.starts_with("35=F|11=11|")), "{inbox:?}");
+        drop(run.die());
+        std::fs::remove_dir_all(&folder.0).unwrap();
+    }
+}
+
+#[test]
+fn an_amendment_that_only_the_store_has_is_in_doubt_and_counts() {
+    let mut store = MemoryStore::new();
+    let id = |n| ClOrdId::new(3, n).0;
+    let (a, b) = (id(1), id(4));
+    for body in [
+        format!("35=D|34=1|11={a}|18=6A|38=0.05|40=2|44=6|54=1|55=BTC|59=1"),
+        format!("35=D|34=2|11={b}|18=6A|38=0.05|40=2|44=6|54=1|55=BTC|59=1"),
+        format!("35=G|34=3|11={a}|18=6A|38=0.07|44=6.5|54=1|55=BTC"),
+        format!("35=G|34=4|11={a}|18=6A|38=0.08|44=7|54=1|55=BTC"),
+        format!("35=G|34=5|11={b}|18=6A|38=0.05|44=6|54=1|55=BTC"),
+    ] {
+        store.put_outbound(&wire::whole(&body)).unwrap();
+    }
+    let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+    let last = ClOrdId::new(3, 4);
+    let sent = sent_after(&store, (&symbols, &deribit::RULES), last);
+    // Journaled: A goes by its second name, B as it was sent.
+    let order = |name, n| Order { cl_ord_id: ClOrdId::new(3, name), price: Ticks(n), ..left(0) };
+    let renamed = vec![Renamed { cl_ord_id: ClOrdId::new(3, 2), first: ClOrdId(a) }];
+    let mut resumption =
+        Resumption { orders: vec![order(2, 650), order(4, 600)], renamed, ..Resumption::default() };
+    for intent in &sent {
+        resumption.take_sent(intent);
+    }
+    let asked: Vec<_> = resumption.orders.iter().map(|order| order.replacement).collect();
+    assert_eq!(asked, [Some((Ticks(700), Lots(80))), None], "the one that is no news is none");
+    assert_eq!(resumption.orders[0].leaves_worst(), Lots(80));
+    let replace_id = resumption.orders[0].replace_id;
+    assert!(replace_id > last && replace_id < ClOrdId::new(4, 0), "{replace_id:?}");
 }

@@ -229,7 +229,7 @@ impl<'a> Venue<'a> {
         if let Some(resumption) = resumption {
             let is_here = |order: &&Order| self.symbols.place_of(order.instrument).is_some();
             let orders: Vec<Order> = resumption.orders.iter().filter(is_here).copied().collect();
-            entry.resume(&orders, from);
+            entry.resume(&orders, &resumption.renamed, from);
         }
         match self.drop_copy(state, copy_ears)? {
             Some(copy) => Ok(entry.with_drop_copy(copy, ReconnectConfig::default())),

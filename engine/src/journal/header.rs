@@ -3,8 +3,8 @@
 //!
 //! Fed by whoever starts a run; feeds replay and recovery. Layout, little-endian: magic (8), version
 //! (4), body length (4), CRC-32C of these and the body (4), body. Version 1 had no resumption, version 2
-//! not what the exits knew, version 3 none of holdings by venue, version 4 none of the last fills. Absent:
-//! secrets; the config names the files that hold them.
+//! not what the exits knew, version 3 none of holdings by venue, version 4 none of the last fills,
+//! version 5 no first names of orders. Absent: secrets; the config names the files that hold them.
 
 use super::codec::Field;
 use super::hash::Sha;
@@ -14,7 +14,7 @@ use crate::units::Nanos;
 /// What every journal starts with.
 pub const MAGIC: [u8; 8] = *b"BALLASTJ";
 /// The format that this code writes.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// The oldest that it reads.
 const VERSION_MIN: u32 = 1;
 /// Magic, version, length and checksum.

@@ -8,7 +8,8 @@ use crate::inventory::basis::Basis;
 use crate::inventory::exit::ExitProgress;
 use crate::inventory::transfer::{Moved, Transfer, TransferStage};
 use crate::maker::resumption::{
-    Delivered, GuardedPosition, Halt, Held, LimitSet, PlacedCash, Places, Purse, Resumption,
+    Delivered, GuardedPosition, Halt, Held, LimitSet, PlacedCash, Places, Purse, Renamed,
+    Resumption,
 };
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
@@ -105,7 +106,7 @@ impl Field for (Ticks, Lots) {
 }
 
 /// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`, of
-/// version 4 before `fills`.
+/// version 4 before `fills`, of version 5 before `renamed`.
 impl Field for Resumption {
     fn put(&self, to: &mut Vec<u8>) {
         self.epoch.put(to);
@@ -120,6 +121,7 @@ impl Field for Resumption {
         self.guarded.put(to);
         self.places.put(to);
         self.fills.put(to);
+        self.renamed.put(to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
@@ -136,6 +138,7 @@ impl Field for Resumption {
             guarded: if from.is_empty() { Vec::new() } else { Field::take(from)? },
             places: if from.is_empty() { Places::default() } else { Field::take(from)? },
             fills: if from.is_empty() { Vec::new() } else { Field::take(from)? },
+            renamed: if from.is_empty() { Vec::new() } else { Field::take(from)? },
         })
     }
 }
@@ -154,6 +157,7 @@ structs! {
     Purse { currency, cash, rate }
     Halt { instrument, reason }
     LimitSet { knob, value }
+    Renamed { cl_ord_id, first }
     Delivered { venue, numbers_since, msg_seq_num }
     CarriedRisk { day, switched_off }
     CarriedDay { ends, pnl, best }
@@ -289,6 +293,7 @@ mod tests {
             }],
             places: places(),
             fills: vec![fill()],
+            renamed: vec![Renamed { cl_ord_id: ClOrdId::new(3, 9), first: ClOrdId::new(3, 2) }],
         }
     }
 
@@ -304,14 +309,17 @@ mod tests {
             of(&mut bytes);
             bytes.len()
         };
-        let of_version_4 = bytes.len() - length(&|bytes| resumption.fills.put(bytes));
+        let of_version_5 = bytes.len() - length(&|bytes| resumption.renamed.put(bytes));
+        let of_version_4 = of_version_5 - length(&|bytes| resumption.fills.put(bytes));
         let of_version_3 = of_version_4 - length(&|bytes| resumption.places.put(bytes));
         let of_version_2 = of_version_3 - length(&|bytes| resumption.guarded.put(bytes));
-        let ends = [of_version_2, of_version_3, of_version_4];
+        let ends = [of_version_2, of_version_3, of_version_4, of_version_5];
         for cut in (0..bytes.len()).filter(|cut| !ends.contains(cut)) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
-        let without = Resumption { fills: Vec::new(), ..resumption };
+        let without = Resumption { renamed: Vec::new(), ..resumption };
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_5]), Some(without.clone()));
+        let without = Resumption { fills: Vec::new(), ..without };
         assert_eq!(Resumption::take(&mut &bytes[..of_version_4]), Some(without.clone()));
         let without = Resumption { places: Places::default(), ..without };
         assert_eq!(Resumption::take(&mut &bytes[..of_version_3]), Some(without.clone()));

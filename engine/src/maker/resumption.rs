@@ -108,6 +108,15 @@ pub struct Places {
     pub transfers: Vec<Transfer>,
 }
 
+/// An order that was replaced, and what it was called first: at some venues it keeps that name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Renamed {
+    /// The ClOrdID(11) by which it goes.
+    pub cl_ord_id: ClOrdId,
+    /// The one under which it was sent first.
+    pub first: ClOrdId,
+}
+
 /// Where an earlier run ended, in this run's numbering.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resumption {
@@ -136,6 +145,8 @@ pub struct Resumption {
     pub places: Places,
     /// The last fills, oldest first: one of them may be busted or corrected yet.
     pub fills: Vec<KeptFill>,
+    /// Of the orders, those that do not go by their first name any more.
+    pub renamed: Vec<Renamed>,
 }
 
 impl Resumption {
@@ -173,20 +184,33 @@ impl Resumption {
         config.resumption = Some(self);
     }
 
+    /// The name that an order was sent under first.
+    pub fn first_name(&self, cl_ord_id: ClOrdId) -> ClOrdId {
+        let renamed = self.renamed.iter().find(|renamed| renamed.cl_ord_id == cl_ord_id);
+        renamed.map_or(cl_ord_id, |renamed| renamed.first)
+    }
+
     /// A request of the earlier run that its journal does not hold and its message store does: it may
     /// have reached the venue.
     pub fn take_sent(&mut self, intent: &OrderIntent) {
-        let known = |order: &&mut Order| {
-            [order.cl_ord_id, order.replace_id].contains(&intent.orig_cl_ord_id)
-        };
+        // At a venue that keeps an order's first name, that is what its messages say.
+        let orig = intent.orig_cl_ord_id;
+        let renamed = self.renamed.iter().find(|renamed| renamed.first == orig);
+        let orig = renamed.map_or(orig, |renamed| renamed.cl_ord_id);
+        let known = |order: &&mut Order| [order.cl_ord_id, order.replace_id].contains(&orig);
         match intent.action {
             // Where the replay differs from the run, it may have given an order of its own this number.
             OrderAction::New if self.orders.iter().any(|o| o.cl_ord_id == intent.cl_ord_id) => {}
             OrderAction::New => self.orders.push(order_of(intent)),
             OrderAction::Replace => {
-                if let Some(order) = self.orders.iter_mut().find(known) {
+                let asked = (intent.price, intent.size);
+                let is_news = |order: &&mut Order| {
+                    order.replacement.unwrap_or((order.price, order.size)) != asked
+                };
+                // A store that does not say the request's own name has those that the journal has, too.
+                if let Some(order) = self.orders.iter_mut().find(known).filter(is_news) {
                     order.replace_id = intent.cl_ord_id;
-                    order.replacement = Some((intent.price, intent.size));
+                    order.replacement = Some(asked);
                 }
             }
             OrderAction::Cancel => {
@@ -278,7 +302,14 @@ impl Maker {
             guarded: self.lines.iter().map(|line| line.guards.resumption(crashed)).collect(),
             places: self.places_left(),
             fills: self.fills.oldest_first().copied().collect(),
+            renamed: (0..self.orders.capacity()).filter_map(|n| self.renamed_at(n)).collect(),
         }
+    }
+
+    fn renamed_at(&self, place: usize) -> Option<Renamed> {
+        let (_, Order { cl_ord_id, .. }) = self.orders.at(place)?;
+        let first = self.orders.first_name_at(place).filter(|first| *first != cl_ord_id)?;
+        Some(Renamed { cl_ord_id, first })
     }
 
     fn places_left(&self) -> Places {
@@ -310,7 +341,7 @@ impl Maker {
             debug_assert!(rated.is_none_or(|rated| rated.is_ok()), "it was a rate before");
         }
         for order in &resumption.orders {
-            self.restore(order);
+            self.restore(order, resumption.first_name(order.cl_ord_id));
         }
         for fill in &resumption.fills {
             self.fills.remember(*fill);
@@ -375,8 +406,8 @@ impl Maker {
     }
 
     /// The order is in the table again, and in the place that would send another one.
-    fn restore(&mut self, order: &Order) {
-        let slot = self.orders.restore(order);
+    fn restore(&mut self, order: &Order, first: ClOrdId) {
+        let slot = self.orders.restore(order, first);
         debug_assert!(slot.is_some(), "the config's faults say where the table is too small");
         let pool = self.pool_of(order.instrument);
         match order.purpose {

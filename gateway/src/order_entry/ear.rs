@@ -5,6 +5,7 @@
 
 use super::desk::{Arrival, Desk};
 use super::fills::FILLS_MAX;
+use super::kept_name::TermsTold;
 use super::reconcile::{Listed, Reconciler};
 use super::report::Report;
 use super::stage::OrderEntryCounts;
@@ -108,6 +109,7 @@ impl Ear {
 
     pub fn hear_message(&mut self, now: Nanos, stamp: Stamp, message: &Message<'_>) {
         let (arrival, report) = self.read(now, stamp, message);
+        let report = self.desk.as_the_maker_names(&report);
         let event = match message.msg_type() {
             msg_type::EXECUTION_REPORT => self.hear_report(arrival, &report, message),
             msg_type::ORDER_CANCEL_REJECT => self.desk.on_cancel_reject(arrival, &report),
@@ -188,6 +190,12 @@ impl Ear {
         if !report.is_status_led {
             return self.desk.on_report(arrival, report);
         }
+        match self.desk.terms_told(arrival, report) {
+            TermsTold::Only(event) => return Some(event),
+            TermsTold::AndMore(event) => self.tell(event),
+            TermsTold::Nothing => {}
+        }
+        let report = &self.desk.as_the_maker_names(report);
         let Ear { desk, events, parked, .. } = self;
         desk.on_grouped_report(arrival, report, message, |event| tell(events, parked, event));
         None

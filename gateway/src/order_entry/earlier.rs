@@ -17,6 +17,8 @@ use ballast_engine::maker::resumption::Delivered;
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use std::cmp::Ordering;
 
+/// Counters from here on were given to nothing that went out.
+const NAMELESS_IDS: u64 = OWN_IDS | OWN_IDS >> 1;
 /// Most fields of a message of ours.
 const FIELDS_MAX: usize = 64;
 
@@ -35,7 +37,8 @@ pub fn deliver_from(store: &impl Store, delivered: Option<Delivered>) -> u64 {
 }
 
 /// The order messages in `store` that the maker of run `last` sent after its ClOrdID(11) `last`, oldest
-/// first.
+/// first. A G that bears its order's first name has none of its own: of those behind the last message that
+/// has one, each order's newest is among them, whether it is news or not.
 pub fn sent_after(
     store: &impl Store,
     (symbols, rules): (&Symbols, &Rules),
@@ -52,6 +55,13 @@ pub fn sent_after(
             continue;
         }
         let id = number_of(&message, tag::CL_ORD_ID);
+        if action == OrderAction::Replace && rules.report_tags.names_first {
+            let amended = intent(&message, action, nameless(last, number), (symbols, rules));
+            let is_newest = sent.iter().all(|newer: &OrderIntent| newer.orig_cl_ord_id != id);
+            let amended = amended.filter(|_| is_newest);
+            sent.extend(amended.map(|made| OrderIntent { orig_cl_ord_id: id, ..made }));
+            continue;
+        }
         if id.0 >> ClOrdId::COUNTER_BITS != last.0 >> ClOrdId::COUNTER_BITS {
             break;
         }
@@ -71,6 +81,11 @@ pub fn sent_after(
     }
     sent.reverse();
     sent
+}
+
+/// A name for a request that bore none: of the stage's own, which no other of that run can have.
+fn nameless(last: ClOrdId, number: u64) -> ClOrdId {
+    ClOrdId(last.0 >> ClOrdId::COUNTER_BITS << ClOrdId::COUNTER_BITS | NAMELESS_IDS | number)
 }
 
 /// The price at which the order of this ClOrdID(11) went out before message `number`.

@@ -42,6 +42,8 @@ pub enum Form {
     HalfRenewed,
     /// A replace as XAK.
     Amendment,
+    /// A replace as G at a venue at which the order keeps its first name (`kept_name.rs`).
+    KeptName,
 }
 
 /// One order as order entry knows it.
@@ -51,10 +53,14 @@ pub struct LiveOrder {
     pub cl_ord_id: ClOrdId,
     /// The one before the last replacement: a report may still carry it.
     pub previous: ClOrdId,
+    /// The one under which it was sent: at some venues its name as long as it lives.
+    pub first_name: ClOrdId,
     /// Limit price.
     pub price: Ticks,
     /// OrderQty(38).
     pub size: Lots,
+    /// Both, before the last replacement.
+    pub terms_before: Option<(Ticks, Lots)>,
     /// CumQty(14).
     pub cum_qty: Lots,
     /// What is traded.
@@ -104,8 +110,10 @@ const NO_REQUEST: Request = Request {
 const NO_ORDER: LiveOrder = LiveOrder {
     cl_ord_id: ClOrdId::NONE,
     previous: ClOrdId::NONE,
+    first_name: ClOrdId::NONE,
     price: Ticks(0),
     size: Lots(0),
+    terms_before: None,
     cum_qty: Lots(0),
     instrument: InstrumentId(0),
     side: Side::Buy,
@@ -175,8 +183,8 @@ impl LiveOrders {
     /// An index for `orders_max` orders.
     pub fn new(orders_max: usize) -> LiveOrders {
         let orders_max = orders_max.clamp(1, 1 << 20);
-        // Each order has its own id, the previous one and its requests' ids.
-        let slots = (orders_max * (REQUESTS_MAX + 2) * 2).next_power_of_two();
+        // Each order has its own id, the previous and the first one, and its requests' ids.
+        let slots = (orders_max * (REQUESTS_MAX + 3) * 2).next_power_of_two();
         LiveOrders {
             orders: vec![NO_ORDER; orders_max].into_boxed_slice(),
             free: (0..orders_max).rev().filter_map(|n| u32::try_from(n).ok()).collect(),
@@ -269,6 +277,7 @@ impl LiveOrders {
         let order = order.ok_or(Refusal::TooManyOrders)?;
         *order = LiveOrder {
             cl_ord_id: intent.cl_ord_id,
+            first_name: intent.cl_ord_id,
             price: intent.price,
             size: intent.size,
             instrument: intent.instrument,
@@ -280,6 +289,15 @@ impl LiveOrders {
         self.live += 1;
         self.index(intent.cl_ord_id, place);
         Ok(())
+    }
+
+    /// An order from an earlier run was sent under this name first.
+    pub fn name_first(&mut self, handle: Handle, first: ClOrdId) {
+        let Some(order) = self.get_mut(handle) else { return };
+        order.first_name = first;
+        if self.find(first).is_none() {
+            self.index(first, handle.0);
+        }
     }
 
     /// The request `id` goes out as this.
@@ -330,12 +348,14 @@ impl LiveOrders {
     pub fn replaced(&mut self, handle: Handle, id: ClOrdId) -> Option<Request> {
         let order = self.get_mut(handle)?;
         let request = order.take_request(id)?;
-        let forgotten = order.previous;
+        // By its first name it is found as long as it lives.
+        let forgotten = Some(order.previous).filter(|id| *id != order.first_name);
         order.previous = order.cl_ord_id;
         order.cl_ord_id = id;
+        order.terms_before = Some((order.price, order.size));
         order.price = request.price;
         order.size = request.size;
-        if forgotten != ClOrdId::NONE {
+        if let Some(forgotten) = forgotten {
             self.unindex(forgotten);
         }
         Some(request)
@@ -397,6 +417,7 @@ impl LiveOrders {
         let Some(order) = self.get(handle).copied() else { return };
         self.unindex(order.cl_ord_id);
         self.unindex(order.previous);
+        self.unindex(order.first_name);
         for request in order.requests() {
             self.unindex(request.cl_ord_id);
         }

@@ -29,6 +29,7 @@ mod renewal;
 pub mod drop_copy;
 mod reconcile;
 mod fills;
+mod kept_name;
 mod waiting;
 mod witness;
 mod status_led;

@@ -13,6 +13,7 @@ use super::desk::Desk;
 use super::live_orders::{Form, LiveOrder};
 use super::report::Report;
 use super::status::{ExecType, OrdStatus};
+use crate::fix::msg_type;
 use crate::venue::binance::{AMEND, CANCEL_AND_NEW};
 use ballast_engine::event::{OrderAction, OrderIntent, TimeInForce};
 
@@ -22,6 +23,7 @@ use ballast_engine::event::{OrderAction, OrderIntent, TimeInForce};
 pub(super) struct Refused {
     pub renewals: bool,
     pub amendments: bool,
+    pub replaces: bool,
 }
 
 impl Refused {
@@ -29,6 +31,7 @@ impl Refused {
     pub fn note(&mut self, ref_msg_type: Option<&[u8]>) {
         self.renewals |= ref_msg_type == Some(CANCEL_AND_NEW);
         self.amendments |= ref_msg_type == Some(AMEND);
+        self.replaces |= ref_msg_type == Some(msg_type::ORDER_CANCEL_REPLACE_REQUEST);
     }
 }
 
@@ -68,7 +71,8 @@ impl Desk {
             }
             return None;
         }
-        let Some(request) = request.filter(|r| r.form != Form::Itself) else {
+        let Some(request) = request.filter(|r| !matches!(r.form, Form::Itself | Form::KeptName))
+        else {
             return Some(exec_type);
         };
         let is_half_done = request.form == Form::HalfRenewed;

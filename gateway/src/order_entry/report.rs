@@ -29,6 +29,8 @@ pub struct ReportTags {
     pub names_cancels: bool,
     /// Reports are statuses; what happened is read off OrdStatus(39) and CumQty(14).
     pub is_status_led: bool,
+    /// Reports name an order as it was sent first, whatever it was amended to (`kept_name.rs`).
+    pub names_first: bool,
 }
 
 /// The fields of FIX 4.4.
@@ -40,6 +42,7 @@ pub const FIX_44: ReportTags = ReportTags {
     last_px: tag::LAST_PX,
     names_cancels: false,
     is_status_led: false,
+    names_first: false,
 };
 
 /// The fields of an answer to our orders. Absent fields are `None`; texts borrow the message.
@@ -96,6 +99,8 @@ pub struct Report<'a> {
     pub is_poss_dup: bool,
     /// [`ReportTags::is_status_led`].
     pub is_status_led: bool,
+    /// [`ReportTags::names_first`].
+    pub names_first: bool,
     /// CumQty and LeavesQty in lots as they are after this fill, where the report tells several fills
     /// and this is one of them.
     pub running: Option<(Lots, Lots)>,
@@ -131,6 +136,7 @@ impl<'a> Report<'a> {
             is_poss_dup: false,
             running: None,
             is_status_led: tags.is_status_led,
+            names_first: tags.names_first,
         };
         for field in message.fields() {
             report.take(&field, tags);

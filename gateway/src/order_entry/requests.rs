@@ -70,6 +70,8 @@ pub struct Requests {
     transact_time: TimestampText,
     has_replace: bool,
     cancel_names_order: bool,
+    /// An amended order keeps its first name: G has none of its own.
+    names_first: bool,
 }
 
 impl Requests {
@@ -102,6 +104,7 @@ impl Requests {
             transact_time,
             has_replace: rules.has_replace,
             cancel_names_order: rules.cancel_names_order,
+            names_first: rules.report_tags.names_first,
         })
     }
 
@@ -131,7 +134,8 @@ impl Requests {
             OrderAction::Replace => !self.has_replace,
             OrderAction::Cancel => true,
         };
-        let names_order = self.cancel_names_order && is_cancel;
+        let is_kept = self.names_first && intent.action == OrderAction::Replace;
+        let names_order = is_kept || self.cancel_names_order && is_cancel;
         let named = if names_order { intent.orig_cl_ord_id } else { intent.cl_ord_id };
         let mut filling = prepared
             .template
@@ -192,7 +196,8 @@ fn prepare(
     let is_new = matches!(kind, Kind::Resting | Kind::Taking);
     let mut parts = header(session);
     parts.push(Part::Slot(tag::CL_ORD_ID));
-    let names_order = is_cancel && rules.cancel_names_order;
+    let is_kept = kind == Kind::Replace && rules.report_tags.names_first;
+    let names_order = is_kept || is_cancel && rules.cancel_names_order;
     parts.extend((!is_new && !names_order).then_some(Part::Slot(tag::ORIG_CL_ORD_ID)));
     parts.extend(account.map(|account| Part::Fixed(tag::ACCOUNT, account.as_bytes())));
     if rules.has_handl_inst && !is_cancel {
@@ -203,6 +208,8 @@ fn prepare(
     if !is_cancel {
         let post_only = Part::Fixed(tag::EXEC_INST, rules.post_only);
         parts.extend((kind != Kind::Taking).then_some(post_only));
+    }
+    if !is_cancel && !is_kept {
         parts.push(Part::Fixed(tag::ORD_TYPE, b"2"));
         let time_in_force =
             if kind == Kind::Taking { Some(&b"3"[..]) } else { rules.resting_time_in_force };

@@ -294,7 +294,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             return false;
         }
         let is_sent = match form {
-            Form::Itself => self.transmit(now, place, intent),
+            Form::Itself | Form::KeptName => self.transmit(now, place, intent, form),
             Form::Question => self.ask_after(now, place, intent),
             Form::Renewal | Form::HalfRenewed | Form::Amendment => {
                 self.renew(now, place, intent, form)
@@ -308,10 +308,17 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     }
 
     /// The intent with the name under which the venue knows the order. Where a replace goes out as a
-    /// cancel, its ClOrdID never becomes an order's, and the maker may ask after it all the same.
-    fn named_as_venue_does(&self, intent: &OrderIntent) -> OrderIntent {
+    /// cancel, its ClOrdID never becomes an order's, and the maker may ask after it all the same. Where an
+    /// amended order keeps its first name, that is its name.
+    fn named_as_venue_does(&self, intent: &OrderIntent, form: Form) -> OrderIntent {
         let live = self.ear.desk.live();
         let order = live.find(intent.orig_cl_ord_id).and_then(|handle| live.get(handle));
+        if self.ear.rules.report_tags.names_first {
+            let Some(order) = order else { return *intent };
+            let is_instead = intent.action == OrderAction::Replace && form != Form::KeptName;
+            let action = if is_instead { OrderAction::Cancel } else { intent.action };
+            return OrderIntent { orig_cl_ord_id: order.first_name, action, ..*intent };
+        }
         let is_name = |order: &&LiveOrder| {
             let request = order.request(intent.orig_cl_ord_id);
             request.is_some_and(|r| r.form != Form::Itself)
@@ -322,17 +329,20 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         }
     }
 
-    fn transmit(&mut self, now: Nanos, place: usize, intent: &OrderIntent) -> bool {
-        let intent = &self.named_as_venue_does(intent);
+    fn transmit(&mut self, now: Nanos, place: usize, intent: &OrderIntent, form: Form) -> bool {
+        let named = &self.named_as_venue_does(intent, form);
         let requests = &mut self.requests;
         let sent = self
             .line
             .session_mut()
-            .send_prepared(now, |envelope| requests.encode(place, intent, &envelope));
+            .send_prepared(now, |envelope| requests.encode(place, named, &envelope));
         let sent: Result<u64, RequestError> = sent;
         let Ok(msg_seq_num) = sent else { return false };
-        self.intended.expect(intent);
+        self.intended.expect(named);
         self.ear.desk.sent(intent, msg_seq_num);
+        if form == Form::KeptName {
+            self.ear.desk.live_mut().set_form(intent.cl_ord_id, form);
+        }
         self.ear.counts.sent += 1;
         if let Some(probe) = &mut self.probe {
             probe.mark(Mark::Encoded, intent.stamp);
@@ -375,7 +385,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 cancels += 1;
                 let place_of = self.ear.desk.symbols().place_of(order.instrument);
                 let is_sent = self.ear.desk.admit(&intent).is_ok()
-                    && place_of.is_some_and(|place| self.transmit(now, place, &intent));
+                    && place_of
+                        .is_some_and(|place| self.transmit(now, place, &intent, Form::Itself));
                 if !is_sent {
                     self.ear.desk.withdraw(cl_ord_id);
                     break;

@@ -4,7 +4,7 @@
 //! thread, cold. Deliberately absent: the decision to cancel it all.
 
 use super::desk::{Arrival, Desk};
-use super::live_orders::{LiveOrders, Refusal};
+use super::live_orders::{Form, LiveOrders, Refusal};
 use super::report::Report;
 use super::status::OrdStatus;
 use crate::venue::symbols::Symbol;
@@ -18,10 +18,25 @@ impl Desk {
     /// Takes in an order that an earlier run left, with the replacement that was asked for. A cancel that
     /// was not answered may never have arrived: it is asked again.
     ///
+    /// It was sent as `first`, where that is not its name any more; `keeps_name`: the venue calls it so.
+    ///
     /// # Errors
     /// The index has no room for it.
-    pub fn restore(&mut self, order: &Order) -> Result<(), Refusal> {
-        restore(self.live_mut(), order)
+    pub fn restore(
+        &mut self,
+        order: &Order,
+        first: Option<ClOrdId>,
+        keeps_name: bool,
+    ) -> Result<(), Refusal> {
+        let live = self.live_mut();
+        restore(live, order)?;
+        if let Some((handle, first)) = live.find(order.cl_ord_id).zip(first) {
+            live.name_first(handle, first);
+        }
+        if keeps_name {
+            live.set_form(order.replace_id, Form::KeptName);
+        }
+        Ok(())
     }
 
     /// The venue's word on what we hold of the symbol at `place`.

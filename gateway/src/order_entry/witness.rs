@@ -210,7 +210,8 @@ impl Witness {
             OrderAction::Replace | OrderAction::Cancel => b"F",
         };
         let (is_cancel, is_amendment) = (expected == b"F", expected == b"XAK");
-        let named_by = if is_cancel && self.rules.cancel_names_order {
+        let is_kept = expected == b"G" && self.rules.report_tags.names_first;
+        let named_by = if is_kept || is_cancel && self.rules.cancel_names_order {
             intent.orig_cl_ord_id
         } else {
             intent.cl_ord_id

@@ -5,10 +5,10 @@
 //! base64(sha256(RawData ++ access_secret))`, the timestamp in ms and strictly increasing, the nonce
 //! at least 32 random bytes as base64; CancelOnDisconnect(9001). Sizes are contracts: an instrument's
 //! lot is a count of them and its multiplier a contract's worth. After a Logon: q of everything, AN, whose
-//! one AP has all positions. Deliberately absent: amending
-//! (OrderCancelReplaceRequest(G)): an amended order keeps its first ClOrdID(11), so that the answer to
-//! an amendment cannot be told from the one before; a replace goes out as a cancel, and the maker sends
-//! a new order once that is answered.
+//! one AP has all positions. Amending (OrderCancelReplaceRequest(G)): the order keeps its first ClOrdID(11),
+//! which G names and every later report says; what answers is a report with the new terms
+//! (`order_entry/kept_name.rs`). Deliberately absent: naming an order by the venue's own id, which it finds
+//! faster and we would know only once it has answered.
 
 use super::dialect::{Reconciliation, Rules};
 use super::notice::OnNews;
@@ -46,8 +46,9 @@ pub const RULES: Rules = Rules {
         last_px: FILL_PX,
         names_cancels: false,
         is_status_led: true,
+        names_first: true,
     },
-    refusal_tags: ReportTags { is_status_led: true, ..FIX_44 },
+    refusal_tags: ReportTags { is_status_led: true, names_first: true, ..FIX_44 },
     security_id_source: None,
     post_only: b"6A",
     cancel_names_order: true,
@@ -55,7 +56,7 @@ pub const RULES: Rules = Rules {
     has_transact_time: false,
     cancel_has_terms: false,
     has_handl_inst: false,
-    has_replace: false,
+    has_replace: true,
     has_cancel_and_new: false,
     mass_cancel_by_symbol: false,
     positions_are_whole: true,

@@ -29,7 +29,8 @@ pub struct Rules {
     /// HandlInst(21) = 1 goes out with each order.
     pub has_handl_inst: bool,
     /// OrderCancelReplaceRequest(G) is taken; else a replace goes out as a cancel under its own
-    /// ClOrdID(11), and the maker sends a new order once the venue has cancelled.
+    /// ClOrdID(11), and the maker sends a new order once the venue has cancelled. Where reports name an
+    /// order as it was sent first (`report_tags`), G does too, and says neither type nor TimeInForce(59).
     pub has_replace: bool,
     /// A replace may go out as OrderCancelRequestAndNewOrderSingle(XCN), and one that only shrinks as
     /// OrderAmendKeepPriorityRequest(XAK): `order_entry/renewal.rs`.

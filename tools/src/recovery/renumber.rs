@@ -70,6 +70,7 @@ impl<'a> Renumbering<'a> {
             guarded: self.guarded(&left),
             places: self.places(&left, lost),
             fills: left.fills.iter().filter_map(|fill| self.fill(fill)).collect(),
+            renamed: left.renamed.clone(),
         }
     }
 

@@ -149,7 +149,8 @@ fn entry(
     let line = (dial, session(raw, store));
     let mut entry = OrderEntry::new(settings, line, (symbols, RULES), exec_ids, rings, None)?;
     let orders: Vec<Order> = resumption.map_or(Vec::new(), |r| r.orders.clone());
-    entry.resume(&orders, from);
+    let renamed = resumption.map_or(&[][..], |r| r.renamed.as_slice());
+    entry.resume(&orders, renamed, from);
     Ok(entry)
 }
 

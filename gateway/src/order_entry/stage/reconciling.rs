@@ -5,11 +5,13 @@
 
 use super::{INTENTS_MAX, OrderEntry};
 use crate::order_entry::desk::Arrival;
+use crate::order_entry::live_orders::Form;
 use crate::order_entry::questions::{self, Asked};
 use crate::order_entry::reconcile::{Question, Step};
 use crate::store::Store;
 use crate::venue::line::Dial;
 use ballast_engine::event::{OrderIntent, OrderUpdate, SessionFault};
+use ballast_engine::maker::resumption::Renamed;
 use ballast_engine::orders::order::Order;
 use ballast_engine::stage::Turn;
 use ballast_engine::units::{Nanos, Stamp};
@@ -17,10 +19,12 @@ use ballast_engine::units::{Nanos, Stamp};
 impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// Goes on from an earlier run: its orders are in the index, and what the store holds from
     /// MsgSeqNum(34) `deliver_from` on is told before the venue is dialled.
-    pub fn resume(&mut self, orders: &[Order], deliver_from: u64) {
+    pub fn resume(&mut self, orders: &[Order], renamed: &[Renamed], deliver_from: u64) {
+        let keeps_name = self.ear.rules.report_tags.names_first;
         for order in orders {
+            let first = renamed.iter().find(|r| r.cl_ord_id == order.cl_ord_id).map(|r| r.first);
             // One that finds no room is the maker's to ask after, by a cancel that names it.
-            let _ = self.ear.desk.restore(order);
+            let _ = self.ear.desk.restore(order, first, keeps_name);
         }
         self.redelivery = Some(deliver_from);
         self.ear.reconciler.expect_earlier_orders();
@@ -131,7 +135,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         }
         let intent = OrderIntent { cl_ord_id: self.own_id(), at: now, ..stranger };
         let place = self.ear.desk.symbols().place_of(intent.instrument);
-        let is_sent = place.is_some_and(|place| self.transmit(now, place, &intent));
+        let is_sent = place.is_some_and(|place| self.transmit(now, place, &intent, Form::Itself));
         if is_sent {
             self.ear.counts.own_cancels += 1;
             self.ear.reconciler.on_cancelled();

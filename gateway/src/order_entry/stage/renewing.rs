@@ -5,7 +5,7 @@
 
 use super::OrderEntry;
 use crate::order_entry::live_orders::Form;
-use crate::order_entry::renewal;
+use crate::order_entry::{kept_name, renewal};
 use crate::store::Store;
 use crate::venue::binance::{self, AMEND, CANCEL_AND_NEW};
 use crate::venue::line::Dial;
@@ -21,9 +21,14 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             return Form::Question;
         }
         let order = desk.live().find(intent.orig_cl_ord_id).and_then(|h| desk.live().get(h));
-        match order.filter(|_| self.ear.rules.has_cancel_and_new) {
-            Some(order) => renewal::form_of(order, intent, desk.refused),
-            None => Form::Itself,
+        match order {
+            Some(order) if self.ear.rules.has_cancel_and_new => {
+                renewal::form_of(order, intent, desk.refused)
+            }
+            Some(order) if self.ear.rules.report_tags.names_first => {
+                kept_name::form_of(order, intent, desk.refused.replaces)
+            }
+            Some(_) | None => Form::Itself,
         }
     }
 
@@ -39,7 +44,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let msg_type = if form == Form::Amendment { AMEND } else { CANCEL_AND_NEW };
         let sent = self.line.session_mut().send(now, msg_type, |encoder| match form {
             Form::Amendment => binance::write_amend(encoder, intent, symbol),
-            Form::Itself | Form::Question | Form::Renewal | Form::HalfRenewed => {
+            Form::Itself | Form::Question | Form::Renewal | Form::HalfRenewed | Form::KeptName => {
                 binance::write_cancel_and_new(encoder, intent, symbol);
             }
         });
