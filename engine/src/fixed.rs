@@ -12,7 +12,9 @@
 use crate::units::{Decimal, SubTicks};
 
 /// A coefficient: `mantissa × 2^-shift`, with 62 significant bits at whatever magnitude.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, Hash, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Scaled {
     /// 0, or between 2^61 and 2^62 in magnitude.
     mantissa: i64,
@@ -20,7 +22,19 @@ pub struct Scaled {
 }
 
 /// A sum in ticks: a count of 2^-64, reaching to ±9.2e18. Saturates; never wraps.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+    Hash,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub struct Fixed(pub i128);
 
 /// Significant bits of a [`Scaled`].

@@ -7,7 +7,18 @@
 use crate::units::{Decimal, Lots, Nanos, Ticks};
 
 /// The right that an option gives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Hash,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub enum OptionType {
     /// To buy at the strike.
     Call,
@@ -26,7 +37,7 @@ impl OptionType {
 }
 
 /// When the holder may exercise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum ExerciseStyle {
     /// At expiry alone.
     European,
@@ -35,7 +46,7 @@ pub enum ExerciseStyle {
 }
 
 /// What exercise gives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Delivery {
     /// The difference to the strike, in the quote currency: what it settles in.
     Cash,
@@ -46,7 +57,7 @@ pub enum Delivery {
 }
 
 /// The terms of one option.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionTerms {
     /// Call or put.
     pub option_type: OptionType,

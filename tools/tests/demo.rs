@@ -41,8 +41,8 @@ fn fifteen_seconds_of_a_synthetic_market_over_real_fix() {
     assert_eq!((outcome.remains.fix.rejects, outcome.remains.fix.resends), (0, 0));
     assert_eq!(outcome.venue.lapses, 0, "the venue never went on alone");
     let end = outcome.remains.office.take().unwrap().recorder.finish().unwrap();
-    let replayed = ballast::replay::replay(&outcome.journal).unwrap();
-    assert!(replayed.is_identical());
-    assert_eq!(replayed.replayed, end.intents_sha256);
+    let proof = ballast::recovery::proof::prove(&outcome.journal, Some(5_000)).unwrap();
+    assert!(proof.holds() && proof.through.unwrap().snapshots > 0, "{proof:?}");
+    assert_eq!(proof.replay.replayed, end.intents_sha256);
     std::fs::remove_dir_all(&folder).unwrap();
 }

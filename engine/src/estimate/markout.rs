@@ -24,7 +24,9 @@ const WEIGHT_SHIFT: u32 = 5;
 const HALF_TICK: i64 = SubTicks::ONE.0 / 2;
 
 /// A fill as markouts see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 struct Fill {
     at: Nanos,
     is_buy: bool,
@@ -35,7 +37,9 @@ struct Fill {
 }
 
 /// What one side and level made of its fills.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Tally {
     /// Fills.
     pub fills: u64,
@@ -50,7 +54,7 @@ pub struct Tally {
 }
 
 /// How markouts widen the quotes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Widening {
     /// Which of [`HORIZONS_NS`] counts.
     pub horizon: usize,
@@ -63,7 +67,7 @@ pub struct Widening {
 }
 
 /// The fills of one instrument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Markouts {
     weight_shift: u32,
     pending: Vec<Fill>,

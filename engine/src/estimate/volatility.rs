@@ -16,7 +16,18 @@
 use crate::units::{Nanos, SubTicks};
 
 /// Volatility in ticks per √second, as a count of 2^-32.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub struct Sigma(pub i64);
 
 /// Most samples of the coarse scale.
@@ -25,7 +36,9 @@ const COARSE_MAX: usize = 64;
 const HALF_PI: i128 = 102_944;
 
 /// What is averaged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub enum VolatilityKind {
     /// Squares.
     #[default]
@@ -40,7 +53,7 @@ pub enum VolatilityKind {
 }
 
 /// The estimate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Volatility {
     kind: VolatilityKind,
     interval_ns: u64,

@@ -30,7 +30,7 @@ pub const ROW_FRACTION_BITS: u32 = 20;
 const FOLLOW_PART: i64 = 8;
 
 /// The band and what lies beyond, for one volatility and one hedge cost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Row {
     /// Where a unit costs what its hedge does; 0: nowhere.
     pub band: Exposure,
@@ -54,7 +54,7 @@ pub struct RowUpdate {
 }
 
 /// The band and rate of an underlying, solved.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct DerivedBand {
     /// Whose volatility, ticks and intensities these are.
     pub quoted: InstrumentId,
@@ -75,7 +75,7 @@ pub struct DerivedBand {
 }
 
 /// The band now, and what a unit costs beyond it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Curve {
     sigma: Sigma,
     phi: SubTicks,

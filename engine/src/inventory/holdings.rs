@@ -18,7 +18,7 @@ use crate::units::Nanos;
 pub const WHOLE_PPM: u32 = 1_000_000;
 
 /// What should be held at one place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct PlaceTerms {
     /// Where.
     pub venue: VenueId,
@@ -33,7 +33,9 @@ pub struct PlaceTerms {
 }
 
 /// What one place holds, in 1e-9 of its currency.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Held {
     /// All of it: coins or cash, and what positions that settle in it are worth.
     pub total: i128,
@@ -42,7 +44,7 @@ pub struct Held {
 }
 
 /// One place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Place {
     terms: PlaceTerms,
     /// The spot instrument whose position it is, where it is a coin.
@@ -55,7 +57,9 @@ pub struct Place {
 }
 
 /// What fills of quotes bring a place, smoothed over looks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Flow {
     /// Since the last look.
     fresh: i128,
@@ -118,7 +122,7 @@ impl Place {
 }
 
 /// All places.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Holdings {
     places: Vec<Place>,
     /// Cash that nobody said the place of, by currency.

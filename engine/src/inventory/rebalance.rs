@@ -26,7 +26,7 @@ const DAY_NS: i128 = 86_400_000_000_000;
 const DEPTH_LEVELS: usize = 16;
 
 /// What a transfer of a currency takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct TransferTerms {
     /// Of what.
     pub currency: Currency,
@@ -39,7 +39,7 @@ pub struct TransferTerms {
 }
 
 /// Where holdings should be, and what moving them takes.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct RebalanceConfig {
     /// Distance of looks; > 0 where there are places.
     pub every_ns: u64,
@@ -115,7 +115,7 @@ impl Deviation {
 }
 
 /// What should move.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Stray {
     /// The venue with most too much.
     pub from: VenueId,
@@ -144,7 +144,7 @@ pub fn stray(holders: impl Iterator<Item = Holder> + Clone) -> Option<Stray> {
 }
 
 /// By which means holdings move.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Means {
     /// The quotes bring them.
     Quotes,
@@ -166,7 +166,9 @@ impl Means {
 }
 
 /// What each means costs, 1e-9 of the moved value; `None` where it is not possible.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Costs {
     /// Waiting for the quotes.
     pub quotes: Option<i64>,
@@ -190,7 +192,9 @@ impl Costs {
 }
 
 /// How a currency stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub enum Balance {
     /// Nothing was looked at yet, or something there has no value.
     #[default]
@@ -248,7 +252,7 @@ pub fn leg(candidate: &Candidate<'_>, side: Side, lots: Lots) -> Option<HedgeOrd
 }
 
 /// An offset that is under way: the first leg is out, or traded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Offset {
     /// The second leg's instrument.
     pub second: InstrumentId,

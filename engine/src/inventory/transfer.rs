@@ -17,7 +17,19 @@ pub const TRANSFERS_MAX: usize = 16;
 
 /// Which transfer: the run that asked for it, and its number there. Never used twice in one state
 /// folder.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+    Hash,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub struct TransferId {
     /// The run.
     pub epoch: u32,
@@ -44,7 +56,7 @@ impl std::str::FromStr for TransferId {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum TransferStage {
     /// Treasury was asked; it is still where it was.
     Requested,
@@ -63,7 +75,7 @@ impl TransferStage {
 }
 
 /// What the account moves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Moved {
     /// A coin: the positions of two spot instruments.
     Coin {
@@ -77,7 +89,7 @@ pub enum Moved {
 }
 
 /// One transfer. Amounts are 1e-9 of the currency.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Transfer {
     /// Its name.
     pub id: TransferId,
@@ -100,7 +112,9 @@ pub struct Transfer {
 }
 
 /// What a currency's transfers came to, in 1e-9.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Flows {
     /// Left.
     pub sent: i128,
@@ -111,7 +125,7 @@ pub struct Flows {
 }
 
 /// All open transfers, and what the ended ones came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Transit {
     transfers: Vec<Transfer>,
     flows: Vec<Flows>,

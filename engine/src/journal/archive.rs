@@ -126,7 +126,7 @@ pub fn compress_earlier(folder: &Path, epoch: u32) -> Result<usize, JournalFault
 
 /// The newest run before `epoch` that a start recovers from, or cannot tell whether it does: a demo's
 /// journal has no resumption, and one that never began holds nothing.
-fn recovered_from(folder: &Path, runs: &[(u32, PathBuf)]) -> Option<u32> {
+fn newest_needed(folder: &Path, runs: &[(u32, PathBuf)]) -> Option<u32> {
     let mut runs = runs.chunk_by(|one, other| one.0 == other.0).rev().filter_map(<[_]>::first);
     let is_needed = |run: u32| match JournalReader::open(&folder.join(file_name(run))) {
         Ok(reader) => reader.header().resumption.is_some(),
@@ -134,6 +134,14 @@ fn recovered_from(folder: &Path, runs: &[(u32, PathBuf)]) -> Option<u32> {
         Err(_) => true,
     };
     runs.find(|(run, _)| is_needed(*run)).map(|(run, _)| *run)
+}
+
+/// The run before `epoch` that a start recovers from, if there is one.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn recovered_from(folder: &Path, epoch: u32) -> io::Result<Option<u32>> {
+    Ok(newest_needed(folder, &earlier(folder, epoch)?))
 }
 
 /// Deletes the runs before `epoch - 1` whose every segment is older than `keep` at `now`; the last
@@ -150,7 +158,7 @@ pub fn delete_old(
 ) -> Result<Vec<PathBuf>, JournalFault> {
     let failed = |error: io::Error| JournalFault::from_io(folder, "clear", &error);
     let listed = earlier(folder, epoch).map_err(failed)?;
-    let needed = recovered_from(folder, &listed);
+    let needed = newest_needed(folder, &listed);
     let mut deleted = Vec::new();
     let may_go = |run: u32| run.saturating_add(1) < epoch && Some(run) != needed;
     for run in listed.chunk_by(|one, other| one.0 == other.0) {

@@ -8,7 +8,7 @@ use super::fault::JournalFault;
 use super::header::PREFIX_BYTES;
 use super::segments::{SEGMENT_PREFIX_BYTES, SegmentPrefix, segment_path};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -112,9 +112,58 @@ impl Chain {
         &self.first
     }
 
+    /// The file that is being read.
+    pub fn file(&self) -> &Path {
+        &self.path
+    }
+
     /// For the faults of whoever reads.
     pub fn starts(&self) -> Starts {
         self.starts.clone()
+    }
+
+    /// Goes on at a place of the stream, after the first bytes; `false` where the stream ends before it.
+    /// Segments before it are not read, nor what is before it in a plain one.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn skip_to(&mut self, offset: u64) -> io::Result<bool> {
+        while let Some((current, path, prefix)) = self.next_prefix()?
+            && prefix.offset <= offset
+        {
+            self.number = prefix.number;
+            self.offset = prefix.offset;
+            self.starts.add(prefix.offset, SEGMENT_PREFIX_BYTES as u64, &path);
+            (self.current, self.path) = (current, path);
+        }
+        if let Some((path, byte)) = self.starts.place(offset)
+            && !path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes())
+        {
+            let mut plain = File::open(&path)?;
+            let is_there = plain.metadata()?.len() >= byte;
+            plain.seek(io::SeekFrom::Start(byte))?;
+            (self.current, self.offset) = (Box::new(plain), offset);
+            return Ok(is_there);
+        }
+        let missing = offset.saturating_sub(self.offset);
+        Ok(io::copy(&mut self.by_ref().take(missing), &mut io::sink())? == missing)
+    }
+
+    /// The next segment with its prefix, where it is one of this run's.
+    #[allow(clippy::type_complexity, reason = "a file, its name and where it stands")]
+    fn next_prefix(&self) -> io::Result<Option<(Box<dyn Read + Send>, PathBuf, SegmentPrefix)>> {
+        let number = self.number.saturating_add(1);
+        let (mut file, path) = match open_either(&segment_path(&self.first, number)) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.by_ref().take(SEGMENT_PREFIX_BYTES as u64).read_to_end(&mut bytes)?;
+        let prefix = bytes.first_chunk().and_then(SegmentPrefix::decode);
+        let is_ours =
+            |prefix: &SegmentPrefix| prefix.number == number && Some(prefix.seed) == self.seed();
+        Ok(prefix.filter(is_ours).map(|prefix| (file, path, prefix)))
     }
 
     fn seed(&self) -> Option<u32> {

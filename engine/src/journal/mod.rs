@@ -22,4 +22,5 @@ pub mod recorder;
 pub mod recovery;
 mod resumption;
 pub mod segments;
+pub mod snapshot;
 pub mod writer;

@@ -8,6 +8,7 @@ use super::chain::{Chain, Starts};
 use super::fault::JournalFault;
 use super::header::{self, Header, HeaderFault, PREFIX_BYTES};
 use super::record::{End, HEAD_BYTES, Head, Record};
+use super::snapshot::Place;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,25 @@ impl JournalReader {
         let mut reader = JournalReader::over(chain, &first)?;
         reader.starts = Some(starts);
         Ok(reader)
+    }
+}
+
+impl JournalReader {
+    /// Goes on at a place that an earlier reading of this journal had come to; `false` where the journal
+    /// ends before it. Before the first record is read.
+    ///
+    /// # Errors
+    /// The system refuses, or a segment is damaged.
+    pub fn skip_to(&mut self, place: Place) -> Result<bool, JournalFault> {
+        let skipped = self.source.skip_to(place.offset);
+        let is_there = skipped.map_err(|e| JournalFault::from_io(&self.path, "read", &e))?;
+        (self.offset, self.records) = (place.offset, place.records);
+        Ok(is_there)
+    }
+
+    /// The file that is being read.
+    pub fn file(&self) -> &Path {
+        self.source.file()
     }
 }
 
@@ -98,6 +118,16 @@ impl<R: Read> JournalReader<R> {
             is_over: false,
             starts: None,
         })
+    }
+
+    /// The checksum of its header, which names the run.
+    pub fn seed(&self) -> u32 {
+        self.seed
+    }
+
+    /// Where the next record starts.
+    pub fn place(&self) -> Place {
+        Place { offset: self.offset, records: self.records }
     }
 
     /// Which run this is.
@@ -178,7 +208,7 @@ impl<R: Read> JournalReader<R> {
             let count = read_up_to(&mut self.source, &mut block)
                 .map_err(|e| JournalFault::from_io(&self.path, "read", &e))?;
             if count == 0 {
-                let ((path, offset), record) = (self.place(), self.records);
+                let ((path, offset), record) = (self.file_and_byte(), self.records);
                 return Err(JournalFault::Torn { path, record, offset, bytes });
             }
             bytes += count as u64;
@@ -189,17 +219,17 @@ impl<R: Read> JournalReader<R> {
 
     fn torn(&mut self) -> Result<Option<Record>, JournalFault> {
         let bytes = self.buffer.len().saturating_sub(self.used) as u64;
-        let ((path, offset), record) = (self.place(), self.records);
+        let ((path, offset), record) = (self.file_and_byte(), self.records);
         Err(JournalFault::Torn { path, record, offset, bytes })
     }
 
     fn corrupt(&self, what: &'static str) -> JournalFault {
-        let (path, offset) = self.place();
+        let (path, offset) = self.file_and_byte();
         JournalFault::Corrupt { path, record: self.records, offset, what }
     }
 
     /// The file that the next record starts in, and at which of its bytes.
-    fn place(&self) -> (PathBuf, u64) {
+    fn file_and_byte(&self) -> (PathBuf, u64) {
         let place = self.starts.as_ref().and_then(|starts| starts.place(self.offset));
         place.unwrap_or_else(|| (self.path.clone(), self.offset))
     }

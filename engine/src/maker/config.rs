@@ -32,7 +32,7 @@ use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
 use thiserror::Error;
 
 /// How an instrument's volatility is estimated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct VolatilitySettings {
     /// Sampling interval.
     pub interval_ns: u64,
@@ -45,7 +45,7 @@ pub struct VolatilitySettings {
 }
 
 /// How an instrument is quoted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct QuoteSettings {
     /// The model with its coefficients.
     pub quoter: Quoter,
@@ -66,7 +66,7 @@ pub struct QuoteSettings {
 }
 
 /// What the maker does with one instrument.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct InstrumentSettings {
     /// Limits, all mandatory.
     pub limits: InstrumentLimits,
@@ -87,7 +87,7 @@ pub struct InstrumentSettings {
 }
 
 /// How an underlying's exposure is hedged.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HedgeSettings {
     /// The no-trade band.
     pub band: BandRule,
@@ -106,7 +106,7 @@ pub struct HedgeSettings {
 }
 
 /// One instrument to hedge with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HedgeInstrument {
     /// Which.
     pub instrument: InstrumentId,
@@ -115,7 +115,7 @@ pub struct HedgeInstrument {
 }
 
 /// Limits and hedging of one underlying.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct UnderlyingSettings {
     /// The exposure that is wanted; net delta is counted from it.
     pub target: Exposure,

@@ -75,7 +75,18 @@ impl Guards {
 }
 
 /// What becomes of a side.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub(super) enum Stand {
     /// Quoted as the model says.
     #[default]
@@ -87,7 +98,7 @@ pub(super) enum Stand {
 }
 
 /// What the guards say of an instrument now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Restraint {
     pub state: State,
     pub reason: Reason,
@@ -158,7 +169,7 @@ impl Restraint {
 }
 
 /// The guards of one instrument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct LineGuards {
     breakout: Option<Breakout>,
     /// The position beyond `opening`.

@@ -145,7 +145,7 @@ use rebalancing::Rebalancer;
 use wanted::Wanted;
 
 /// One rung of a ladder.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Rung {
     order: Option<OrderSlot>,
     /// By so much its order has given way to orders of ours.
@@ -155,7 +155,7 @@ struct Rung {
 }
 
 /// Everything about one instrument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Line {
     instrument: Instrument,
     settings: InstrumentSettings,
@@ -281,7 +281,7 @@ impl Line {
 }
 
 /// Everything about one underlying.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Pool {
     settings: UnderlyingSettings,
     exposure: ExposureMap,
@@ -349,7 +349,7 @@ impl Pool {
 }
 
 /// The market maker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Maker {
     now: Nanos,
     /// Arrival of the input in hand, copied into the intents that it causes.

@@ -37,7 +37,7 @@ pub struct OptionLimits {
 }
 
 /// One option.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionSettings {
     /// Which.
     pub instrument: InstrumentId,

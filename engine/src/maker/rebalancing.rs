@@ -25,7 +25,9 @@ use crate::units::{Lots, Side, SubTicks, Ticks};
 const NANO: i128 = 1_000_000_000;
 
 /// How one currency stands, and what was done about it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct CurrencyBalance {
     /// Which.
     pub currency: Currency,
@@ -42,7 +44,7 @@ pub struct CurrencyBalance {
 }
 
 /// Everything about what is where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Rebalancer {
     config: RebalanceConfig,
     pub holdings: Holdings,

@@ -58,7 +58,7 @@ pub struct Halt {
 }
 
 /// A limit as an operator has set it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct LimitSet {
     /// Which.
     pub knob: Knob,
@@ -67,7 +67,7 @@ pub struct LimitSet {
 }
 
 /// How far a venue's messages have reached the account.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Delivered {
     /// Whose.
     pub venue: VenueId,

@@ -15,7 +15,7 @@ use crate::quote::{self, HalfSpreads};
 use crate::units::{Exposure, Lots, Side, SubTicks};
 
 /// What half-spreads and caps come from, beside the config.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Basis {
     /// Net delta of the underlying.
     pub delta: Exposure,
@@ -32,7 +32,7 @@ pub(super) struct Basis {
 }
 
 /// What comes of a [`Basis`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Standing {
     /// The model's half-spreads, not widened yet.
     pub half: HalfSpreads,
@@ -41,7 +41,7 @@ pub(super) struct Standing {
 }
 
 /// What a ladder comes from, beside its shape.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Terms {
     /// Fair value.
     pub fair: SubTicks,
@@ -54,7 +54,7 @@ pub(super) struct Terms {
 }
 
 /// The quotes that one instrument should have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Wanted {
     standing: Option<(Basis, Standing)>,
     /// Of which terms `ladder` is; `None` where nothing is to be quoted.

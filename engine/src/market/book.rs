@@ -15,7 +15,9 @@ use super::shelf::Shelf;
 use crate::units::{Lots, Side, Ticks};
 
 /// A price level: all that is displayed at one price.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Level {
     /// The price.
     pub price: Ticks,
@@ -24,7 +26,7 @@ pub struct Level {
 }
 
 /// The best level of both sides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Touch {
     /// Highest bid.
     pub bid: Level,
@@ -46,7 +48,7 @@ impl Touch {
 
 /// One side: levels sorted so that the best is last. Those of size 0 are places that wait for their
 /// price to come back; neither end is one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Ranked {
     side: Side,
     levels: Shelf,
@@ -173,7 +175,7 @@ impl Ranked {
 }
 
 /// An instrument's order book.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Book {
     bids: Ranked,
     asks: Ranked,

@@ -11,7 +11,7 @@ use super::book::Level;
 use std::ops::{Deref, DerefMut};
 
 /// At most so many levels as it was made for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Shelf {
     /// Twice the capacity, so that both ends have room.
     room: Vec<Level>,

@@ -12,7 +12,7 @@ use crate::market::book::Touch;
 use crate::units::{Nanos, Ticks};
 
 /// What counts as a jump, and what confirms it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct SpikeLimit {
     /// How far a side of the touch may move in one message.
     pub width: Ticks,
@@ -25,7 +25,7 @@ pub struct SpikeLimit {
 }
 
 /// A touch that jumped and is not confirmed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Suspect {
     touch: [Ticks; 2],
     since: Nanos,
@@ -33,7 +33,7 @@ struct Suspect {
 }
 
 /// One instrument's guard.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct SpikeGuard {
     limit: SpikeLimit,
     believed: Option<[Ticks; 2]>,

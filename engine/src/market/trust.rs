@@ -10,7 +10,17 @@ use crate::market::spike::{SpikeGuard, SpikeLimit};
 use crate::units::Nanos;
 
 /// Why a book is not to be believed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub enum Distrust {
     /// No whole image has arrived yet, or something was missed since the last one.
     Gapped,
@@ -25,7 +35,7 @@ pub enum Distrust {
 }
 
 /// The state of belief in one instrument's book.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Trust {
     /// Events older than this are stale.
     stale_after_ns: u64,

@@ -11,13 +11,14 @@ use crate::event::{ClOrdId, InstrumentId, OrderEvent};
 use crate::instrument::{ContractValue, Instrument, Underlying};
 use crate::orders::order::{Order, OrderState, Outcome, Purpose};
 use crate::units::{Lots, Nanos, Side, Ticks};
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Where an order stands in the table, valid while it lives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, BorshSerialize, BorshDeserialize)]
 pub struct OrderSlot(u32);
 
 /// What may still trade on each side of an instrument, worst case.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, BorshSerialize, BorshDeserialize)]
 pub struct OpenSize {
     /// Over all buys.
     pub buy: Lots,
@@ -59,14 +60,14 @@ pub enum Applied {
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, BorshSerialize, BorshDeserialize)]
 struct IdPlace {
     id: ClOrdId,
     slot: u32,
 }
 
 /// The table of live orders.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct OrderTable {
     orders: Box<[Option<Order>]>,
     /// By slot: the ClOrdID(11) that the order was sent under first, whatever it was replaced by since.

@@ -14,7 +14,9 @@ pub const TIERS_MAX: usize = 12;
 pub const DAYS: usize = 30;
 
 /// From a volume on, these fees.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct FeeTier {
     /// Traded value in the window, 1e-9 of the quote currency.
     pub volume: i128,
@@ -25,7 +27,9 @@ pub struct FeeTier {
 }
 
 /// The tiers of one instrument; the first begins at no volume.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct FeeSchedule {
     /// Ascending by volume; places beyond `len` are unused.
     pub tiers: [FeeTier; TIERS_MAX],
@@ -36,7 +40,7 @@ pub struct FeeSchedule {
 }
 
 /// Where one instrument stands in its tiers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FeeTiers {
     schedule: FeeSchedule,
     days: [i128; DAYS],

@@ -23,7 +23,9 @@ use crate::units::{FeeRate, Lots, Notional, Side, Ticks};
 use thiserror::Error;
 
 /// Why an order was sent, and so what its edge is called.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub enum Purpose {
     /// To earn the spread: [`Cause::SpreadCapture`].
     Quote,
@@ -62,7 +64,7 @@ impl Holding {
 }
 
 /// A fill as it is booked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct BookedFill {
     /// What traded.
     pub instrument: InstrumentId,
@@ -118,7 +120,7 @@ pub enum LedgerError {
 }
 
 /// One instrument's line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Line {
     contract: ContractValue,
     settlement: Currency,
@@ -153,7 +155,7 @@ impl Line {
 }
 
 /// One currency's cash and rate.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Purse {
     cash: i128,
     rate: Option<ConversionRate>,
@@ -167,7 +169,7 @@ struct Flow {
 }
 
 /// The account of one maker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Ledger {
     lines: Vec<Line>,
     purses: Vec<Purse>,

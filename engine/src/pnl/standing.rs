@@ -22,7 +22,7 @@ pub const INSTANTS_MAX: u32 = 64;
 const NANO: i128 = 1_000_000_000;
 
 /// When a venue pays funding, and at what rate until somebody says otherwise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FundingTerms {
     /// Distance of the instants; > 0.
     pub every_ns: u64,
@@ -31,7 +31,9 @@ pub struct FundingTerms {
 }
 
 /// What holding an instrument costs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct StandingTerms {
     /// Perpetuals'; `None`: whatever is paid is booked by hand.
     pub funding: Option<FundingTerms>,
@@ -46,7 +48,9 @@ pub struct StandingTerms {
 }
 
 /// Instants of one schedule.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Schedule {
     due: Option<Nanos>,
 }

@@ -10,7 +10,7 @@ use crate::fixed::{Fixed, Scaled};
 use crate::units::Lots;
 
 /// Which horizon and which spread.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Horizon {
     /// τ is the time left: skew and risk part of the spread fall to nothing at the end.
     Finite,
@@ -25,7 +25,7 @@ pub enum Horizon {
 }
 
 /// The coefficients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct AvellanedaStoikov {
     /// `ln(1 + γΔ/k) / (γΔ)` ticks.
     pub base: Fixed,

@@ -10,7 +10,7 @@ use crate::fixed::{Fixed, Scaled};
 use crate::units::Lots;
 
 /// The coefficients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Glft {
     /// c1 (+ ζ/2), in ticks.
     pub base: Fixed,

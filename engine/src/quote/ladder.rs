@@ -18,7 +18,9 @@ use thiserror::Error;
 pub const LEVELS_MAX: usize = 20;
 
 /// The best prices of others. `None` where a side is empty.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Touch {
     /// Best bid.
     pub bid: Option<Ticks>,
@@ -27,7 +29,7 @@ pub struct Touch {
 }
 
 /// How much the whole of each side may hold, for instance the coins available for sale.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Caps {
     /// Most lots on all bids.
     pub bid: Lots,
@@ -36,7 +38,7 @@ pub struct Caps {
 }
 
 /// One side's levels, best first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Levels {
     levels: [Level; LEVELS_MAX],
     len: usize,
@@ -52,7 +54,7 @@ impl PartialEq for Levels {
 impl Eq for Levels {}
 
 /// Both sides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Ladder {
     /// What to bid.
     pub bids: Levels,
@@ -96,7 +98,7 @@ pub enum Spacing {
 }
 
 /// The fixed part of a ladder, from the config.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct LadderShape {
     offsets: [SubTicks; LEVELS_MAX],
     sizes: [Lots; LEVELS_MAX],

@@ -16,7 +16,7 @@ use crate::units::{Nanos, Side};
 pub const BUCKETS: usize = 16;
 
 /// When a side is pulled and when it comes back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct BreakoutSettings {
     /// The window of the move.
     pub window_ns: u64,
@@ -29,7 +29,9 @@ pub struct BreakoutSettings {
 }
 
 /// A side that is pulled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 struct Threat {
     calm_since: Option<Nanos>,
     good_ticks: u32,
@@ -49,7 +51,7 @@ pub enum Danger {
 }
 
 /// The guard of one instrument.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Breakout {
     settings: BreakoutSettings,
     bucket_ns: u64,

@@ -13,7 +13,7 @@ use thiserror::Error;
 pub const PPM: u32 = 1_000_000;
 
 /// Limits; all mandatory where collateral is watched at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CollateralLimits {
     /// Beyond this use of the collateral, in ppm, sizes shrink.
     pub soft_ppm: u32,
@@ -39,7 +39,7 @@ pub enum CollateralFault {
 }
 
 /// The account at one moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CollateralView {
     /// When it was assessed.
     pub at: Nanos,
@@ -69,7 +69,9 @@ pub enum CollateralBreach {
 
 /// What one quote may still add until the next view, and only where the view knew what the instrument is
 /// worth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Allowance {
     valued_since: Option<Nanos>,
     is_assessed: bool,
@@ -79,7 +81,7 @@ pub struct Allowance {
 }
 
 /// The last view and its limits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CollateralGuard {
     limits: CollateralLimits,
     view: Option<CollateralView>,

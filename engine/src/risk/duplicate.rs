@@ -13,7 +13,7 @@ use crate::units::{Lots, Nanos, Side, Ticks};
 pub const REMEMBERED: usize = 64;
 
 /// What makes two orders the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Likeness {
     /// Side(54).
     pub side: Side,
@@ -24,7 +24,7 @@ pub struct Likeness {
 }
 
 /// One instrument's last new orders.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct DuplicateGuard {
     limit: WindowLimit,
     sent: [Option<(Nanos, Likeness)>; REMEMBERED],

@@ -9,7 +9,7 @@ use crate::risk::window::{Recent, WindowLimit};
 use crate::units::Nanos;
 
 /// One instrument's executions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Executions {
     limit: WindowLimit,
     recent: Recent,

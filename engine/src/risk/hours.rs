@@ -8,7 +8,9 @@ use crate::units::Nanos;
 use std::sync::Arc;
 
 /// What holds for a while.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub enum Phase {
     /// Quoted as the model says.
     #[default]
@@ -27,7 +29,7 @@ pub enum Phase {
 }
 
 /// One instrument's day, over all the years that the config covers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Hours {
     /// From when what holds, ascending.
     changes: Arc<[(Nanos, Phase)]>,

@@ -6,7 +6,17 @@
 use crate::market::trust::Distrust;
 
 /// What an instrument may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub enum State {
     /// Both sides.
     Quoting,
@@ -31,7 +41,7 @@ impl State {
 }
 
 /// Why a state was entered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Reason {
     /// All is well.
     Normal,
@@ -207,7 +217,7 @@ impl Reason {
 }
 
 /// How often a state was entered, by reason.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct EnteredCounts([u64; Reason::COUNT]);
 
 impl Default for EnteredCounts {

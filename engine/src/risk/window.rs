@@ -7,7 +7,7 @@
 use crate::units::Nanos;
 
 /// At most `max` of something in any window of time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct WindowLimit {
     /// Most in any window.
     pub max: u32,
@@ -16,7 +16,7 @@ pub struct WindowLimit {
 }
 
 /// When the last few happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Recent {
     /// Oldest overwritten first; `None` while fewer happened.
     at: Box<[Option<Nanos>]>,

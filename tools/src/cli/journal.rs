@@ -13,6 +13,7 @@ use ballast_engine::instrument::Instrument;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::record::Record;
+use ballast_engine::journal::snapshot::{self, Snapshot, SnapshotFault};
 use ballast_engine::maker::input::Control;
 use ballast_engine::units::{Lots, Nanos, Ticks};
 use clap::Args;
@@ -109,9 +110,16 @@ fn print(args: &JournalArgs, out: &mut impl Write) -> Result<(), Failure> {
         }
     }
     let end = reader.end().map(|end| end.intents_sha256.to_string());
+    let snapshots = snapshot::beside(&args.journal);
     if args.json {
-        let tail =
-            json!({"inputs": inputs, "intents": intents, "intents_sha256": end, "fault": fault});
+        let snapshots: Vec<Value> = snapshots.iter().rev().map(snapshot_value).collect();
+        let tail = json!({
+            "inputs": inputs,
+            "intents": intents,
+            "intents_sha256": end,
+            "fault": fault,
+            "snapshots": snapshots,
+        });
         let tail = tail.to_string();
         write!(out, "\n],{}\n", tail.trim_start_matches('{')).map_err(broken)?;
     } else {
@@ -119,8 +127,36 @@ fn print(args: &JournalArgs, out: &mut impl Write) -> Result<(), Failure> {
             format!("ended in order, SHA-256 over all intents {sha}")
         });
         writeln!(out, "{inputs} inputs, {intents} intents; {end}").map_err(broken)?;
+        for found in snapshots.iter().rev() {
+            writeln!(out, "{}", snapshot_text(found)).map_err(broken)?;
+        }
     }
     fault.map_or(Ok(()), |fault| Err(Failure::Failed(fault)))
+}
+
+/// A file beside the journal, and what it is.
+type Beside = (PathBuf, Result<Snapshot, SnapshotFault>);
+
+fn snapshot_text((path, found): &Beside) -> String {
+    let path = path.display();
+    match found {
+        Ok(found) => format!(
+            "{path}: after {} inputs, at {}, by Ballast {}",
+            found.inputs,
+            time_text(found.at),
+            found.binary
+        ),
+        Err(fault) => format!("{path}: {fault}"),
+    }
+}
+
+fn snapshot_value((path, found): &Beside) -> Value {
+    match found {
+        Ok(found) => json!({
+            "path": path, "inputs": found.inputs, "now_ns": found.at.0, "binary": found.binary,
+        }),
+        Err(fault) => json!({"path": path, "fault": fault.to_string()}),
+    }
 }
 
 fn start(args: &JournalArgs, header: &Header, out: &mut impl Write) -> io::Result<()> {

@@ -85,9 +85,17 @@ pub struct RawJournal {
     /// How often the FIX message stores are forced to disk, off the hot threads; 100 where it is left
     /// out, and 0 leaves it to the system.
     pub store_sync_ms: Option<u64>,
+    /// A snapshot of the run's state every so often; 300 where it is left out, 0 for none.
+    pub snapshot_s: Option<u64>,
 }
 
 impl RawJournal {
+    /// Time between two snapshots, if there are any.
+    pub fn snapshot_every(&self) -> Option<std::time::Duration> {
+        let seconds = self.snapshot_s.unwrap_or(300);
+        (seconds > 0).then(|| std::time::Duration::from_secs(seconds))
+    }
+
     /// Size of a segment in bytes.
     pub fn segment_bytes(&self) -> u64 {
         self.segment_mb.unwrap_or(256).saturating_mul(1 << 20)
@@ -109,6 +117,9 @@ impl RawJournal {
         let megabytes = self.segment_mb.unwrap_or(256);
         if !(1..=65_536).contains(&megabytes) {
             faults.add("journal.segment_mb", megabytes, "1 to 65536");
+        }
+        if self.snapshot_s.is_some_and(|seconds| seconds > 86_400) {
+            faults.add("journal.snapshot_s", self.snapshot_s.unwrap_or(0), "0 to 86400");
         }
         if self.keep_days == Some(0) {
             faults.add("journal.keep_days", 0, "at least 1, or leave it out to keep everything");

@@ -3,28 +3,32 @@
 //! Fed by the state folder (the last run's journal, the FIX message stores) and the config; feeds the
 //! next run's config with a [`Resumption`], which that run's journal holds, so that its replay begins
 //! where it did. Cold: once a start, before anything is connected. In this order: the newest journal
-//! that began is replayed to its end → order messages that went out after it are read from the stores →
-//! all of it is put into this config's numbers (`renumber`). What the venue said after the journal's end
+//! that began is replayed to its end, from the latest sound snapshot on where there is one → order messages
+//! that went out after it are read from the stores → all of it is put into this config's numbers (`renumber`). What the venue said after the journal's end
 //! the order-entry stage tells the maker before it dials; what the venue knows it is asked after the
 //! Logon. Deliberately absent: repair; a journal damaged before its tail refuses to start.
 
+pub mod proof;
 mod renumber;
+mod replaying;
+pub mod shadow;
 
 use crate::config::ConfigFile;
-use crate::replay::{self, Beginning, ReplayFault, Run};
+use crate::operator::archivist::binary_identity;
+use crate::replay::{Beginning, ReplayFault};
 use crate::state_dir::{StateDir, StateError};
 use crate::venue_session;
-use ballast_engine::event::{ClOrdId, InstrumentId, VenueId};
+use ballast_engine::event::{ClOrdId, VenueId};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::reader::JournalReader;
-use ballast_engine::journal::recovery::{Survey, Tail};
+use ballast_engine::journal::snapshot::{self, Snapshot, SnapshotFault};
 use ballast_engine::maker::config::MakerConfig;
-use ballast_engine::maker::input::Input;
 use ballast_engine::maker::resumption::{Delivered, Resumption};
 use ballast_gateway::order_entry::earlier;
 use ballast_gateway::store::{FileStore, FileStoreConfig, Store, StoreError};
 use ballast_gateway::venue::symbols::Symbols;
 use renumber::Renumbering;
+use replaying::Replaying;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -83,8 +87,10 @@ pub struct Told {
     pub epoch: u32,
     /// It did not end in order.
     pub crashed: bool,
-    /// Inputs that were replayed.
+    /// Inputs that it consumed.
     pub inputs: u64,
+    /// Of those, how many a snapshot stood for: the rest was replayed.
+    pub skipped: u64,
     /// This binary decides otherwise than the one that wrote the journal, or its sums do not hold.
     pub differs: bool,
     /// Orders that it left in doubt.
@@ -97,11 +103,12 @@ pub struct Told {
 
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Told { epoch, inputs, orders, unjournaled, undelivered, .. } = self;
+        let Told { epoch, inputs, skipped, orders, unjournaled, undelivered, .. } = self;
+        let replayed = inputs.saturating_sub(*skipped);
         let how = if self.crashed { "died" } else { "ended in order" };
         write!(
             f,
-            "goes on from run {epoch}, which {how}: {inputs} inputs replayed, {undelivered} messages to \
+            "goes on from run {epoch}, which {how}: {replayed} of {inputs} inputs replayed, {undelivered} messages to \
              be told again, {unjournaled} requests out of the message store, {orders} orders in doubt"
         )?;
         if self.differs {
@@ -129,7 +136,9 @@ pub fn recover(
 ) -> Result<Option<Told>, RecoveryError> {
     let open = |venue: &str| open(state, venue);
     let found = last_run(state).and_then(|found| match found {
-        Some((reader, path)) => go_on(reader, &path, &open, file, config, from_config).map(Some),
+        Some((reader, path)) => replayed(reader, &path)
+            .and_then(|last| go_on_from(last, &open, file, config, from_config))
+            .map(Some),
         None => Ok(None),
     });
     let unconfirmed = match found {
@@ -161,7 +170,49 @@ pub fn go_on<R: Read, S: Store>(
     config: &mut MakerConfig,
     from_config: bool,
 ) -> Result<Told, RecoveryError> {
-    let mut last = replayed(reader, path)?;
+    let last = Replaying::begin(reader.header(), path)?.run_out(reader)?;
+    go_on_from(last, open, file, config, from_config)
+}
+
+/// The run before, from its latest sound snapshot or from its beginning.
+fn replayed(reader: JournalReader, path: &Path) -> Result<LastRun, RecoveryError> {
+    let binary = binary_identity();
+    for (file, found) in snapshot::beside(path) {
+        let from_there = found.and_then(|found| {
+            found.fits(&reader, &binary)?;
+            replayed_from(&found, path)
+        });
+        match from_there {
+            Ok(last) => return Ok(last),
+            // The one before it, or the beginning, says whether the journal is damaged.
+            Err(fault) => {
+                tracing::warn!(path = %file.display(), %fault, "a snapshot is passed over");
+            }
+        }
+    }
+    Ok(Replaying::begin(reader.header(), path)?.run_out(reader)?)
+}
+
+/// The run from a snapshot on, if that leads to what the journal says.
+fn replayed_from(found: &Snapshot, path: &Path) -> Result<LastRun, SnapshotFault> {
+    let differs = |_| SnapshotFault::Differs;
+    let mut rest = JournalReader::open(path).map_err(|_| SnapshotFault::Differs)?;
+    let replaying = Replaying::resume(rest.header(), path, &found.state).map_err(differs)?;
+    let replaying = replaying.ok_or(SnapshotFault::State)?;
+    if !rest.skip_to(found.place).unwrap_or(false) {
+        return Err(SnapshotFault::Beyond(found.place.offset));
+    }
+    let last = replaying.run_out(rest).map_err(differs)?;
+    if last.differs { Err(SnapshotFault::Differs) } else { Ok(last) }
+}
+
+fn go_on_from<S: Store>(
+    mut last: LastRun,
+    open: &impl Fn(&str) -> Result<Option<S>, RecoveryError>,
+    file: &ConfigFile,
+    config: &mut MakerConfig,
+    from_config: bool,
+) -> Result<Told, RecoveryError> {
     let unjournaled = last.take_sent(file, open)?;
     let mut lost = Vec::new();
     let renumbering = Renumbering::new(&last.beginning, file, config);
@@ -186,6 +237,7 @@ pub fn go_on<R: Read, S: Store>(
         epoch: resumption.epoch,
         crashed: last.crashed,
         inputs: last.inputs,
+        skipped: last.skipped,
         differs: last.differs,
         orders: resumption.orders.len(),
         unjournaled,
@@ -202,6 +254,7 @@ struct LastRun {
     resumption: Resumption,
     crashed: bool,
     inputs: u64,
+    skipped: u64,
     differs: bool,
     /// The last ClOrdID(11) that it is known to have given.
     last_cl_ord_id: ClOrdId,
@@ -227,50 +280,6 @@ fn last_run(state: &StateDir) -> Result<Option<(JournalReader, PathBuf)>, Recove
         }
     }
     Ok(None)
-}
-
-fn replayed<R: Read>(mut reader: JournalReader<R>, path: &Path) -> Result<LastRun, RecoveryError> {
-    let mut survey = Survey::begin(reader.header().clone());
-    let mut run = Run::new(replay::beginning(reader.header(), path)?);
-    let mut set = Resumption::default();
-    if let Some(earlier) = &survey.header.resumption {
-        set.limits.clone_from(&earlier.limits);
-    }
-    for next in reader.by_ref() {
-        let record = match next {
-            Ok(record) => record,
-            Err(JournalFault::Torn { bytes, .. }) => {
-                survey.tail = Tail::Torn { bytes };
-                break;
-            }
-            Err(fault) => return Err(ReplayFault::Journal(fault).into()),
-        };
-        survey.take(&record);
-        if let Some((_, _, Input::Control(control))) = record.input() {
-            set.take_control(&control);
-        }
-        run.take(&record)?;
-    }
-    let crashed = !matches!(survey.tail, Tail::Ended(_));
-    let (replay, beginning) = run.finish(reader.end());
-    let differs = !replay.is_identical();
-    let mut resumption = beginning.maker.resumption(survey.header.epoch, crashed);
-    if crashed {
-        resumption.limits = set.limits;
-    }
-    if differs {
-        let all = beginning.config.instruments.iter().map(|instrument| instrument.id());
-        resumption.unconfirmed = all.collect::<Vec<InstrumentId>>();
-    }
-    resumption.delivered = survey.delivered.into_values().collect();
-    // The last step's orders may be in the maker alone; where the two differ, the journal's are what went
-    // out.
-    let last_cl_ord_id = match differs {
-        false => beginning.maker.last_cl_ord_id(),
-        true => survey.cl_ord_id_max.max(ClOrdId::new(survey.header.epoch, 0)),
-    };
-    let inputs = survey.inputs;
-    Ok(LastRun { beginning, resumption, crashed, inputs, differs, last_cl_ord_id })
 }
 
 impl LastRun {

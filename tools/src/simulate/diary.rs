@@ -1,10 +1,10 @@
 //! The run's journal on a disk that fails when told to, and its replay at the end.
 //!
 //! Fed by the loop with everything that the maker journals; feeds the verdict: what is on the disk, up
-//! to where it failed, must give the same intents again. The writer, the reader and the replay are those
+//! to where it failed, must give the same intents again, also through snapshots. The writer, the reader and the replay are those
 //! of a live run; only the disk is simulated. One thread.
 
-use crate::replay;
+use crate::recovery::proof::prove_bytes;
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The disk's size: weeks of a simulated market. What comes after it is not kept, and not replayed.
 const DISK_BYTES: usize = 512 << 20;
+/// Between two snapshots that the replay goes through.
+const SNAPSHOT_INPUTS: u64 = 2_000;
 /// What faults name.
 pub const NAME: &str = "the simulated disk";
 
@@ -141,14 +143,18 @@ impl Diary {
         let plate = self.disk.lock();
         let path = Path::new(NAME);
         let reader = JournalReader::over(&plate.bytes[..], path).map_err(|fault| fault.to_string());
-        let replayed =
-            reader.and_then(|reader| replay::run(reader, path).map_err(|fault| fault.to_string()));
-        let replayed = match replayed {
-            Ok(replayed) => replayed,
+        let proved = reader.and_then(|reader| {
+            prove_bytes(reader, path, Some(SNAPSHOT_INPUTS)).map_err(|fault| fault.to_string())
+        });
+        let (replayed, through) = match proved {
+            Ok(proof) => (proof.replay, proof.through),
             Err(told) => return Some(told),
         };
         if let Some(difference) = &replayed.difference {
             return Some(format!("input {} gives other intents: {difference:?}", difference.cause));
+        }
+        if let Some(input) = through.and_then(|through| through.differs_at) {
+            return Some(format!("through snapshots it is another maker after {input} inputs"));
         }
         let is_complete = replayed.is_identical() && replayed.inputs == inputs;
         let told = || {

@@ -77,7 +77,9 @@ impl Rig {
         let (feed, entry) = maker.split_once("order_entry = {").unwrap();
         let entry = entry.replacen("reset_on_logon = true", "reset_on_logon = false", 1);
         let maker = format!("{feed}order_entry = {{{entry}");
-        fs::write(folder.join("maker.toml"), free_of_fees(&maker)).unwrap();
+        // Few of these runs live so long that there is a snapshot of them: some are waited for.
+        let maker = format!("{}\n[journal]\nsnapshot_s = 1\n", free_of_fees(&maker));
+        fs::write(folder.join("maker.toml"), maker).unwrap();
         Rig { folder, venue, seen, maker: None, started: now(), runs: 0 }
     }
 
@@ -117,6 +119,32 @@ impl Rig {
             }
             std::thread::park_timeout(Duration::from_millis(2));
         }
+    }
+
+    /// Waits until there is a snapshot of this run for the next to go on from.
+    fn until_snapshot(&self) {
+        let prefix = format!("snapshot-{:06}.", self.runs);
+        let is_there = || {
+            let entries = fs::read_dir(self.folder.join("state")).unwrap().flatten();
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| {
+                name.strip_prefix(&prefix).is_some_and(|rest| rest.parse::<u64>().is_ok())
+            })
+        };
+        while !is_there() {
+            assert!(self.started.elapsed() <= PATIENCE, "no snapshot: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    /// Did this run replay only what came after a snapshot?
+    fn began_at_snapshot(&self) -> bool {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(" inputs replayed"));
+        let counts = line.and_then(|line| line.split_once(": ")?.1.split_once(" inputs replayed"));
+        let [replayed, all] = counts
+            .and_then(|(counts, _)| counts.split_once(" of "))
+            .map_or([0, 0], |(one, other)| [one, other].map(|text| text.parse::<u64>().unwrap()));
+        replayed < all
     }
 
     fn status(&self) -> String {
@@ -203,6 +231,7 @@ fn a_killed_run_comes_back_with_nothing_lost_doubled_or_reused() {
     let mut random = Random::new(from_environment("BALLAST_KILL_SEED", 1));
     let mut rig = Rig::new("kills");
     let mut times = Vec::new();
+    let (mut awaited, mut used) = (false, 0);
     for kill in 0..kills {
         rig.start();
         // Now and then it dies before it has come back at all.
@@ -210,10 +239,19 @@ fn a_killed_run_comes_back_with_nothing_lost_doubled_or_reused() {
             std::thread::park_timeout(Duration::from_millis(random.below(400)));
         } else {
             times.push(rig.until_quoting());
+            if awaited {
+                assert!(rig.began_at_snapshot(), "{}", rig.log());
+                used += 1;
+            }
+            awaited = kill % 8 == 1;
+            if awaited {
+                rig.until_snapshot();
+            }
             std::thread::park_timeout(Duration::from_millis(random.below(1_500)));
         }
         rig.kill();
     }
+    assert!(used > 0 || kills < 3, "none went on from a snapshot");
     rig.start();
     times.push(rig.until_quoting());
     std::thread::park_timeout(Duration::from_millis(500));
@@ -232,8 +270,8 @@ fn a_killed_run_comes_back_with_nothing_lost_doubled_or_reused() {
     let quantile = |per_mille: usize| times[(times.len() - 1) * per_mille / 1000];
     eprintln!(
         "{kills} kills -9, {} orders, {} fills ({} told again), {} messages, {} ResendRequests: 0 fills \
-         lost, 0 orders doubled, 0 numbers or names reused, positions equal; quoting again after p50 {:?}, \
-         p99 {:?}, max {:?}",
+         lost, 0 orders doubled, 0 numbers or names reused, positions equal, {used} went on from an awaited \
+         snapshot; quoting again after p50 {:?}, p99 {:?}, max {:?}",
         seen.orders,
         seen.fills.len(),
         seen.fills_told_again,
