@@ -432,7 +432,7 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
         if logons < self.options.logons_min || subscribed.len() < self.options.subscriptions_min {
             return Ok(false);
         }
-        let first = self.playback.next_at()?.unwrap_or_default();
+        let first = self.playback.tape_at()?.unwrap_or_default();
         self.began = Some((now, first));
         Ok(true)
     }

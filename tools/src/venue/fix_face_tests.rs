@@ -175,14 +175,18 @@ struct Scene<T: Tape> {
 }
 
 fn scene<T: Tape + Send>(tape: T, names: &[&str]) -> Scene<T> {
-    let options = VenueOptions { order_latency_ns: LATENCY_NS, ..Default::default() };
-    let exchange = Exchange::new(&[spot(100_000, 200_000)], options);
     let face = FaceOptions {
         speed: Speed::Max,
         order_time: OrderTime::TransactTime,
         logons_min: names.len(),
         subscriptions_min: 0,
     };
+    scene_of(tape, names, face)
+}
+
+fn scene_of<T: Tape + Send>(tape: T, names: &[&str], face: FaceOptions) -> Scene<T> {
+    let options = VenueOptions { order_latency_ns: LATENCY_NS, ..Default::default() };
+    let exchange = Exchange::new(&[spot(100_000, 200_000)], options);
     let limit = UpTo(Arc::new(AtomicU64::new(0)));
     let seats: Vec<SeatConfig> = names.iter().map(|name| seat(name)).collect();
     let playback = Playback::new(tape, exchange);
@@ -355,6 +359,32 @@ fn a_mass_cancel_is_reported_once_with_its_count() {
     assert_eq!(field(&told, tag::MSG_TYPE), ["8", "8", "8", "8", "r"]);
     let report = &told[4];
     assert_eq!((&*report[&tag::CL_ORD_ID], &*report[&tag::TOTAL_AFFECTED_ORDERS]), ("all", "2"));
+}
+
+#[test]
+fn a_request_before_the_tape_has_begun_does_not_keep_it_from_beginning() {
+    let face = FaceOptions {
+        speed: Speed::Times(2),
+        order_time: OrderTime::Arrival,
+        logons_min: 1,
+        subscriptions_min: 1,
+    };
+    let mut scene = scene_of(a_small_market(), &["A"], face);
+    scene.clients[0].order("one", "1", "100.00", "0.005", &[(59, "1"), (18, "6")]);
+    scene.run(20_000_000);
+    assert!(scene.clients[0].take().is_empty(), "the tape waits for a subscription");
+    scene.clients[0].subscribe("BTC");
+    scene.run(20_000_000);
+    let told = scene.clients[0].take();
+    let is_taken = |m: &BTreeMap<u32, String>| m.get(&150).is_some_and(|kind| kind == "0");
+    assert!(told.iter().any(is_taken), "{told:?}");
+    // Five milliseconds of the wall are ten of the tape's: the trade is due.
+    for _ in 0..50 {
+        scene.venue.turn(Nanos(START + 5_000_000));
+        scene.clients[0].turn();
+    }
+    let told = scene.clients[0].take();
+    assert_eq!(field(&told, tag::MD_ENTRY_PX).last(), Some(&"99.99"), "{told:?}");
 }
 
 #[test]

@@ -73,6 +73,12 @@ impl<T: Tape> Playback<T> {
         Ok([tape, arrival].into_iter().flatten().min())
     }
 
+    /// When the tape goes on; `None` at its end. A request that comes before the tape has begun is due at
+    /// once, at a time long before it: that is no time of the tape's.
+    pub fn tape_at(&mut self) -> Result<Option<Nanos>, TapeError> {
+        self.tape.peek_at()
+    }
+
     /// Lets the next thing happen, if it is due at `limit` or before. Reports are appended.
     pub fn step(&mut self, limit: Nanos, reports: &mut Vec<Report>) -> Result<Step, TapeError> {
         let (tape, arrival) = (self.tape.peek_at()?, self.exchange.next_arrival());
