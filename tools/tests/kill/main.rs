@@ -3,6 +3,7 @@
 //!
 //! `BALLAST_KILLS` is how often (`tests/kill/run N` sets it), `BALLAST_KILL_SEED` when.
 
+mod lost_fill;
 mod wire;
 
 use ballast::random::Random;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use wire::Seen;
+use wire::{Change, Seen};
 
 const BALLAST: &str = env!("CARGO_BIN_EXE_ballast");
 /// How long a run may take until it quotes.
@@ -47,6 +48,16 @@ struct Rig {
 
 impl Rig {
     fn new(name: &str) -> Rig {
+        let whole = || -> Change { Box::new(|_, frame| frame.to_vec()) };
+        Rig::behind(name, whole, str::to_owned)
+    }
+
+    /// `change` makes what the venue says on its way, `configure` the maker's config.
+    fn behind(
+        name: &str,
+        change: impl Fn() -> Change + Send + 'static,
+        configure: impl Fn(&str) -> String,
+    ) -> Rig {
         let folder = std::env::temp_dir().join(format!("ballast-k9-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -66,7 +77,7 @@ impl Rig {
             .stderr(log)
             .spawn()
             .unwrap();
-        let (proxy, seen) = wire::proxy(order_entry.parse().unwrap());
+        let (proxy, seen) = wire::proxy(order_entry.parse().unwrap(), change);
         let maker = fs::read_to_string(config.join("demo.toml")).unwrap();
         let state = folder.join("state").display().to_string();
         let maker = maker
@@ -79,7 +90,7 @@ impl Rig {
         let maker = format!("{feed}order_entry = {{{entry}");
         // Few of these runs live so long that there is a snapshot of them: some are waited for.
         let maker = format!("{}\n[journal]\nsnapshot_s = 1\n", free_of_fees(&maker));
-        fs::write(folder.join("maker.toml"), maker).unwrap();
+        fs::write(folder.join("maker.toml"), configure(&maker)).unwrap();
         Rig { folder, venue, seen, maker: None, started: now(), runs: 0 }
     }
 

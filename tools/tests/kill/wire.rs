@@ -30,14 +30,16 @@ pub struct Seen {
     pub resend_requests: u64,
 }
 
-type Fields = BTreeMap<u32, String>;
+/// A message's fields; of several with one tag the last.
+pub type Fields = BTreeMap<u32, String>;
 
 impl Seen {
     fn fault(&mut self, what: &str, fields: &Fields) {
         self.faults.push(format!("{what}: {fields:?}"));
     }
 
-    fn outbound(&mut self, at: Instant, fields: &Fields) {
+    /// The maker sent this.
+    pub fn outbound(&mut self, at: Instant, fields: &Fields) {
         let kind = fields.get(&35).map_or("", String::as_str);
         let is_order = ["D", "G", "F", "q"].contains(&kind);
         self.resend_requests += u64::from(kind == "2");
@@ -61,7 +63,8 @@ impl Seen {
         }
     }
 
-    fn inbound(&mut self, fields: &Fields) {
+    /// The venue told this.
+    pub fn inbound(&mut self, fields: &Fields) {
         let get = |tag: u32| fields.get(&tag).cloned().unwrap_or_default();
         if get(35) == "5" && get(58).contains("too low") {
             self.fault("the venue saw a number again", fields);
@@ -87,7 +90,7 @@ impl Seen {
 }
 
 /// The first whole message in `bytes`: its fields and its length.
-fn message(bytes: &[u8]) -> Option<(Fields, usize)> {
+pub fn message(bytes: &[u8]) -> Option<(Fields, usize)> {
     let text = |from: &[u8]| String::from_utf8_lossy(from).into_owned();
     let mut parts = bytes.split(|byte| *byte == 1);
     let (begin, length) = (parts.next()?, parts.next()?);
@@ -107,21 +110,31 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, seen: &Mutex<Seen>, is_outbound: bool) {
+/// What becomes of a message of the venue's on its way: nothing, or other bytes.
+pub type Change = Box<dyn FnMut(&Fields, &[u8]) -> Vec<u8> + Send>;
+
+fn carry(mut from: TcpStream, mut to: TcpStream, seen: &Mutex<Seen>, mut change: Option<Change>) {
     let mut room = [0u8; 1 << 16];
     let mut bytes = Vec::new();
     // An error is an end, too: what came before it has been carried.
     while let Ok(count @ 1..) = from.read(&mut room) {
         bytes.extend_from_slice(&room[..count]);
+        let mut carried = Vec::new();
         while let Some((fields, length)) = message(&bytes) {
             let mut seen = seen.lock().unwrap();
-            match is_outbound {
-                true => seen.outbound(now(), &fields),
-                false => seen.inbound(&fields),
+            let frame: Vec<u8> = bytes.drain(..length).collect();
+            match &mut change {
+                None => {
+                    seen.outbound(now(), &fields);
+                    carried.extend(frame);
+                }
+                Some(change) => {
+                    seen.inbound(&fields);
+                    carried.extend(change(&fields, &frame));
+                }
             }
-            bytes.drain(..length);
         }
-        if to.write_all(&room[..count]).is_err() {
+        if to.write_all(&carried).is_err() {
             break;
         }
     }
@@ -129,8 +142,11 @@ fn carry(mut from: TcpStream, mut to: TcpStream, seen: &Mutex<Seen>, is_outbound
     let _ = from.shutdown(Shutdown::Both);
 }
 
-/// Listens, and carries every connection to `venue`.
-pub fn proxy(venue: SocketAddr) -> (SocketAddr, Arc<Mutex<Seen>>) {
+/// Listens, and carries every connection to `venue`; what comes back passes what `change` makes.
+pub fn proxy(
+    venue: SocketAddr,
+    change: impl Fn() -> Change + Send + 'static,
+) -> (SocketAddr, Arc<Mutex<Seen>>) {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = door.local_addr().unwrap();
     let seen = Arc::new(Mutex::new(Seen::default()));
@@ -143,8 +159,9 @@ pub fn proxy(venue: SocketAddr) -> (SocketAddr, Arc<Mutex<Seen>>) {
             }
             let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
             let (out, inward) = (shared.clone(), shared.clone());
-            std::thread::spawn(move || carry(client, server, &out, true));
-            std::thread::spawn(move || carry(back.0, back.1, &inward, false));
+            std::thread::spawn(move || carry(client, server, &out, None));
+            let change = change();
+            std::thread::spawn(move || carry(back.0, back.1, &inward, Some(change)));
         }
     });
     (address, seen)
