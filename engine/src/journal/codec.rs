@@ -322,6 +322,7 @@ enums! {
         34 = Collateral,
         35 = HoldingsDiffer,
         40 = TradeAmended,
+        41 = AccountPutRight,
     }
     OrderUpdate {
         1 = SessionUp,

@@ -1,9 +1,12 @@
 //! What a cancelled or corrected trade does to the maker: its account, its state, the run after it.
 
+use super::control::{Act, Scope, User};
+use super::input::Control;
 use super::tests::{Desk, SPOT, config};
 use super::*;
 use crate::event::{ClOrdId, ExecId, OrderIntent, OrderUpdate};
 use crate::maker::intents::Record;
+use crate::pnl::ledger::Holding;
 use crate::units::{Lots, Notional, Side, Ticks};
 
 /// The account, with its sums held to each other.
@@ -165,4 +168,63 @@ fn an_account_that_is_wrong_is_told_whatever_halted_the_instrument_before() {
         (State::Halted, Reason::PositionDiffers),
         "the first of its kind stays"
     );
+}
+
+#[test]
+fn an_account_in_doubt_is_put_right_before_anything_goes_on() {
+    let doubted = || {
+        let (mut desk, _, _) = filled();
+        let lots = Lots(account(&desk).0.0 + 3);
+        desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
+        assert_eq!(state(&desk), (State::Halted, Reason::PositionDiffers));
+        (desk, lots)
+    };
+    let act = |desk: &mut Desk, act| {
+        desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act })
+    };
+    let scope = Scope::Instrument(SPOT);
+    let holding = Holding::Position(SPOT);
+    let by_venue = |desk: &mut Desk, lots| {
+        desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
+    };
+    for way in 0..5 {
+        let (mut desk, theirs) = doubted();
+        for refused in
+            [Act::Resume { scope }, Act::Resume { scope: Scope::All }, Act::Flatten { scope }]
+        {
+            let sent = act(&mut desk, refused);
+            assert!(sent.iter().all(|i| i.instrument != SPOT), "{refused:?}: {sent:?}");
+            assert_eq!(state(&desk), (State::Halted, Reason::PositionDiffers));
+        }
+        desk.control(Control::Resume(SPOT));
+        assert_eq!(desk.maker.counters().acts_refused, 4);
+        // Cash says nothing of the position.
+        let cash = Holding::Cash(Currency(0));
+        act(&mut desk, Act::Adjust { holding: cash, amount: 1 });
+        assert_eq!(state(&desk), (State::Halted, Reason::PositionDiffers));
+        let (side, price, size) = (Side::Buy, Ticks(6_000_000), Lots(3));
+        match way {
+            0 => drop(act(&mut desk, Act::Adjust { holding, amount: 3 })),
+            1 => drop(act(&mut desk, Act::Adjust { holding, amount: 0 })),
+            2 => drop(act(&mut desk, Act::Transfer { holding, amount: 3 })),
+            3 => drop(act(&mut desk, Act::Trade { instrument: SPOT, side, price, size })),
+            _ => by_venue(&mut desk, Lots(theirs.0 - 3)),
+        }
+        assert_eq!(state(&desk), (State::Halted, Reason::AccountPutRight), "way {way}");
+        act(&mut desk, Act::Resume { scope });
+        assert_ne!(state(&desk).0, State::Halted, "way {way}");
+        assert_eq!(desk.maker.counters().acts_refused, 4);
+    }
+}
+
+#[test]
+fn an_account_in_doubt_outlives_an_orderly_end_and_nothing_else_does() {
+    let (mut desk, ask, _) = filled();
+    let lots = Lots(account(&desk).0.0 + 3);
+    desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
+    assert_eq!(desk.maker.resumption(1, false).halts.len(), 1);
+    let (mut other, _, _) = filled();
+    other.report(ask.cl_ord_id, ClOrdId::NONE, SPOT, busted(1));
+    assert_eq!(state(&other), (State::Halted, Reason::TradeAmended));
+    assert!(other.maker.resumption(1, false).halts.is_empty());
 }

@@ -6,7 +6,8 @@
 //!
 //! **Flatten** takes the quotes out and trades home with immediate orders, one at a time, within the
 //! collar and every limit; then the instruments halt. Of an underlying (where it has a hedger) home is
-//! its target, by the cheapest hedge; of an instrument it is no position. A kill ends it.
+//! its target, by the cheapest hedge; of an instrument it is no position. A kill ends it. An instrument
+//! whose account is in doubt is neither resumed nor traded home before that is put right.
 //! Absent: who may order what, and the second operator's word on a raised limit (the socket's side).
 
 use super::homing::Homing;
@@ -172,7 +173,7 @@ pub enum Act {
         /// What.
         scope: Scope,
     },
-    /// Quote again, also after a halt; not after a kill.
+    /// Quote again, also after a halt; not after a kill, nor while what is held is in doubt.
     Resume {
         /// What.
         scope: Scope,
@@ -321,6 +322,7 @@ impl Maker {
                 let booked = self.booked_at(instrument, |ledger| ledger.on_fill(&fill));
                 if booked.is_ok() {
                     self.guard_trade(instrument, side, price, size);
+                    self.put_right(instrument, out);
                 }
                 self.after_booking(booked, instrument, out);
             }
@@ -339,6 +341,9 @@ impl Maker {
                 let (venue, currency) = self.place_of(holding);
                 let booked =
                     self.booked(venue, currency, |ledger| ledger.on_adjustment(holding, amount));
+                if let (Holding::Position(instrument), Ok(())) = (holding, &booked) {
+                    self.put_right(instrument, out);
+                }
                 self.after_holding(booked, holding, out);
             }
             Act::Expire { instrument, price } => self.expire(instrument, price, out),
@@ -371,6 +376,9 @@ impl Maker {
         if let Some(line) = of.and_then(|id| self.line_mut(id)) {
             line.guard_transfer(Lots(amount));
         }
+        if let Some(instrument) = of {
+            self.put_right(instrument, out);
+        }
         self.after_holding(booked, holding, out);
     }
 
@@ -392,7 +400,7 @@ impl Maker {
     }
 
     fn resume(&mut self, instrument: InstrumentId, out: &mut Intents) {
-        if self.is_killed {
+        if self.is_killed || self.refuses(instrument) {
             return;
         }
         self.reset_controls(instrument);
@@ -409,6 +417,13 @@ impl Maker {
         }
         self.enter(instrument, State::Paused, Reason::Normal, out);
         self.requote(instrument, out);
+    }
+
+    /// What is held is in doubt: whatever an operator wants of it waits until it was put right.
+    fn refuses(&mut self, instrument: InstrumentId) -> bool {
+        let refuses = self.line(instrument).is_some_and(|line| line.reason.doubts_account());
+        self.counters.acts_refused = self.counters.acts_refused.saturating_add(refuses.into());
+        refuses
     }
 
     /// One decision: no new order after it, everything cancelled or in doubt.
@@ -506,7 +521,7 @@ impl Maker {
         }
         for n in 0..self.lines.len() {
             let id = instrument_id(n);
-            if !self.covers(scope, id) {
+            if !self.covers(scope, id) || self.refuses(id) {
                 continue;
             }
             let place = self.pool_of(id);

@@ -50,6 +50,8 @@ pub struct Counters {
     pub parameters: u64,
     /// Refitted coefficients of another model or of no quote.
     pub parameters_refused: u64,
+    /// Instruments that stayed halted against an operator's word, because what is held is in doubt.
+    pub acts_refused: u64,
     /// Proposals that the gate blocked, in the order of [`BlockReason::ALL`].
     pub blocked: [u64; BlockReason::COUNT],
 }

@@ -7,7 +7,7 @@ use crate::orders::order::{Order, Outcome, Purpose};
 use crate::orders::table::{Applied, OrderSlot};
 use crate::pnl::fill_history::KeptFill;
 use crate::pnl::ledger::{BookedFill, Purpose as Booked};
-use crate::risk::state::Reason;
+use crate::risk::state::{Reason, State};
 
 impl Maker {
     pub(super) fn on_order(&mut self, event: &OrderEvent, out: &mut Intents) {
@@ -52,6 +52,14 @@ impl Maker {
             self.halt(event.instrument, Reason::PositionDiffers, out);
         } else {
             self.confirm(event.instrument);
+            self.put_right(event.instrument, out);
+        }
+    }
+
+    /// What is held of an instrument is in doubt no more; that it may go on is an operator's word.
+    pub(super) fn put_right(&mut self, instrument: InstrumentId, out: &mut Intents) {
+        if self.line(instrument).is_some_and(|line| line.reason.doubts_account()) {
+            self.enter(instrument, State::Halted, Reason::AccountPutRight, out);
         }
     }
 

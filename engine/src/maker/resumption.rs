@@ -259,7 +259,7 @@ fn order_of(intent: &OrderIntent) -> Order {
 
 impl Maker {
     /// How it stands, for the next run. A run that `crashed` goes on with its halts; one that ended in
-    /// order was ended by a person, who starts the next one.
+    /// order was ended by a person, who starts the next one. An account in doubt stays in doubt.
     pub fn resumption(&self, epoch: u32, crashed: bool) -> Resumption {
         let held = |n| {
             let id = instrument_id(n);
@@ -273,7 +273,8 @@ impl Maker {
         };
         let is_halted = |line: &&super::Line| {
             let is_end = matches!(line.reason, Reason::Shutdown | Reason::Killed);
-            crashed && line.state == State::Halted && !is_end
+            let stays = crashed || line.reason.doubts_account();
+            stays && line.state == State::Halted && !is_end
         };
         let halt =
             |line: &super::Line| Halt { instrument: line.instrument.id(), reason: line.reason };

@@ -52,6 +52,7 @@ pub struct Progress {
     intents: AtomicU64,
     turns: AtomicU64,
     controls: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Progress {
@@ -68,6 +69,11 @@ impl Progress {
     /// How many of the operators' orders were consumed, their intents handed over.
     pub fn controls(&self) -> u64 {
         self.controls.load(Ordering::Acquire)
+    }
+
+    /// How often an operator's order was refused by the maker. Read it after the number of those consumed.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// How many reports on orders were consumed, their intents handed over.
@@ -494,6 +500,8 @@ impl Stage for MakerStage {
         if let Some(control) = self.links.control.pop() {
             let at = self.time_of(now, self.maker.now());
             self.consume(at, &Input::Control(control));
+            let refused = self.maker.counters().acts_refused;
+            self.progress.refused.store(refused, Ordering::Relaxed);
             self.progress.controls.fetch_add(1, Ordering::Release);
             is_busy = true;
         }

@@ -75,6 +75,8 @@ pub enum Reason {
     Overflow,
     /// The venue says that we hold something else than we do.
     PositionDiffers,
+    /// What we hold was in doubt and is put right: an operator resumes.
+    AccountPutRight,
     /// What an earlier run held is neither confirmed by the venue nor by an operator.
     OpeningUnconfirmed,
     /// The venue's session began anew unasked: it may have forgotten orders and fills.
@@ -118,13 +120,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// What we hold is not what the venue says, or what reports add up to.
+    /// What we hold is not what the venue says, or what reports add up to. No operator resumes before it
+    /// is put right: by a booking on the position, or by the venue's number when it is ours.
     pub const fn doubts_account(self) -> bool {
         matches!(self, Reason::PositionDiffers | Reason::Inconsistent)
     }
 
     /// How many there are.
-    pub const COUNT: usize = 40;
+    pub const COUNT: usize = 41;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -147,6 +150,7 @@ impl Reason {
         Reason::Rejects,
         Reason::Overflow,
         Reason::PositionDiffers,
+        Reason::AccountPutRight,
         Reason::OpeningUnconfirmed,
         Reason::VenueForgot,
         Reason::OutboundDiffers,
@@ -192,6 +196,7 @@ impl Reason {
             Reason::Rejects => "rejects",
             Reason::Overflow => "overflow",
             Reason::PositionDiffers => "position_differs",
+            Reason::AccountPutRight => "account_put_right",
             Reason::OpeningUnconfirmed => "opening_unconfirmed",
             Reason::VenueForgot => "venue_forgot",
             Reason::OutboundDiffers => "outbound_differs",

@@ -157,6 +157,11 @@ impl Desk {
         number.is_some_and(|number| self.was_taken(number, ORDER_LOOKS))
     }
 
+    /// How often the maker has refused an order that it took.
+    pub fn refused(&self) -> u64 {
+        self.progress.refused()
+    }
+
     fn was_taken(&self, number: u64, looks: u32) -> bool {
         for _ in 0..looks {
             if self.progress.controls() >= number {

@@ -130,7 +130,7 @@ impl Hand {
             Ask::Funding { symbol, received } => self.funding(user, symbol, received),
             Ask::FundingRate { symbol, bps } => self.funding_rate(user, symbol, bps),
             Ask::Adjust { of, amount } => {
-                let (holding, amount) = self.rules.holding(of, amount)?;
+                let (holding, amount) = self.rules.adjustment(of, amount)?;
                 self.order(user, User::NOBODY, Act::Adjust { holding, amount })
             }
             Ask::Expire { symbol, price } => {
@@ -169,10 +169,27 @@ impl Hand {
     fn order(&self, user: User, second: User, act: Act) -> Result<Reply, String> {
         let text = words::act_by(self.rules.table(), user, second, &act);
         tracing::info!(act = text, "operator");
-        if self.desk.order(user, second, act) {
+        let refused_before = self.desk.refused();
+        if !self.desk.order(user, second, act) {
+            return Err(format!("{text}: the maker did not take it within a second; see status"));
+        }
+        if self.desk.refused() == refused_before {
             return Ok(Reply::done(text.clone(), json!({ "done": text })));
         }
-        Err(format!("{text}: the maker did not take it within a second; see status"))
+        Err(format!(
+            "{text}: done, but for what is held in doubt ({}): look at what the venue says, then `ballast \
+             book adjust SYMBOL AMOUNT` (0 where our number is right), and again",
+            self.in_doubt()
+        ))
+    }
+
+    /// The instruments whose account is in doubt, and why.
+    fn in_doubt(&self) -> String {
+        let standing = self.desk.standing();
+        let states = standing.states.iter().zip(&self.rules.table().instruments);
+        let doubted = states.filter(|((_, reason), _)| reason.doubts_account());
+        let told = doubted.map(|((_, reason), of)| format!("{}: {}", of.symbol(), reason.name()));
+        told.collect::<Vec<_>>().join(", ")
     }
 
     fn kill(&self, user: User, reason: &str) -> Reply {

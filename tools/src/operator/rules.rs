@@ -277,6 +277,17 @@ impl Rules {
     /// # Errors
     /// Neither, or an amount off its grid.
     pub fn holding(&self, of: &str, amount: &str) -> Result<(Holding, i64), String> {
+        match self.adjustment(of, amount)? {
+            (_, 0) => Err("an amount of nothing books nothing".into()),
+            some => Ok(some),
+        }
+    }
+
+    /// As [`Rules::holding`]; nothing of a position is its confirmation.
+    ///
+    /// # Errors
+    /// As [`Rules::holding`]; nothing of a cash balance.
+    pub fn adjustment(&self, of: &str, amount: &str) -> Result<(Holding, i64), String> {
         let wrong = |why: String| format!("amount {amount:?}: {why}");
         let (holding, step) = if let Some(instrument) = self.table.find(of) {
             (Holding::Position(instrument.id()), instrument.spec().lot)
@@ -296,7 +307,7 @@ impl Rules {
             (Holding::Cash(currency), NANO)
         };
         match count(amount, step).map_err(wrong)? {
-            0 => Err("an amount of nothing books nothing".into()),
+            0 if holding.instrument().is_none() => Err("an amount of nothing books nothing".into()),
             amount => Ok((holding, amount)),
         }
     }

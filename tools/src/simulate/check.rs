@@ -17,7 +17,7 @@ use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::control::Act;
 use ballast_engine::maker::input::Control;
 use ballast_engine::market::spike::SpikeLimit;
-use ballast_engine::risk::state::{Reason, State};
+use ballast_engine::risk::state::State;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -440,8 +440,7 @@ impl Checker {
 
     /// Nothing is under way: the venue's account is ours, or an operator was told that it is not.
     pub fn on_quiet(&mut self, maker: &Maker, exchange: &Exchange) {
-        let differs = [Reason::PositionDiffers, Reason::Inconsistent];
-        let is_told = |id| maker.snapshot(id).is_some_and(|s| differs.contains(&s.reason));
+        let is_told = |id| maker.snapshot(id).is_some_and(|s| s.reason.doubts_account());
         if (0..).map(InstrumentId).take(self.instruments.len()).any(is_told) {
             return;
         }

@@ -130,13 +130,12 @@ impl World {
         if reason == Reason::VenueForgot && !self.is_logged_on() {
             return self.leave(Leaving::Forget);
         }
-        let may_differ =
-            [Reason::PositionDiffers, Reason::Inconsistent, Reason::OpeningUnconfirmed];
-        if may_differ.contains(&reason) {
+        let is_doubted = reason.doubts_account();
+        if is_doubted || reason == Reason::OpeningUnconfirmed {
             if !self.is_calm() {
                 return false;
             }
-            self.put_right(id);
+            self.put_right(id, is_doubted);
         }
         self.seen.resumes += 1;
         self.order(Control::Resume(id));
@@ -147,14 +146,14 @@ impl World {
         self.process.as_ref().is_some_and(|process| process.session().is_logged_on())
     }
 
-    /// The position becomes the venue's.
-    fn put_right(&mut self, id: InstrumentId) {
+    /// The position becomes the venue's; where it is that already, an operator says so.
+    fn put_right(&mut self, id: InstrumentId, is_doubted: bool) {
         let exchange = self.venue.playback().exchange();
         let theirs = exchange.held(Participant(0), id).0;
         let Some(process) = &self.process else { return };
         let ours = process.maker().ledger().position(id).unwrap_or_default().0;
-        if ours != theirs {
-            self.seen.adjusted += 1;
+        if ours != theirs || is_doubted {
+            self.seen.adjusted += u64::from(ours != theirs);
             let act = Act::Adjust { holding: Holding::Position(id), amount: theirs - ours };
             let user = User::new(1000, "simulated");
             self.order(Control::By { user, second: User::NOBODY, act });

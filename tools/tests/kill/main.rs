@@ -1,5 +1,6 @@
 //! `kill -9` of the real `ballast run` at random points under load, over real TCP with the real `ballast
-//! venue`: nothing lost, nothing doubled, nothing reused, and it quotes again by itself.
+//! venue`: nothing lost, nothing doubled, nothing reused, and it quotes again by itself. And what a person
+//! does where the account that comes back is not the venue's.
 //!
 //! `BALLAST_KILLS` is how often (`tests/kill/run N` sets it), `BALLAST_KILL_SEED` when.
 
@@ -158,10 +159,45 @@ impl Rig {
         replayed < all
     }
 
-    fn status(&self) -> String {
+    /// By the operator's socket: what is answered, or why it is refused.
+    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(BALLAST);
+        command.args(arguments).arg("--socket").arg(self.folder.join("state"));
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// Waits until the disk has an operator's act: what is not written yet dies with the process.
+    fn until_journaled(&self, act: &str) {
         let state = self.folder.join("state");
-        let output = Command::new(BALLAST).args(["status", "--socket"]).arg(state).output();
-        output.map_or_else(|e| e.to_string(), |o| String::from_utf8_lossy(&o.stdout).into_owned())
+        let is_there = || {
+            let output = Command::new(BALLAST).arg("journal").arg(&state).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).contains(act)
+        };
+        while !is_there() {
+            assert!(self.started.elapsed() <= PATIENCE, "{act}: never journaled");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    fn status(&self) -> String {
+        self.ask(&["status"]).unwrap_or_else(|told| told)
+    }
+
+    /// Waits until the quoted instrument stands so.
+    fn until_state(&self, wanted: (&str, &str)) {
+        let is_so = || {
+            let told = self.ask(&["status", "--json"]).ok()?;
+            let status: Value = serde_json::from_str(&told).ok()?;
+            let row = &status["instruments"][0];
+            Some((row["state"].as_str()?, row["reason"].as_str()?) == wanted)
+        };
+        while is_so() != Some(true) {
+            let is_late = self.started.elapsed() > PATIENCE;
+            assert!(!is_late, "never {wanted:?}: {}\n{}", self.log(), self.status());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 
     fn kill(&mut self) {
@@ -292,4 +328,34 @@ fn a_killed_run_comes_back_with_nothing_lost_doubled_or_reused() {
         quantile(990),
         quantile(1000),
     );
+}
+
+#[test]
+fn an_account_that_is_not_the_venues_is_put_right_before_an_operator_may_resume() {
+    let mut rig = Rig::new("doubt");
+    rig.start();
+    rig.until_quoting();
+    // A booking that the venue knows nothing of: the next start finds another position there.
+    rig.ask(&["book", "adjust", "BTCUSDT", "0.002"]).unwrap();
+    rig.until_journaled("book an adjustment of 0.00200 BTCUSDT");
+    rig.kill();
+    rig.start();
+    rig.until_state(("halted", "position_differs"));
+    for what in ["BTCUSDT", "--all"] {
+        for act in ["resume", "flatten"] {
+            let told = rig.ask(&[act, what]).unwrap_err();
+            assert!(told.contains("BTCUSDT: position_differs"), "{told}");
+            assert!(told.contains("ballast book adjust SYMBOL AMOUNT"), "{told}");
+        }
+    }
+    rig.ask(&["resume", "BTCUSDT-PERP"]).unwrap();
+    rig.until_state(("halted", "position_differs"));
+    rig.ask(&["book", "adjust", "USDT", "0"]).unwrap_err();
+    rig.ask(&["book", "adjust", "BTCUSDT", "-0.002"]).unwrap();
+    rig.until_state(("halted", "account_put_right"));
+    rig.ask(&["resume", "BTCUSDT"]).unwrap();
+    rig.until_state(("quoting", "normal"));
+    // It ends as the venue has it.
+    let summary = rig.end();
+    assert_eq!(positions_agree(&rig.seen.lock().unwrap(), &summary), Vec::<String>::new());
 }
