@@ -23,6 +23,7 @@ use ballast_engine::maker::parameters::{MicroPriceUpdate, Parameters};
 use ballast_engine::pnl::ledger::Holding;
 use ballast_engine::quote::Model;
 use ballast_engine::ring;
+use ballast_engine::risk::firm::FirmView;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
@@ -134,7 +135,8 @@ fn every_kind() -> Vec<Record> {
     }
     let one = InstrumentId(1);
     let plain = [Control::Pause(one), Control::Resume(one), Control::Kill, Control::Shutdown];
-    for control in plain.into_iter().chain(refits()).chain([row(), micro_price()]).chain(acts()) {
+    let cold = [row(), micro_price(), firm()];
+    for control in plain.into_iter().chain(refits()).chain(cold).chain(acts()) {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
     records.push(Record::Timer { number: records.len() as u64, now: Nanos(6) });
@@ -163,6 +165,12 @@ fn row() -> Control {
         place: 41,
         row: Row { band: Exposure(-9), excess, unit, slope },
     })
+}
+
+/// What a firm's other engines hold.
+fn firm() -> Control {
+    let (longs, shorts) = (Exposure(i64::MAX), Exposure(-3));
+    Control::Firm(FirmView { at: Nanos(7), longs, shorts, underlying: 255 })
 }
 
 /// A refitted micro-price.
@@ -312,7 +320,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (56, 3));
+    assert_eq!((end.inputs, end.intents), (57, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -423,7 +431,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (56, 3));
+    assert_eq!((survey.inputs, survey.intents), (57, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.delivered.get(&VenueId(1)).map(|last| last.msg_seq_num), Some(118));
     assert_eq!(survey.tail, Tail::Unfinished);

@@ -128,6 +128,7 @@ fn config() -> MakerConfig {
         ],
         settings: OPENING.map(settings).into(),
         underlyings: vec![UnderlyingSettings {
+            firm: None,
             target: Exposure(0),
             protection: ProtectionLimits {
                 fills_max: 12,

@@ -58,6 +58,8 @@ pub mod sweep;
 pub mod collateral;
 /// The same live, on a thread of its own.
 pub mod collateral_thread;
+/// What the engines of one firm tell each other.
+pub mod firm;
 /// Surfaces fitted and Greeks refreshed on the way.
 pub mod greek_refresh;
 /// How correlated instruments move together.

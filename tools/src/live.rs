@@ -10,6 +10,7 @@ use crate::collateral_thread;
 use crate::config::ConfigFile;
 use crate::config::file::{RawRun, RunnerKind};
 use crate::covariance::CovarianceRefresh;
+use crate::firm::{self, LinkFault};
 use crate::greek_refresh::GreekRefresh;
 use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
@@ -203,6 +204,9 @@ pub enum LiveError {
     /// A message log cannot be opened.
     #[error(transparent)]
     FixLog(#[from] LogError),
+    /// The link to the firm's broker.
+    #[error(transparent)]
+    Firm(#[from] LinkFault),
     /// Names that FIX text cannot carry.
     #[error("venues.{venue}: {why}")]
     Names {
@@ -406,8 +410,9 @@ pub fn pipeline(
     };
     let (tap, refit) = refit(file, &desk);
     let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
+    let taps = cold_taps(file, config, &desk)?;
     let office = BackOffice {
-        recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, &desk))),
+        recorder: recorder.watched(tap.into_iter().chain(taps)),
         telemetry: ends.telemetry,
         samples,
         desk: desk.clone(),
@@ -428,14 +433,20 @@ pub fn pipeline(
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
 
-/// Who looks at the journal's records from threads of their own: Greeks, covariance, collateral.
-fn cold_taps(file: &ConfigFile, config: &MakerConfig, desk: &Arc<Desk>) -> Vec<Watch> {
+/// Who looks at the journal's records from threads of their own: Greeks, covariance, collateral, the
+/// firm's other engines.
+fn cold_taps(
+    file: &ConfigFile,
+    config: &MakerConfig,
+    desk: &Arc<Desk>,
+) -> Result<Vec<Watch>, LinkFault> {
     let greeks = GreekRefresh::new(file, &config.options);
     let greeks = greeks.map(|refresh| cold_thread::tap_of(refresh, desk));
     let covariance = CovarianceRefresh::new(file);
     let covariance = covariance.map(|refresh| cold_thread::tap_of(refresh, desk));
     let collateral = collateral_thread::tap_of(file, config, desk);
-    [greeks, covariance, collateral].into_iter().flatten().collect()
+    let firm = firm::tap_of(file, config, desk)?;
+    Ok([greeks, covariance, collateral, firm].into_iter().flatten().collect())
 }
 
 /// How stages that nobody waits for wait.

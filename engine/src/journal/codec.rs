@@ -23,6 +23,7 @@ use crate::pnl::ledger::Holding;
 use crate::quote::multi_asset::SkewRow;
 use crate::quote::{Quoter, encoding};
 use crate::risk::collateral::CollateralView;
+use crate::risk::firm::FirmView;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 
@@ -207,6 +208,7 @@ structs! {
     User { uid, name }
     SkewRow { instrument, mantissas, shifts }
     CollateralView { at, utilisation_ppm, distance_ppm, stressed_loss, addable_ppm }
+    FirmView { at, longs, shorts, underlying }
     QuantisedGreeks {
         at, underlying, value, price_delta, price_gamma, theta, exposure, exposure_gamma,
     }
@@ -238,6 +240,7 @@ enums! {
         22 = MicroPrice(update),
         23 = Skew(row),
         30 = Collateral(view),
+        31 = Firm(view),
     }
     Act {
         1 = Pause { scope },

@@ -23,6 +23,7 @@ use crate::quote::requote::Tolerance;
 use crate::quote::{LadderShape, Quoter};
 use crate::risk::carried::CarriedRisk;
 use crate::risk::collateral::{CollateralFault, CollateralLimits};
+use crate::risk::firm::FirmTerms;
 use crate::risk::limits::{ExposureLimits, InstrumentLimits, PortfolioLimits};
 use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::protection::ProtectionLimits;
@@ -125,6 +126,8 @@ pub struct UnderlyingSettings {
     pub protection: ProtectionLimits,
     /// How to hedge; `None` for a maker that only quotes.
     pub hedge: Option<HedgeSettings>,
+    /// Its part of a firm's limit, where other engines trade it too.
+    pub firm: Option<FirmTerms>,
 }
 
 /// A maker's whole config.
@@ -252,6 +255,15 @@ pub enum ConfigError {
     /// Quotes that share one risk.
     #[error(transparent)]
     Portfolio(#[from] PortfolioFault),
+    /// Terms of a firm that do not narrow, or that this engine's limit is beyond.
+    #[error(
+        "underlying {underlying}: its hard limit must be within its part of the firm's, and without word \
+         from the other engines less than all of it must be left"
+    )]
+    Firm {
+        /// Which, by its place.
+        underlying: usize,
+    },
     /// Limits on the collateral.
     #[error("collateral: {0}")]
     Collateral(#[from] CollateralFault),
@@ -297,6 +309,9 @@ impl MakerConfig {
             faults.push(ConfigError::Epoch(self.epoch));
         }
         for (place, underlying) in self.underlyings.iter().enumerate() {
+            if underlying.firm.is_some_and(|firm| !firm.are_sound(&underlying.limits)) {
+                faults.push(ConfigError::Firm { underlying: place });
+            }
             if let Some(hedge) = &underlying.hedge {
                 let others = hedge.instruments.iter().filter(|with| {
                     let instrument = self.instruments.get(usize::from(with.instrument.0));

@@ -282,6 +282,7 @@ impl Maker {
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
             Control::Skew(row) => self.on_skew_row(&row, out),
             Control::Collateral(view) => self.on_collateral(view, out),
+            Control::Firm(view) => self.on_firm(view, out),
             Control::MicroPrice(update) => self.on_micro_price(&update, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),
             Control::HedgeRow(update) => self.on_hedge_row(&update),

@@ -7,6 +7,7 @@ use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::{MicroPriceUpdate, Parameters};
 use crate::quote::multi_asset::SkewRow;
 use crate::risk::collateral::CollateralView;
+use crate::risk::firm::FirmView;
 
 /// One input of [`Maker::step`](crate::maker::Maker::step).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +39,8 @@ pub enum Control {
     Skew(SkewRow),
     /// How the collateral stands.
     Collateral(CollateralView),
+    /// What a firm's other engines hold of an underlying.
+    Firm(FirmView),
     /// A refitted micro-price of one instrument.
     MicroPrice(MicroPriceUpdate),
     /// Refreshed Greeks of one option.

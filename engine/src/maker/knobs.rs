@@ -53,7 +53,8 @@ impl Maker {
         }
     }
 
-    /// Keeps `0 < soft < stop < hard` and the hedge's band within the soft limit.
+    /// Keeps `0 < soft < stop < hard`, the hedge's band within the soft limit, and the hard limit within the
+    /// engine's part of its firm's.
     fn set_exposure(&mut self, knob: Knob, place: u8, value: i64) {
         let Some(pool) = self.pools.get_mut(usize::from(place)) else { return };
         let limits = pool.settings.limits;
@@ -71,8 +72,8 @@ impl Maker {
             | Knob::ToleranceAggressive(_)
             | Knob::TolerancePassive(_) => {}
         }
-        let is_band_inside = pool.is_band_within(soft);
-        if let (Ok(limits), true) = (ExposureLimits::new(soft, stop, hard), is_band_inside) {
+        let is_inside = pool.is_band_within(soft) && pool.is_within_firm(hard);
+        if let (Ok(limits), true) = (ExposureLimits::new(soft, stop, hard), is_inside) {
             pool.settings.limits = limits;
         }
     }

@@ -8,6 +8,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `collateral.rs` | views of the collateral in, sizes and states out |
+//! | `firm.rs` | views of a firm's other engines in, limits and what is hedged here out |
 //! | `config.rs` | what it is built from |
 //! | `input.rs`, `intents.rs` | what goes in, what comes out |
 //! | `control.rs` | the operator's hand: pause, resume, flatten, kill, set, book |
@@ -42,6 +43,7 @@ pub mod control;
 pub mod counters;
 mod execution;
 mod fair;
+mod firm;
 pub mod guards;
 mod hedging;
 mod homing;
@@ -122,6 +124,7 @@ use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::collateral::{Allowance, CollateralGuard};
 use crate::risk::duplicate::DuplicateGuard;
 use crate::risk::executions::Executions;
+use crate::risk::firm::FirmGuard;
 use crate::risk::gross::GrossNotional;
 use crate::risk::loss::LossStop;
 use crate::risk::order_to_trade::OrderToTrade;
@@ -301,6 +304,8 @@ struct Pool {
     /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
     is_delta_known: bool,
     pacing: Pacing,
+    /// Where a firm's other engines trade it too.
+    firm: Option<FirmGuard>,
     /// An operator has its net delta traded home.
     is_flattening: bool,
     /// How many of its instruments' positions nobody has confirmed yet.
@@ -332,6 +337,7 @@ impl Pool {
             hedge_rests_until: Nanos(0),
             is_delta_known: false,
             pacing: Pacing::default(),
+            firm: settings.firm.map(FirmGuard::new),
             is_flattening: false,
             unconfirmed: 0,
             protection: Protection::new(settings.protection),

@@ -110,6 +110,7 @@ fn with(limits: OptionLimits) -> MakerConfig {
         ],
         settings: vec![settings(None, 0), quoted(), quoted()],
         underlyings: vec![UnderlyingSettings {
+            firm: None,
             target: Exposure(0),
             protection: ProtectionLimits {
                 fills_max: 50,

@@ -363,7 +363,7 @@ impl Maker {
         }
         let mut half = super::quoting::widened(half, &line.markouts, settings.markout.as_ref());
         let (vega, vega_limit) = self.options.book.vega(option.pool());
-        let delta_soft = pool.settings.limits.soft().0;
+        let delta_soft = pool.limits().soft().0;
         let held = Held { delta: pool.delta.0, delta_soft, vega, vega_limit };
         let fair = quoting.reservation(value.value, &slopes, &held);
         let mut caps = self.option_caps(line, pool, &value);
@@ -384,7 +384,7 @@ impl Maker {
         let id = line.instrument.id();
         let position = self.ledger.position(id).unwrap_or_default().0;
         let position_max = line.settings.limits.position_max.0;
-        let hard = pool.settings.limits.hard().0;
+        let hard = pool.limits().hard().0;
         let cap = |side: Side| {
             let held = position.saturating_mul(side.sign());
             let each = value.exposure.0.saturating_mul(side.sign());

@@ -50,9 +50,10 @@ impl Pacing {
 impl Pool {
     /// How far net delta may go unhedged; `None` without a hedger.
     pub(super) fn band(&self) -> Option<Exposure> {
-        let soft = self.settings.limits.soft();
+        let soft = self.limits().soft();
         self.settings.hedge.as_ref().map(|hedge| match &hedge.band {
-            BandRule::Fixed(band) => band.outer,
+            // Beyond a soft limit that a firm's silence narrowed nothing is left to the quotes alone.
+            BandRule::Fixed(band) => band.outer.min(soft),
             BandRule::Derived(_) => self.pacing.derived.map_or(soft, |derived| derived.min(soft)),
         })
     }
@@ -73,10 +74,14 @@ impl Pool {
             let home = Band { outer: Exposure(0), inner: Exposure(0) };
             return hedge::excess(self.delta, home);
         }
+        let delta = self.answered();
         match (&hedge.band, band) {
-            (BandRule::Fixed(band), _) => hedge::excess(self.delta, *band),
-            (BandRule::Derived(_), Some(band)) if self.delta.0.saturating_abs() > band.0 => {
-                self.paced(band, now)
+            (BandRule::Fixed(fixed), Some(outer)) => {
+                hedge::excess(delta, Band { outer, inner: fixed.inner.min(outer) })
+            }
+            (BandRule::Fixed(fixed), None) => hedge::excess(delta, *fixed),
+            (BandRule::Derived(_), Some(band)) if delta.0.saturating_abs() > band.0 => {
+                self.paced(delta, band, now)
             }
             (BandRule::Derived(_), _) => {
                 self.pacing.carried = 0;
@@ -87,10 +92,10 @@ impl Pool {
     }
 
     /// Net delta is beyond the derived band: what the rate has asked for by now.
-    fn paced(&mut self, band: Exposure, now: Nanos) -> Exposure {
-        let size = Exposure(self.delta.0.saturating_abs());
-        let soft = self.settings.limits.soft();
-        let way = self.delta.0.signum();
+    fn paced(&mut self, delta: Exposure, band: Exposure, now: Nanos) -> Exposure {
+        let size = Exposure(delta.0.saturating_abs());
+        let soft = self.limits().soft();
+        let way = delta.0.signum();
         if self.pacing.way != way {
             // Across the band at once: what was asked for the other way is not asked for this way.
             self.pacing = Pacing { way, carried: 0, at: None, ..self.pacing };
@@ -100,7 +105,7 @@ impl Pool {
         let (Some(curve), true) = (self.pacing.curve, is_worth_it) else {
             self.pacing.at = Some(now);
             let inner = Exposure(soft.0.saturating_mul(RETURN_EIGHTHS) / 8).min(band);
-            return hedge::excess(self.delta, Band { outer: band, inner });
+            return hedge::excess(delta, Band { outer: band, inner });
         };
         let Some(BandRule::Derived(derived)) = self.settings.hedge.as_ref().map(|h| &h.band) else {
             return Exposure(0);

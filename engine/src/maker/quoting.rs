@@ -185,7 +185,7 @@ impl Maker {
             return Some((Reason::SoftLimit, line.guards.soft_stand()));
         }
         let band = pool.band();
-        let is_unhedged = band.is_some_and(|band| pool.delta.0.saturating_abs() > band.0);
+        let is_unhedged = band.is_some_and(|band| pool.answered().0.saturating_abs() > band.0);
         if is_unhedged && self.is_hedging_halted(pool) {
             // What should be hedged and cannot be is not added to.
             return Some((Reason::HedgeFailed, Stand::Out));
@@ -242,7 +242,8 @@ impl Maker {
         if let Some(kept) = line.wanted.standing(&basis) {
             return Some(kept);
         }
-        let inventory = Lots(delta.0.checked_div(per_lot.0).unwrap_or(0));
+        // A view of the firm's other engines is a control: all that is kept is forgotten then.
+        let inventory = Lots(pool.answered().0.checked_div(per_lot.0).unwrap_or(0));
         let sigma = Scaled::new(i128::from(sigma.0), 32);
         let time_left =
             settings.horizon_end.map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(now)));
@@ -319,7 +320,7 @@ impl Maker {
 fn caps(line: &Line, pool: &Pool, basis: &Basis) -> Caps {
     let (position, delta) = (basis.position.0, basis.delta.0);
     let position_max = line.settings.limits.position_max.0;
-    let hard = pool.settings.limits.hard().0;
+    let hard = pool.limits().hard().0;
     let room = |exposure: i64| exposure.checked_div(basis.per_lot.0).unwrap_or(0);
     let bid = position_max.saturating_sub(position).min(room(hard.saturating_sub(delta)));
     let bid = bid.min(basis.cash.map_or(i64::MAX, |lots| lots.0));
@@ -345,7 +346,7 @@ pub(super) fn widened(
 /// Whether net delta counts as beyond the soft limit and beyond the stop. What went beyond comes back
 /// only well inside, also over a pause for another reason.
 fn beyond(line: &Line, pool: &Pool) -> (bool, bool) {
-    let limits = &pool.settings.limits;
+    let limits = pool.limits();
     let delta = pool.delta.0.saturating_abs();
     let back_within = limits.soft().0.saturating_mul(RETURN_EIGHTHS) / 8;
     let soft = if line.is_beyond_soft { back_within } else { limits.soft().0 };

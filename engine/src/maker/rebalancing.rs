@@ -189,8 +189,8 @@ impl Maker {
 
     fn may_offset(&self, place: usize) -> bool {
         self.pools.get(place).is_some_and(|pool| {
-            let band = pool.band().unwrap_or(pool.settings.limits.soft());
-            let is_calm = pool.is_delta_known && pool.delta.0.saturating_abs() <= band.0;
+            let band = pool.band().unwrap_or(pool.limits().soft());
+            let is_calm = pool.is_delta_known && pool.answered().0.saturating_abs() <= band.0;
             let is_free = pool.may_trade(self.now) && pool.offset.is_none();
             is_calm && is_free && !pool.is_flattening && pool.unconfirmed == 0
         })
@@ -225,7 +225,7 @@ impl Maker {
         let place = self.pool_of(near.instrument)?;
         let pool = self.pools.get(place)?;
         let (unit, far_unit) = (nano_per_lot(line)?, nano_per_lot(other)?);
-        let soft = pool.settings.limits.soft();
+        let soft = pool.limits().soft();
         let most = pool.band().unwrap_or(soft).min(soft);
         let purchase = match pair.side {
             Side::Buy => self.purchase(line, &near)?,

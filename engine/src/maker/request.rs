@@ -271,6 +271,7 @@ impl Maker {
         if let Some(reason) = self.cash_block(line, proposal) {
             return Some(Verdict::Block(reason));
         }
+        let exposure_limits = pool.limits();
         // A bought put takes exposure off, as a sale does.
         let way = if exposure_per_lot.0 < 0 { side.opposite() } else { side };
         let facts = Facts {
@@ -281,7 +282,7 @@ impl Maker {
             is_spot: line.is_spot(),
             exposure_per_lot,
             exposure_worst: self.exposure_worst(line, pool, way),
-            exposure_limits: &pool.settings.limits,
+            exposure_limits: &exposure_limits,
             own_opposite: own,
             gross: &self.gross,
         };

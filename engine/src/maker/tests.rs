@@ -105,6 +105,7 @@ pub(super) fn config() -> MakerConfig {
         ],
         settings: vec![settings(Some(quote_settings()), 1_000), settings(None, -1_000)],
         underlyings: vec![UnderlyingSettings {
+            firm: None,
             target: Exposure(0),
             protection: ProtectionLimits {
                 fills_max: 20,

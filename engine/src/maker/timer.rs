@@ -19,6 +19,7 @@ impl Maker {
                 line.volatility.on_clock(now, fair_value::mid(&touch));
             }
         }
+        self.listen();
         self.sample_bases();
         self.reprice_all(out);
         self.charge_standing(out);

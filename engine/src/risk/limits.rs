@@ -117,6 +117,18 @@ impl ExposureLimits {
         Ok(ExposureLimits { soft, stop, hard })
     }
 
+    /// The same, each so many thousandths (at most 1000) of itself and still in order.
+    pub fn narrowed(&self, permille: u32) -> ExposureLimits {
+        let part = |limit: Exposure, least: i64| {
+            let part = i128::from(limit.0) * i128::from(permille.min(1_000)) / 1_000;
+            Exposure(i64::try_from(part).unwrap_or(limit.0).max(least))
+        };
+        let soft = part(self.soft, 1);
+        let stop = part(self.stop, soft.0.saturating_add(1));
+        let hard = part(self.hard, stop.0.saturating_add(1));
+        ExposureLimits { soft, stop, hard }
+    }
+
     /// Beyond it the side that adds is no longer quoted.
     pub fn soft(&self) -> Exposure {
         self.soft
@@ -144,6 +156,16 @@ mod tests {
         assert_eq!(limits(0, 2, 3), Err(LimitError::NotPositive));
         assert_eq!(limits(2, 2, 3), Err(LimitError::OutOfOrder));
         assert_eq!(limits(1, 3, 3), Err(LimitError::OutOfOrder));
+    }
+
+    #[test]
+    fn narrowed_limits_stay_in_order_and_within_the_ones_they_are_of() {
+        let limits = |a, b, c| ExposureLimits::new(Exposure(a), Exposure(b), Exposure(c)).unwrap();
+        assert_eq!(limits(10, 20, 50).narrowed(500), limits(5, 10, 25));
+        assert_eq!(limits(1, 2, 3).narrowed(1), limits(1, 2, 3));
+        let widest = limits(i64::MAX - 2, i64::MAX - 1, i64::MAX);
+        assert_eq!(widest.narrowed(1_000), widest);
+        assert_eq!(widest.narrowed(u32::MAX), widest, "nothing widens");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod collar;
 pub mod collateral;
 pub mod duplicate;
 pub mod executions;
+pub mod firm;
 pub mod gate;
 pub mod greek_limits;
 pub mod gross;

@@ -147,6 +147,7 @@ pub fn config(model: Model) -> MakerConfig {
             settings(None, 0, ValueLimit::Lots(60)),
         ],
         underlyings: vec![UnderlyingSettings {
+            firm: None,
             target: Exposure(0),
             protection: ProtectionLimits {
                 fills_max: 4,

@@ -232,6 +232,7 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     (names.symbol(row.instrument), "covariance: its row of skews".to_owned())
                 }
                 Control::Collateral(view) => (String::new(), format!("collateral: {view:?}")),
+                Control::Firm(view) => (String::new(), format!("the firm's others: {view:?}")),
                 Control::MicroPrice(update) => {
                     let text = format!("refitted micro-price: {:?}", update.leans);
                     (names.symbol(update.instrument), text)

@@ -4,6 +4,7 @@
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
 use super::collateral::RawCollateral;
+use super::firm::RawFirm;
 use super::guards::{RawGuards, RawShare};
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
@@ -42,6 +43,8 @@ pub struct RawConfig {
     /// For every other settlement currency: the symbol whose mid converts it.
     #[serde(default)]
     pub conversion: BTreeMap<String, String>,
+    /// Other engines of the firm, and where the broker is; left out, there are none.
+    pub firm: Option<RawFirm>,
     /// What should be held where; left out: nothing is kept by venue.
     #[serde(default)]
     pub rebalance: Option<RawRebalance>,

@@ -9,6 +9,7 @@ use super::estimates;
 use super::fair_value;
 use super::faults::Faults;
 use super::file::{RawConfig, RawLimits, RawQuote, RawSettings, RawUnderlying};
+use super::firm;
 use super::guards;
 use super::hedging::{self, Of};
 use super::instruments::InstrumentTable;
@@ -32,6 +33,7 @@ use ballast_engine::quote::requote::Tolerance;
 use ballast_engine::quote::{Model, Quoter};
 use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
+use ballast_engine::risk::firm::FirmTerms;
 use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
 use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
 use ballast_engine::risk::throttle::MessageRate;
@@ -59,6 +61,7 @@ pub fn maker_config(
     }
     let underlyings: Vec<_> =
         table.underlyings.iter().map(|name| underlying(raw, table, name, faults)).collect();
+    let underlyings = with_firm(underlyings, firm::terms(raw, table, faults));
     let guards = guards::guards(raw, table, faults);
     let portfolio = controls::portfolio(&raw.limits, faults);
     let order_to_trade: Vec<_> =
@@ -460,6 +463,15 @@ pub(super) fn quote_parameters(
     Some((model, parameters.from_currency(instrument.spec().tick)))
 }
 
+/// Each underlying with this engine's part of its firm's limits.
+fn with_firm(
+    underlyings: Vec<Option<UnderlyingSettings>>,
+    terms: Vec<Option<FirmTerms>>,
+) -> Vec<Option<UnderlyingSettings>> {
+    let pairs = underlyings.into_iter().zip(terms);
+    pairs.map(|(of, firm)| of.map(|of| UnderlyingSettings { firm, ..of })).collect()
+}
+
 fn underlying(
     raw: &RawConfig,
     table: &InstrumentTable,
@@ -488,6 +500,7 @@ fn underlying(
             Some(hedge) => Some(hedge?),
             None => None,
         },
+        firm: None,
     })
 }
 

@@ -4,6 +4,7 @@ pub mod collateral;
 mod controls;
 mod estimates;
 mod fair_value;
+pub mod firm;
 mod ladder;
 pub mod faults;
 pub mod file;

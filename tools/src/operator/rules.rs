@@ -24,6 +24,8 @@ pub struct Rules {
     values: Vec<(Knob, i64)>,
     /// Outer edges of the hedgers' bands, by underlying: soft limits stay outside them.
     bands: Vec<i64>,
+    /// This engine's parts of its firm's hard limits, by underlying.
+    parts: Vec<Option<i64>>,
     /// Instruments whose funding schedule the config knows.
     funded: Vec<InstrumentId>,
 }
@@ -71,10 +73,12 @@ impl Rules {
             Some(BandRule::Derived(_)) | None => 0,
         });
         let bands = bands.collect();
+        let parts = config.underlyings.iter();
+        let parts = parts.map(|u| u.firm.map(|firm| firm.part.0)).collect();
         let funded = config.instruments.iter().zip(&config.settings);
         let funded = funded.filter(|(_, settings)| settings.standing.funding.is_some());
         let funded = funded.map(|(instrument, _)| instrument.id()).collect();
-        let mut rules = Rules { table: file.table.clone(), values, bands, funded };
+        let mut rules = Rules { table: file.table.clone(), values, bands, parts, funded };
         for set in config.resumption.iter().flat_map(|resumption| &resumption.limits) {
             if rules.value(set.knob).is_some_and(|value| set.value < value) {
                 rules.changed(set.knob, set.value);
@@ -194,6 +198,13 @@ impl Rules {
             if soft <= 0 || soft >= stop || stop >= hard {
                 let (soft, stop, hard) = (text(soft), text(stop), text(hard));
                 return Err(format!("must keep 0 < soft ({soft}) < stop ({stop}) < hard ({hard})"));
+            }
+            let part = self.parts.get(usize::from(place)).copied().flatten();
+            if let Some(part) = part.filter(|part| hard > *part) {
+                let part = text(part);
+                return Err(format!(
+                    "must be within this engine's part of the firm's hard, {part}"
+                ));
             }
             if soft < band {
                 return Err(format!("must not be within the hedger's band ({})", text(band)));

@@ -86,6 +86,8 @@ pub struct Standing {
     pub is_journal_lost: bool,
     /// The collateral, where it is watched and was assessed.
     pub collateral: Option<Watched>,
+    /// What the firm's other engines said last, where there are any.
+    pub firm: Option<Value>,
     news: VecDeque<News>,
     /// News that found no room.
     pub news_lost: u64,

@@ -129,6 +129,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "blocked": standing.blocked,
         "state_changes": standing.changes,
         "collateral": standing.collateral.as_ref().map(|watched| &watched.document),
+        "firm": standing.firm,
         "sessions": sessions.collect::<Vec<_>>(),
         "latency_ns": latency,
     })

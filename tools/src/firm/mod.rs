@@ -1,0 +1,268 @@
+//! Several engines of one firm: what this one holds goes to the others, what they hold comes to the maker.
+//!
+//! Fed by the journal's stage with every input that the maker consumed, in that order, and by the link with
+//! the others' words. Steps a shadow of the maker through the inputs, so that what it tells is what the
+//! account says; feeds the broker with fills and holdings, and the maker's control ring with journaled
+//! views. Two cold threads: this one and the link's. A shadow that falls behind tells old news, and old
+//! news is none. Deliberately absent: any decision, and a way from the broker to anything but views.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `message.rs` | what is told |
+//! | `book.rs` | what the others said last |
+//! | `link.rs` | the broker: NATS JetStream |
+
+mod book;
+mod link;
+mod message;
+
+use crate::cold_thread::hand_over;
+use crate::config::ConfigFile;
+use crate::operator::desk::Desk;
+use ballast_engine::event::OrderUpdate;
+use ballast_engine::journal::recorder::Watch;
+use ballast_engine::maker::Maker;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::input::{Control, Input};
+use ballast_engine::maker::intents::{Intents, Record};
+use ballast_engine::risk::firm::FirmView;
+use ballast_engine::units::{Decimal, Nanos, Side};
+use book::FirmBook;
+use link::Broker;
+pub use link::LinkFault;
+use message::{FillWord, Outgoing, Word, bytes_of};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+use tokio::sync::mpsc::{Sender, channel as bounded};
+
+/// Room for a step's records.
+const RECORDS_MAX: usize = 256;
+/// A shadow so many inputs behind is given up: its words end, and the others' limits narrow.
+const BEHIND_MAX: usize = 4_000_000;
+/// Messages that may wait for the link.
+const OUTGOING_MAX: usize = 65_536;
+/// How often a thread to which nothing is told looks whether the run is over.
+const LOOK: Duration = Duration::from_millis(500);
+const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
+
+/// What the shadow's thread waits for.
+enum Event {
+    /// The maker consumed an input.
+    Input(u64, Nanos, Input),
+    /// An engine said what it holds.
+    Heard(Vec<u8>),
+    /// The link to the broker came up or went down.
+    Linked(bool),
+}
+
+/// Starts both threads, where a config has a firm: what the journal's stage must call with every record.
+/// They end when that is dropped.
+///
+/// # Errors
+/// A file that the section names cannot be read.
+pub fn tap_of(
+    file: &ConfigFile,
+    config: &MakerConfig,
+    desk: &Arc<Desk>,
+) -> Result<Option<Watch>, LinkFault> {
+    let (Some(firm), Some(book)) = (&file.raw.firm, FirmBook::new(&file.raw, &file.table)) else {
+        return Ok(None);
+    };
+    let broker = Broker::new(firm)?;
+    let Ok(shadow) = Maker::new(config) else { return Ok(None) };
+    let (events, inbox) = channel();
+    let (outgoing, to_send) = bounded(OUTGOING_MAX);
+    let heard = events.clone();
+    std::thread::spawn(move || broker.serve(to_send, &heard));
+    let behind = Arc::new(AtomicUsize::new(0));
+    let teller = Teller {
+        file: file.clone(),
+        engine: firm.engine.clone(),
+        epoch: config.epoch,
+        every_ns: firm.publish_ms.saturating_mul(1_000_000),
+        out: Intents::new(Maker::intents_max(config), RECORDS_MAX),
+        shadow,
+        outgoing,
+        told_at: None,
+        lost: 0,
+    };
+    let (desk, waiting) = (desk.clone(), behind.clone());
+    let listener = Listener { book, desk, told: BTreeMap::new(), is_linked: false };
+    std::thread::spawn(move || run(teller, listener, &inbox, &behind));
+    let mut sender = Some(events);
+    Ok(Some(Box::new(move |record| {
+        if let (Some((number, now, input)), Some(to)) = (record.input(), &sender) {
+            if waiting.fetch_add(1, Ordering::Relaxed) >= BEHIND_MAX {
+                tracing::error!("the firm's shadow does not keep up: this engine tells no more");
+                sender = None;
+                return;
+            }
+            // Nobody listens any more at the end of a run.
+            let _ = to.send(Event::Input(number, now, input));
+        }
+    })))
+}
+
+fn run(mut teller: Teller, mut listener: Listener, inbox: &Receiver<Event>, behind: &AtomicUsize) {
+    let mut now = Nanos(0);
+    loop {
+        let event = match inbox.recv_timeout(LOOK) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) if !listener.desk.is_over() => continue,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        };
+        match event {
+            Event::Input(number, at, input) => {
+                behind.fetch_sub(1, Ordering::Relaxed);
+                now = at;
+                teller.step(number, at, &input);
+                // The timer's beat: words that came are looked at by then at the latest.
+                if input == Input::Timer {
+                    listener.tell(now);
+                }
+            }
+            // What the maker consumed before its end is told; what others say after it, nobody needs.
+            Event::Heard(_) if listener.desk.is_over() => return,
+            Event::Heard(body) => {
+                if listener.book.hear(now, &body) {
+                    listener.tell(now);
+                }
+            }
+            Event::Linked(is_linked) => listener.on_link(is_linked),
+        }
+    }
+}
+
+/// What goes out.
+struct Teller {
+    file: ConfigFile,
+    engine: String,
+    epoch: u32,
+    every_ns: u64,
+    shadow: Maker,
+    out: Intents,
+    outgoing: Sender<Outgoing>,
+    told_at: Option<Nanos>,
+    /// Messages that found no room.
+    lost: u64,
+}
+
+impl Teller {
+    fn step(&mut self, number: u64, now: Nanos, input: &Input) {
+        let fills = self.shadow.counters().fills;
+        self.shadow.step(now, input, &mut self.out);
+        let has_filled = self.shadow.counters().fills != fills;
+        if has_filled {
+            self.tell_fill(number, now, input);
+        }
+        self.out.clear();
+        let is_booked = matches!(input, Input::Control(Control::By { .. }));
+        let is_due = self.told_at.is_none_or(|told| now.since(told) >= self.every_ns);
+        if has_filled || is_booked || is_due {
+            self.told_at = Some(now);
+            let word = Outgoing::Word(bytes_of(&self.word(number, now)));
+            self.send(word);
+        }
+    }
+
+    fn tell_fill(&mut self, number: u64, now: Nanos, input: &Input) {
+        let is_booked = self.out.records().iter().any(|r| matches!(r, Record::Fill { .. }));
+        let Input::Order(event) = input else { return };
+        let OrderUpdate::Fill { side, last_px, last_qty, .. } = event.update else { return };
+        let Some(instrument) = self.file.table.instruments.get(usize::from(event.instrument.0))
+        else {
+            return;
+        };
+        if !is_booked {
+            return;
+        }
+        let spec = instrument.spec();
+        let position = self.shadow.ledger().position(event.instrument).unwrap_or_default();
+        let side = if side == Side::Buy { "buy" } else { "sell" };
+        let fill = FillWord {
+            engine: self.engine.clone(),
+            epoch: self.epoch,
+            input: number,
+            at_ns: now.0,
+            symbol: instrument.symbol().to_owned(),
+            side: side.into(),
+            price: Decimal::text_of(last_px.0, spec.tick),
+            size: Decimal::text_of(last_qty.0, spec.lot),
+            position: Decimal::text_of(position.0, spec.lot),
+        };
+        let id = format!("{}-{}-{number}", self.engine, self.epoch);
+        self.send(Outgoing::Fill { id, body: bytes_of(&fill) });
+    }
+
+    fn word(&self, number: u64, now: Nanos) -> Word {
+        let table = &self.file.table;
+        let deltas = table.underlyings.iter().enumerate().filter_map(|(n, name)| {
+            let delta = self.shadow.delta(n)?;
+            Some((name.to_owned(), Decimal::text_of(delta.0, NANO)))
+        });
+        let positions = table.instruments.iter().filter_map(|instrument| {
+            let lots = self.shadow.ledger().position(instrument.id())?;
+            Some((instrument.symbol().to_owned(), Decimal::text_of(lots.0, instrument.spec().lot)))
+        });
+        Word {
+            engine: self.engine.clone(),
+            epoch: self.epoch,
+            input: number,
+            at_ns: now.0,
+            deltas: deltas.collect(),
+            positions: positions.collect(),
+        }
+    }
+
+    /// A word that finds no room is told again soon; a fill's loss is logged, and the word after it
+    /// says what is held.
+    fn send(&mut self, outgoing: Outgoing) {
+        let is_fill = matches!(outgoing, Outgoing::Fill { .. });
+        if self.outgoing.try_send(outgoing).is_err() && is_fill {
+            self.lost += 1;
+            let lost = self.lost;
+            tracing::warn!(lost, "a fill is not told to the firm: the broker is away for too long");
+        }
+    }
+}
+
+/// What comes in.
+struct Listener {
+    book: FirmBook,
+    desk: Arc<Desk>,
+    /// The last view that the maker was given, by underlying.
+    told: BTreeMap<u8, FirmView>,
+    is_linked: bool,
+}
+
+impl Listener {
+    /// Gives the maker what is new: the ring of controls is not for what it knows.
+    fn tell(&mut self, now: Nanos) {
+        let mut is_new = false;
+        for view in self.book.views(now) {
+            if self.told.get(&view.underlying) != Some(&view) {
+                is_new = true;
+                self.told.insert(view.underlying, view);
+                if !hand_over(&self.desk, Control::Firm(view)) {
+                    tracing::warn!("the maker took no word of the firm for a second");
+                }
+            }
+        }
+        if is_new {
+            self.show();
+        }
+    }
+
+    fn on_link(&mut self, is_linked: bool) {
+        self.is_linked = is_linked;
+        self.show();
+    }
+
+    fn show(&self) {
+        let document = self.book.document(self.is_linked);
+        self.desk.standing().firm = Some(document);
+    }
+}
