@@ -410,7 +410,7 @@ pub fn pipeline(
     };
     let (tap, refit) = refit(file, &desk);
     let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
-    let taps = cold_taps(file, config, &desk)?;
+    let taps = cold_taps(file, config, state, &desk)?;
     let office = BackOffice {
         recorder: recorder.watched(tap.into_iter().chain(taps)),
         telemetry: ends.telemetry,
@@ -438,6 +438,7 @@ pub fn pipeline(
 fn cold_taps(
     file: &ConfigFile,
     config: &MakerConfig,
+    state: &StateDir,
     desk: &Arc<Desk>,
 ) -> Result<Vec<Watch>, LinkFault> {
     let greeks = GreekRefresh::new(file, &config.options);
@@ -445,7 +446,7 @@ fn cold_taps(
     let covariance = CovarianceRefresh::new(file);
     let covariance = covariance.map(|refresh| cold_thread::tap_of(refresh, desk));
     let collateral = collateral_thread::tap_of(file, config, desk);
-    let firm = firm::tap_of(file, config, desk)?;
+    let firm = firm::tap_of(file, config, state, desk)?;
     Ok([greeks, covariance, collateral, firm].into_iter().flatten().collect())
 }
 

@@ -45,7 +45,7 @@ pub struct Recorder<S: Sink = File> {
     unwritten: u64,
     /// The latest time that it was told.
     told_at: Nanos,
-    /// See every record as it comes off the ring.
+    /// See every record once the file has it.
     watches: Vec<Watch>,
 }
 
@@ -109,17 +109,21 @@ impl<S: Sink> Recorder<S> {
         self.told_at = now;
         let count = self.ring.pop_slice(&mut self.batch);
         let records = self.batch.get(..count).unwrap_or_default();
+        let mut outcome = Ok(());
+        if self.fault.is_none() {
+            self.writer.tell_time(now);
+            outcome = records.iter().try_for_each(|record| self.writer.append(record));
+            if count > 0 {
+                outcome = outcome.and_then(|()| self.writer.flush());
+            }
+        }
+        // Behind the flush: what a watcher tells anyone, this process's death does not take back.
         for watch in &mut self.watches {
             records.iter().for_each(watch);
         }
         if self.fault.is_some() {
             self.unwritten = self.unwritten.saturating_add(count as u64);
             return count;
-        }
-        self.writer.tell_time(now);
-        let mut outcome = records.iter().try_for_each(|record| self.writer.append(record));
-        if count > 0 {
-            outcome = outcome.and_then(|()| self.writer.flush());
         }
         if now >= self.sync_at && self.sync_interval_ns < u64::MAX {
             outcome = outcome.and_then(|()| self.writer.sync());

@@ -64,9 +64,10 @@ impl FirmGuard {
         self.terms.part
     }
 
-    /// A new view; one older than the last, or that makes no sense, changes nothing. Says whether it was
-    /// taken.
+    /// A new view; one older than the last, or that makes no sense, changes nothing. One from the future
+    /// is as old as its coming. Says whether it was taken.
     pub fn on_view(&mut self, now: Nanos, view: FirmView) -> bool {
+        let view = FirmView { at: view.at.min(now), ..view };
         let is_newer = self.view.is_none_or(|last| view.at >= last.at);
         let is_sound = view.longs.0 >= 0 && view.shorts.0 <= 0;
         if is_newer && is_sound {
@@ -178,6 +179,15 @@ mod tests {
         assert!(!guard.on_view(Nanos(60), view(60, -1, 0)));
         assert!(!guard.on_view(Nanos(60), view(60, 0, 1)));
         assert_eq!(guard.view(), Some(&view(50, 100, 0)));
+    }
+
+    #[test]
+    fn a_view_from_the_future_lasts_no_longer_than_one_of_now() {
+        let mut guard = heard(100, 0);
+        let (longs, shorts) = (Exposure(1), Exposure(0));
+        let ahead = FirmView { at: Nanos(u64::MAX), longs, shorts, underlying: 0 };
+        assert!(guard.on_view(Nanos(60), ahead));
+        assert!(!guard.look(Nanos(160)) && guard.look(Nanos(161)) && !guard.is_heard());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Fed by the link with words, by the maker's time; feeds the maker with views. Cold thread, no socket and
 //! no clock. A view is as old as the engine that was heard longest ago, and no younger than when it came:
 //! a clock that is ahead does not keep a dead engine alive. While one has never been heard there is no view.
+//! Nor is there one of an engine whose config gives it another part, or the firm another limit, than this
+//! one's does, nor while a second process trades under this engine's name: its part is then held twice.
 //! Deliberately absent: any decision.
 
 use super::message::Word;
@@ -19,7 +21,13 @@ const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
 struct Shared {
     place: u8,
     name: String,
-    others: Vec<String>,
+    hard: i64,
+    /// The other engines, each with its part of the limit.
+    others: BTreeMap<String, i64>,
+}
+
+fn nanos_of(text: &str) -> Option<i64> {
+    text.parse::<Decimal>().ok()?.count_of(NANO).ok()
 }
 
 /// The last word of an engine.
@@ -34,6 +42,10 @@ pub struct FirmBook {
     me: String,
     shared: Vec<Shared>,
     heard: BTreeMap<String, Heard>,
+    /// When this run began; nothing is its own echo before.
+    started: Option<Nanos>,
+    /// Another process that lives tells under this name.
+    has_double: bool,
     /// Words that were none.
     refused: u64,
 }
@@ -43,50 +55,96 @@ impl FirmBook {
     pub fn new(raw: &RawConfig, table: &InstrumentTable) -> Option<FirmBook> {
         let firm = raw.firm.as_ref()?;
         let shared = (0u8..).zip(table.underlyings.iter()).filter_map(|(place, name)| {
-            let engines = firm.underlyings.get(name)?.engines.keys();
-            let others = engines.filter(|engine| **engine != firm.engine).cloned().collect();
-            Some(Shared { place, name: name.to_owned(), others })
+            let limits = firm.underlyings.get(name)?;
+            let others = limits.engines.iter().filter(|(engine, _)| **engine != firm.engine);
+            let others = others.map(|(engine, part)| Some((engine.clone(), nanos_of(part)?)));
+            let (hard, others) = (nanos_of(&limits.hard)?, others.collect::<Option<_>>()?);
+            Some(Shared { place, name: name.to_owned(), hard, others })
         });
-        let shared = shared.collect();
-        Some(FirmBook { me: firm.engine.clone(), shared, heard: BTreeMap::new(), refused: 0 })
+        Some(FirmBook {
+            me: firm.engine.clone(),
+            shared: shared.collect(),
+            heard: BTreeMap::new(),
+            started: None,
+            has_double: false,
+            refused: 0,
+        })
+    }
+
+    /// The maker consumed its first input of this run.
+    pub fn begin(&mut self, now: Nanos) {
+        self.started.get_or_insert(now);
     }
 
     /// A word came. Says whether anything in the book is another; its own echo changes nothing.
     pub fn hear(&mut self, now: Nanos, body: &[u8]) -> bool {
         let Some((word, deltas)) = self.read(body) else {
+            if self.refused == 0 {
+                let word = String::from_utf8_lossy(body);
+                tracing::warn!(%word, "no word of this firm as the config has it: it is not heard");
+            }
             self.refused += 1;
             return false;
         };
+        if word.engine == self.me {
+            self.hear_own(&word);
+            return false;
+        }
         let at = Nanos(word.at_ns).min(now);
         let last = self.heard.get(&word.engine);
-        let is_new = word.engine != self.me && last.is_none_or(|last| last.word.at_ns < word.at_ns);
+        let is_new = last.is_none_or(|last| last.word.at_ns < word.at_ns);
         if is_new {
             self.heard.insert(word.engine.clone(), Heard { at, word, deltas });
         }
         is_new
     }
 
-    /// A word of an engine of this firm that says something of every underlying that it shares.
+    /// An echo, what the run before said last, or a second process of this name.
+    fn hear_own(&mut self, word: &Word) {
+        let Some(started) = self.started else { return };
+        let is_another = word.started_ns != started.0 && word.at_ns > started.0;
+        if is_another && !std::mem::replace(&mut self.has_double, true) {
+            let (engine, since) = (&word.engine, word.started_ns);
+            tracing::error!(
+                engine,
+                since,
+                "another process trades under this engine's name: limits stay narrow until one of them \
+                 has another name and both were started again"
+            );
+        }
+    }
+
+    /// A word of an engine of this firm that says something of every underlying that it shares, and whose
+    /// config says the same of its limits as ours.
     fn read(&self, body: &[u8]) -> Option<(Word, BTreeMap<String, i64>)> {
         let word: Word = serde_json::from_slice(body).ok()?;
-        let deltas = word.deltas.iter().map(|(name, text)| {
-            let delta = text.parse::<Decimal>().ok()?.count_of(NANO).ok()?;
-            Some((name.clone(), delta))
-        });
+        let deltas = word.deltas.iter().map(|(name, text)| Some((name.clone(), nanos_of(text)?)));
         let deltas: BTreeMap<String, i64> = deltas.collect::<Option<_>>()?;
-        let shares = |shared: &&Shared| shared.others.contains(&word.engine);
-        let mut of = self.shared.iter().filter(shares).peekable();
-        let is_known = word.engine == self.me || of.peek().is_some();
-        let says_all = of.all(|shared| deltas.contains_key(&shared.name));
-        (is_known && says_all).then_some((word, deltas))
+        if word.engine == self.me {
+            return Some((word, deltas));
+        }
+        let part_of = |shared: &Shared| shared.others.get(&word.engine).copied();
+        let mut of = self.shared.iter().filter(|shared| part_of(shared).is_some()).peekable();
+        of.peek()?;
+        let is_sound = of.all(|shared| {
+            let limits = word.limits.get(&shared.name);
+            let agrees = limits.is_some_and(|told| {
+                nanos_of(&told.hard) == Some(shared.hard) && nanos_of(&told.part) == part_of(shared)
+            });
+            agrees && deltas.contains_key(&shared.name)
+        });
+        is_sound.then_some((word, deltas))
     }
 
     /// What the others hold, of each underlying of which all of them have been heard. An engine that
     /// shares it with nobody hears all of them by `now`.
     pub fn views(&self, now: Nanos) -> Vec<FirmView> {
+        if self.has_double {
+            return Vec::new();
+        }
         let views = self.shared.iter().filter_map(|shared| {
             let (mut at, mut longs, mut shorts) = (now, 0i64, 0i64);
-            for other in &shared.others {
+            for other in shared.others.keys() {
                 let heard = self.heard.get(other)?;
                 let delta = *heard.deltas.get(&shared.name)?;
                 at = at.min(heard.at);
@@ -113,6 +171,7 @@ impl FirmBook {
             "engine": self.me,
             "linked": is_linked,
             "refused": self.refused,
+            "double": self.has_double,
             "heard": words.collect::<serde_json::Map<_, _>>(),
         })
     }
@@ -122,7 +181,7 @@ impl FirmBook {
 mod tests {
     use super::*;
     use crate::config::ConfigFile;
-    use crate::firm::message::bytes_of;
+    use crate::firm::message::{Share, bytes_of};
 
     fn book() -> FirmBook {
         let firm = r#"
@@ -144,8 +203,23 @@ mod tests {
 
     fn word(engine: &str, at_ns: u64, delta: &str) -> Vec<u8> {
         let of = |name: &str| [(name.to_owned(), delta.to_owned())].into();
-        let (deltas, positions) = (of("BTC"), of("BTCUSDT"));
-        bytes_of(&Word { engine: engine.into(), epoch: 1, input: 5, at_ns, deltas, positions })
+        let share = Share { hard: "1.50".into(), part: "0.5".into() };
+        bytes_of(&Word {
+            engine: engine.into(),
+            epoch: 1,
+            input: 5,
+            at_ns,
+            started_ns: 10,
+            limits: [("BTC".to_owned(), share)].into(),
+            deltas: of("BTC"),
+            positions: of("BTCUSDT"),
+        })
+    }
+
+    fn changed(word: &[u8], from: &str, to: &str) -> Vec<u8> {
+        let text = String::from_utf8(word.to_vec()).unwrap();
+        assert!(text.contains(from), "{from} in {text}");
+        text.replace(from, to).into_bytes()
     }
 
     #[test]
@@ -178,22 +252,28 @@ mod tests {
             &word("delta", 90, "0.25"),
             &word("beta", 90, "much"),
             &word("beta", 90, "0.0000000001"),
-            &word("beta", 90, "0.25").replace_name(),
+            &changed(&word("beta", 90, "0.25"), "\"BTC\"", "\"ETH\""),
+            &changed(&word("beta", 90, "0.25"), "\"1.50\"", "\"1.6\""),
+            &changed(&word("beta", 90, "0.25"), "\"0.5\"", "\"0.6\""),
         ] {
             assert!(!book.hear(Nanos(100), body));
         }
         assert!(!book.hear(Nanos(100), &word("alpha", 90, "7")), "an echo");
-        assert_eq!(book.document(true)["refused"], json!(5));
+        assert_eq!(book.document(true)["refused"], json!(7));
     }
 
-    trait Renamed {
-        fn replace_name(&self) -> Vec<u8>;
-    }
-
-    impl Renamed for Vec<u8> {
-        /// The same of another underlying.
-        fn replace_name(&self) -> Vec<u8> {
-            String::from_utf8(self.clone()).unwrap().replace("\"BTC\"", "\"ETH\"").into_bytes()
-        }
+    #[test]
+    fn a_second_process_of_this_name_ends_every_view_and_the_run_before_does_not() {
+        let mut book = book();
+        book.begin(Nanos(80));
+        book.hear(Nanos(100), &word("beta", 90, "0.25"));
+        book.hear(Nanos(100), &word("gamma", 95, "-0.5"));
+        let own = |at_ns, started: &str| changed(&word("alpha", at_ns, "7"), ":10,", started);
+        book.hear(Nanos(100), &word("alpha", 80, "7"));
+        book.hear(Nanos(100), &own(95, ":80,"));
+        assert_eq!(book.views(Nanos(100)).len(), 1, "what it said before, and its own echo");
+        book.hear(Nanos(100), &own(96, ":70,"));
+        assert!(book.views(Nanos(100)).is_empty());
+        assert_eq!(book.document(true)["double"], json!(true));
     }
 }

@@ -18,10 +18,24 @@ pub struct Word {
     pub input: u64,
     /// When, by its clock.
     pub at_ns: u64,
+    /// When its run began, by the same clock: two processes of one name are told apart by it.
+    pub started_ns: u64,
+    /// The firm's hard limit and the engine's part of it, as its config has them, by underlying.
+    pub limits: BTreeMap<String, Share>,
     /// Net delta from the target, by underlying.
     pub deltas: BTreeMap<String, String>,
     /// Positions, by instrument.
     pub positions: BTreeMap<String, String>,
+}
+
+/// What an engine may hold of a firm's underlying, by its own config.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The firm's hard limit.
+    pub hard: String,
+    /// The engine's part.
+    pub part: String,
 }
 
 /// One fill, with what is held of the instrument after it.
@@ -54,12 +68,19 @@ pub enum Outgoing {
     /// What this engine holds; an older one that has not gone yet need not go any more.
     Word(Vec<u8>),
     /// A fill; all go, in their order.
-    Fill {
-        /// The broker keeps one of each.
-        id: String,
-        /// What it says.
-        body: Vec<u8>,
-    },
+    Fill(FillWord),
+}
+
+impl FillWord {
+    /// Which of the engine's fills, in the order in which they were booked.
+    pub fn key(&self) -> (u32, u64) {
+        (self.epoch, self.input)
+    }
+
+    /// The broker keeps one of each.
+    pub fn id(&self) -> String {
+        format!("{}-{}-{}", self.engine, self.epoch, self.input)
+    }
 }
 
 /// As it travels.

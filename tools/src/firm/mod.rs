@@ -9,44 +9,45 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `message.rs` | what is told |
+//! | `teller.rs` | the shadow, and what it says |
+//! | `earlier.rs` | what the runs before did not get told |
 //! | `book.rs` | what the others said last |
 //! | `link.rs` | the broker: NATS JetStream |
 
 mod book;
+mod earlier;
 mod link;
 mod message;
+mod teller;
 
 use crate::cold_thread::hand_over;
 use crate::config::ConfigFile;
 use crate::operator::desk::Desk;
-use ballast_engine::event::OrderUpdate;
+use crate::state_dir::StateDir;
 use ballast_engine::journal::recorder::Watch;
-use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::{Control, Input};
-use ballast_engine::maker::intents::{Intents, Record};
 use ballast_engine::risk::firm::FirmView;
-use ballast_engine::units::{Decimal, Nanos, Side};
+use ballast_engine::units::Nanos;
 use book::FirmBook;
+use earlier::Earlier;
 use link::Broker;
 pub use link::LinkFault;
-use message::{FillWord, Outgoing, Word, bytes_of};
+use message::{Outgoing, bytes_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
+use teller::Shadow;
 use tokio::sync::mpsc::{Sender, channel as bounded};
 
-/// Room for a step's records.
-const RECORDS_MAX: usize = 256;
 /// A shadow so many inputs behind is given up: its words end, and the others' limits narrow.
 const BEHIND_MAX: usize = 4_000_000;
 /// Messages that may wait for the link.
 const OUTGOING_MAX: usize = 65_536;
 /// How often a thread to which nothing is told looks whether the run is over.
 const LOOK: Duration = Duration::from_millis(500);
-const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
 
 /// What the shadow's thread waits for.
 enum Event {
@@ -66,25 +67,24 @@ enum Event {
 pub fn tap_of(
     file: &ConfigFile,
     config: &MakerConfig,
+    state: &StateDir,
     desk: &Arc<Desk>,
 ) -> Result<Option<Watch>, LinkFault> {
     let (Some(firm), Some(book)) = (&file.raw.firm, FirmBook::new(&file.raw, &file.table)) else {
         return Ok(None);
     };
-    let broker = Broker::new(firm)?;
-    let Ok(shadow) = Maker::new(config) else { return Ok(None) };
+    // Paths, not the folder itself: its lock goes with the run, and these threads end a little later.
+    let journals = (1..state.epoch()).map(|epoch| (epoch, state.journal_of(epoch))).collect();
+    let broker = Broker::new(firm, Earlier::new(&firm.engine, journals))?;
+    let Some(shadow) = Shadow::new(file, config, &firm.engine) else { return Ok(None) };
     let (events, inbox) = channel();
     let (outgoing, to_send) = bounded(OUTGOING_MAX);
     let heard = events.clone();
     std::thread::spawn(move || broker.serve(to_send, &heard));
     let behind = Arc::new(AtomicUsize::new(0));
     let teller = Teller {
-        file: file.clone(),
-        engine: firm.engine.clone(),
-        epoch: config.epoch,
-        every_ns: firm.publish_ms.saturating_mul(1_000_000),
-        out: Intents::new(Maker::intents_max(config), RECORDS_MAX),
         shadow,
+        every_ns: firm.publish_ms.saturating_mul(1_000_000),
         outgoing,
         told_at: None,
         lost: 0,
@@ -118,6 +118,7 @@ fn run(mut teller: Teller, mut listener: Listener, inbox: &Receiver<Event>, behi
             Event::Input(number, at, input) => {
                 behind.fetch_sub(1, Ordering::Relaxed);
                 now = at;
+                listener.book.begin(at);
                 teller.step(number, at, &input);
                 // The timer's beat: words that came are looked at by then at the latest.
                 if input == Input::Timer {
@@ -138,93 +139,35 @@ fn run(mut teller: Teller, mut listener: Listener, inbox: &Receiver<Event>, behi
 
 /// What goes out.
 struct Teller {
-    file: ConfigFile,
-    engine: String,
-    epoch: u32,
+    shadow: Shadow,
     every_ns: u64,
-    shadow: Maker,
-    out: Intents,
     outgoing: Sender<Outgoing>,
     told_at: Option<Nanos>,
-    /// Messages that found no room.
+    /// Fills that found no room.
     lost: u64,
 }
 
 impl Teller {
     fn step(&mut self, number: u64, now: Nanos, input: &Input) {
-        let fills = self.shadow.counters().fills;
-        self.shadow.step(now, input, &mut self.out);
-        let has_filled = self.shadow.counters().fills != fills;
-        if has_filled {
-            self.tell_fill(number, now, input);
+        let fill = self.shadow.step(number, now, input);
+        let is_booked = fill.is_some() || matches!(input, Input::Control(Control::By { .. }));
+        if let Some(fill) = fill {
+            self.send(Outgoing::Fill(fill));
         }
-        self.out.clear();
-        let is_booked = matches!(input, Input::Control(Control::By { .. }));
-        let is_due = self.told_at.is_none_or(|told| now.since(told) >= self.every_ns);
-        if has_filled || is_booked || is_due {
+        if is_booked || self.told_at.is_none_or(|told| now.since(told) >= self.every_ns) {
             self.told_at = Some(now);
-            let word = Outgoing::Word(bytes_of(&self.word(number, now)));
-            self.send(word);
+            self.send(Outgoing::Word(bytes_of(&self.shadow.word(number, now))));
         }
     }
 
-    fn tell_fill(&mut self, number: u64, now: Nanos, input: &Input) {
-        let is_booked = self.out.records().iter().any(|r| matches!(r, Record::Fill { .. }));
-        let Input::Order(event) = input else { return };
-        let OrderUpdate::Fill { side, last_px, last_qty, .. } = event.update else { return };
-        let Some(instrument) = self.file.table.instruments.get(usize::from(event.instrument.0))
-        else {
-            return;
-        };
-        if !is_booked {
-            return;
-        }
-        let spec = instrument.spec();
-        let position = self.shadow.ledger().position(event.instrument).unwrap_or_default();
-        let side = if side == Side::Buy { "buy" } else { "sell" };
-        let fill = FillWord {
-            engine: self.engine.clone(),
-            epoch: self.epoch,
-            input: number,
-            at_ns: now.0,
-            symbol: instrument.symbol().to_owned(),
-            side: side.into(),
-            price: Decimal::text_of(last_px.0, spec.tick),
-            size: Decimal::text_of(last_qty.0, spec.lot),
-            position: Decimal::text_of(position.0, spec.lot),
-        };
-        let id = format!("{}-{}-{number}", self.engine, self.epoch);
-        self.send(Outgoing::Fill { id, body: bytes_of(&fill) });
-    }
-
-    fn word(&self, number: u64, now: Nanos) -> Word {
-        let table = &self.file.table;
-        let deltas = table.underlyings.iter().enumerate().filter_map(|(n, name)| {
-            let delta = self.shadow.delta(n)?;
-            Some((name.to_owned(), Decimal::text_of(delta.0, NANO)))
-        });
-        let positions = table.instruments.iter().filter_map(|instrument| {
-            let lots = self.shadow.ledger().position(instrument.id())?;
-            Some((instrument.symbol().to_owned(), Decimal::text_of(lots.0, instrument.spec().lot)))
-        });
-        Word {
-            engine: self.engine.clone(),
-            epoch: self.epoch,
-            input: number,
-            at_ns: now.0,
-            deltas: deltas.collect(),
-            positions: positions.collect(),
-        }
-    }
-
-    /// A word that finds no room is told again soon; a fill's loss is logged, and the word after it
-    /// says what is held.
+    /// A word that finds no room is told again soon. A fill that finds none waits in the journal for the
+    /// next start, and the words after it say what is held.
     fn send(&mut self, outgoing: Outgoing) {
-        let is_fill = matches!(outgoing, Outgoing::Fill { .. });
+        let is_fill = matches!(outgoing, Outgoing::Fill(_));
         if self.outgoing.try_send(outgoing).is_err() && is_fill {
             self.lost += 1;
             let lost = self.lost;
-            tracing::warn!(lost, "a fill is not told to the firm: the broker is away for too long");
+            tracing::warn!(lost, "a fill is not told to the firm: the link does not keep up");
         }
     }
 }
