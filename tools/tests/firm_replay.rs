@@ -2,7 +2,7 @@
 //! gives the same intents from its journal.
 
 use ballast::config::ConfigFile;
-use ballast::replay::replay;
+use ballast::recovery::proof::prove;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, MarketEvent, MarketUpdate, OrderEvent, OrderUpdate, TimeInForce, VenueId,
 };
@@ -14,7 +14,7 @@ use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::intents::Intents;
 use ballast_engine::risk::firm::FirmView;
 use ballast_engine::units::{Exposure, Lots, Nanos, Side, Stamp, Ticks};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const FIRM: &str = r#"
 [firm]
@@ -110,8 +110,10 @@ impl Desk {
     }
 
     fn journal(&self, name: &str) -> (PathBuf, End) {
-        let name = format!("ballast-firm-{}-{name}.blj", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firm");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{name}.journal"));
+        let _ = std::fs::remove_file(&path);
         let header = Header {
             epoch: 7,
             started: Nanos(0),
@@ -148,13 +150,13 @@ fn a_run_that_others_words_and_their_silence_steered_replays_to_the_same_intents
     let (desk, sent) = run(-60_000_000);
     assert_eq!(sent, [0, 1], "what the others are short is not hedged, until they fall silent");
     let (path, end) = desk.journal("heard");
-    let replayed = replay(&path).unwrap();
-    assert!(replayed.is_identical(), "{replayed:?}");
+    let proof = prove(&path, Some(7)).unwrap();
+    assert!(proof.holds() && proof.through.unwrap().snapshots > 0, "{proof:?}");
     std::fs::remove_file(path).unwrap();
     let (other, sent) = run(0);
     assert_eq!(sent, [1, 0], "the views are what decided");
     let (path, other_end) = other.journal("flat");
-    assert!(replay(&path).unwrap().is_identical());
+    assert!(prove(&path, None).unwrap().holds());
     assert_eq!(end.inputs, other_end.inputs);
     assert_ne!(end.intents_sha256, other_end.intents_sha256);
     std::fs::remove_file(path).unwrap();
