@@ -410,9 +410,8 @@ pub fn pipeline(
     };
     let (tap, refit) = refit(file, &desk);
     let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
-    let taps = cold_taps(file, config, state, &desk)?;
     let office = BackOffice {
-        recorder: recorder.watched(tap.into_iter().chain(taps)),
+        recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, state, &desk)?)),
         telemetry: ends.telemetry,
         samples,
         desk: desk.clone(),

@@ -33,7 +33,6 @@ use ballast_engine::quote::requote::Tolerance;
 use ballast_engine::quote::{Model, Quoter};
 use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::collar::Collar;
-use ballast_engine::risk::firm::FirmTerms;
 use ballast_engine::risk::limits::{ExposureLimits, InstrumentLimits, ValueLimit};
 use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
 use ballast_engine::risk::throttle::MessageRate;
@@ -59,9 +58,7 @@ pub fn maker_config(
     for symbol in raw.instrument.keys().filter(|symbol| table.find(symbol).is_none()) {
         faults.add(format!("instrument.{symbol}"), symbol, "is not in [[instruments]]");
     }
-    let underlyings: Vec<_> =
-        table.underlyings.iter().map(|name| underlying(raw, table, name, faults)).collect();
-    let underlyings = with_firm(underlyings, firm::terms(raw, table, faults));
+    let underlyings = underlyings(raw, table, faults);
     let guards = guards::guards(raw, table, faults);
     let portfolio = controls::portfolio(&raw.limits, faults);
     let order_to_trade: Vec<_> =
@@ -464,11 +461,14 @@ pub(super) fn quote_parameters(
 }
 
 /// Each underlying with this engine's part of its firm's limits.
-fn with_firm(
-    underlyings: Vec<Option<UnderlyingSettings>>,
-    terms: Vec<Option<FirmTerms>>,
+fn underlyings(
+    raw: &RawConfig,
+    table: &InstrumentTable,
+    faults: &mut Faults,
 ) -> Vec<Option<UnderlyingSettings>> {
-    let pairs = underlyings.into_iter().zip(terms);
+    let each = table.underlyings.iter().map(|name| underlying(raw, table, name, faults));
+    let each: Vec<_> = each.collect();
+    let pairs = each.into_iter().zip(firm::terms(raw, table, faults));
     pairs.map(|(of, firm)| of.map(|of| UnderlyingSettings { firm, ..of })).collect()
 }
 

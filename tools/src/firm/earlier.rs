@@ -12,7 +12,7 @@ use crate::replay::{self, ReplayFault};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::reader::JournalReader;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The runs before this one.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ impl Earlier {
     }
 
     /// A run's fills; `None` where it never began.
-    fn fills_of(&self, path: &PathBuf) -> Result<Option<Vec<FillWord>>, ReplayFault> {
+    fn fills_of(&self, path: &Path) -> Result<Option<Vec<FillWord>>, ReplayFault> {
         let mut reader = match JournalReader::open(path) {
             Ok(reader) => reader,
             Err(JournalFault::Unbegun { .. }) => return Ok(None),
