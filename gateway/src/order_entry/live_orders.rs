@@ -9,6 +9,9 @@
 use super::status::OrdStatus;
 use ballast_engine::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use first_names::Departed;
+
+mod first_names;
 
 /// Requests to one order that may be unanswered at a time.
 pub const REQUESTS_MAX: usize = 4;
@@ -131,6 +134,7 @@ pub struct LiveOrders {
     /// Open addressing with linear probing, at most half full.
     slots: Box<[Slot]>,
     live: usize,
+    departed: Departed,
 }
 
 impl LiveOrder {
@@ -190,6 +194,7 @@ impl LiveOrders {
             free: (0..orders_max).rev().filter_map(|n| u32::try_from(n).ok()).collect(),
             slots: vec![Slot { key: ClOrdId::NONE, order: EMPTY }; slots].into_boxed_slice(),
             live: 0,
+            departed: Departed::new(orders_max),
         }
     }
 
@@ -289,15 +294,6 @@ impl LiveOrders {
         self.live += 1;
         self.index(intent.cl_ord_id, place);
         Ok(())
-    }
-
-    /// An order from an earlier run was sent under this name first.
-    pub fn name_first(&mut self, handle: Handle, first: ClOrdId) {
-        let Some(order) = self.get_mut(handle) else { return };
-        order.first_name = first;
-        if self.find(first).is_none() {
-            self.index(first, handle.0);
-        }
     }
 
     /// The request `id` goes out as this.
@@ -415,6 +411,7 @@ impl LiveOrders {
 
     fn release(&mut self, handle: Handle) {
         let Some(order) = self.get(handle).copied() else { return };
+        self.departed.remember(&order);
         self.unindex(order.cl_ord_id);
         self.unindex(order.previous);
         self.unindex(order.first_name);
@@ -497,7 +494,7 @@ mod tests {
     use ballast_engine::event::TimeInForce;
     use ballast_engine::units::{Nanos, Stamp};
 
-    fn intent(action: OrderAction, id: u64, orig: u64) -> OrderIntent {
+    pub(super) fn intent(action: OrderAction, id: u64, orig: u64) -> OrderIntent {
         OrderIntent {
             cl_ord_id: ClOrdId(id),
             orig_cl_ord_id: ClOrdId(orig),

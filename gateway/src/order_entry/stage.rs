@@ -314,10 +314,10 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let live = self.ear.desk.live();
         let order = live.find(intent.orig_cl_ord_id).and_then(|handle| live.get(handle));
         if self.ear.rules.report_tags.names_first {
-            let Some(order) = order else { return *intent };
             let is_instead = intent.action == OrderAction::Replace && form != Form::KeptName;
             let action = if is_instead { OrderAction::Cancel } else { intent.action };
-            return OrderIntent { orig_cl_ord_id: order.first_name, action, ..*intent };
+            let orig_cl_ord_id = live.first_name_of(intent.orig_cl_ord_id);
+            return OrderIntent { orig_cl_ord_id, action, ..*intent };
         }
         let is_name = |order: &&LiveOrder| {
             let request = order.request(intent.orig_cl_ord_id);
