@@ -3,9 +3,10 @@
 //! Fed by the maker with [`MarketUpdate`](crate::event::MarketUpdate)s; feeds fair value, the hedger's view of depth and
 //! the collar. Maker thread. Each side is a sorted array of fixed capacity, best level last, so that
 //! the levels that change most move the fewest bytes: an update at the touch shifts none, a price that
-//! was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`). A level that goes
-//! leaves its place behind, empty, for venues take levels out and put them back all day long; the places
-//! are given up when the touch passes them or there are a quarter more of them than levels may live.
+//! was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`) or to a near empty
+//! place. A level that goes leaves its place behind, empty, for venues take levels out and put them back
+//! all day long; the places are given up when the touch passes them, when a new price near by needs one,
+//! or when there are a quarter more of them than levels may live.
 //! Deliberately absent: orders (L3) and any allocation after start.
 //!
 //! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
@@ -119,7 +120,12 @@ impl Ranked {
         let away = usize::try_from(best.price.0.abs_diff(price.0)).unwrap_or(usize::MAX);
         let low = self.levels.len().saturating_sub(1).saturating_sub(away);
         let left = self.levels.get(low..).unwrap_or_default();
-        low + left.partition_point(|level| self.is_worse(level.price, price))
+        // The side is asked once, not with every level that is looked at.
+        let worse = match self.side {
+            Side::Buy => left.partition_point(|level| level.price < price),
+            Side::Sell => left.partition_point(|level| level.price > price),
+        };
+        low + worse
     }
 
     fn insert(&mut self, mut place: usize, level: Level) {
@@ -132,12 +138,15 @@ impl Ranked {
             self.give_up_worst();
             place = self.place_of(level.price);
         }
+        self.live += 1;
+        if self.levels.settle(place, level, |level| level.size.0 <= 0) {
+            return;
+        }
         if self.levels.len() >= places(self.capacity) {
             self.levels.retain(|level| level.size.0 > 0);
             place = self.place_of(level.price);
         }
         self.levels.insert(place, level);
-        self.live += 1;
     }
 
     /// The worst level makes room, and the book says so.
@@ -328,6 +337,32 @@ mod tests {
             let expected_asks: Vec<_> = maps[1].iter().map(|(p, s)| (*p, *s)).collect();
             prop_assert_eq!(bids, expected_bids);
             prop_assert_eq!(asks, expected_asks);
+        }
+
+        /// Deep enough that what comes far from the touch settles in places that others left.
+        #[test]
+        fn a_deep_book_whose_levels_come_and_go_equals_a_sorted_map(
+            capacity in 150usize..300,
+            updates in proptest::collection::vec((0i64..400, 0i64..3), 1_000..3_000),
+        ) {
+            let mut book = Book::new(capacity);
+            let mut map = BTreeMap::new();
+            for (n, (price, size)) in updates.into_iter().enumerate() {
+                book.set(Side::Sell, Ticks(price), Lots(size));
+                if size == 0 {
+                    map.remove(&price);
+                } else {
+                    map.insert(price, size);
+                }
+                if map.len() > capacity {
+                    map.pop_last();
+                }
+                prop_assert_eq!(book.depth(Side::Sell), map.len());
+                if n % 50 == 0 {
+                    let levels = book.levels(Side::Sell).map(|l| (l.price.0, l.size.0));
+                    prop_assert!(levels.eq(map.iter().map(|(p, s)| (*p, *s))), "after {n}");
+                }
+            }
         }
 
         /// Whatever comes and goes, also at the edge of what fits: the levels, what was forgotten, and

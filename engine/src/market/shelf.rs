@@ -4,11 +4,15 @@
 //! allocates after start. A level that goes or comes moves the levels before it or those behind it,
 //! whichever are fewer: venues take out levels far from the touch all day long, and in a plain array
 //! each of those moved most of the book (1,786 instructions of it a removal on the BTC recording).
-//! Where one end of the room is reached, all move to its middle: once in as many changes as half the
-//! capacity.
+//! A place that a level left empty takes a new one near it ([`Shelf::settle`]): then only what stands
+//! between the two moves. Where one end of the room is reached, all move to its middle: once in as many
+//! changes as half the capacity.
 
 use super::book::Level;
 use std::ops::{Deref, DerefMut};
+
+/// How many places to each side are looked at for an empty one.
+const NEAR: usize = 32;
 
 /// At most so many levels as it was made for.
 #[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
@@ -52,6 +56,39 @@ impl Shelf {
         if let Some(slot) = self.get_mut(place) {
             *slot = level;
         }
+    }
+
+    /// Puts a level at a place by moving what stands between it and an empty place near by. Says whether
+    /// there was one; none is looked for where the nearer end is as near.
+    pub(super) fn settle(
+        &mut self,
+        place: usize,
+        level: Level,
+        is_empty: impl Fn(&Level) -> bool,
+    ) -> bool {
+        let length = self.len();
+        if place <= NEAR || place + NEAR >= length {
+            return false;
+        }
+        let (before, behind) = self.split_at(place);
+        let back = before.iter().rev().take(NEAR).position(&is_empty);
+        let ahead = behind.iter().take(NEAR).position(&is_empty);
+        let at = match (back, ahead) {
+            (Some(back), ahead) if ahead.is_none_or(|ahead| back <= ahead) => {
+                // The empty place goes, and what stood behind it comes down by one.
+                self.copy_within(place - back..place, place - back - 1);
+                place - 1
+            }
+            (_, Some(ahead)) => {
+                self.copy_within(place..place + ahead, place + 1);
+                place
+            }
+            (_, None) => return false,
+        };
+        if let Some(slot) = self.get_mut(at) {
+            *slot = level;
+        }
+        true
     }
 
     /// Takes a level out.
