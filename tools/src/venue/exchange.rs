@@ -9,6 +9,7 @@
 //! says at t reaches participants at t + feed latency; a backtest may give other ways
 //! ([`Exchange::with_latency`]).
 
+use super::arrivals::Arrivals;
 use super::fees::Tariff;
 use super::latency::{Delays, Latency};
 use super::matching::{Happening, Matching, SelfMatch};
@@ -88,8 +89,7 @@ pub struct Exchange {
     pub(super) trades: VecDeque<Trade>,
     /// What participants held before they first traded here.
     pub(super) openings: BTreeMap<(Participant, InstrumentId), Lots>,
-    arrivals: BTreeMap<(Nanos, u64), (Participant, Request)>,
-    submitted: u64,
+    arrivals: Arrivals,
     pub(super) executions: u64,
     now: Nanos,
     is_closed: bool,
@@ -115,8 +115,7 @@ impl Exchange {
             positions: BTreeMap::new(),
             trades: VecDeque::new(),
             openings: BTreeMap::new(),
-            arrivals: BTreeMap::new(),
-            submitted: 0,
+            arrivals: Arrivals::default(),
             executions: 0,
             now: Nanos(0),
             is_closed: false,
@@ -169,21 +168,19 @@ impl Exchange {
     /// Takes a request on its way. It arrives after the order latency, but never in the past.
     pub fn submit(&mut self, sent_at: Nanos, participant: Participant, request: Request) -> Nanos {
         let arrives = self.latency.order(sent_at).max(self.now);
-        self.submitted += 1;
-        self.arrivals.insert((arrives, self.submitted), (participant, request));
+        self.arrivals.send(arrives, participant, request);
         arrives
     }
 
     /// When the next request arrives.
+    #[inline]
     pub fn next_arrival(&self) -> Option<Nanos> {
-        self.arrivals.keys().next().map(|(at, _)| *at)
+        self.arrivals.next()
     }
 
     /// Lets the next request arrive; false where none is on its way.
     pub fn on_arrival(&mut self, out: &mut Vec<Report>) -> bool {
-        let Some(((at, _), (participant, request))) = self.arrivals.pop_first() else {
-            return false;
-        };
+        let Some((at, participant, request)) = self.arrivals.take() else { return false };
         self.now = self.now.max(at);
         self.register.forget(self.now);
         match request {
@@ -220,6 +217,7 @@ impl Exchange {
 
     /// The same where the tape knows more: which displayed order left with the event, and when the
     /// recorder received it.
+    #[inline]
     pub fn on_recorded(
         &mut self,
         event: &MarketEvent,
@@ -230,15 +228,15 @@ impl Exchange {
         self.now = self.now.max(event.at);
         let index = usize::from(event.instrument.0);
         if let Some(market) = self.markets.get_mut(index) {
-            let mut happenings = std::mem::take(&mut self.happenings);
-            market.on_market(&event.update, gone, &mut happenings);
-            for happening in happenings.drain(..) {
-                if let Happening::Traded { resting: Some(order), price, size } = happening {
-                    self.fill(order, price, size, Liquidity::Maker, out);
-                }
-            }
-            self.happenings = happenings;
+            market.on_market(&event.update, gone, &mut self.happenings);
         }
+        // Hardly an event of the tape meets an order.
+        for n in 0..self.happenings.len() {
+            if let Happening::Traded { resting: Some(order), price, size } = self.happenings[n] {
+                self.fill(order, price, size, Liquidity::Maker, out);
+            }
+        }
+        self.happenings.clear();
         MarketEvent { at: self.latency.feed(event.at, received), ..*event }
     }
 

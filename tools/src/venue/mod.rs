@@ -11,6 +11,7 @@
 //! Deliberately absent: market impact. What participants rest is not displayed and what they trade
 //! is not printed: the market data is the tape's, to the byte, whoever trades.
 
+mod arrivals;
 pub mod book;
 pub mod config;
 pub mod exchange;

@@ -74,13 +74,16 @@ impl std::ops::Add for QueueCounters {
 pub struct RestingOrders {
     side: Side,
     levels: BTreeMap<Ticks, VecDeque<Resting>>,
+    /// The best price of them: it is asked for with every displayed level.
+    best: Option<Ticks>,
     counters: QueueCounters,
 }
 
 impl RestingOrders {
     /// No orders on this side.
     pub fn new(side: Side) -> RestingOrders {
-        RestingOrders { side, levels: BTreeMap::new(), counters: QueueCounters::default() }
+        let (levels, counters) = (BTreeMap::new(), QueueCounters::default());
+        RestingOrders { side, levels, best: None, counters }
     }
 
     /// What queueing there was.
@@ -99,11 +102,24 @@ impl RestingOrders {
     }
 
     /// The best price.
+    #[inline]
     pub fn best(&self) -> Option<Ticks> {
-        match self.side {
-            Side::Buy => self.levels.keys().next_back().copied(),
-            Side::Sell => self.levels.keys().next().copied(),
-        }
+        debug_assert_eq!(self.best, self.best_level(), "kept with every change");
+        self.best
+    }
+
+    fn best_level(&self) -> Option<Ticks> {
+        let best = match self.side {
+            Side::Buy => self.levels.last_key_value(),
+            Side::Sell => self.levels.first_key_value(),
+        };
+        best.map(|(price, _)| *price)
+    }
+
+    /// A price without orders is none.
+    fn forget_level(&mut self, price: Ticks) {
+        self.levels.remove(&price);
+        self.best = self.best_level();
     }
 
     /// Puts an order behind all others of its price.
@@ -111,6 +127,7 @@ impl RestingOrders {
         self.counters.joined += 1;
         self.counters.behind += u64::from(resting.ahead.0 > 0);
         self.levels.entry(price).or_default().push_back(resting);
+        self.best = self.best_level();
     }
 
     /// Takes an order out. `None` where it is not there.
@@ -119,7 +136,7 @@ impl RestingOrders {
         let place = level.iter().position(|r| r.order == order)?;
         let resting = level.remove(place);
         if level.is_empty() {
-            self.levels.remove(&price);
+            self.forget_level(price);
         }
         resting
     }
@@ -161,7 +178,7 @@ impl RestingOrders {
             level.pop_front();
         }
         if level.is_empty() {
-            self.levels.remove(&price);
+            self.forget_level(price);
         }
     }
 
@@ -190,6 +207,7 @@ impl RestingOrders {
     }
 
     /// The displayed size of a price changed from `before`, of which trades took `traded`, to `now`.
+    #[inline]
     pub fn on_resize(
         &mut self,
         model: QueueModel,
@@ -198,7 +216,12 @@ impl RestingOrders {
         traded: Lots,
         now: Lots,
     ) {
-        let QueueModel::Probabilistic { power } = model else { return };
+        if let QueueModel::Probabilistic { power } = model {
+            self.share_cancels(power, price, before, traded, now);
+        }
+    }
+
+    fn share_cancels(&mut self, power: u32, price: Ticks, before: Lots, traded: Lots, now: Lots) {
         // What trades took was booked when they printed: the rest of the decrease is cancels.
         let standing = (before.0 - traded.0).max(0);
         for resting in self.levels.get_mut(&price).into_iter().flatten() {
