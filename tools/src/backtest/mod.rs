@@ -264,16 +264,21 @@ impl<T: Tape> Backtest<T> {
     /// Hands the maker what arrived together of one message, in one turn: it would be the same one
     /// by one, but for requests and answers that take no time at all, which come after it.
     fn deliver_message(&mut self) -> Result<(), BacktestError> {
-        let Some(first) = self.market.front().copied() else { return Ok(()) };
+        let Some(MarketEvent { at, instrument, .. }) = self.market.front().copied() else {
+            return Ok(());
+        };
         for _ in 0..TURN_INPUTS {
             let is_together =
-                |event: &&MarketEvent| event.at == first.at && event.instrument == first.instrument;
-            let Some(event) = self.market.front().filter(is_together).copied() else { break };
-            self.market.pop_front();
-            let refitted = self.refit.as_mut().map(|refit| refit.see(&event));
-            for control in refitted.unwrap_or_default() {
-                self.turn(first.at, true, "market")?;
-                self.deliver_control(control)?;
+                |event: &MarketEvent| event.at == at && event.instrument == instrument;
+            if !self.market.front().is_some_and(is_together) {
+                break;
+            }
+            let Some(event) = self.market.pop_front() else { break };
+            if let Some(refit) = &mut self.refit {
+                for control in refit.see(&event) {
+                    self.turn(at, true, "market")?;
+                    self.deliver_control(control)?;
+                }
             }
             let place = usize::from(event.instrument.0);
             let venue = self.venues.get(place).copied().unwrap_or_default();
@@ -291,7 +296,7 @@ impl<T: Tape> Backtest<T> {
                 break;
             }
         }
-        self.turn(first.at, true, "market")?;
+        self.turn(at, true, "market")?;
         self.deliver_greeks()
     }
 

@@ -82,8 +82,10 @@ impl<T: Tape> Playback<T> {
     /// Lets the next thing happen, if it is due at `limit` or before. Reports are appended.
     pub fn step(&mut self, limit: Nanos, reports: &mut Vec<Report>) -> Result<Step, TapeError> {
         let (tape, arrival) = (self.tape.peek_at()?, self.exchange.next_arrival());
-        let Some(next) = [tape, arrival].into_iter().flatten().min() else {
-            return Ok(Step::Over);
+        let next = match (tape, arrival) {
+            (Some(tape), Some(arrival)) => tape.min(arrival),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return Ok(Step::Over),
         };
         if next > limit {
             return Ok(Step::Idle);
