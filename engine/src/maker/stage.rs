@@ -177,6 +177,9 @@ pub struct MakerStage {
     leaving_since: Option<Nanos>,
     unjournaled: u64,
     has_market_entries: bool,
+    /// Entries of the worst step: its input, its intents, what changes of every instrument's state they
+    /// go with, and a timer before it.
+    entries_max: usize,
 }
 
 impl MakerStage {
@@ -188,6 +191,7 @@ impl MakerStage {
         probe: Probe,
         progress: Arc<Progress>,
     ) -> MakerStage {
+        let entries_max = 2 * (settings.intents_max + STATES_MAX * maker.lines.len()) + 2;
         MakerStage {
             maker,
             out: Intents::new(settings.intents_max, settings.intents_max.max(256))
@@ -203,6 +207,7 @@ impl MakerStage {
             leaving_since: None,
             unjournaled: 0,
             has_market_entries: true,
+            entries_max,
         }
     }
 
@@ -237,24 +242,16 @@ impl MakerStage {
         self.unjournaled
     }
 
-    /// Entries of the worst step: its input, its intents, what changes of every instrument's state they
-    /// go with, and a timer before it.
-    fn entries_max(&self) -> usize {
-        2 * (self.settings.intents_max + STATES_MAX * self.maker.lines.len()) + 2
-    }
-
     /// Room for the worst step everywhere that may not drop.
     fn has_room(&mut self) -> bool {
-        let entries = self.entries_max();
         let intents_max = 2 * self.settings.intents_max;
-        self.links.journal.has_room(entries)
+        self.links.journal.has_room(self.entries_max)
             && self.links.intents.iter_mut().all(|ring| ring.has_room(intents_max))
     }
 
     /// For market data the journal must have a step's room more: what order events may use up.
     fn has_market_room(&mut self) -> bool {
-        let entries = 2 * self.entries_max();
-        self.links.journal.has_room(entries) && self.has_room()
+        self.links.journal.has_room(2 * self.entries_max) && self.has_room()
     }
 
     /// An order event or a timer is taken where there is room, and after a kill in any case.
@@ -274,9 +271,8 @@ impl MakerStage {
 
     /// Live trading that can no longer be journaled ends. A recording waits.
     fn guard_journal(&mut self, now: Nanos) {
-        let entries = self.entries_max();
         let is_live = self.settings.time == TimeBase::Clock && !self.maker.is_killed();
-        if is_live && !self.links.journal.has_room(entries) {
+        if is_live && !self.links.journal.has_room(self.entries_max) {
             let act = Act::Kill { cause: KillCause::Journal };
             let kill = Control::By { user: User::NOBODY, second: User::NOBODY, act };
             self.step(now, &Input::Control(kill));
