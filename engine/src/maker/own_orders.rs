@@ -84,7 +84,9 @@ impl Maker {
             let best = self.walked_best(line, side);
             self.line_mut(id)?.best.set(side, answers, best);
         }
-        self.own_best(self.line(id)?, side)
+        let line = self.line(id)?;
+        // Hardly a book is traded over two sessions: then its own rungs are all that there is.
+        if line.twins.is_empty() { self.best_rung(line, side) } else { self.own_best(line, side) }
     }
 
     /// The best price that an order of our own may trade at on a side of the instrument's book.

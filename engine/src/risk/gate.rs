@@ -151,7 +151,7 @@ pub struct Facts<'a> {
 }
 
 /// Judges a new order or a replace by everything but what counts messages.
-#[inline]
+#[inline(always)]
 pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     let reference = match facts.reference {
         Ok(reference) => reference,
@@ -176,7 +176,7 @@ pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     verdict
 }
 
-#[inline]
+#[inline(always)]
 fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     // Everything is counted along the proposal's side: what a sell adds to is a short.
     let along = |count: i64| match proposal.side {
