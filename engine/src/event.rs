@@ -315,6 +315,9 @@ pub enum OrderUpdate {
         /// + long.
         lots: Lots,
     },
+    /// What the venue says of a contract's worth is not what the config says: ContractMultiplier(231) or
+    /// GrossTradeAmt(381) of a report.
+    ContractDiffers,
     /// The session is down and order entry will not bring it back by itself: an operator must look.
     SessionHalted {
         /// Why.
@@ -376,7 +379,7 @@ impl OrderUpdate {
             | OrderUpdate::SessionReconciling
             | OrderUpdate::SessionDown
             | OrderUpdate::SessionHalted { .. } => Word::Session,
-            OrderUpdate::Position { .. } => Word::Account,
+            OrderUpdate::Position { .. } | OrderUpdate::ContractDiffers => Word::Account,
             OrderUpdate::New { .. } | OrderUpdate::Replaced { .. } => Word::Taken,
             OrderUpdate::Fill { .. } => Word::Traded,
             OrderUpdate::TradeCorrected { .. } | OrderUpdate::TradeCanceled { .. } => {

@@ -326,6 +326,7 @@ enums! {
         35 = HoldingsDiffer,
         40 = TradeAmended,
         41 = AccountPutRight,
+        42 = ContractDiffers,
     }
     OrderUpdate {
         1 = SessionUp,
@@ -346,5 +347,6 @@ enums! {
         16 = Position { lots },
         17 = SessionHalted { fault },
         18 = SessionReconciling,
+        19 = ContractDiffers,
     }
 }

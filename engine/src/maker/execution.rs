@@ -47,6 +47,10 @@ impl Maker {
     /// What the venue says that we hold, told while nothing of ours is on its way: another number
     /// than ours means that one of the two accounts is wrong, and nobody here can know which.
     fn on_account(&mut self, event: &OrderEvent, out: &mut Intents) {
+        if event.update == OrderUpdate::ContractDiffers {
+            // Every figure of it is wrong by the same factor: it is neither quoted nor hedged with.
+            self.halt(event.instrument, Reason::ContractDiffers, out);
+        }
         let OrderUpdate::Position { lots } = event.update else { return };
         if self.ledger.position(event.instrument).is_some_and(|ours| ours != lots) {
             self.halt(event.instrument, Reason::PositionDiffers, out);

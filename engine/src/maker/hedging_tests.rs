@@ -473,3 +473,25 @@ fn a_quote_that_unwinds_a_hedged_pair_is_credited_what_its_hedge_costs() {
     assert_eq!(ask_after(500_000, 10), 69);
     assert_eq!(ask_after(1_000_000, 4), 75, "four lots of ten are hedged: 24.4 ticks");
 }
+
+#[test]
+fn a_contract_that_is_worth_something_else_is_no_hedge_and_beyond_the_band_nothing_is_quoted() {
+    for is_other in [false, true] {
+        let mut config = config();
+        config.settings[0].opening = Lots(1_020);
+        let mut desk = Desk::with(&config);
+        let bid = *desk.begin().iter().find(|q| q.side == Side::Buy).unwrap();
+        desk.accept(&bid);
+        if is_other {
+            desk.report(ClOrdId::NONE, ClOrdId::NONE, PERP, OrderUpdate::ContractDiffers);
+            let perp = desk.maker.snapshot(PERP).unwrap();
+            assert_eq!((perp.state, perp.reason), (State::Halted, Reason::ContractDiffers));
+        }
+        let sent = hedges(&desk.fill(&bid, 10, 10));
+        assert_eq!(sent.is_empty(), is_other, "30 is beyond the band: {sent:?}");
+        if is_other {
+            desk.image(SPOT, 600_000);
+            assert_eq!(desk.maker.snapshot(SPOT).unwrap().reason, Reason::HedgeFailed);
+        }
+    }
+}

@@ -128,9 +128,10 @@ impl Order {
     /// Applies the venue's word. The table maps ids and keeps sums; this decides the state.
     pub fn apply(&mut self, named: ClOrdId, update: OrderUpdate) -> Outcome {
         match update {
-            OrderUpdate::Pending | OrderUpdate::SessionUp | OrderUpdate::Position { .. } => {
-                Outcome::Lives
-            }
+            OrderUpdate::Pending
+            | OrderUpdate::SessionUp
+            | OrderUpdate::Position { .. }
+            | OrderUpdate::ContractDiffers => Outcome::Lives,
             OrderUpdate::SessionDown
             | OrderUpdate::SessionReconciling
             | OrderUpdate::SessionHalted { .. } => {

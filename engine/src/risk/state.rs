@@ -117,6 +117,8 @@ pub enum Reason {
     Collateral,
     /// What is held where does not add up to what is held.
     HoldingsDiffer,
+    /// The venue says that a contract is worth something else than the config says.
+    ContractDiffers,
 }
 
 impl Reason {
@@ -127,7 +129,7 @@ impl Reason {
     }
 
     /// How many there are.
-    pub const COUNT: usize = 41;
+    pub const COUNT: usize = 42;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -171,6 +173,7 @@ impl Reason {
         Reason::PinRisk,
         Reason::Collateral,
         Reason::HoldingsDiffer,
+        Reason::ContractDiffers,
     ];
 
     /// Its name in records and reports.
@@ -217,6 +220,7 @@ impl Reason {
             Reason::PinRisk => "pin_risk",
             Reason::Collateral => "collateral",
             Reason::HoldingsDiffer => "holdings_differ",
+            Reason::ContractDiffers => "contract_differs",
         }
     }
 }

@@ -484,6 +484,7 @@ impl Desk {
             | OrderUpdate::SessionDown
             | OrderUpdate::SessionHalted { .. }
             | OrderUpdate::Position { .. }
+            | OrderUpdate::ContractDiffers
             | OrderUpdate::MessageRejected { .. }
             | OrderUpdate::Unsent => {}
         }

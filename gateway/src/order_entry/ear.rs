@@ -20,7 +20,7 @@ use ballast_engine::units::{Nanos, Stamp};
 use std::collections::VecDeque;
 
 /// Events that one message or one end of a connection can cause.
-const PARKED_MAX: usize = 8 + FILLS_MAX;
+const PARKED_MAX: usize = 9 + FILLS_MAX;
 
 /// What the venue's events become, apart from the line that they come from.
 pub(super) struct Ear {
@@ -187,6 +187,10 @@ impl Ear {
         report: &Report<'_>,
         message: &Message<'_>,
     ) -> Option<OrderEvent> {
+        // Before what traded, which is booked all the same: nothing is sized by it in between.
+        if let Some(event) = self.desk.contract_differs(arrival, report) {
+            self.tell(event);
+        }
         if !report.is_status_led {
             return self.desk.on_report(arrival, report);
         }

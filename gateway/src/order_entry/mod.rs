@@ -20,6 +20,7 @@ pub mod report;
 pub mod earlier;
 
 mod amounts;
+mod contract;
 mod ear;
 mod questions;
 mod doubts;

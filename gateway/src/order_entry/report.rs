@@ -25,6 +25,10 @@ pub struct ReportTags {
     pub exec_id: u32,
     /// The price of a fill: LastPx(31). The last one in the message counts.
     pub last_px: u32,
+    /// What a contract is worth: ContractMultiplier(231); 0 where the venue counts it otherwise.
+    pub contract_multiplier: u32,
+    /// What all that traded is worth: GrossTradeAmt(381); 0 where the venue leaves the multiplier out.
+    pub gross_trade_amt: u32,
     /// A ClOrdID(11) with a minus before our number names the cancel within the request of that number.
     pub names_cancels: bool,
     /// Reports are statuses; what happened is read off OrdStatus(39) and CumQty(14).
@@ -40,6 +44,8 @@ pub const FIX_44: ReportTags = ReportTags {
     symbol: tag::SYMBOL,
     exec_id: tag::EXEC_ID,
     last_px: tag::LAST_PX,
+    contract_multiplier: tag::CONTRACT_MULTIPLIER,
+    gross_trade_amt: tag::GROSS_TRADE_AMT,
     names_cancels: false,
     is_status_led: false,
     names_first: false,
@@ -76,6 +82,12 @@ pub struct Report<'a> {
     pub last_qty: Option<&'a [u8]>,
     /// CumQty(14).
     pub cum_qty: Option<&'a [u8]>,
+    /// AvgPx(6).
+    pub avg_px: Option<&'a [u8]>,
+    /// ContractMultiplier(231).
+    pub contract_multiplier: Option<&'a [u8]>,
+    /// GrossTradeAmt(381).
+    pub gross_trade_amt: Option<&'a [u8]>,
     /// LeavesQty(151).
     pub leaves_qty: Option<&'a [u8]>,
     /// OrderQty(38).
@@ -107,9 +119,9 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Reads what is there.
-    pub fn read(message: &Message<'a>, tags: ReportTags) -> Report<'a> {
-        let mut report = Report {
+    /// One that says nothing.
+    pub(super) fn empty(tags: ReportTags) -> Report<'a> {
+        Report {
             cl_ord_id: ClOrdId::NONE,
             is_of_cancel: false,
             orig_cl_ord_id: ClOrdId::NONE,
@@ -124,6 +136,9 @@ impl<'a> Report<'a> {
             last_px: None,
             last_qty: None,
             cum_qty: None,
+            avg_px: None,
+            contract_multiplier: None,
+            gross_trade_amt: None,
             leaves_qty: None,
             order_qty: None,
             liquidity: Liquidity::Taker,
@@ -137,7 +152,12 @@ impl<'a> Report<'a> {
             running: None,
             is_status_led: tags.is_status_led,
             names_first: tags.names_first,
-        };
+        }
+    }
+
+    /// Reads what is there.
+    pub fn read(message: &Message<'a>, tags: ReportTags) -> Report<'a> {
+        let mut report = Report::empty(tags);
         for field in message.fields() {
             report.take(&field, tags);
         }
@@ -164,6 +184,12 @@ impl<'a> Report<'a> {
         if field.tag == tags.last_px {
             self.last_px = Some(text);
         }
+        if field.tag == tags.contract_multiplier {
+            self.contract_multiplier = Some(text);
+        }
+        if field.tag == tags.gross_trade_amt {
+            self.gross_trade_amt = Some(text);
+        }
         match field.tag {
             tag::EXEC_TYPE => self.exec_type = Some(text),
             EXEC_TRANS_TYPE => self.exec_trans_type = Some(text),
@@ -173,6 +199,7 @@ impl<'a> Report<'a> {
             tag::PRICE => self.price = Some(text),
             tag::LAST_QTY => self.last_qty = Some(text),
             tag::CUM_QTY => self.cum_qty = Some(text),
+            tag::AVG_PX => self.avg_px = Some(text),
             tag::LEAVES_QTY => self.leaves_qty = Some(text),
             tag::ORDER_QTY => self.order_qty = Some(text),
             tag::LAST_LIQUIDITY_IND if text == b"1" => self.liquidity = Liquidity::Maker,

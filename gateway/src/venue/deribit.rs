@@ -44,6 +44,9 @@ pub const RULES: Rules = Rules {
         symbol: tag::SYMBOL,
         exec_id: SECONDARY_EXEC_ID,
         last_px: FILL_PX,
+        // Of the security's sizes, not of ours (QtyType(854) says which): no word on our multiplier.
+        contract_multiplier: 0,
+        gross_trade_amt: 0,
         names_cancels: false,
         is_status_led: true,
         names_first: true,

@@ -7,7 +7,7 @@
 
 use super::grid::Grid;
 use ballast_engine::event::{InstrumentId, VenueId};
-use ballast_engine::instrument::Instrument;
+use ballast_engine::instrument::{ContractValue, Instrument};
 use ballast_engine::units::{Decimal, DecimalError, Lots, Ticks};
 use thiserror::Error;
 
@@ -18,6 +18,8 @@ pub struct Symbol {
     text: Box<[u8]>,
     tick: Grid,
     lot: Grid,
+    multiplier: Decimal,
+    contract: ContractValue,
 }
 
 /// Why a symbol table cannot be made.
@@ -75,6 +77,16 @@ impl Symbol {
         self.lot.count_floor(text).map(Lots)
     }
 
+    /// What a size of one is worth, by the config.
+    pub fn multiplier(&self) -> Decimal {
+        self.multiplier
+    }
+
+    /// What a lot is worth, by the config.
+    pub fn contract(&self) -> ContractValue {
+        self.contract
+    }
+
     /// What one tick is worth in Price(44).
     pub fn tick(&self) -> Decimal {
         self.tick.step()
@@ -100,7 +112,9 @@ impl Symbols {
             let (Some(tick), Some(lot)) = (Grid::new(spec.tick), Grid::new(spec.lot)) else {
                 return Err(SymbolsError::NotText(text.to_string()));
             };
-            symbols.push(Symbol { id: instrument.id(), text: text.as_bytes().into(), tick, lot });
+            let (multiplier, contract) = (spec.multiplier, instrument.value());
+            let text = text.as_bytes().into();
+            symbols.push(Symbol { id: instrument.id(), text, tick, lot, multiplier, contract });
         }
         symbols.sort_by(|a, b| a.text.cmp(&b.text));
         if symbols.is_empty() {

@@ -342,6 +342,9 @@ fn order_text(names: &Names, event: &OrderEvent) -> String {
         OrderUpdate::MessageRejected { reason } => format!("message rejected, reason {reason}"),
         OrderUpdate::Unsent => "never sent".into(),
         OrderUpdate::Position { lots } => format!("position {}", lots.0),
+        OrderUpdate::ContractDiffers => {
+            "a contract is worth something else than the config says".into()
+        }
         OrderUpdate::SessionHalted { fault } => format!("session given up: {fault:?}"),
     };
     format!("{text}, order {}", event.cl_ord_id.0)
