@@ -135,9 +135,12 @@ impl Rig {
 
     /// Waits until there is a snapshot of this run for the next to go on from.
     fn until_snapshot(&self) {
-        let prefix = format!("snapshot-{:06}.", self.runs);
+        let state = self.folder.join("state");
+        // One that was killed before it had taken a number has none: runs and starts are not the same.
+        let run: u32 = fs::read_to_string(state.join("epoch")).unwrap().trim().parse().unwrap();
+        let prefix = format!("snapshot-{run:06}.");
         let is_there = || {
-            let entries = fs::read_dir(self.folder.join("state")).unwrap().flatten();
+            let entries = fs::read_dir(&state).unwrap().flatten();
             entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| {
                 name.strip_prefix(&prefix).is_some_and(|rest| rest.parse::<u64>().is_ok())
             })
