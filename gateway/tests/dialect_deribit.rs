@@ -258,6 +258,15 @@ fn statuses_under_the_venues_ids_become_our_orders_events() {
     assert_eq!((cum_qty, leaves_qty), (Lots(20), Lots(30)));
     let again = events[1].update;
     assert!(matches!(again, OrderUpdate::Status { is_gone: false, cum_qty: Lots(20), .. }));
+    // A status of before the fill comes late: what traded stays told, so the next growth is 5 and not 25.
+    let late = world.venue.says("11", "0", ("0", "50"), "").replace("527=", "527=late");
+    world.peer.say(&late);
+    let more = "1362=1|1363=F2|1364=59999.5|1365=5|";
+    world.peer.say(&world.venue.says("11", "1", ("25", "25"), more).replace("527=", "527=more"));
+    world.settle(&mut desk.stage);
+    let after = desk.events();
+    let OrderUpdate::Fill { last_qty, cum_qty, .. } = after[1].update else { panic!("{after:?}") };
+    assert_eq!((last_qty, cum_qty), (Lots(5), Lots(25)));
     assert_eq!(desk.stage.desk_counts().inexact, 0);
     world.peer.check();
 }

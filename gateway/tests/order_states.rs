@@ -233,6 +233,26 @@ fn a_fill_without_a_size_is_what_cum_qty_grew_by() {
 }
 
 #[test]
+fn a_word_that_a_later_one_overtook_takes_no_fill_back() {
+    let mut desk = play("accepted", ACCEPTED);
+    let mut last = |number: u32, exec_type: &str, cum: u32, leaves: u32| {
+        let body = format!(
+            "35=8|11=101|17=L{number}|150={exec_type}|39=1|55=BTC|54=1|31=50|151={leaves}|14={cum}"
+        );
+        match answer(&mut desk, &body).unwrap().update {
+            OrderUpdate::Fill { last_qty, .. } => last_qty.0,
+            _ => 0,
+        }
+    };
+    assert_eq!(last(1, "F", 4, 6), 4000);
+    assert_eq!(last(2, "I", 1, 9), 0);
+    assert_eq!(last(3, "F", 5, 5), 1000, "not from 1");
+    // A bust does take back.
+    assert_eq!(last(4, "H", 3, 7), 0);
+    assert_eq!(last(5, "F", 4, 6), 1000);
+}
+
+#[test]
 fn a_report_that_the_matrices_do_not_foresee_is_told_and_counted() {
     let mut desk = play("accepted", ACCEPTED);
     let body = "35=8|11=101|17=E5|150=A|39=A|55=BTC|54=1|151=10|14=0";

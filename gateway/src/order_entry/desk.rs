@@ -438,6 +438,20 @@ impl Desk {
         (number(&mut self.exec_ids, report.exec_id), number(&mut self.exec_ids, report.exec_ref_id))
     }
 
+    /// What of an order traded by now, and whether the word at hand was overtaken by a later one. Only a
+    /// bust or a correction takes back what traded: a smaller CumQty(14) taken for news would have the
+    /// next report count its growth twice.
+    fn traded(&self, handle: Handle, update: OrderUpdate, told: Lots) -> (Lots, bool) {
+        let takes_back = matches!(
+            update,
+            OrderUpdate::TradeCorrected { .. } | OrderUpdate::TradeCanceled { .. }
+        );
+        match self.live.get(handle) {
+            Some(order) if told < order.cum_qty && !takes_back => (order.cum_qty, true),
+            _ => (told, false),
+        }
+    }
+
     /// Writes the venue's word into the index.
     fn apply(
         &mut self,
@@ -446,15 +460,16 @@ impl Desk {
         exec_type: ExecType,
         shown: OrdStatus,
         update: OrderUpdate,
-        cum_qty: Lots,
+        told: Lots,
     ) {
+        let (cum_qty, is_overtaken) = self.traded(handle, update, told);
         match update {
             OrderUpdate::Replaced { .. } => {
                 self.live.replaced(handle, report.cl_ord_id);
                 self.live.set(handle, shown, cum_qty);
             }
             OrderUpdate::Restated { price, leaves_qty } => {
-                let size = Lots(cum_qty.0.saturating_add(leaves_qty.0));
+                let size = Lots(told.0.saturating_add(leaves_qty.0));
                 self.live.restate(handle, price, size);
                 self.live.set(handle, shown, cum_qty);
             }
@@ -468,8 +483,10 @@ impl Desk {
                 self.live.set(handle, ended, cum_qty);
             }
             // A later report overtook it: what that one said stands.
-            OrderUpdate::Fill { .. }
-                if self.live.get(handle).is_some_and(|order| cum_qty < order.cum_qty) => {}
+            OrderUpdate::New { .. }
+            | OrderUpdate::Fill { .. }
+            | OrderUpdate::Status { is_gone: false, .. }
+                if is_overtaken => {}
             OrderUpdate::Pending
             | OrderUpdate::New { .. }
             | OrderUpdate::Fill { .. }
