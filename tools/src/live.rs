@@ -432,8 +432,8 @@ pub fn pipeline(
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
 
-/// Who looks at the journal's records from threads of their own: Greeks, covariance, collateral, the
-/// firm's other engines.
+/// Who looks at the journal's records: the desk, and from threads of their own Greeks, covariance,
+/// collateral, the firm's other engines.
 fn cold_taps(
     file: &ConfigFile,
     config: &MakerConfig,
@@ -446,7 +446,8 @@ fn cold_taps(
     let covariance = covariance.map(|refresh| cold_thread::tap_of(refresh, desk));
     let collateral = collateral_thread::tap_of(file, config, desk);
     let firm = firm::tap_of(file, config, state, desk)?;
-    Ok([greeks, covariance, collateral, firm].into_iter().flatten().collect())
+    let desk = Some(desk.journal_watch());
+    Ok([desk, greeks, covariance, collateral, firm].into_iter().flatten().collect())
 }
 
 /// How stages that nobody waits for wait.

@@ -3,7 +3,7 @@
 
 use ballast::config::ConfigFile;
 use ballast::live::{Ends, SessionWatch, wire_maker};
-use ballast::operator::desk::{Desk, Killed, OrderLine};
+use ballast::operator::desk::{Desk, Killed, NotDone, OrderLine};
 use ballast::operator::guard::Guard;
 use ballast::operator::kill_note::KillNote;
 use ballast::operator::status::Names;
@@ -14,8 +14,9 @@ use ballast_engine::event::{
     ClOrdId, InstrumentId, MarketEvent, MarketUpdate, OrderAction, OrderEvent, OrderIntent,
     OrderUpdate, VenueId,
 };
+use ballast_engine::journal::record::Record;
 use ballast_engine::maker::config::MakerConfig;
-use ballast_engine::maker::control::{KillCause, User};
+use ballast_engine::maker::control::{Act, KillCause, Scope, User};
 use ballast_engine::maker::stage::{MakerStage, TimeBase};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
@@ -187,6 +188,32 @@ fn after_a_thousand_kills_at_random_moments_no_new_order_goes_out() {
          orders were out",
         nanos[500], nanos[990], nanos[999], orders
     );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A maker that turns until two acts were taken; only then its journal has what it consumed.
+fn take_two(mut floor: Floor, mut watch: impl FnMut(&Record)) {
+    let mut unwritten = Vec::new();
+    while floor.ends.progress.controls() < 2 {
+        floor.now += 1_000_000;
+        floor.stage.turn(Nanos(floor.now));
+        unwritten.extend(std::iter::from_fn(|| floor.ends.journal.pop()));
+        while floor.ends.telemetry.pop().is_some() {}
+    }
+    unwritten.iter().for_each(&mut watch);
+}
+
+#[test]
+fn an_act_that_the_journal_does_not_have_is_not_called_done() {
+    let folder = folder("unwritten");
+    let state = StateDir::open(&folder).unwrap();
+    let (floor, desk, ..) = rig(&state, Vec::new());
+    let (user, watch) = (User::new(1000, "ada"), desk.journal_watch());
+    let order = |act| desk.order(user, User::NOBODY, act);
+    let maker = std::thread::spawn(move || take_two(floor, watch));
+    assert_eq!(order(Act::Pause { scope: Scope::All }), Err(NotDone::NotWritten));
+    assert_eq!(order(Act::Resume { scope: Scope::All }), Ok(()));
+    maker.join().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -14,6 +14,8 @@ use super::kill_note::KillNote;
 use super::standing::Standing;
 use crate::live::SessionWatch;
 use crate::state_dir::StateDir;
+use ballast_engine::journal::record::Record;
+use ballast_engine::journal::recorder::Watch;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::control::{Act, KillCause, User};
 use ballast_engine::maker::input::Control;
@@ -22,15 +24,16 @@ use ballast_engine::ring::Producer;
 use ballast_gateway::order_entry::CancelSwitch;
 use ballast_gateway::transport::Cut;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use thiserror::Error;
 
 /// How often a wait looks; a maker that turns takes an order within microseconds.
 const LOOK: Duration = Duration::from_micros(50);
 /// Looks until a maker that did not take a kill is gone around: 20 ms.
 const KILL_LOOKS: u32 = 400;
-/// Looks until any other order counts as not taken: 1 s.
+/// Looks until any other order counts as not taken, or as not written: 1 s each.
 const ORDER_LOOKS: u32 = 20_000;
 /// Looks within which order entry must have had a turn: 50 ms.
 const ENTRY_LOOKS: u32 = 1_000;
@@ -56,10 +59,25 @@ pub enum Killed {
     ByDisconnect,
 }
 
+/// An act that was not done, as far as is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum NotDone {
+    /// It lies in the ring, or found no room there.
+    #[error("the maker did not take it within a second; see status")]
+    NotTaken,
+    /// A process that died now could forget it.
+    #[error(
+        "the maker took it, but its journal does not have it after a second: a crash could undo it; see status"
+    )]
+    NotWritten,
+}
+
 /// The desk.
 pub struct Desk {
     control: Mutex<(Producer<Control>, u64)>,
     progress: Arc<Progress>,
+    /// Orders that are in the journal, of those that the maker took.
+    written: Arc<AtomicU64>,
     lines: Vec<OrderLine>,
     sessions: Vec<SessionWatch>,
     folder: PathBuf,
@@ -72,6 +90,17 @@ pub struct Desk {
 /// What a panicking thread left is whole: no lock is held across a call that could leave it half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Is it so, at one of so many looks?
+fn is_within(looks: u32, is_so: impl Fn() -> bool) -> bool {
+    for _ in 0..looks {
+        if is_so() {
+            return true;
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    false
 }
 
 /// This moment, for people.
@@ -93,6 +122,7 @@ impl Desk {
         Desk {
             control: Mutex::new((control, 0)),
             progress,
+            written: Arc::default(),
             lines,
             sessions,
             folder: state.folder().to_path_buf(),
@@ -151,10 +181,28 @@ impl Desk {
         Some(held.1)
     }
 
-    /// Hands an act to the maker and waits until it was consumed. Says whether it was, within a second.
-    pub fn order(&self, user: User, second: User, act: Act) -> bool {
-        let number = self.push(Control::By { user, second, act });
-        number.is_some_and(|number| self.was_taken(number, ORDER_LOOKS))
+    /// Hands an act to the maker and waits until it was consumed and is in the journal: what is called
+    /// done outlives this process.
+    ///
+    /// # Errors
+    /// It was not, within a second.
+    pub fn order(&self, user: User, second: User, act: Act) -> Result<(), NotDone> {
+        let number = self.push(Control::By { user, second, act }).ok_or(NotDone::NotTaken)?;
+        if !self.was_taken(number, ORDER_LOOKS) {
+            return Err(NotDone::NotTaken);
+        }
+        let is_written = || self.written.load(Ordering::Acquire) >= number;
+        is_within(ORDER_LOOKS, is_written).then_some(()).ok_or(NotDone::NotWritten)
+    }
+
+    /// What the recorder must show every record that the journal has: by it an act counts as written.
+    pub fn journal_watch(&self) -> Watch {
+        let written = self.written.clone();
+        Box::new(move |record| {
+            if matches!(record, Record::Control { .. }) {
+                written.fetch_add(1, Ordering::Release);
+            }
+        })
     }
 
     /// How often the maker has refused an order that it took.
@@ -163,13 +211,7 @@ impl Desk {
     }
 
     fn was_taken(&self, number: u64, looks: u32) -> bool {
-        for _ in 0..looks {
-            if self.progress.controls() >= number {
-                return true;
-            }
-            std::thread::park_timeout(LOOK);
-        }
-        false
+        is_within(looks, || self.progress.controls() >= number)
     }
 
     /// Stops everything, for good in this run and over restarts. A second kill goes the same way again

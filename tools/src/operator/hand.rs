@@ -170,9 +170,7 @@ impl Hand {
         let text = words::act_by(self.rules.table(), user, second, &act);
         tracing::info!(act = text, "operator");
         let refused_before = self.desk.refused();
-        if !self.desk.order(user, second, act) {
-            return Err(format!("{text}: the maker did not take it within a second; see status"));
-        }
+        self.desk.order(user, second, act).map_err(|why| format!("{text}: {why}"))?;
         if self.desk.refused() == refused_before {
             return Ok(Reply::done(text.clone(), json!({ "done": text })));
         }
