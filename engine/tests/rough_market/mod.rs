@@ -4,6 +4,8 @@
 //! session, refuses, fills too much, fills what nobody ordered, or says nothing. Operators pause,
 //! and resume whatever halted. Absent: any truth; nothing here matches orders.
 
+mod account;
+
 use ballast_engine::calibration::{QuoteParameters, Real, quoter};
 use ballast_engine::estimate::fair_value::FairValue;
 use ballast_engine::estimate::markout::Widening;
@@ -350,7 +352,8 @@ impl RoughMarket {
                 self.asked.clear();
                 Input::Order(self.report(None, OrderUpdate::SessionDown))
             }
-            64..=120 => Input::Timer,
+            64..=90 => Input::Control(account::put_right(InstrumentId(self.below(3) as u16))),
+            91..=120 => Input::Timer,
             121..=500 => self.answer().map_or(Input::Timer, Input::Order),
             501..=640 => self.trade().map_or(Input::Timer, Input::Order),
             641..=660 => self.surprise().map_or(Input::Timer, Input::Order),
