@@ -8,52 +8,19 @@
 use crate::units::{Lots, Nanos, Side, Stamp, Ticks};
 
 /// Which instrument: an index into the tables made at start, in the order of the config.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct InstrumentId(pub u16);
 
 /// Which venue: an index in the order of the config.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct VenueId(pub u8);
 
 /// An order's ClOrdID(11): the run's persisted epoch in the upper bits, a counter in the lower
 /// [`ClOrdId::COUNTER_BITS`]. 0 is "none".
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ClOrdId(pub u64);
 
 impl ClOrdId {
@@ -71,19 +38,8 @@ impl ClOrdId {
 }
 
 /// An ExecID(17), interned to a number by the gateway; equal texts of a session give equal numbers.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExecId(pub u64);
 
 /// One change of one instrument's market.
@@ -132,7 +88,8 @@ pub enum MarketUpdate {
 }
 
 /// FIX TimeInForce(59) of the orders that Ballast sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum TimeInForce {
     /// Good till cancel, and never taking: ExecInst(18) = 6, a quote.
     PostOnly,
@@ -141,7 +98,8 @@ pub enum TimeInForce {
 }
 
 /// What the maker wants done at a venue. Every intent has passed the risk gate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OrderIntent {
     /// The new ClOrdID(11).
     pub cl_ord_id: ClOrdId,
@@ -166,7 +124,8 @@ pub struct OrderIntent {
 }
 
 /// NewOrderSingle(D), OrderCancelReplaceRequest(G) or OrderCancelRequest(F).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum OrderAction {
     /// NewOrderSingle(D).
     New,
@@ -398,7 +357,8 @@ impl OrderUpdate {
 }
 
 /// Whether a fill gave or took liquidity: LastLiquidityInd(851) 1 and 2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Liquidity {
     /// The order rested.
     Maker,

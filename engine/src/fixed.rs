@@ -12,9 +12,8 @@
 use crate::units::{Decimal, SubTicks};
 
 /// A coefficient: `mantissa × 2^-shift`, with 62 significant bits at whatever magnitude.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, Hash, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Scaled {
     /// 0, or between 2^61 and 2^62 in magnitude.
     mantissa: i64,
@@ -22,19 +21,8 @@ pub struct Scaled {
 }
 
 /// A sum in ticks: a count of 2^-64, reaching to ±9.2e18. Saturates; never wraps.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Fixed(pub i128);
 
 /// Significant bits of a [`Scaled`].

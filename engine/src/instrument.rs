@@ -10,39 +10,18 @@ use thiserror::Error;
 
 /// A currency, as an index into the config's list of currency codes. A coin that is traded spot is
 /// a currency too.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Currency(pub u8);
 
 /// What exposure is counted in: an index into the config's list of underlyings (BTC).
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Underlying(pub u8);
 
 /// How a trade settles and what one contract is worth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum InstrumentKind {
     /// The coin itself changes hands against the quote currency. Cannot be sold short.
     Spot,
@@ -61,7 +40,8 @@ pub enum InstrumentKind {
 }
 
 /// An instrument as the config states it, before it is believed.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct InstrumentSpec {
     /// Its name; Symbol(55) too, unless the venue has another.
     pub symbol: String,
@@ -138,7 +118,8 @@ pub enum InstrumentError {
 }
 
 /// A validated instrument. Its fields cannot be wrong.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Instrument {
     id: InstrumentId,
     spec: InstrumentSpec,
@@ -148,7 +129,8 @@ pub struct Instrument {
 }
 
 /// What one lot is worth, precomputed in the units that the ledger and the gate count in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum ContractValue {
     /// Spot and linear: the value is `ticks × lots × nano_per_tick_lot` of 1e-9 quote currency, the
     /// exposure `lots × nano_underlying_per_lot`.

@@ -7,18 +7,8 @@
 use crate::units::{Decimal, Lots, Nanos, Ticks};
 
 /// The right that an option gives.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum OptionType {
     /// To buy at the strike.
     Call,
@@ -37,7 +27,8 @@ impl OptionType {
 }
 
 /// When the holder may exercise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum ExerciseStyle {
     /// At expiry alone.
     European,
@@ -46,7 +37,8 @@ pub enum ExerciseStyle {
 }
 
 /// What exercise gives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Delivery {
     /// The difference to the strike, in the quote currency: what it settles in.
     Cash,
@@ -57,7 +49,8 @@ pub enum Delivery {
 }
 
 /// The terms of one option.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionTerms {
     /// Call or put.
     pub option_type: OptionType,

@@ -18,7 +18,8 @@ pub const SOURCES_MAX: usize = 4;
 const HALVINGS_MAX: u64 = 16;
 
 /// One other book.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Source {
     /// Which.
     pub instrument: InstrumentId,
@@ -29,7 +30,8 @@ pub struct Source {
 }
 
 /// What is blended, and how the basis is estimated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct BlendSettings {
     /// The other books; those in use come first.
     pub sources: [Option<Source>; SOURCES_MAX],
@@ -48,7 +50,8 @@ pub struct BlendSettings {
 pub type Sighting = Option<(SubTicks, u64)>;
 
 /// The basis of every source.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Bases {
     /// Own mid minus the source's, in sub-ticks, and how many samples it rests on.
     bases: [(i64, u32); SOURCES_MAX],

@@ -10,7 +10,8 @@ use crate::units::SubTicks;
 /// Which estimate of fair value an instrument is quoted around.
 // The table lies in the settings once and is read by reference: a box would only add a jump.
 #[allow(clippy::large_enum_variant)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum FairValue {
     /// `(bid + ask) / 2`, exact.
     Mid,

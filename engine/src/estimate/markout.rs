@@ -24,9 +24,8 @@ const WEIGHT_SHIFT: u32 = 5;
 const HALF_TICK: i64 = SubTicks::ONE.0 / 2;
 
 /// A fill as markouts see it.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Fill {
     at: Nanos,
     is_buy: bool,
@@ -37,9 +36,8 @@ struct Fill {
 }
 
 /// What one side and level made of its fills.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Tally {
     /// Fills.
     pub fills: u64,
@@ -54,7 +52,8 @@ pub struct Tally {
 }
 
 /// How markouts widen the quotes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Widening {
     /// Which of [`HORIZONS_NS`] counts.
     pub horizon: usize,
@@ -67,7 +66,8 @@ pub struct Widening {
 }
 
 /// The fills of one instrument.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Markouts {
     weight_shift: u32,
     pending: Vec<Fill>,

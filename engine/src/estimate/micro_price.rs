@@ -14,7 +14,8 @@ pub const IMBALANCE_BUCKETS: usize = 9;
 pub const SPREAD_BUCKETS: usize = 3;
 
 /// Adjustments of the mid, by spread bucket and imbalance bucket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct MicroPriceTable {
     /// Sub-ticks to add to the mid.
     pub adjustments: [[SubTicks; IMBALANCE_BUCKETS]; SPREAD_BUCKETS],

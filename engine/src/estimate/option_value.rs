@@ -11,7 +11,8 @@ use crate::units::{Exposure, Nanos, SubTicks};
 pub const GAMMA_BITS: u32 = 48;
 
 /// Greeks of one option at one moment, per lot, as integers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct QuantisedGreeks {
     /// When they were taken.
     pub at: Nanos,
@@ -32,7 +33,8 @@ pub struct QuantisedGreeks {
 }
 
 /// What a refresh says of one option: what is expanded, and how it answers to volatility.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionGreeks {
     /// What is expanded between refreshes.
     pub taken: QuantisedGreeks,
@@ -43,7 +45,8 @@ pub struct OptionGreeks {
 }
 
 /// How far from its refresh an expansion is believed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExpansionBounds {
     /// Oldest refresh.
     pub age_max_ns: u64,
@@ -52,7 +55,8 @@ pub struct ExpansionBounds {
 }
 
 /// Why an expansion is not believed. Quotes are pulled and a refresh is due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Outside {
     /// The refresh is older than the bound.
     TooOld {
@@ -69,7 +73,8 @@ pub enum Outside {
 }
 
 /// An option between two refreshes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionValue {
     /// Value, in the option's ticks.
     pub value: SubTicks,

@@ -16,18 +16,8 @@
 use crate::units::{Nanos, SubTicks};
 
 /// Volatility in ticks per √second, as a count of 2^-32.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Sigma(pub i64);
 
 /// Most samples of the coarse scale.
@@ -36,9 +26,8 @@ const COARSE_MAX: usize = 64;
 const HALF_PI: i128 = 102_944;
 
 /// What is averaged.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum VolatilityKind {
     /// Squares.
     #[default]
@@ -53,7 +42,8 @@ pub enum VolatilityKind {
 }
 
 /// The estimate.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Volatility {
     kind: VolatilityKind,
     interval_ns: u64,

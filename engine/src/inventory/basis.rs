@@ -10,9 +10,8 @@ use crate::pnl::valuation::{HalfTicks, position_value, trade_cash};
 use crate::units::{Lots, Nanos, Side, Ticks};
 
 /// One instrument's position beyond its opening.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Basis {
     pub(crate) lots: i64,
     /// `Σ lots × price` of what is held, in half ticks.

@@ -30,7 +30,8 @@ pub const ROW_FRACTION_BITS: u32 = 20;
 const FOLLOW_PART: i64 = 8;
 
 /// The band and what lies beyond, for one volatility and one hedge cost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Row {
     /// Where a unit costs what its hedge does; 0: nowhere.
     pub band: Exposure,
@@ -54,7 +55,8 @@ pub struct RowUpdate {
 }
 
 /// The band and rate of an underlying, solved.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct DerivedBand {
     /// Whose volatility, ticks and intensities these are.
     pub quoted: InstrumentId,
@@ -75,7 +77,8 @@ pub struct DerivedBand {
 }
 
 /// The band now, and what a unit costs beyond it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Curve {
     sigma: Sigma,
     phi: SubTicks,

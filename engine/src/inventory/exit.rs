@@ -14,9 +14,8 @@ use crate::units::{Lots, Nanos, Notional};
 pub const STEPS_MAX: usize = 8;
 
 /// One step: at this gain, so much of the position is closed.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Step {
     /// How much better than its entry a lot stands.
     pub gain: HalfTicks,
@@ -25,7 +24,8 @@ pub struct Step {
 }
 
 /// How profit is taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct TakeProfit {
     /// In the order of their gains; an unused place has nothing to close.
     pub steps: [Step; STEPS_MAX],
@@ -34,9 +34,8 @@ pub struct TakeProfit {
 }
 
 /// When a position is closed.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExitSettings {
     /// Profit, in steps.
     pub take_profit: Option<TakeProfit>,
@@ -45,9 +44,8 @@ pub struct ExitSettings {
 }
 
 /// What to do with a position now.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Exit {
     /// Nothing.
     #[default]
@@ -59,9 +57,8 @@ pub enum Exit {
 }
 
 /// How far an exit has come: what outlives a restart.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExitProgress {
     pub(crate) life: u64,
     /// Thousandths of the peak that the steps reached so far close.
@@ -72,7 +69,8 @@ pub struct ExitProgress {
 }
 
 /// Where one position's exit stands.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExitPlan {
     settings: ExitSettings,
     progress: ExitProgress,

@@ -18,7 +18,8 @@ use crate::pnl::valuation::HalfTicks;
 use crate::units::{Exposure, Side};
 
 /// What of the account an underlying's exposure is made of; worked out at start.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExposureMap {
     /// Spot and linear instruments, with the exposure of one lot.
     linear: Vec<(InstrumentId, i64)>,

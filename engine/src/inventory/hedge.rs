@@ -15,7 +15,8 @@ use crate::pnl::valuation::HalfTicks;
 use crate::units::{Exposure, FeeRate, Lots, Side, Ticks};
 
 /// The no-trade band of an underlying.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Band {
     /// No hedge while |net exposure| is within this.
     pub outer: Exposure,
@@ -24,7 +25,8 @@ pub struct Band {
 }
 
 /// Where the no-trade band comes from.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum BandRule {
     /// As the config says.
     Fixed(Band),
@@ -55,9 +57,8 @@ pub struct Candidate<'a> {
 }
 
 /// Which instruments have failed since a hedge last traded, and how often all had.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Attempts {
     failed: u64,
     rounds: u32,

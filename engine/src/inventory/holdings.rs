@@ -18,7 +18,8 @@ use crate::units::Nanos;
 pub const WHOLE_PPM: u32 = 1_000_000;
 
 /// What should be held at one place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct PlaceTerms {
     /// Where.
     pub venue: VenueId,
@@ -33,9 +34,8 @@ pub struct PlaceTerms {
 }
 
 /// What one place holds, in 1e-9 of its currency.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Held {
     /// All of it: coins or cash, and what positions that settle in it are worth.
     pub total: i128,
@@ -44,7 +44,8 @@ pub struct Held {
 }
 
 /// One place.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Place {
     terms: PlaceTerms,
     /// The spot instrument whose position it is, where it is a coin.
@@ -57,9 +58,8 @@ pub struct Place {
 }
 
 /// What fills of quotes bring a place, smoothed over looks.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Flow {
     /// Since the last look.
     fresh: i128,
@@ -122,7 +122,8 @@ impl Place {
 }
 
 /// All places.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Holdings {
     places: Vec<Place>,
     /// Cash that nobody said the place of, by currency.

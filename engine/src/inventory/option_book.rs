@@ -17,7 +17,8 @@ use crate::risk::greek_limits::{
 use crate::units::{Exposure, Lots, Nanos, Side, SubTicks};
 
 /// Why an option has no value now. It is not quoted, and where it is held nothing is hedged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Unvalued {
     /// No Greeks came yet.
     NoGreeks,
@@ -28,7 +29,8 @@ pub enum Unvalued {
 }
 
 /// One option.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionLine {
     /// Which.
     pub id: InstrumentId,
@@ -55,7 +57,8 @@ pub struct OptionLine {
 }
 
 /// A bucket's sums and limits.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Bucket {
     limits: GreekLimits,
     ranges: Ranges,
@@ -64,7 +67,8 @@ struct Bucket {
 }
 
 /// One underlying's sums.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Pool {
     /// Exposure of the positions; `None` where one of them has no value.
     exposure: Option<i128>,
@@ -77,7 +81,8 @@ struct Pool {
 }
 
 /// All options.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionBook {
     lines: Vec<OptionLine>,
     /// By instrument.

@@ -26,7 +26,8 @@ const DAY_NS: i128 = 86_400_000_000_000;
 const DEPTH_LEVELS: usize = 16;
 
 /// What a transfer of a currency takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct TransferTerms {
     /// Of what.
     pub currency: Currency,
@@ -39,7 +40,8 @@ pub struct TransferTerms {
 }
 
 /// Where holdings should be, and what moving them takes.
-#[derive(Clone, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct RebalanceConfig {
     /// Distance of looks; > 0 where there are places.
     pub every_ns: u64,
@@ -115,7 +117,8 @@ impl Deviation {
 }
 
 /// What should move.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Stray {
     /// The venue with most too much.
     pub from: VenueId,
@@ -144,7 +147,8 @@ pub fn stray(holders: impl Iterator<Item = Holder> + Clone) -> Option<Stray> {
 }
 
 /// By which means holdings move.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Means {
     /// The quotes bring them.
     Quotes,
@@ -166,9 +170,8 @@ impl Means {
 }
 
 /// What each means costs, 1e-9 of the moved value; `None` where it is not possible.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Costs {
     /// Waiting for the quotes.
     pub quotes: Option<i64>,
@@ -192,9 +195,8 @@ impl Costs {
 }
 
 /// How a currency stands.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Balance {
     /// Nothing was looked at yet, or something there has no value.
     #[default]
@@ -252,7 +254,8 @@ pub fn leg(candidate: &Candidate<'_>, side: Side, lots: Lots) -> Option<HedgeOrd
 }
 
 /// An offset that is under way: the first leg is out, or traded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Offset {
     /// The second leg's instrument.
     pub second: InstrumentId,

@@ -17,19 +17,8 @@ pub const TRANSFERS_MAX: usize = 16;
 
 /// Which transfer: the run that asked for it, and its number there. Never used twice in one state
 /// folder.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct TransferId {
     /// The run.
     pub epoch: u32,
@@ -56,7 +45,8 @@ impl std::str::FromStr for TransferId {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum TransferStage {
     /// Treasury was asked; it is still where it was.
     Requested,
@@ -75,7 +65,8 @@ impl TransferStage {
 }
 
 /// What the account moves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Moved {
     /// A coin: the positions of two spot instruments.
     Coin {
@@ -89,7 +80,8 @@ pub enum Moved {
 }
 
 /// One transfer. Amounts are 1e-9 of the currency.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Transfer {
     /// Its name.
     pub id: TransferId,
@@ -112,9 +104,8 @@ pub struct Transfer {
 }
 
 /// What a currency's transfers came to, in 1e-9.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Flows {
     /// Left.
     pub sent: i128,
@@ -125,7 +116,8 @@ pub struct Flows {
 }
 
 /// All open transfers, and what the ended ones came to.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Transit {
     transfers: Vec<Transfer>,
     flows: Vec<Flows>,

@@ -33,7 +33,8 @@ use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
 use thiserror::Error;
 
 /// How an instrument's volatility is estimated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct VolatilitySettings {
     /// Sampling interval.
     pub interval_ns: u64,
@@ -46,7 +47,8 @@ pub struct VolatilitySettings {
 }
 
 /// How an instrument is quoted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct QuoteSettings {
     /// The model with its coefficients.
     pub quoter: Quoter,
@@ -67,7 +69,8 @@ pub struct QuoteSettings {
 }
 
 /// What the maker does with one instrument.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct InstrumentSettings {
     /// Limits, all mandatory.
     pub limits: InstrumentLimits,
@@ -88,7 +91,8 @@ pub struct InstrumentSettings {
 }
 
 /// How an underlying's exposure is hedged.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HedgeSettings {
     /// The no-trade band.
     pub band: BandRule,
@@ -107,7 +111,8 @@ pub struct HedgeSettings {
 }
 
 /// One instrument to hedge with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HedgeInstrument {
     /// Which.
     pub instrument: InstrumentId,
@@ -116,7 +121,8 @@ pub struct HedgeInstrument {
 }
 
 /// Limits and hedging of one underlying.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct UnderlyingSettings {
     /// The exposure that is wanted; net delta is counted from it.
     pub target: Exposure,

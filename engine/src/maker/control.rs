@@ -103,7 +103,8 @@ impl KillCause {
 }
 
 /// What can be set while the maker runs. Values are counts, in the unit that each names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Knob {
     /// Limit: largest size of one order, lots.
     OrderSizeMax(InstrumentId),

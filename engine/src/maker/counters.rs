@@ -6,9 +6,8 @@ use crate::risk::gate::BlockReason;
 use crate::risk::state::EnteredCounts;
 
 /// How often what happened; the maker's part of every report.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Counters {
     /// Inputs consumed.
     pub inputs: u64,

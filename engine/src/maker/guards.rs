@@ -75,18 +75,8 @@ impl Guards {
 }
 
 /// What becomes of a side.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) enum Stand {
     /// Quoted as the model says.
     #[default]
@@ -98,7 +88,8 @@ pub(super) enum Stand {
 }
 
 /// What the guards say of an instrument now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Restraint {
     pub state: State,
     pub reason: Reason,
@@ -169,7 +160,8 @@ impl Restraint {
 }
 
 /// The guards of one instrument.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct LineGuards {
     breakout: Option<Breakout>,
     /// The position beyond `opening`.

@@ -23,7 +23,8 @@ const VISIBLE_LEVELS: usize = 16;
 const DOUBLINGS_MAX: u32 = 3;
 
 /// How the orders that take one instrument home have fared.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Homing {
     /// So many in a row traded nothing.
     failures: u32,

@@ -148,7 +148,8 @@ use rebalancing::Rebalancer;
 use wanted::Wanted;
 
 /// One rung of a ladder.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Rung {
     order: Option<OrderSlot>,
     /// By so much its order has given way to orders of ours.
@@ -158,7 +159,8 @@ struct Rung {
 }
 
 /// Everything about one instrument.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Line {
     instrument: Instrument,
     settings: InstrumentSettings,
@@ -284,7 +286,8 @@ impl Line {
 }
 
 /// Everything about one underlying.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Pool {
     settings: UnderlyingSettings,
     exposure: ExposureMap,
@@ -355,7 +358,8 @@ impl Pool {
 }
 
 /// The market maker.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Maker {
     now: Nanos,
     /// Arrival of the input in hand, copied into the intents that it causes.

@@ -37,7 +37,8 @@ pub struct OptionLimits {
 }
 
 /// One option.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionSettings {
     /// Which.
     pub instrument: InstrumentId,

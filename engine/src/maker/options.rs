@@ -39,7 +39,8 @@ pub struct RefreshedGreeks {
 }
 
 /// An instrument that options are on.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Followed {
     reference: InstrumentId,
     /// A move that reprices at once.
@@ -49,14 +50,16 @@ struct Followed {
 }
 
 /// An option's marks so far.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Marked {
     last: Option<MarkPoint>,
     causes: GreekAttribution,
 }
 
 /// The options of a maker with what belongs to them.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct OptionDesk {
     pub(super) book: OptionBook,
     followed: Vec<Followed>,

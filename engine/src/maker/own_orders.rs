@@ -16,7 +16,8 @@ use crate::units::{Lots, Side, Ticks};
 
 /// The best price of our own on each side of one instrument, kept while no order of that side changes:
 /// or every rung of a ladder would walk over all of the other side's.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct KeptBest {
     /// How many answers of the venue had been heard then; 0 where nothing is kept.
     heard: [u64; 2],

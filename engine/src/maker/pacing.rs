@@ -22,7 +22,8 @@ use crate::units::{Exposure, Lots, Nanos, Side, SubTicks};
 const PACED_LEAST: i64 = 1_000;
 
 /// Where the derived band of an underlying stands.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Pacing {
     curve: Option<Curve>,
     /// Rows have changed since.

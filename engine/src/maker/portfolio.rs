@@ -42,7 +42,8 @@ pub enum PortfolioFault {
 }
 
 /// A member at work.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Member {
     instrument: InstrumentId,
     pool: usize,
@@ -52,7 +53,8 @@ struct Member {
 }
 
 /// The members of a maker.
-#[derive(Clone, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Portfolio {
     members: Vec<Member>,
     /// Grows whenever a member's net delta moves: kept half-spreads are those of one revision.

@@ -25,9 +25,8 @@ use crate::units::{Lots, Side, SubTicks, Ticks};
 const NANO: i128 = 1_000_000_000;
 
 /// How one currency stands, and what was done about it.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CurrencyBalance {
     /// Which.
     pub currency: Currency,
@@ -44,7 +43,8 @@ pub struct CurrencyBalance {
 }
 
 /// Everything about what is where.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Rebalancer {
     config: RebalanceConfig,
     pub holdings: Holdings,

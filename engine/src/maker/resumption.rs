@@ -58,7 +58,8 @@ pub struct Halt {
 }
 
 /// A limit as an operator has set it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct LimitSet {
     /// Which.
     pub knob: Knob,
@@ -67,7 +68,8 @@ pub struct LimitSet {
 }
 
 /// How far a venue's messages have reached the account.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Delivered {
     /// Whose.
     pub venue: VenueId,

@@ -15,7 +15,8 @@ use crate::quote::{self, HalfSpreads};
 use crate::units::{Exposure, Lots, Side, SubTicks};
 
 /// What half-spreads and caps come from, beside the config.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Basis {
     /// Net delta of the underlying.
     pub delta: Exposure,
@@ -32,7 +33,8 @@ pub(super) struct Basis {
 }
 
 /// What comes of a [`Basis`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Standing {
     /// The model's half-spreads, not widened yet.
     pub half: HalfSpreads,
@@ -41,7 +43,8 @@ pub(super) struct Standing {
 }
 
 /// What a ladder comes from, beside its shape.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Terms {
     /// Fair value.
     pub fair: SubTicks,
@@ -54,7 +57,8 @@ pub(super) struct Terms {
 }
 
 /// The quotes that one instrument should have.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Wanted {
     standing: Option<(Basis, Standing)>,
     /// Of which terms `ladder` is; `None` where nothing is to be quoted.

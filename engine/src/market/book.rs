@@ -16,9 +16,8 @@ use super::shelf::Shelf;
 use crate::units::{Lots, Side, Ticks};
 
 /// A price level: all that is displayed at one price.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Level {
     /// The price.
     pub price: Ticks,
@@ -27,7 +26,8 @@ pub struct Level {
 }
 
 /// The best level of both sides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Touch {
     /// Highest bid.
     pub bid: Level,
@@ -49,7 +49,8 @@ impl Touch {
 
 /// One side: levels sorted so that the best is last. Those of size 0 are places that wait for their
 /// price to come back; neither end is one.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Ranked {
     side: Side,
     levels: Shelf,
@@ -184,7 +185,8 @@ impl Ranked {
 }
 
 /// An instrument's order book.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Book {
     bids: Ranked,
     asks: Ranked,

@@ -15,7 +15,8 @@ use std::ops::{Deref, DerefMut};
 const NEAR: usize = 32;
 
 /// At most so many levels as it was made for.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Shelf {
     /// Twice the capacity, so that both ends have room.
     room: Vec<Level>,

@@ -12,7 +12,8 @@ use crate::market::book::Touch;
 use crate::units::{Nanos, Ticks};
 
 /// What counts as a jump, and what confirms it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct SpikeLimit {
     /// How far a side of the touch may move in one message.
     pub width: Ticks,
@@ -25,7 +26,8 @@ pub struct SpikeLimit {
 }
 
 /// A touch that jumped and is not confirmed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Suspect {
     touch: [Ticks; 2],
     since: Nanos,
@@ -33,7 +35,8 @@ struct Suspect {
 }
 
 /// One instrument's guard.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct SpikeGuard {
     limit: SpikeLimit,
     believed: Option<[Ticks; 2]>,

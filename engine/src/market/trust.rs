@@ -10,17 +10,8 @@ use crate::market::spike::{SpikeGuard, SpikeLimit};
 use crate::units::Nanos;
 
 /// Why a book is not to be believed.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Distrust {
     /// No whole image has arrived yet, or something was missed since the last one.
     Gapped,
@@ -35,7 +26,8 @@ pub enum Distrust {
 }
 
 /// The state of belief in one instrument's book.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Trust {
     /// Events older than this are stale.
     stale_after_ns: u64,

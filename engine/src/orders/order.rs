@@ -8,7 +8,8 @@ use crate::event::{ClOrdId, InstrumentId, OrderUpdate};
 use crate::units::{Lots, Nanos, Side, Ticks};
 
 /// Why an order exists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Purpose {
     /// A resting quote of the ladder.
     Quote {
@@ -22,7 +23,8 @@ pub enum Purpose {
 }
 
 /// Where an order stands, as far as we know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum OrderState {
     /// Sent, not answered.
     PendingNew,
@@ -37,7 +39,8 @@ pub enum OrderState {
 }
 
 /// An order that is, or may be, at a venue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Order {
     /// ClOrdID(11) under which the venue knows it.
     pub cl_ord_id: ClOrdId,

@@ -14,11 +14,13 @@ use crate::units::{Lots, Nanos, Side, Ticks};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Where an order stands in the table, valid while it lives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(BorshSerialize, BorshDeserialize)]
 pub struct OrderSlot(u32);
 
 /// What may still trade on each side of an instrument, worst case.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(BorshSerialize, BorshDeserialize)]
 pub struct OpenSize {
     /// Over all buys.
     pub buy: Lots,
@@ -60,14 +62,16 @@ pub enum Applied {
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(BorshSerialize, BorshDeserialize)]
 struct IdPlace {
     id: ClOrdId,
     slot: u32,
 }
 
 /// The table of live orders.
-#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(BorshSerialize, BorshDeserialize)]
 pub struct OrderTable {
     orders: Box<[Option<Order>]>,
     /// By slot: the ClOrdID(11) that the order was sent under first, whatever it was replaced by since.

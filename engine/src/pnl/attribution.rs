@@ -78,18 +78,8 @@ impl Cause {
 
 /// What one unit of a currency is in the reporting currency, as a count of 1e-9: 61685.99 dollars a
 /// coin is 61,685,990,000,000.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ConversionRate(pub i64);
 
 impl ConversionRate {
@@ -132,7 +122,8 @@ fn floor_nano(value: i128) -> i128 {
 type Amounts = [i128; Cause::COUNT];
 
 /// The causes of one currency.
-#[derive(Clone, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Account {
     /// What was there at the start, as it became known.
     opening: i128,
@@ -142,7 +133,8 @@ struct Account {
 }
 
 /// The causes of every currency and of the whole.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub(super) struct Attribution {
     accounts: Vec<Account>,
     /// What was there at the start, in the reporting currency at the first rate known.

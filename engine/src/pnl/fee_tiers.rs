@@ -14,9 +14,8 @@ pub const TIERS_MAX: usize = 12;
 pub const DAYS: usize = 30;
 
 /// From a volume on, these fees.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FeeTier {
     /// Traded value in the window, 1e-9 of the quote currency.
     pub volume: i128,
@@ -27,9 +26,8 @@ pub struct FeeTier {
 }
 
 /// The tiers of one instrument; the first begins at no volume.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FeeSchedule {
     /// Ascending by volume; places beyond `len` are unused.
     pub tiers: [FeeTier; TIERS_MAX],
@@ -40,7 +38,8 @@ pub struct FeeSchedule {
 }
 
 /// Where one instrument stands in its tiers.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FeeTiers {
     schedule: FeeSchedule,
     days: [i128; DAYS],

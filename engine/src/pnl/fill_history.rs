@@ -12,7 +12,8 @@ use crate::units::Side;
 pub const FILLS_KEPT: usize = 512;
 
 /// A fill that may be taken back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct KeptFill {
     /// Its ExecID(17), or the latest correction's.
     pub exec_id: ExecId,
@@ -31,7 +32,8 @@ impl KeptFill {
 }
 
 /// The newest [`FILLS_KEPT`] fills.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FillHistory {
     kept: Box<[Option<KeptFill>]>,
     next: usize,

@@ -48,7 +48,8 @@ impl GreekCause {
 }
 
 /// Where an option stood when it was marked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct MarkPoint {
     /// By which Greeks.
     pub greeks: OptionGreeks,
@@ -59,9 +60,8 @@ pub struct MarkPoint {
 }
 
 /// The parts so far of one option, in 1e-9 of what it settles in.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct GreekAttribution {
     sums: [i128; GreekCause::COUNT],
 }

@@ -23,9 +23,8 @@ use crate::units::{FeeRate, Lots, Notional, Side, Ticks};
 use thiserror::Error;
 
 /// Why an order was sent, and so what its edge is called.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Hash, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Purpose {
     /// To earn the spread: [`Cause::SpreadCapture`].
     Quote,
@@ -64,7 +63,8 @@ impl Holding {
 }
 
 /// A fill as it is booked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct BookedFill {
     /// What traded.
     pub instrument: InstrumentId,
@@ -120,7 +120,8 @@ pub enum LedgerError {
 }
 
 /// One instrument's line.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Line {
     contract: ContractValue,
     settlement: Currency,
@@ -155,7 +156,8 @@ impl Line {
 }
 
 /// One currency's cash and rate.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Purse {
     cash: i128,
     rate: Option<ConversionRate>,
@@ -169,7 +171,8 @@ struct Flow {
 }
 
 /// The account of one maker.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Ledger {
     lines: Vec<Line>,
     purses: Vec<Purse>,

@@ -12,7 +12,8 @@ use crate::units::Nanos;
 pub const MIDS: usize = 256;
 
 /// The history of one instrument.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Mids {
     /// Newest at `taken − 1` modulo [`MIDS`].
     mids: Box<[(Nanos, HalfTicks)]>,

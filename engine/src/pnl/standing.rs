@@ -22,7 +22,8 @@ pub const INSTANTS_MAX: u32 = 64;
 const NANO: i128 = 1_000_000_000;
 
 /// When a venue pays funding, and at what rate until somebody says otherwise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FundingTerms {
     /// Distance of the instants; > 0.
     pub every_ns: u64,
@@ -31,9 +32,8 @@ pub struct FundingTerms {
 }
 
 /// What holding an instrument costs.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct StandingTerms {
     /// Perpetuals'; `None`: whatever is paid is booked by hand.
     pub funding: Option<FundingTerms>,
@@ -48,9 +48,8 @@ pub struct StandingTerms {
 }
 
 /// Instants of one schedule.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Schedule {
     due: Option<Nanos>,
 }

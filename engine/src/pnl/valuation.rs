@@ -11,19 +11,8 @@ use crate::instrument::ContractValue;
 use crate::units::{FeeRate, Lots, Side, Ticks};
 
 /// A price as a count of half ticks: every mid of two prices on the grid is whole.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    Default,
-    Hash,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HalfTicks(pub i64);
 
 impl HalfTicks {

@@ -10,7 +10,8 @@ use crate::fixed::{Fixed, Scaled};
 use crate::units::Lots;
 
 /// Which horizon and which spread.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Horizon {
     /// τ is the time left: skew and risk part of the spread fall to nothing at the end.
     Finite,
@@ -25,7 +26,8 @@ pub enum Horizon {
 }
 
 /// The coefficients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct AvellanedaStoikov {
     /// `ln(1 + γΔ/k) / (γΔ)` ticks.
     pub base: Fixed,

@@ -10,7 +10,8 @@ use crate::fixed::{Fixed, Scaled};
 use crate::units::Lots;
 
 /// The coefficients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Glft {
     /// c1 (+ ζ/2), in ticks.
     pub base: Fixed,

@@ -18,7 +18,8 @@ use crate::units::{Lots, SubTicks};
 pub const STEPS_MAX: usize = 128;
 
 /// The table, with its grid.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct GlftTable {
     base: Fixed,
     order_size: Lots,

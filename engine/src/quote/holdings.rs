@@ -9,7 +9,8 @@ use super::HalfSpreads;
 use crate::units::{Lots, SubTicks};
 
 /// How a venue's holdings move its quotes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HoldingsSkew {
     /// What the venue should hold.
     pub target: Lots,

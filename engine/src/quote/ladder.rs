@@ -18,9 +18,8 @@ use thiserror::Error;
 pub const LEVELS_MAX: usize = 20;
 
 /// The best prices of others. `None` where a side is empty.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Touch {
     /// Best bid.
     pub bid: Option<Ticks>,
@@ -29,7 +28,8 @@ pub struct Touch {
 }
 
 /// How much the whole of each side may hold, for instance the coins available for sale.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Caps {
     /// Most lots on all bids.
     pub bid: Lots,
@@ -38,7 +38,8 @@ pub struct Caps {
 }
 
 /// One side's levels, best first.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Levels {
     levels: [Level; LEVELS_MAX],
     len: usize,
@@ -54,7 +55,8 @@ impl PartialEq for Levels {
 impl Eq for Levels {}
 
 /// Both sides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Ladder {
     /// What to bid.
     pub bids: Levels,
@@ -98,7 +100,8 @@ pub enum Spacing {
 }
 
 /// The fixed part of a ladder, from the config.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct LadderShape {
     offsets: [SubTicks; LEVELS_MAX],
     sizes: [Lots; LEVELS_MAX],

@@ -89,7 +89,8 @@ impl From<Sigma> for Scaled {
 /// How far from the fair value each side is quoted: `bid = fair − bid`, `ask = fair + ask`. `None`
 /// where the model quotes nothing on that side. May be negative: a large inventory is worth paying
 /// to be rid of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct HalfSpreads {
     /// Fair value minus bid.
     pub bid: Option<SubTicks>,
@@ -148,7 +149,8 @@ impl WideHalfSpreads {
 // The table is a kilobyte and the closed forms are not: a box would have to be freed on the hot
 // path when parameters change, so the size is paid instead.
 #[allow(clippy::large_enum_variant)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Quoter {
     /// [`Model::Symmetric`].
     Symmetric(Glft),

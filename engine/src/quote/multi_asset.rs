@@ -15,7 +15,8 @@ use crate::units::Lots;
 pub const ASSETS_MAX: usize = 8;
 
 /// The coefficients of one asset's quote.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct MultiAsset {
     /// c1 of the quoted asset, in its ticks.
     pub base: Fixed,

@@ -11,7 +11,8 @@ use super::HalfSpreads;
 use crate::units::{Lots, Nanos, Side, SubTicks, Ticks};
 
 /// What is owed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ObligationSettings {
     /// Widest distance from best bid to best ask.
     pub spread_max: Ticks,
@@ -76,7 +77,8 @@ pub struct Uptime {
 }
 
 /// The clock of one instrument's obligation.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Obligation {
     settings: ObligationSettings,
     last: Option<Nanos>,

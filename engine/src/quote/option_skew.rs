@@ -8,7 +8,8 @@ use super::HalfSpreads;
 use crate::units::SubTicks;
 
 /// How an option is quoted beside its quoter's half-spread.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OptionQuoting {
     /// By how much the underlying is taken to be lower, in its ticks, when net delta is at the soft
     /// limit. Scales with net delta.

@@ -10,7 +10,8 @@ use super::Level;
 use crate::units::Side;
 
 /// How far a working order may stand from the wanted level before it is moved.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Tolerance {
     /// Ticks by which it may be closer to the market than wanted.
     pub aggressive_ticks: u64,

@@ -16,7 +16,8 @@ use crate::units::{Nanos, Side};
 pub const BUCKETS: usize = 16;
 
 /// When a side is pulled and when it comes back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct BreakoutSettings {
     /// The window of the move.
     pub window_ns: u64,
@@ -29,9 +30,8 @@ pub struct BreakoutSettings {
 }
 
 /// A side that is pulled.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Threat {
     calm_since: Option<Nanos>,
     good_ticks: u32,
@@ -51,7 +51,8 @@ pub enum Danger {
 }
 
 /// The guard of one instrument.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Breakout {
     settings: BreakoutSettings,
     bucket_ns: u64,

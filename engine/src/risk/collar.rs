@@ -6,7 +6,8 @@ use crate::risk::gate::{BlockReason, Verdict};
 use crate::units::Ticks;
 
 /// The band around the reference in which an order may be priced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Collar {
     /// Widest distance from the reference.
     pub width: Ticks,

@@ -13,7 +13,8 @@ use thiserror::Error;
 pub const PPM: u32 = 1_000_000;
 
 /// Limits; all mandatory where collateral is watched at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CollateralLimits {
     /// Beyond this use of the collateral, in ppm, sizes shrink.
     pub soft_ppm: u32,
@@ -39,7 +40,8 @@ pub enum CollateralFault {
 }
 
 /// The account at one moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CollateralView {
     /// When it was assessed.
     pub at: Nanos,
@@ -69,9 +71,8 @@ pub enum CollateralBreach {
 
 /// What one quote may still add until the next view, and only where the view knew what the instrument is
 /// worth.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Allowance {
     valued_since: Option<Nanos>,
     is_assessed: bool,
@@ -81,7 +82,8 @@ pub struct Allowance {
 }
 
 /// The last view and its limits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CollateralGuard {
     limits: CollateralLimits,
     view: Option<CollateralView>,

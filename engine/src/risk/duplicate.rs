@@ -13,7 +13,8 @@ use crate::units::{Lots, Nanos, Side, Ticks};
 pub const REMEMBERED: usize = 64;
 
 /// What makes two orders the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Likeness {
     /// Side(54).
     pub side: Side,
@@ -24,7 +25,8 @@ pub struct Likeness {
 }
 
 /// One instrument's last new orders.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct DuplicateGuard {
     limit: WindowLimit,
     sent: [Option<(Nanos, Likeness)>; REMEMBERED],

@@ -9,7 +9,8 @@ use crate::risk::window::{Recent, WindowLimit};
 use crate::units::Nanos;
 
 /// One instrument's executions.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Executions {
     limit: WindowLimit,
     recent: Recent,

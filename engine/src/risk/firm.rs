@@ -14,7 +14,8 @@ use crate::units::{Exposure, Nanos};
 const PERMILLE: u32 = 1_000;
 
 /// What an engine may do of a firm's underlying.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FirmTerms {
     /// This engine's part of the firm's hard limit: its own hard limit is never above it.
     pub part: Exposure,
@@ -33,7 +34,8 @@ impl FirmTerms {
 }
 
 /// What the other engines hold of one underlying, each one's net delta from its target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FirmView {
     /// When the one that was heard longest ago said so, and not later than it was heard.
     pub at: Nanos,
@@ -46,7 +48,8 @@ pub struct FirmView {
 }
 
 /// The last view and whether it is to be believed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct FirmGuard {
     terms: FirmTerms,
     view: Option<FirmView>,

@@ -13,9 +13,8 @@ use thiserror::Error;
 pub const GREEKS: usize = 4;
 
 /// Greeks as integers, per lot or of a position.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct GreekVector {
     /// 1e-9 of the underlying.
     pub delta: i64,
@@ -65,9 +64,8 @@ pub enum Netting {
 }
 
 /// What positions and everything that may still trade could come to, of one Greek.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Range {
     /// Longs less shorts, if everything that adds trades.
     pub up: i128,
@@ -81,9 +79,8 @@ pub struct Range {
 pub type Ranges = [Range; GREEKS];
 
 /// A position in one option with what may still trade of it.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Reach {
     /// The position.
     pub lots: Lots,
@@ -155,7 +152,8 @@ pub enum GreekVerdict {
 }
 
 /// The limits of a bucket; every one is set, none is "unlimited".
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct GreekLimits {
     net: GreekVector,
     gross: GreekVector,

@@ -17,7 +17,8 @@ pub const LOTS_VALUED: Lots = Lots(1 << 10);
 const VALUE_BITS: u32 = 10;
 
 /// One instrument's part.
-#[derive(Clone, Copy, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Holding {
     /// 2^-10 of 1e-9 of the reporting currency a lot.
     per_lot: Option<i128>,
@@ -29,7 +30,8 @@ struct Holding {
 }
 
 /// The portfolio's gross notional, kept up to date, and its limit.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct GrossNotional {
     max: Notional,
     holdings: Box<[Holding]>,

@@ -8,9 +8,8 @@ use crate::units::Nanos;
 use std::sync::Arc;
 
 /// What holds for a while.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Phase {
     /// Quoted as the model says.
     #[default]
@@ -29,7 +28,8 @@ pub enum Phase {
 }
 
 /// One instrument's day, over all the years that the config covers.
-#[derive(Clone, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Hours {
     /// From when what holds, ascending.
     changes: Arc<[(Nanos, Phase)]>,

@@ -10,7 +10,8 @@ use crate::units::{Exposure, Lots, Notional, Ticks};
 use thiserror::Error;
 
 /// Limits on one instrument's orders and position. All are mandatory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct InstrumentLimits {
     /// Largest size of one order.
     pub order_size_max: Lots,
@@ -36,7 +37,8 @@ pub struct PortfolioLimits {
 }
 
 /// A money limit, converted beforehand so that the hot check is one widening multiply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum ValueLimit {
     /// Linear contracts: `|price ticks| × lots` may not exceed this.
     TickLots(i128),
@@ -94,7 +96,8 @@ impl ValueLimit {
 }
 
 /// Limits on one underlying's net exposure, counted from its target: `0 < soft < stop < hard`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ExposureLimits {
     soft: Exposure,
     stop: Exposure,

@@ -10,7 +10,8 @@ use crate::risk::state::Reason;
 use crate::units::{Nanos, Notional};
 
 /// What may be lost.
-#[derive(Clone, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct LossLimits {
     /// Most that a trading day may lose, in the reporting currency.
     pub daily_max: Notional,
@@ -23,7 +24,8 @@ pub struct LossLimits {
 }
 
 /// What of a day must survive a restart: the account starts at zero, the day does not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CarriedDay {
     /// When the day ends that this is of.
     pub ends: Nanos,
@@ -34,7 +36,8 @@ pub struct CarriedDay {
 }
 
 /// The day so far.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct LossStop {
     limits: LossLimits,
     /// Place of the present day's end; beyond the last the day never ends.

@@ -7,7 +7,8 @@
 use crate::risk::gate::{BlockReason, Verdict};
 
 /// A day's limit at one venue: `messages ≤ grace + max × trades`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OrderToTradeLimit {
     /// Most messages a trade.
     pub max: u32,
@@ -16,7 +17,8 @@ pub struct OrderToTradeLimit {
 }
 
 /// One venue's messages and trades of the day.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct OrderToTrade {
     limit: OrderToTradeLimit,
     messages: u64,

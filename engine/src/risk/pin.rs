@@ -7,7 +7,8 @@
 use crate::units::SubTicks;
 
 /// When and where an option is pinned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct PinRules {
     /// So close to expiry quotes near the strike widen.
     pub widen_within_ns: u64,

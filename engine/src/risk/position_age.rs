@@ -8,7 +8,8 @@ use crate::inventory::basis::Basis;
 use crate::units::Nanos;
 
 /// The limit of one instrument.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct AgeLimit {
     /// Longest time that a position is held, on average by size.
     pub max_ns: u64,

@@ -8,7 +8,8 @@
 use crate::units::{Exposure, Nanos};
 
 /// What a window may hold before the quotes are pulled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ProtectionLimits {
     /// Most fills.
     pub fills_max: u32,
@@ -21,7 +22,8 @@ pub struct ProtectionLimits {
 }
 
 /// One underlying's protection.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Protection {
     limits: ProtectionLimits,
     /// One place more than the limit: the fill that is one too many stands there too.

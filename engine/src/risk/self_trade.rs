@@ -11,9 +11,8 @@ use crate::event::InstrumentId;
 use crate::units::{Lots, Side, Ticks};
 
 /// Which of two orders of ours gives way.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Prevention {
     /// The new one does not go.
     #[default]
@@ -26,9 +25,8 @@ pub enum Prevention {
 }
 
 /// Self-trade prevention of one instrument.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, borsh::BorshSerialize, borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct SelfTrade {
     /// Who gives way to an order of this instrument.
     pub prevention: Prevention,

@@ -8,7 +8,8 @@
 use crate::units::Notional;
 
 /// Where the share stops quoting.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct ShareSettings {
     /// Thousandths of the gross.
     pub stop_permille: u32,
@@ -17,7 +18,8 @@ pub struct ShareSettings {
 }
 
 /// One underlying's standing.
-#[derive(Clone, Copy, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Share {
     settings: ShareSettings,
     is_beyond: bool,

@@ -6,17 +6,8 @@
 use crate::market::trust::Distrust;
 
 /// What an instrument may do.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    borsh::BorshSerialize,
-    borsh::BorshDeserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum State {
     /// Both sides.
     Quoting,
@@ -41,7 +32,8 @@ impl State {
 }
 
 /// Why a state was entered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub enum Reason {
     /// All is well.
     Normal,
@@ -226,7 +218,8 @@ impl Reason {
 }
 
 /// How often a state was entered, by reason.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct EnteredCounts([u64; Reason::COUNT]);
 
 impl Default for EnteredCounts {

@@ -8,7 +8,8 @@ use crate::risk::window::Recent;
 use crate::units::Nanos;
 
 /// Message budget of one venue's order session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct MessageRate {
     /// Most messages in any window.
     pub max: u32,
@@ -19,7 +20,8 @@ pub struct MessageRate {
 }
 
 /// Enforces a [`MessageRate`].
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Throttle {
     rate: MessageRate,
     /// The last `max` messages.

@@ -7,7 +7,8 @@
 use crate::units::Nanos;
 
 /// At most `max` of something in any window of time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct WindowLimit {
     /// Most in any window.
     pub max: u32,
@@ -16,7 +17,8 @@ pub struct WindowLimit {
 }
 
 /// When the last few happened.
-#[derive(Clone, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Recent {
     /// Oldest overwritten first; `None` while fewer happened.
     at: Box<[Option<Nanos>]>,

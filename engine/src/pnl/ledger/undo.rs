@@ -12,7 +12,8 @@ use crate::pnl::valuation::position_value;
 use crate::units::{Lots, Notional};
 
 /// What a fill was booked as.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Booking {
     /// The fill, with the mid that it was booked against.
     pub fill: BookedFill,
