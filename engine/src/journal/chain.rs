@@ -93,6 +93,13 @@ pub fn first_segment(path: &Path) -> PathBuf {
     PathBuf::from(first.map_or(text, |(first, _)| first))
 }
 
+/// A segment that was opened, and read up to behind its prefix.
+struct Segment {
+    file: Box<dyn Read + Send>,
+    path: PathBuf,
+    prefix: SegmentPrefix,
+}
+
 impl Chain {
     /// Opens the run that `path` names.
     ///
@@ -128,13 +135,13 @@ impl Chain {
     /// # Errors
     /// As reading.
     pub fn skip_to(&mut self, offset: u64) -> io::Result<bool> {
-        while let Some((current, path, prefix)) = self.next_prefix()?
-            && prefix.offset <= offset
+        while let Some(next) = self.next_segment()?
+            && next.prefix.offset <= offset
         {
-            self.number = prefix.number;
-            self.offset = prefix.offset;
-            self.starts.add(prefix.offset, SEGMENT_PREFIX_BYTES as u64, &path);
-            (self.current, self.path) = (current, path);
+            self.number = next.prefix.number;
+            self.offset = next.prefix.offset;
+            self.starts.add(self.offset, SEGMENT_PREFIX_BYTES as u64, &next.path);
+            (self.current, self.path) = (next.file, next.path);
         }
         if let Some((path, byte)) = self.starts.place(offset)
             && !path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes())
@@ -149,9 +156,8 @@ impl Chain {
         Ok(io::copy(&mut self.by_ref().take(missing), &mut io::sink())? == missing)
     }
 
-    /// The next segment with its prefix, where it is one of this run's.
-    #[allow(clippy::type_complexity, reason = "a file, its name and where it stands")]
-    fn next_prefix(&self) -> io::Result<Option<(Box<dyn Read + Send>, PathBuf, SegmentPrefix)>> {
+    /// The next segment, where it is one of this run's.
+    fn next_segment(&self) -> io::Result<Option<Segment>> {
         let number = self.number.saturating_add(1);
         let (mut file, path) = match open_either(&segment_path(&self.first, number)) {
             Ok(opened) => opened,
@@ -163,7 +169,7 @@ impl Chain {
         let prefix = bytes.first_chunk().and_then(SegmentPrefix::decode);
         let is_ours =
             |prefix: &SegmentPrefix| prefix.number == number && Some(prefix.seed) == self.seed();
-        Ok(prefix.filter(is_ours).map(|prefix| (file, path, prefix)))
+        Ok(prefix.filter(is_ours).map(|prefix| Segment { file, path, prefix }))
     }
 
     fn seed(&self) -> Option<u32> {
