@@ -7,7 +7,7 @@
 //! (a run does not start from such a journal).
 
 use super::message::FillWord;
-use super::teller::Shadow;
+use super::shadow::Shadow;
 use crate::replay::{self, ReplayFault};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::reader::JournalReader;

@@ -9,38 +9,40 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `message.rs` | what is told |
-//! | `teller.rs` | the shadow, and what it says |
+//! | `shadow.rs` | a second maker, and what it says |
+//! | `teller.rs` | when that is told |
 //! | `earlier.rs` | what the runs before did not get told |
 //! | `book.rs` | what the others said last |
+//! | `listener.rs` | what of it the maker is given |
 //! | `link.rs` | the broker: NATS JetStream |
 
 mod book;
 mod earlier;
 mod link;
+mod listener;
 mod message;
+mod shadow;
 mod teller;
 
-use crate::cold_thread::hand_over;
 use crate::config::ConfigFile;
 use crate::operator::desk::Desk;
 use crate::state_dir::StateDir;
 use ballast_engine::journal::recorder::Watch;
 use ballast_engine::maker::config::MakerConfig;
-use ballast_engine::maker::input::{Control, Input};
-use ballast_engine::risk::firm::FirmView;
+use ballast_engine::maker::input::Input;
 use ballast_engine::units::Nanos;
 use book::FirmBook;
 use earlier::Earlier;
 use link::Broker;
 pub use link::LinkFault;
-use message::{Outgoing, bytes_of};
-use std::collections::BTreeMap;
+use listener::Listener;
+use shadow::Shadow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
-use teller::Shadow;
-use tokio::sync::mpsc::{Sender, channel as bounded};
+use teller::Teller;
+use tokio::sync::mpsc::channel as bounded;
 
 /// A shadow so many inputs behind is given up: its words end, and the others' limits narrow.
 const BEHIND_MAX: usize = 4_000_000;
@@ -82,15 +84,9 @@ pub fn tap_of(
     let heard = events.clone();
     std::thread::spawn(move || broker.serve(to_send, &heard));
     let behind = Arc::new(AtomicUsize::new(0));
-    let teller = Teller {
-        shadow,
-        every_ns: firm.publish_ms.saturating_mul(1_000_000),
-        outgoing,
-        told_at: None,
-        lost: 0,
-    };
-    let (desk, waiting) = (desk.clone(), behind.clone());
-    let listener = Listener { book, desk, told: BTreeMap::new(), is_linked: false };
+    let teller = Teller::new(shadow, firm.publish_ms.saturating_mul(1_000_000), outgoing);
+    let listener = Listener::new(book, desk.clone());
+    let waiting = behind.clone();
     std::thread::spawn(move || run(teller, listener, &inbox, &behind));
     let mut sender = Some(events);
     Ok(Some(Box::new(move |record| {
@@ -134,78 +130,5 @@ fn run(mut teller: Teller, mut listener: Listener, inbox: &Receiver<Event>, behi
             }
             Event::Linked(is_linked) => listener.on_link(is_linked),
         }
-    }
-}
-
-/// What goes out.
-struct Teller {
-    shadow: Shadow,
-    every_ns: u64,
-    outgoing: Sender<Outgoing>,
-    told_at: Option<Nanos>,
-    /// Fills that found no room.
-    lost: u64,
-}
-
-impl Teller {
-    fn step(&mut self, number: u64, now: Nanos, input: &Input) {
-        let fill = self.shadow.step(number, now, input);
-        let is_booked = fill.is_some() || matches!(input, Input::Control(Control::By { .. }));
-        if let Some(fill) = fill {
-            self.send(Outgoing::Fill(fill));
-        }
-        if is_booked || self.told_at.is_none_or(|told| now.since(told) >= self.every_ns) {
-            self.told_at = Some(now);
-            self.send(Outgoing::Word(bytes_of(&self.shadow.word(number, now))));
-        }
-    }
-
-    /// A word that finds no room is told again soon. A fill that finds none waits in the journal for the
-    /// next start, and the words after it say what is held.
-    fn send(&mut self, outgoing: Outgoing) {
-        let is_fill = matches!(outgoing, Outgoing::Fill(_));
-        if self.outgoing.try_send(outgoing).is_err() && is_fill {
-            self.lost += 1;
-            let lost = self.lost;
-            tracing::warn!(lost, "a fill is not told to the firm: the link does not keep up");
-        }
-    }
-}
-
-/// What comes in.
-struct Listener {
-    book: FirmBook,
-    desk: Arc<Desk>,
-    /// The last view that the maker was given, by underlying.
-    told: BTreeMap<u8, FirmView>,
-    is_linked: bool,
-}
-
-impl Listener {
-    /// Gives the maker what is new: the ring of controls is not for what it knows.
-    fn tell(&mut self, now: Nanos) {
-        let mut is_new = false;
-        for view in self.book.views(now) {
-            if self.told.get(&view.underlying) != Some(&view) {
-                is_new = true;
-                self.told.insert(view.underlying, view);
-                if !hand_over(&self.desk, Control::Firm(view)) {
-                    tracing::warn!("the maker took no word of the firm for a second");
-                }
-            }
-        }
-        if is_new {
-            self.show();
-        }
-    }
-
-    fn on_link(&mut self, is_linked: bool) {
-        self.is_linked = is_linked;
-        self.show();
-    }
-
-    fn show(&self) {
-        let document = self.book.document(self.is_linked);
-        self.desk.standing().firm = Some(document);
     }
 }
