@@ -125,9 +125,17 @@ pub fn beginning(header: &Header, path: &Path) -> Result<Beginning, ReplayFault>
     Ok(Beginning { file, config, maker, out })
 }
 
-/// A replay's state between two records: the maker, its answers that the journal has not shown yet, inputs,
-/// time, and intents of maker and journal.
-pub(crate) type Midway = (Maker, VecDeque<OrderIntent>, u64, Nanos, [u64; 2]);
+/// A replay's state between two records; borrowed where it is written.
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
+pub(crate) struct Midway<M = Maker, W = VecDeque<OrderIntent>> {
+    maker: M,
+    /// Its answers that the journal has not shown yet.
+    waiting: W,
+    inputs: u64,
+    now: Nanos,
+    /// Of maker and journal.
+    intents: [u64; 2],
+}
 
 /// A replay under way.
 pub(crate) struct Run {
@@ -166,17 +174,21 @@ impl Run {
     }
 
     /// Goes on from a snapshot of the same journal.
-    pub(crate) fn go_on(&mut self, (maker, waiting, inputs, now, before): Midway) {
-        self.at.maker = maker;
-        (self.waiting, self.inputs, self.now, self.before) = (waiting, inputs, now, Some(before));
+    pub(crate) fn go_on(&mut self, from: Midway) {
+        self.at.maker = from.maker;
+        self.waiting = from.waiting;
+        (self.inputs, self.now, self.before) = (from.inputs, from.now, Some(from.intents));
     }
 
     /// What a snapshot holds; `None` where maker and journal differ.
-    #[allow(clippy::type_complexity, reason = "a borrowed Midway")]
-    pub(crate) fn midway(&self) -> Option<(&Maker, &VecDeque<OrderIntent>, u64, Nanos, [u64; 2])> {
-        let is_same = self.difference.is_none();
-        let intents = self.intents();
-        is_same.then_some((&self.at.maker, &self.waiting, self.inputs, self.now, intents))
+    pub(crate) fn midway(&self) -> Option<Midway<&Maker, &VecDeque<OrderIntent>>> {
+        self.difference.is_none().then(|| Midway {
+            maker: &self.at.maker,
+            waiting: &self.waiting,
+            inputs: self.inputs,
+            now: self.now,
+            intents: self.intents(),
+        })
     }
 
     /// Intents of maker and journal so far.
