@@ -189,13 +189,17 @@ impl Second {
         if record.input().is_none() || !first.inputs().is_multiple_of(self.every) {
             return Ok(());
         }
-        let state = self.compare(first);
-        if let Some(state) = state
-            && let Some(replaying) = anew(&state)?
-        {
-            self.through.snapshots += 1;
-            self.through.bytes_max = self.through.bytes_max.max(state.len() as u64);
-            self.replaying = replaying;
+        let Some(state) = self.compare(first) else { return Ok(()) };
+        match anew(&state)? {
+            Some(replaying) => {
+                self.through.snapshots += 1;
+                self.through.bytes_max = self.through.bytes_max.max(state.len() as u64);
+                self.replaying = replaying;
+            }
+            // Bytes of which no maker can be made are no snapshot.
+            None => {
+                self.through.differs_at.get_or_insert(first.inputs());
+            }
         }
         Ok(())
     }
