@@ -80,6 +80,14 @@ pub enum InstrumentError {
         /// Which key.
         key: &'static str,
     },
+    /// Spot that is counted in more or less than the coin or share itself: every hedge would be sized wrong.
+    #[error("{symbol}: multiplier is {multiplier}; spot has 1, its size is in the base currency")]
+    SpotMultiplier {
+        /// Which instrument.
+        symbol: String,
+        /// What it was.
+        multiplier: Decimal,
+    },
     /// One tick of one lot is not a whole number of 1e-9 of the settlement currency.
     #[error(
         "{symbol}: tick × lot × multiplier is not a whole multiple of 1e-9 of the settlement currency; \
@@ -175,6 +183,11 @@ impl Instrument {
                 Err(InstrumentError::Settlement { symbol: spec.symbol.clone(), kind, must })
             }
         };
+        let is_one = nano_product(&[spec.multiplier]) == nano_product(&[]);
+        if spec.kind == InstrumentKind::Spot && !is_one {
+            let (symbol, multiplier) = (spec.symbol.clone(), spec.multiplier);
+            return Err(InstrumentError::SpotMultiplier { symbol, multiplier });
+        }
         let off_grid = || InstrumentError::ValueOffGrid { symbol: spec.symbol.clone() };
         let value = match spec.kind {
             InstrumentKind::Spot
@@ -366,6 +379,19 @@ mod tests {
             Instrument::new(InstrumentId(0), fine),
             Err(InstrumentError::ValueOffGrid { .. })
         ));
+    }
+
+    #[test]
+    fn spot_is_counted_in_what_changes_hands() {
+        let spot = |multiplier| {
+            let spec = spec(InstrumentKind::Spot, "0.01", "0.001", multiplier);
+            Instrument::new(InstrumentId(0), spec).map(|made| made.value())
+        };
+        assert_eq!(spot("1.00"), spot("1"));
+        assert!(spot("1").is_ok());
+        for wrong in ["10", "0.1"] {
+            assert!(matches!(spot(wrong), Err(InstrumentError::SpotMultiplier { .. })), "{wrong}");
+        }
     }
 
     #[test]
