@@ -134,11 +134,12 @@ fn part(firm: &RawFirm, name: &str, faults: &mut Faults) -> Option<Exposure> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::config::ConfigFile;
     use ballast_engine::units::Exposure;
 
-    const FIRM: &str = r#"
+    /// A firm of three on the demo's config.
+    pub(crate) const FIRM: &str = r#"
 [firm]
 name = "desk"
 engine = "alpha"

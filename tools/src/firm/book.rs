@@ -181,22 +181,11 @@ impl FirmBook {
 mod tests {
     use super::*;
     use crate::config::ConfigFile;
+    use crate::config::firm::tests::FIRM;
     use crate::firm::message::{Share, bytes_of};
 
     fn book() -> FirmBook {
-        let firm = r#"
-            [firm]
-            name = "desk"
-            engine = "alpha"
-            servers = ["nats://127.0.0.1:4222"]
-            publish_ms = 200
-            age_max_ms = 1000
-            unheard = "0.5"
-            [firm.underlyings.BTC]
-            hard = "1.5"
-            engines = { alpha = "0.5", beta = "0.5", gamma = "0.5" }
-        "#;
-        let text = include_str!("../../../config/demo.toml").to_owned() + firm;
+        let text = include_str!("../../../config/demo.toml").to_owned() + FIRM;
         let file = ConfigFile::parse("firm.toml", text).unwrap();
         FirmBook::new(&file.raw, &file.table).unwrap()
     }
