@@ -237,7 +237,7 @@ mod tests {
             option: None,
             tick: "0.1".into(),
             lot: "1".into(),
-            multiplier: Some("100".into()),
+            multiplier: (kind != "spot").then(|| "100".into()),
             base: "BTC".into(),
             quote: "USD".into(),
             settlement: None,
