@@ -45,14 +45,18 @@ fn instrument(
         maker_fee: FeeRate(0),
         taker_fee: FeeRate(0),
     };
-    // Fine steps need a large contract, so that one tick of one lot is a whole 1e-9.
-    let of = |multiplier: &str| InstrumentSpec {
+    let of = |kind: InstrumentKind, multiplier: &str| InstrumentSpec {
+        kind,
         multiplier: multiplier.parse().unwrap(),
         settlement: Currency(u8::from(kind != InstrumentKind::InversePerpetual)),
         ..spec.clone()
     };
     let id = InstrumentId(id as u16);
-    Instrument::new(id, of("1")).or_else(|_| Instrument::new(id, of("1000000000"))).unwrap()
+    // Fine steps need a large contract, so that one tick of one lot is a whole 1e-9; spot has none.
+    let large = if kind == InstrumentKind::Spot { InstrumentKind::LinearPerpetual } else { kind };
+    Instrument::new(id, of(kind, "1"))
+        .or_else(|_| Instrument::new(id, of(large, "1000000000")))
+        .unwrap()
 }
 
 /// Every symbol of a folder as an instrument with the finest steps seen.
