@@ -19,8 +19,10 @@ pub mod live;
 pub mod hot_host;
 /// A session of the config as the gateway wants it.
 pub mod venue_session;
-/// One venue's two sessions, from the config.
+/// One venue's sessions, from the config.
 pub mod live_venue;
+/// A session seen from outside its thread.
+pub mod session_watch;
 /// What a process leaves behind for the next one.
 pub mod state_dir;
 /// Going on from the run before.

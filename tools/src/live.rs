@@ -12,12 +12,13 @@ use crate::config::file::{RawRun, RunnerKind};
 use crate::covariance::CovarianceRefresh;
 use crate::firm::{self, LinkFault};
 use crate::greek_refresh::GreekRefresh;
-use crate::live_venue::{Told, Venue, VenueFeed, VenueOrderEntry};
+use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
 use crate::operator::desk::{Desk, OrderLine};
 use crate::outbox::Outbox;
 use crate::refit::{Refit, RefitCounters, RefitStage, Schedule};
+use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
 use crate::venue_session::SessionFault;
@@ -43,9 +44,7 @@ use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
 use ballast_gateway::store::StoreError;
-use ballast_gateway::transport::{Cut, Trouble};
-use ballast_gateway::venue::notice::Notices;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use ballast_gateway::transport::Cut;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 
@@ -248,65 +247,13 @@ pub struct Pipeline {
     pub desk: Arc<Desk>,
 }
 
-/// One session, watched from outside its thread.
-#[derive(Clone, Debug)]
-pub struct SessionWatch {
-    /// Which, for people: venue, purpose, address and comp ids.
-    pub name: String,
-    is_up: Arc<AtomicBool>,
-    trouble: Trouble,
-    notices: Notices,
-    turns: Arc<AtomicU64>,
-}
-
-impl SessionWatch {
-    /// A session that is down.
-    pub fn new(name: String) -> SessionWatch {
-        let (is_up, turns) = (Arc::default(), Arc::default());
-        let (trouble, notices) = Told::default();
-        SessionWatch { name, is_up, trouble, notices, turns }
-    }
-
-    /// Where its stage tells what people must know.
-    fn told(&self) -> Told {
-        (self.trouble.clone(), self.notices.clone())
-    }
-
-    /// What the venue announced by News(B) and nobody has read yet, the oldest first.
-    pub fn take_notice(&self) -> Option<String> {
-        self.notices.take()
-    }
-
-    /// Why its connection could not be made or was lost; the same trouble is told once.
-    pub fn take_trouble(&self) -> Option<String> {
-        self.trouble.take_new()
-    }
-
-    /// The heartbeat of its stage: one that stands still is stuck.
-    pub fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
-    }
-
-    /// Its stage has had another turn, after which the session is up or not. One thread alone.
-    pub fn beat(&self, is_up: bool) {
-        self.is_up.store(is_up, Ordering::Relaxed);
-        self.turns.store(self.turns().wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// Is it logged on?
-    pub fn is_up(&self) -> bool {
-        self.is_up.load(Ordering::Relaxed)
-    }
-}
-
-/// A stage that keeps its session's watch up to date.
-struct Watched<S> {
+/// A stage that tells its sessions' watches after each turn how they stand.
+struct Watched<S, F> {
     stage: S,
-    watch: SessionWatch,
-    is_up: fn(&S) -> bool,
+    tell: F,
 }
 
-impl<S: Stage> Stage for Watched<S> {
+impl<S: Stage, F: Fn(&S) + Send> Stage for Watched<S, F> {
     fn name(&self) -> &'static str {
         self.stage.name()
     }
@@ -314,7 +261,7 @@ impl<S: Stage> Stage for Watched<S> {
     #[inline]
     fn turn(&mut self, now: Nanos) -> Turn {
         let turn = self.stage.turn(now);
-        self.watch.beat((self.is_up)(&self.stage));
+        (self.tell)(&self.stage);
         turn
     }
 }
@@ -392,17 +339,20 @@ pub fn pipeline(
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);
+        let copy_watch = venue.copy_name().map(SessionWatch::of_copies);
         let told = [feed_watch.told(), entry_watch.told()];
         sessions.extend([feed_watch.clone(), entry_watch.clone()]);
+        sessions.extend(copy_watch.clone());
         let [feed_ears, entry_ears] = venue.ears(&mut fix_log, told)?;
         feeds.push(boxed_feed(venue.feed(market, probe, feed_ears)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let cut = Cut::default();
-        let ears = (entry_ears, venue.copy_ears(&mut fix_log, entry_watch.told())?);
+        let copy_told = copy_watch.as_ref().map(SessionWatch::told);
+        let ears = (entry_ears, venue.copy_ears(&mut fix_log, copy_told)?);
         let entry = venue.order_entry(state, (intents, orders), probe, ears, &cut)?;
         lines.push(OrderLine { watch: entry_watch.clone(), switch: entry.cancel_switch(), cut });
-        entries.push(boxed_order_entry(entry, entry_watch, &remains));
+        entries.push(boxed_order_entry(entry, (entry_watch, copy_watch), &remains));
     }
     let desk = {
         let progress = ends.progress.clone();
@@ -491,23 +441,28 @@ fn boxed_log(log: MessageLog, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
 
 fn boxed_feed(feed: VenueFeed, watch: SessionWatch, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
     let keep = remains.clone();
-    let is_up = |feed: &VenueFeed| feed.session().is_logged_on();
-    let watched = Watched { stage: feed, watch, is_up };
-    Box::new(Kept::new(watched, move |watched: Watched<VenueFeed>| {
+    let tell = move |feed: &VenueFeed| watch.beat(feed.session().is_logged_on());
+    Box::new(Kept::new(Watched { stage: feed, tell }, move |watched| {
         let feed = watched.stage;
         lock(&keep).fix.add(feed.session().counters(), feed.counts().refusals);
     }))
 }
 
+/// Order entry, with the watches of its session and of its drop copy.
 fn boxed_order_entry(
     entry: VenueOrderEntry,
-    watch: SessionWatch,
+    (watch, copy_watch): (SessionWatch, Option<SessionWatch>),
     remains: &Arc<Mutex<Remains>>,
 ) -> BoxedStage {
     let keep = remains.clone();
-    let is_up = |entry: &VenueOrderEntry| entry.session().is_logged_on();
-    let watched = Watched { stage: entry, watch, is_up };
-    Box::new(Kept::new(watched, move |watched: Watched<VenueOrderEntry>| {
+    let tell = move |entry: &VenueOrderEntry| {
+        watch.beat(entry.session().is_logged_on());
+        if let (Some(watch), Some((counts, is_up))) = (&copy_watch, entry.drop_copy()) {
+            watch.beat(is_up);
+            watch.count_copies(counts);
+        }
+    };
+    Box::new(Kept::new(Watched { stage: entry, tell }, move |watched| {
         let entry = watched.stage;
         lock(&keep).fix.add(entry.session().counters(), entry.desk_counts().rejects);
     }))

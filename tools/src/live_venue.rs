@@ -85,13 +85,21 @@ impl<'a> Venue<'a> {
 
     /// What its two sessions are called in messages: market data, order entry.
     pub fn names(&self) -> [String; 2] {
-        let of = |purpose: &str, session: &RawSession| {
-            format!(
-                "venues.{} {purpose} at {} ({} to {})",
-                self.raw.name, session.address, session.sender_comp_id, session.target_comp_id
-            )
-        };
-        [of("market_data", &self.raw.market_data), of("order_entry", &self.raw.order_entry)]
+        [
+            self.name_of("market_data", &self.raw.market_data),
+            self.name_of("order_entry", &self.raw.order_entry),
+        ]
+    }
+
+    /// The same for its drop copy, where it has one.
+    pub fn copy_name(&self) -> Option<String> {
+        self.raw.drop_copy.as_ref().map(|session| self.name_of("drop_copy", session))
+    }
+
+    fn name_of(&self, purpose: &str, session: &RawSession) -> String {
+        let RawSession { address, sender_comp_id, target_comp_id, .. } = session;
+        let venue = &self.raw.name;
+        format!("venues.{venue} {purpose} at {address} ({sender_comp_id} to {target_comp_id})")
     }
 
     fn fault(&self, source: SessionFault) -> LiveError {
@@ -143,9 +151,9 @@ impl<'a> Venue<'a> {
     pub fn copy_ears(
         &self,
         log: &mut Option<MessageLog>,
-        told: Told,
+        told: Option<Told>,
     ) -> Result<Option<Ears>, LogError> {
-        let Some(_) = &self.raw.drop_copy else { return Ok(None) };
+        let Some(told) = told else { return Ok(None) };
         let name = format!("{}-drop-copy", self.raw.name);
         let tape = log.as_mut().map(|log| log.session(&name)).transpose()?;
         Ok(Some((tape, told)))

@@ -2,12 +2,13 @@
 //! that is stuck is killed by the watchdog, by way of order entry's switch and socket.
 
 use ballast::config::ConfigFile;
-use ballast::live::{Ends, SessionWatch, wire_maker};
+use ballast::live::{Ends, wire_maker};
 use ballast::operator::desk::{Desk, Killed, NotDone, OrderLine};
 use ballast::operator::guard::Guard;
 use ballast::operator::kill_note::KillNote;
 use ballast::operator::status::Names;
 use ballast::random::Random;
+use ballast::session_watch::SessionWatch;
 use ballast::state_dir::StateDir;
 use ballast_engine::clock::Counter;
 use ballast_engine::event::{

@@ -7,9 +7,10 @@ use crate::back_office::{EndWhen, Silent};
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
 use crate::hot_host;
-use crate::live::{self, LiveOptions, Remains, SessionWatch};
+use crate::live::{self, LiveOptions, Remains};
 use crate::operator::{self, Operator};
 use crate::recovery::{self, RecoveryError};
+use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::config::MakerConfig;
@@ -65,11 +66,13 @@ impl EndWhen for RunEnd {
         if self.is_up {
             return false;
         }
-        self.is_up = !sessions.is_empty() && sessions.iter().all(SessionWatch::is_up);
+        // A run trades without its drop copy; that it is down, `status` and an alert say.
+        let needed = || sessions.iter().filter(|session| session.copies().is_none());
+        self.is_up = !sessions.is_empty() && needed().all(SessionWatch::is_up);
         if self.is_up || now.since(started) < self.logon_within_ns {
             return false;
         }
-        let missing = sessions.iter().filter(|session| !session.is_up());
+        let missing = needed().filter(|session| !session.is_up());
         let missing = missing.map(|session| session.name.clone()).collect();
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;
         true

@@ -12,7 +12,7 @@
 
 use super::kill_note::KillNote;
 use super::standing::Standing;
-use crate::live::SessionWatch;
+use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recorder::Watch;

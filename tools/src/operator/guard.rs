@@ -10,6 +10,7 @@ use super::desk::{Desk, now_text};
 use super::standing::News;
 use super::status::Names;
 use crate::config::operator::RawOperator;
+use crate::session_watch::SessionWatch;
 use ballast_engine::maker::control::{KillCause, User};
 use ballast_engine::risk::state::{Reason, State};
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Guard {
     /// For how long the heartbeat has stood still, counted while this thread ran.
     still: Duration,
     were_up: Vec<bool>,
+    /// Executions that a drop copy alone told, by session.
+    missed: Vec<u64>,
     told: BTreeMap<(&'static str, String), Instant>,
     looks: u32,
     is_killed: bool,
@@ -72,6 +75,7 @@ impl Guard {
             heartbeat: 0,
             still: Duration::ZERO,
             were_up: vec![false; desk.sessions().len()],
+            missed: vec![0; desk.sessions().len()],
             told: BTreeMap::new(),
             looks: 0,
             is_killed: false,
@@ -140,6 +144,7 @@ impl Guard {
             while let Some(notice) = watch.take_notice() {
                 self.alert(at, "venue_notice", watch.name.clone(), notice);
             }
+            self.look_at_copies(at, place, watch);
             let Some(was_up) = self.were_up.get_mut(place) else { continue };
             let is_up = watch.is_up();
             if std::mem::replace(was_up, is_up) == is_up {
@@ -152,6 +157,19 @@ impl Guard {
         }
         if is_order_session_lost && self.kills_on_session_loss && !self.is_killed {
             self.kill(at, KillCause::SessionLost, "an order session was lost");
+        }
+    }
+
+    /// An order session that does not tell a fill is an order session to look at.
+    fn look_at_copies(&mut self, at: Instant, place: usize, watch: &SessionWatch) {
+        let Some((known, [_, _, missed])) = self.missed.get_mut(place).zip(watch.copies()) else {
+            return;
+        };
+        if std::mem::replace(known, missed) != missed {
+            let reason = format!(
+                "{missed} executions of this run came by the drop copy alone and were booked from it"
+            );
+            self.alert(at, "execution_missed", watch.name.clone(), reason);
         }
     }
 

@@ -8,6 +8,7 @@ use super::standing::Standing;
 use crate::config::ConfigFile;
 use crate::config::instruments::InstrumentTable;
 use crate::holdings_report;
+use crate::session_watch::SessionWatch;
 use ballast_engine::instrument::Instrument;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::units::Exposure;
@@ -85,6 +86,18 @@ fn holdings(table: &InstrumentTable, standing: &Standing) -> Value {
     })
 }
 
+fn session(watch: &SessionWatch) -> Value {
+    let mut row = Map::new();
+    row.insert("name".into(), json!(watch.name));
+    row.insert("up".into(), json!(watch.is_up()));
+    if let Some([executions, confirmed, missed]) = watch.copies() {
+        row.insert("executions".into(), json!(executions));
+        row.insert("confirmed".into(), json!(confirmed));
+        row.insert("missed".into(), json!(missed));
+    }
+    Value::Object(row)
+}
+
 /// How it stands, whole.
 pub fn document(names: &Names, desk: &Desk) -> Value {
     let standing = desk.standing().clone();
@@ -93,8 +106,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
     let deltas = deltas.map(|(name, delta): (_, &Exposure)| {
         json!({ "underlying": name, "net_delta": delta.to_string() })
     });
-    let sessions =
-        desk.sessions().iter().map(|watch| json!({ "name": watch.name, "up": watch.is_up() }));
+    let sessions = desk.sessions().iter().map(session);
     let pnl = standing.pnl.map(|(causes, total)| {
         let mut rows: Map<_, _> = causes
             .iter()
@@ -197,7 +209,18 @@ pub fn for_people(document: &Value) -> String {
     }
     for row in rows(document, "sessions") {
         let is_up = row.get("up") == Some(&Value::Bool(true));
-        let _ = writeln!(out, "{} {}", if is_up { "up  " } else { "DOWN" }, text(row, "name"));
+        let _ = write!(out, "{} {}", if is_up { "up  " } else { "DOWN" }, text(row, "name"));
+        let of = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let _ = match row.get("executions").is_some() {
+            true => writeln!(
+                out,
+                ": {} executions, {} told by the order session, {} by this one alone",
+                of("executions"),
+                of("confirmed"),
+                of("missed"),
+            ),
+            false => writeln!(out),
+        };
     }
     for (name, row) in fields(document, "latency_ns") {
         let of = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);

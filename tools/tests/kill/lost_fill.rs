@@ -7,6 +7,7 @@ use crate::{PATIENCE, Rig, now, positions_agree};
 use ballast_engine::event::OrderUpdate;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::maker::input::Input;
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -144,6 +145,7 @@ fn a_fill_that_only_the_drop_copy_tells_is_booked_once() {
         assert!(started.elapsed() < PATIENCE, "{fills} fills; {}", rig.log());
         std::thread::park_timeout(Duration::from_millis(5));
     }
+    let status: Value = serde_json::from_str(&rig.ask(&["status", "--json"]).unwrap()).unwrap();
     let summary = rig.end();
     let journals = rig.journals();
     let booked = fills_in(&journals[0]);
@@ -153,4 +155,12 @@ fn a_fill_that_only_the_drop_copy_tells_is_booked_once() {
     assert_eq!(booked.len(), seen.fills.len(), "{booked:?}");
     assert_eq!(booked.iter().filter(|number| **number == 0).count(), 1, "{booked:?}");
     assert!(rig.replays(&journals[0]));
+    let sessions = status["sessions"].as_array().unwrap();
+    let copy = sessions.iter().find(|row| !row["missed"].is_null()).unwrap();
+    let of = |key: &str| copy[key].as_u64().unwrap();
+    assert!(copy["name"].as_str().unwrap().contains(" drop_copy at "), "{copy}");
+    assert_eq!((&copy["up"], of("missed")), (&Value::Bool(true), 1), "{copy}");
+    // The last one may have come between the two questions.
+    assert!(of("executions") > of("confirmed") && of("confirmed") >= 1, "{copy}");
+    assert!(rig.log().contains("execution_missed"), "an alert: {}", rig.log());
 }

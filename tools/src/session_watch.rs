@@ -1,0 +1,94 @@
+//! One FIX session, watched from outside its thread: is it up, what is its trouble, what did the venue announce?
+//!
+//! Fed by the session's stage after each turn; feeds `status`, the metrics, the guard's alerts and the wait for
+//! the Logons at the start. Relaxed atomics written by one thread: each value is right, two of them may be a
+//! turn apart. Deliberately absent: the session.
+
+use crate::live_venue::Told;
+use ballast_gateway::order_entry::drop_copy::DropCopyCounts;
+use ballast_gateway::transport::Trouble;
+use ballast_gateway::venue::notice::Notices;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// One session, watched from outside its thread.
+#[derive(Clone, Debug)]
+pub struct SessionWatch {
+    /// Which, for people: venue, purpose, address and comp ids.
+    pub name: String,
+    is_up: Arc<AtomicBool>,
+    trouble: Trouble,
+    notices: Notices,
+    turns: Arc<AtomicU64>,
+    copies: Option<Arc<Copies>>,
+}
+
+/// [`DropCopyCounts`] without the drops, which `is_up` shows.
+#[derive(Debug, Default)]
+struct Copies {
+    executions: AtomicU64,
+    confirmed: AtomicU64,
+    missed: AtomicU64,
+}
+
+impl SessionWatch {
+    /// A session that is down.
+    pub fn new(name: String) -> SessionWatch {
+        let (is_up, turns) = (Arc::default(), Arc::default());
+        let (trouble, notices) = Told::default();
+        SessionWatch { name, is_up, trouble, notices, turns, copies: None }
+    }
+
+    /// A drop copy that is down.
+    pub fn of_copies(name: String) -> SessionWatch {
+        SessionWatch { copies: Some(Arc::default()), ..SessionWatch::new(name) }
+    }
+
+    /// Where its stage tells what people must know.
+    pub fn told(&self) -> Told {
+        (self.trouble.clone(), self.notices.clone())
+    }
+
+    /// What the venue announced by News(B) and nobody has read yet, the oldest first.
+    pub fn take_notice(&self) -> Option<String> {
+        self.notices.take()
+    }
+
+    /// Why its connection could not be made or was lost; the same trouble is told once.
+    pub fn take_trouble(&self) -> Option<String> {
+        self.trouble.take_new()
+    }
+
+    /// The heartbeat of its stage: one that stands still is stuck.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Its stage has had another turn, after which the session is up or not. One thread alone.
+    pub fn beat(&self, is_up: bool) {
+        self.is_up.store(is_up, Ordering::Relaxed);
+        self.turns.store(self.turns().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// What came over it so far, where it is a drop copy. One thread alone.
+    pub fn count_copies(&self, counts: DropCopyCounts) {
+        if let Some(copies) = &self.copies {
+            copies.executions.store(counts.executions, Ordering::Relaxed);
+            copies.confirmed.store(counts.confirmed, Ordering::Relaxed);
+            copies.missed.store(counts.missed, Ordering::Relaxed);
+        }
+    }
+
+    /// Is it logged on?
+    pub fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
+    }
+
+    /// Executions that came over it, that the order session told as well, and that it did not; `None` for a
+    /// session that is no drop copy.
+    pub fn copies(&self) -> Option<[u64; 3]> {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let copies = self.copies.as_ref()?;
+        Some([of(&copies.executions), of(&copies.confirmed), of(&copies.missed)])
+    }
+}
