@@ -45,18 +45,14 @@ fn instrument(
         maker_fee: FeeRate(0),
         taker_fee: FeeRate(0),
     };
-    let of = |kind: InstrumentKind, multiplier: &str| InstrumentSpec {
-        kind,
+    // Fine steps need a large contract, so that one tick of one lot is a whole 1e-9.
+    let of = |multiplier: &str| InstrumentSpec {
         multiplier: multiplier.parse().unwrap(),
         settlement: Currency(u8::from(kind != InstrumentKind::InversePerpetual)),
         ..spec.clone()
     };
     let id = InstrumentId(id as u16);
-    // Fine steps need a large contract, so that one tick of one lot is a whole 1e-9; spot has none.
-    let large = if kind == InstrumentKind::Spot { InstrumentKind::LinearPerpetual } else { kind };
-    Instrument::new(id, of(kind, "1"))
-        .or_else(|_| Instrument::new(id, of(large, "1000000000")))
-        .unwrap()
+    Instrument::new(id, of("1")).or_else(|_| Instrument::new(id, of("1000000000"))).unwrap()
 }
 
 /// Every symbol of a folder as an instrument with the finest steps seen.
@@ -262,7 +258,7 @@ fn tardis_samples_of_every_kind_play() {
 fn lean_quotes_that_stop_at_noon_end_in_a_gap_while_trades_go_on() {
     let Some(path) = data("lean/crypto") else { return };
     let step = |text: &str| text.parse::<Decimal>().unwrap();
-    let spot = instrument(0, "BTC-USDT", InstrumentKind::Spot, step("0.01"), step("0.00000001"));
+    let spot = instrument(0, "BTC-USDT", InstrumentKind::Spot, step("0.01"), step("0.000001"));
     let folder = Folder::look(&path).unwrap();
     let opened = folder.open(std::slice::from_ref(&spot), &|_| Some("bybit".into()), 0).unwrap();
     assert_eq!(opened.files.len(), 2, "{}", opened.note);
