@@ -331,8 +331,8 @@ pub fn pipeline(
     let remains = Arc::new(Mutex::new(Remains::default()));
     let mut fix_log = options.fix_log;
     let mut samples = vec![ends.samples];
-    let (mut feeds, mut entries, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lines = Vec::new();
+    let (mut feeds, mut entries) = (Vec::new(), Vec::new());
+    let (mut sessions, mut lines) = (Vec::new(), Vec::new());
     let links = ends.market.into_iter().zip(ends.intents).zip(ends.orders);
     for (n, ((market, intents), orders)) in links.enumerate() {
         let venue = Venue::new(file, config, n, options.time, options.answer_delay_ns)?;
@@ -340,24 +340,22 @@ pub fn pipeline(
         samples.push(marks);
         let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);
         let copy_watch = venue.copy_name().map(SessionWatch::of_copies);
-        let told = [feed_watch.told(), entry_watch.told()];
         sessions.extend([feed_watch.clone(), entry_watch.clone()]);
         sessions.extend(copy_watch.clone());
+        let told = [feed_watch.told(), entry_watch.told()];
         let [feed_ears, entry_ears] = venue.ears(&mut fix_log, told)?;
+        let copy_ears = venue.copy_ears(&mut fix_log, copy_watch.as_ref())?;
         feeds.push(boxed_feed(venue.feed(market, probe, feed_ears)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let cut = Cut::default();
-        let copy_told = copy_watch.as_ref().map(SessionWatch::told);
-        let ears = (entry_ears, venue.copy_ears(&mut fix_log, copy_told)?);
-        let entry = venue.order_entry(state, (intents, orders), probe, ears, &cut)?;
+        let (rings, ears) = ((intents, orders), (entry_ears, copy_ears));
+        let entry = venue.order_entry(state, rings, probe, ears, &cut)?;
         lines.push(OrderLine { watch: entry_watch.clone(), switch: entry.cancel_switch(), cut });
         entries.push(boxed_order_entry(entry, (entry_watch, copy_watch), &remains));
     }
-    let desk = {
-        let progress = ends.progress.clone();
-        Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config))
-    };
+    let progress = ends.progress.clone();
+    let desk = Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config));
     let (tap, refit) = refit(file, &desk);
     let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
     let office = BackOffice {
@@ -373,10 +371,9 @@ pub fn pipeline(
         is_ending: false,
         told_at: Nanos(0),
     };
-    let keep = remains.clone();
-    let office = Kept::new(office, move |office| lock(&keep).office = Some(office));
     let maker = boxed_maker(maker, &remains, &desk);
-    let mut seats = seats(&file.raw.run, feeds, maker, entries, Box::new(office));
+    let office = boxed_office(office, &remains);
+    let mut seats = seats(&file.raw.run, feeds, maker, entries, office);
     seats.extend(refit.map(|refit| Seat::new(boxed_refit(refit, &remains), None, COLD)));
     seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
@@ -432,6 +429,11 @@ fn boxed_refit(refit: RefitStage, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
     let keep = remains.clone();
     let left = move |refit: RefitStage| lock(&keep).refits = Some(refit.counters());
     Box::new(Kept::new(refit, left))
+}
+
+fn boxed_office(office: BackOffice, remains: &Arc<Mutex<Remains>>) -> BoxedStage {
+    let keep = remains.clone();
+    Box::new(Kept::new(office, move |office| lock(&keep).office = Some(office)))
 }
 
 fn boxed_log(log: MessageLog, remains: &Arc<Mutex<Remains>>) -> BoxedStage {

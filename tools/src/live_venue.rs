@@ -5,6 +5,7 @@
 use crate::config::ConfigFile;
 use crate::config::file::{RawSession, RawVenue};
 use crate::live::LiveError;
+use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use crate::venue_session::{self, SessionFault, rules};
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
@@ -151,12 +152,12 @@ impl<'a> Venue<'a> {
     pub fn copy_ears(
         &self,
         log: &mut Option<MessageLog>,
-        told: Option<Told>,
+        watch: Option<&SessionWatch>,
     ) -> Result<Option<Ears>, LogError> {
-        let Some(told) = told else { return Ok(None) };
+        let Some(watch) = watch else { return Ok(None) };
         let name = format!("{}-drop-copy", self.raw.name);
         let tape = log.as_mut().map(|log| log.session(&name)).transpose()?;
-        Ok(Some((tape, told)))
+        Ok(Some((tape, watch.told())))
     }
 
     /// The market data stage.

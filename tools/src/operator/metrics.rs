@@ -85,6 +85,17 @@ fn collateral(view: CollateralView) -> [(&'static str, &'static str, f64); 4] {
     ]
 }
 
+/// What came over the drop copies.
+fn drop_copies(desk: &Desk) -> Vec<(Labels, f64)> {
+    let copies = desk.sessions().iter().filter_map(|watch| Some((&watch.name, watch.copies()?)));
+    let rows = copies.flat_map(|(name, counts)| {
+        ["seen", "confirmed", "missed"].into_iter().zip(counts).map(|(what, count)| {
+            (vec![("session", name.clone()), ("what", what.to_owned())], count as f64)
+        })
+    });
+    rows.collect()
+}
+
 /// All metrics as they are now.
 pub fn text(names: &Names, desk: &Desk) -> String {
     let standing = desk.standing().clone();
@@ -103,13 +114,7 @@ pub fn text(names: &Names, desk: &Desk) -> String {
     let up = desk.sessions().iter();
     let up = up.map(|watch| (of("session", &watch.name), f64::from(u8::from(watch.is_up()))));
     family("session_up", "1 while logged on", up.collect());
-    let copies = desk.sessions().iter().filter_map(|watch| Some((&watch.name, watch.copies()?)));
-    let copies = copies.flat_map(|(name, counts)| {
-        ["seen", "confirmed", "missed"].into_iter().zip(counts).map(|(what, count)| {
-            (vec![("session", name.clone()), ("what", what.to_owned())], count as f64)
-        })
-    });
-    family("drop_copy_executions", "Missed: told by the drop copy alone", copies.collect());
+    family("drop_copy_executions", "Missed: told by the drop copy alone", drop_copies(desk));
     let states = standing.states.iter().enumerate();
     let states = states.map(|(n, (state, _))| (of("symbol", names.symbol(n)), *state as u8));
     let states = states.map(|(labels, state)| (labels, f64::from(state)));

@@ -159,6 +159,17 @@ fn fields<'a>(document: &'a Value, key: &str) -> impl Iterator<Item = (&'a Strin
     document.get(key).and_then(Value::as_object).into_iter().flatten()
 }
 
+/// What came over a session that is a drop copy.
+fn copies_for_people(session: &Value) -> String {
+    let of = |key: &str| session.get(key).and_then(Value::as_u64);
+    match (of("executions"), of("confirmed"), of("missed")) {
+        (Some(executions), Some(confirmed), Some(missed)) => format!(
+            ": {executions} executions, {confirmed} told by the order session, {missed} by it alone"
+        ),
+        _ => String::new(),
+    }
+}
+
 /// The document of [`document`] for people.
 pub fn for_people(document: &Value) -> String {
     let mut out = String::new();
@@ -209,18 +220,8 @@ pub fn for_people(document: &Value) -> String {
     }
     for row in rows(document, "sessions") {
         let is_up = row.get("up") == Some(&Value::Bool(true));
-        let _ = write!(out, "{} {}", if is_up { "up  " } else { "DOWN" }, text(row, "name"));
-        let of = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
-        let _ = match row.get("executions").is_some() {
-            true => writeln!(
-                out,
-                ": {} executions, {} told by the order session, {} by this one alone",
-                of("executions"),
-                of("confirmed"),
-                of("missed"),
-            ),
-            false => writeln!(out),
-        };
+        let up = if is_up { "up  " } else { "DOWN" };
+        let _ = writeln!(out, "{up} {}{}", text(row, "name"), copies_for_people(row));
     }
     for (name, row) in fields(document, "latency_ns") {
         let of = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
