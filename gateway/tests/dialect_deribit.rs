@@ -57,6 +57,12 @@ struct Exchange {
     is_logged_on: bool,
     /// What works, by the name that it was sent under: gone with the session.
     open: Vec<Working>,
+    /// What was cancelled with a session, and how much of it had traded at which average.
+    closed: Vec<(Working, (&'static str, &'static str))>,
+    /// It trades of what works as the session ends, this much at this average.
+    trades_at_the_end: Option<(&'static str, &'static str)>,
+    /// It knows of no order when it is asked about one.
+    is_forgetful: bool,
     /// The group of PositionReport(AP); without it AN is not answered.
     positions: Option<&'static str>,
 }
@@ -86,7 +92,8 @@ impl Exchange {
         self.last_ms = ms;
         self.nonces.push(nonce.to_owned());
         self.is_logged_on = true;
-        self.open.clear();
+        let traded = self.trades_at_the_end.unwrap_or(("0", "0"));
+        self.closed.extend(self.open.drain(..).map(|order| (order, traded)));
         // It echoes the Logon.
         peer.say(&format!("A|98=0|108={}|141=Y|553=client-id|9001=Y", logon.need(108)));
     }
@@ -154,6 +161,22 @@ impl Exchange {
         }
     }
 
+    /// One order by the name that it was sent under, closed or not.
+    fn one(&mut self, peer: &mut Peer, request: &Fields) {
+        peer.know_only(request, &[55, 584, 585, 9014]);
+        peer.demand(request, &[55, 584, 585, 9014]);
+        if (request.need(585), request.need(9014), request.need(55)) != ("7", "1", SYMBOL) {
+            peer.refuse("585=7 with 9014=1 and Symbol(55) asks by ClOrdID(11)");
+        }
+        let asked = self.closed.iter().find(|(order, _)| order.id == request.need(584));
+        if let Some((order, (cum, average))) = asked.filter(|_| !self.is_forgetful) {
+            let left: i64 = order.size.parse::<i64>().unwrap() - cum.parse::<i64>().unwrap();
+            let status = if left == 0 { "2" } else { "4" };
+            let report = order.status(status, (cum, &left.to_string()), "585=7|");
+            peer.say(&report.replace("|6=0", &format!("|6={average}")));
+        }
+    }
+
     fn cancel(&mut self, peer: &mut Peer, cancel: &Fields) {
         peer.know_only(cancel, &[11, 55]);
         // By ClOrdID(11) the order is named, and then Symbol(55) is required.
@@ -190,6 +213,7 @@ impl Venue for Exchange {
             "F" => self.cancel(peer, message),
             "G" => self.amend(peer, message),
             "q" => self.mass_cancel(peer, message),
+            "AF" => self.one(peer, message),
             "AN" => self.holdings(peer, message),
             "V" => {
                 peer.know_only(message, &[262, 263, 264, 265, 267, 269, 146, 55]);
@@ -335,13 +359,62 @@ fn a_second_logon_has_a_later_timestamp_and_another_nonce_and_asks_what_became_o
     world.peer.say("5|58=maintenance");
     world.settle(&mut desk.stage);
     // The venue has cancelled it with the session, and says so when it is asked.
-    let expected = ["SessionDown", "SessionReconciling", "CancelRejected", "Position", "SessionUp"];
+    let expected = ["SessionDown", "SessionReconciling", "Canceled", "Position", "SessionUp"];
     assert_eq!(desk.names(), expected);
     let seen = world.take_seen();
     let types: Vec<_> = seen.iter().map(Fields::msg_type).filter(|kind| *kind != "5").collect();
-    assert_eq!(types, ["A", "q", "F", "AN"]);
+    assert_eq!(types, ["A", "q", "AF", "AN"]);
     assert_eq!((world.venue.nonces.len(), desk.stage.desk().live().live_count()), (2, 0));
     world.peer.check();
+}
+
+/// What the maker is told of an order of 50 at 60000.0, amended to 40 at 59999.0 before the session ended.
+fn told_of_the_lost(exchange: impl FnOnce(&mut Exchange)) -> (Vec<OrderUpdate>, Vec<String>) {
+    let (mut world, mut desk) = world();
+    exchange(&mut world.venue);
+    desk.order(OrderAction::New, 21, 0, (120_000, 50));
+    desk.order(OrderAction::Replace, 22, 21, (119_998, 40));
+    world.settle(&mut desk.stage);
+    assert_eq!(desk.names(), ["New", "Replaced"]);
+    world.peer.say("5|58=maintenance");
+    world.settle(&mut desk.stage);
+    world.take_seen();
+    world.now = world.now.plus(6_000_000_000);
+    world.settle(&mut desk.stage);
+    world.peer.check();
+    assert_eq!(desk.stage.desk().live().live_count(), 0);
+    let events = desk.events();
+    let told = events.iter().filter(|event| event.cl_ord_id.0 == 22 || event.cl_ord_id.0 == 0);
+    let told = told.map(|event| event.update).collect();
+    (told, world.take_seen().iter().map(|fields| fields.msg_type().to_owned()).collect())
+}
+
+#[test]
+fn what_traded_before_the_venue_cancelled_with_the_session_is_asked_for_and_booked_once() {
+    for (traded, is_all) in [(("15", "59999.0"), false), (("40", "59998.5"), true)] {
+        let (told, _) = told_of_the_lost(|venue| venue.trades_at_the_end = Some(traded));
+        let fills: Vec<_> = told
+            .iter()
+            .filter_map(|update| match update {
+                OrderUpdate::Fill { last_px, last_qty, cum_qty, leaves_qty, .. } => {
+                    Some((last_px.0, last_qty.0, cum_qty.0, leaves_qty.0))
+                }
+                _ => None,
+            })
+            .collect();
+        // Nothing is left: it is gone, whatever LeavesQty(151) the venue counts.
+        let expected = if is_all { (119_997, 40, 40, 0) } else { (119_998, 15, 15, 0) };
+        assert_eq!(fills, [expected], "{told:?}");
+        assert_eq!(told.last(), Some(&OrderUpdate::SessionUp));
+    }
+}
+
+#[test]
+fn an_order_that_the_venue_does_not_find_is_asked_about_by_its_cancel() {
+    let (told, seen) = told_of_the_lost(|venue| venue.is_forgetful = true);
+    assert_eq!(seen.iter().filter(|kind| *kind != "0").collect::<Vec<_>>(), ["F", "AN"]);
+    assert!(!told.iter().any(|update| matches!(update, OrderUpdate::Fill { .. })), "{told:?}");
+    assert_eq!(told.last(), Some(&OrderUpdate::SessionUp));
 }
 
 /// What the maker is told of our instrument after a Logon.
@@ -356,8 +429,10 @@ fn told(positions: &'static str) -> Vec<OrderUpdate> {
     world.peer.check();
     let events = desk.events();
     assert_eq!(events.last().unwrap().update, OrderUpdate::SessionUp);
-    let is_position = |update: &OrderUpdate| matches!(update, OrderUpdate::Position { .. });
-    events.into_iter().map(|event| event.update).filter(is_position).collect()
+    let is_word = |update: &OrderUpdate| {
+        matches!(update, OrderUpdate::Position { .. } | OrderUpdate::ContractDiffers)
+    };
+    events.into_iter().map(|event| event.update).filter(is_word).collect()
 }
 
 #[test]
@@ -368,6 +443,13 @@ fn one_report_has_all_positions_in_contracts_and_other_instruments_are_passed_ov
     assert_eq!(told("702=0"), [OrderUpdate::Position { lots: Lots(0) }]);
     let long = "702=1|703=TQ|55=BTC-PERPETUAL|704=12|705=0";
     assert_eq!(told(long), [OrderUpdate::Position { lots: Lots(12) }]);
+    // A contract of 1 USD is not the config's of 10: the instrument halts, whatever is held.
+    let other = "702=1|703=TQ|704=12|705=0|55=BTC-PERPETUAL|854=1|231=1|54=1";
+    let held = OrderUpdate::Position { lots: Lots(12) };
+    assert_eq!(told(other), [OrderUpdate::ContractDiffers, held]);
+    // Of sizes that are no count of contracts the multiplier says nothing.
+    let units = "702=1|703=TQ|704=12|705=0|55=BTC-PERPETUAL|854=0|231=1|54=1";
+    assert_eq!(told(units), [held]);
     // What says nothing, or something that we cannot read, confirms nothing.
     for unreadable in [
         "",

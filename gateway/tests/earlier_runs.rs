@@ -360,8 +360,12 @@ fn an_amended_order_is_known_by_its_first_name_after_a_restart() {
         let is_fill =
             matches!(told[1], (n, OrderUpdate::Fill { cum_qty: Lots(30), .. }) if n == name);
         assert!(is_fill, "{told:?}");
-        // What it is cancelled by is the first name, too.
+        // What it is asked about and cancelled by is the first name, too.
         run.venue.say(run.now, "35=r|11=1|530=7|531=0");
+        run.events();
+        let inbox = run.venue.take_inbox();
+        assert!(inbox.iter().any(|text| text == "35=AF|55=BTC|584=11|585=7|9014=1"), "{inbox:?}");
+        run.venue.say(run.now, &format!("{AMENDED}|585=7"));
         run.events();
         let inbox = run.venue.take_inbox();
         assert!(inbox.iter().any(|text| text.starts_with("35=F|11=11|")), "{inbox:?}");

@@ -33,6 +33,8 @@ impl Desk {
             None => order.map_or(Lots(0), |o| o.cum_qty),
         };
         let leaves_qty = match report.leaves_qty.map(|text| self.lots(place, text)) {
+            // OrderQty(38) less CumQty(14) is what such a venue says also of an order that is gone.
+            Some(_) if report.is_status_led && shown.is_gone() => Lots(0),
             Some(leaves_qty) => leaves_qty,
             None if shown.is_gone() => Lots(0),
             None => Lots(order.map_or(0, |o| o.size.0.saturating_sub(cum_qty.0))),
@@ -48,7 +50,8 @@ impl Desk {
     }
 
     /// LastPx(31) and LastQty(32). Where a venue leaves one out, the position must still be right:
-    /// the size is then what CumQty(14) grew by, the price the order's limit.
+    /// the size is then what CumQty(14) grew by; the price AvgPx(6), where nothing of the order was known to
+    /// have traded and its venue tells statuses, else the order's limit.
     pub(super) fn last(
         &mut self,
         report: &Report<'_>,
@@ -58,10 +61,11 @@ impl Desk {
     ) -> (Ticks, Lots) {
         let side = self.side(report, order);
         let price = report.last_px.and_then(|text| self.ticks_against(place, text, side));
-        let price = price.unwrap_or_else(|| {
-            self.counts.inexact += 1;
-            order.map_or(Ticks(0), |o| o.price)
-        });
+        let price =
+            price.or_else(|| self.average(report, place, order, side)).unwrap_or_else(|| {
+                self.counts.inexact += 1;
+                order.map_or(Ticks(0), |o| o.price)
+            });
         let size = match report.last_qty {
             Some(text) => self.lots(place, text),
             None => {
@@ -71,6 +75,20 @@ impl Desk {
             }
         };
         (price, size)
+    }
+
+    /// AvgPx(6) of all that traded, where all of it is news.
+    fn average(
+        &mut self,
+        report: &Report<'_>,
+        place: usize,
+        order: Option<&LiveOrder>,
+        side: Side,
+    ) -> Option<Ticks> {
+        let is_news = report.is_status_led && order.is_some_and(|order| order.cum_qty == Lots(0));
+        let price = report.avg_px.filter(|_| is_news);
+        // A venue that does not know it says 0.
+        self.ticks_against(place, price?, side).filter(|price| *price != Ticks(0))
     }
 
     /// Price(44), or what is known where it is absent or off the grid.

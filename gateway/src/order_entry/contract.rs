@@ -1,6 +1,6 @@
 //! Whether what the venue says of a contract's worth is what the config says.
 //!
-//! A part of the desk, fed by it with reports. Order-entry thread. ContractMultiplier(231) must be the
+//! A part of the desk, fed by it with reports and by the reconciliation with what is held. Order-entry thread. ContractMultiplier(231) must be the
 //! config's multiplier, and GrossTradeAmt(381) what the traded size is worth at it, in the quote currency
 //! (of an inverse contract perhaps in the coin), within a hundredth. A wrong multiplier sizes every hedge
 //! wrong: the maker is told, which halts the instrument. Deliberately absent: what a venue does not say.
@@ -8,7 +8,7 @@
 use super::desk::{Arrival, Desk};
 use super::report::Report;
 use crate::venue::symbols::Symbol;
-use ballast_engine::event::{ClOrdId, OrderEvent, OrderUpdate};
+use ballast_engine::event::{ClOrdId, InstrumentId, OrderEvent, OrderUpdate};
 use ballast_engine::instrument::ContractValue;
 use ballast_engine::units::{Decimal, Lots, Nanos, Ticks};
 
@@ -26,19 +26,30 @@ impl Desk {
         if report.contract_multiplier.is_none() && report.gross_trade_amt.is_none() {
             return None;
         }
-        let symbol = self.symbols().at(self.place_of(report, None)?)?;
+        let place = self.place_of(report, None)?;
+        let symbol = self.symbols().at(place)?;
         if !is_multiplier_other(symbol, report) && !is_amount_other(symbol, report) {
             return None;
         }
-        let id = symbol.id();
+        Some(self.contract_event(arrival, place))
+    }
+
+    /// The contract of the symbol at `place` is worth something else than the config says.
+    pub(super) fn contract_event(&mut self, arrival: Arrival, place: usize) -> OrderEvent {
+        let instrument = self.symbols().at(place).map_or(InstrumentId(0), Symbol::id);
         let arrival = Arrival { msg_seq_num: 0, ..arrival };
         let none = (ClOrdId::NONE, ClOrdId::NONE);
-        Some(self.event(arrival, Nanos(0), none, id, OrderUpdate::ContractDiffers))
+        self.event(arrival, Nanos(0), none, instrument, OrderUpdate::ContractDiffers)
     }
 }
 
 fn is_multiplier_other(symbol: &Symbol, report: &Report<'_>) -> bool {
-    let told = report.contract_multiplier.and_then(nanos);
+    report.contract_multiplier.is_some_and(|text| is_other(symbol, text))
+}
+
+/// Is a ContractMultiplier(231) another than the config's?
+pub(super) fn is_other(symbol: &Symbol, contract_multiplier: &[u8]) -> bool {
+    let told = nanos(contract_multiplier);
     told.is_some_and(|told| Some(told) != nanos_of(symbol.multiplier()))
 }
 
@@ -98,7 +109,7 @@ mod tests {
     use super::*;
     use crate::order_entry::report::FIX_44;
     use crate::venue::symbols::Symbols;
-    use ballast_engine::event::{InstrumentId, VenueId};
+    use ballast_engine::event::VenueId;
     use ballast_engine::instrument::{
         Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
     };

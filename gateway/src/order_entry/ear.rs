@@ -10,7 +10,7 @@ use super::reconcile::{Listed, Reconciler};
 use super::report::Report;
 use super::stage::OrderEntryCounts;
 use crate::fix::message::Message;
-use crate::fix::msg_type;
+use crate::fix::{msg_type, tag};
 use crate::session::{CloseReason, Ended, Event};
 use crate::venue::binance::AMEND_REJECT;
 use crate::venue::dialect::Rules;
@@ -175,6 +175,9 @@ impl Ear {
                 }
             }
             Listed::No if report.ord_status_req_id != ClOrdId::NONE => self.reconciler.on_status(),
+            Listed::No if message.get(tag::MASS_STATUS_REQ_TYPE).is_some() => {
+                self.reconciler.on_status();
+            }
             Listed::No => {}
         }
         self.book(arrival, report, message)

@@ -1,4 +1,4 @@
-//! The questions of a reconciliation as messages: q, AF, H and AN.
+//! The questions of a reconciliation as messages: q, AF, of all or of one order, H and AN.
 //!
 //! Fed by the stage with a [`Question`]; feeds the session. Order-entry thread, cold. Fields go out
 //! ascending by tag. Deliberately absent: header and trailer, which are the session's.
@@ -13,6 +13,8 @@ use crate::venue::symbols::Symbol;
 use ballast_engine::event::ClOrdId;
 use ballast_engine::units::{Nanos, Side};
 
+/// Deribit's MassStatusReqIDType: what MassStatusReqID(584) names.
+const MASS_STATUS_REQ_ID_TYPE: u32 = 9014;
 /// Bytes of a date: YYYYMMDD.
 const DATE_BYTES: usize = 8;
 
@@ -34,7 +36,7 @@ pub(super) struct Asked<'a> {
 pub(super) fn msg_type_of(question: Question) -> &'static [u8] {
     match question {
         Question::MassCancel(_) => msg_type::ORDER_MASS_CANCEL_REQUEST,
-        Question::MassStatus => msg_type::ORDER_MASS_STATUS_REQUEST,
+        Question::MassStatus | Question::Fate(_) => msg_type::ORDER_MASS_STATUS_REQUEST,
         Question::Status(_) => msg_type::ORDER_STATUS_REQUEST,
         Question::Positions => msg_type::REQUEST_FOR_POSITIONS,
     }
@@ -61,6 +63,14 @@ pub(super) fn write(
         }
         Question::MassStatus => {
             encoder.uint(tag::MASS_STATUS_REQ_ID, asked.id.0).uint(tag::MASS_STATUS_REQ_TYPE, 7);
+        }
+        Question::Fate(_) => {
+            let (Some(order), Some(symbol)) = (asked.order, asked.symbol) else { return };
+            encoder
+                .bytes(rules.report_tags.symbol, symbol.text())
+                .uint(tag::MASS_STATUS_REQ_ID, order.first_name.0)
+                .uint(tag::MASS_STATUS_REQ_TYPE, 7)
+                .uint(MASS_STATUS_REQ_ID_TYPE, 1);
         }
         Question::Status(_) => {
             let (Some(order), Some(symbol)) = (asked.order, asked.symbol) else { return };

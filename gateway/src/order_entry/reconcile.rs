@@ -2,14 +2,15 @@
 //!
 //! Fed by the stage with the session's state, the index and the venue's answers; tells the stage what
 //! to ask next. Order-entry thread; cold, and yet nothing allocates. In this order, each step where the
-//! venue has it: the sequence is whole → all orders out (q, else F one by one) → a list of what still
-//! works (AF), of which what we do not know is cancelled, until a list has none of it or the maker is told
+//! venue has it: the sequence is whole → all orders out (q) → what became of each that we know (AF naming it,
+//! `lists_one`) → what is left out one by one (F) → a list of what still works (AF), of which what we do not know is cancelled, until a list has none of it or the maker is told
 //! that some remain → each order that we know and it does not (H) → what we hold (AN), asked while nothing
 //! of ours is on its way → up. A question that is refused or not answered in time is passed over: what it
 //! would have settled stays in doubt, and the maker knows. So is an answer that says nothing: holdings of a
 //! symbol that we do not know, a quantity that is none, "no positions" of an account that nobody named.
 //! Deliberately absent: what follows from an answer; the maker decides.
 
+use super::contract::is_other;
 use super::live_orders::LiveOrders;
 use crate::fix::message::Message;
 use crate::fix::{tag, value};
@@ -35,6 +36,8 @@ pub(super) enum Question {
     MassStatus,
     /// OrderStatusRequest(H) of the live order at this place of the index.
     Status(usize),
+    /// OrderMassStatusRequest(AF) of the live order at this place alone: what became of it.
+    Fate(usize),
     /// RequestForPositions(AN).
     Positions,
 }
@@ -54,6 +57,8 @@ pub(super) enum Step {
     TellUnknown,
     /// The venue's word on the holdings of the symbol at this place.
     Tell(usize, Lots),
+    /// A contract of the symbol at this place is worth something else than the config says.
+    TellContract(usize),
     /// The session may carry orders.
     Up,
 }
@@ -73,6 +78,7 @@ enum Phase {
     Idle,
     Syncing,
     Cancelling,
+    Inquiring,
     Sweeping,
     Listing,
     Relisting,
@@ -90,6 +96,8 @@ pub(super) struct Reconciler {
     by_symbol: bool,
     /// One report has all that is held ([`Rules::positions_are_whole`]).
     is_whole: bool,
+    /// AF tells of one order ([`Rules::lists_one`]).
+    lists_one: bool,
     /// q found nothing to cancel.
     is_none_affected: bool,
     /// The account may have orders that this process never sent.
@@ -112,6 +120,8 @@ pub(super) struct Reconciler {
     has_account: bool,
     /// The venue's word, by place of the symbol; what it does not name is none.
     held: Box<[Lots]>,
+    /// Of which of them ContractMultiplier(231) was another than the config's.
+    differs: Box<[bool]>,
     reports: u64,
     /// How many reports the venue has said that there are.
     reports_total: Option<u64>,
@@ -126,6 +136,7 @@ impl Reconciler {
             cancels_on_disconnect: rules.cancels_on_disconnect,
             by_symbol: rules.mass_cancel_by_symbol,
             is_whole: rules.positions_are_whole,
+            lists_one: rules.lists_one,
             is_none_affected: true,
             has_earlier: false,
             phase: Phase::Idle,
@@ -139,6 +150,7 @@ impl Reconciler {
             lists: 0,
             has_account: false,
             held: vec![Lots(0); symbols].into_boxed_slice(),
+            differs: vec![false; symbols].into_boxed_slice(),
             reports: 0,
             reports_total: None,
             is_legible: true,
@@ -161,6 +173,7 @@ impl Reconciler {
         self.has_cancelled = false;
         self.lists = 0;
         self.held.fill(Lots(0));
+        self.differs.fill(false);
         self.reports = 0;
         self.reports_total = None;
         self.is_legible = true;
@@ -192,7 +205,7 @@ impl Reconciler {
         let first = if self.asked.0 == 0 { msg_seq_num } else { self.asked.0 };
         self.asked = (first, msg_seq_num);
         match question {
-            Question::Status(place) => {
+            Question::Status(place) | Question::Fate(place) => {
                 self.place = place.saturating_add(1);
                 self.unanswered = self.unanswered.saturating_add(1);
             }
@@ -231,8 +244,9 @@ impl Reconciler {
                     Step::Wait
                 }
                 Answer::Given if live.live_count() == 0 => self.list(now),
-                Answer::Given | Answer::None => self.sweep(now, live),
+                Answer::Given | Answer::None => self.inquire(now, live),
             },
+            Phase::Inquiring => self.inquire_one(now, live, is_late),
             Phase::Sweeping if (is_sweeping || live.live_count() > 0) && !is_late => Step::Wait,
             Phase::Sweeping => self.list(now),
             Phase::Listing => match self.answer {
@@ -262,6 +276,28 @@ impl Reconciler {
         if self.has.mass_cancel && may_be_there {
             self.enter(now, Phase::Cancelling);
             return Step::Ask(self.mass_cancel());
+        }
+        self.inquire(now, live)
+    }
+
+    fn inquire(&mut self, now: Nanos, live: &LiveOrders) -> Step {
+        if !self.lists_one || live.live_count() == 0 {
+            return self.sweep(now, live);
+        }
+        self.enter(now, Phase::Inquiring);
+        Step::Wait
+    }
+
+    /// One after the other; a venue's limit may make it long, and each has its time to be answered.
+    fn inquire_one(&mut self, now: Nanos, live: &LiveOrders, is_late: bool) -> Step {
+        let next = (self.place..live.capacity()).find(|place| live.live_at(*place).is_some());
+        if let Some(place) = next {
+            self.since = now;
+            return Step::Ask(Question::Fate(place));
+        }
+        self.place = live.capacity();
+        if self.unanswered > 0 && live.live_count() > 0 && !is_late {
+            return Step::Wait;
         }
         self.sweep(now, live)
     }
@@ -337,6 +373,11 @@ impl Reconciler {
 
     fn tell_one(&mut self) -> Step {
         let Some(lots) = self.held.get(self.place).copied() else { return self.up() };
+        if let Some(differs) = self.differs.get_mut(self.place)
+            && std::mem::take(differs)
+        {
+            return Step::TellContract(self.place);
+        }
         self.place = self.place.saturating_add(1);
         Step::Tell(self.place.saturating_sub(1), lots)
     }
@@ -397,9 +438,9 @@ impl Reconciler {
         }
     }
 
-    /// The answer to one OrderStatusRequest(H).
+    /// The answer to a question after one order.
     pub(super) fn on_status(&mut self) {
-        if self.phase == Phase::Asking {
+        if matches!(self.phase, Phase::Asking | Phase::Inquiring) {
             self.unanswered = self.unanswered.saturating_sub(1);
         }
     }
@@ -455,14 +496,16 @@ impl Reconciler {
         let mut total = None;
         let mut has_quantity = message.get(tag::NO_POSITIONS) == Some(b"0");
         // Of one entry: the symbol may come before or behind the quantity.
-        let mut waiting = [None; 2];
+        let mut waiting = Entry::default();
         for field in message.fields() {
             match field.tag {
                 tag if tag == symbol => place = symbols.find(field.value),
                 tag::TOTAL_NUM_POS_REPORTS => total = value::parse_uint(field.value),
                 tag::POS_TYPE => self.hold(&mut waiting, place, symbols),
-                tag::LONG_QTY => waiting[0] = Some(field.value),
-                tag::SHORT_QTY => waiting[1] = Some(field.value),
+                tag::LONG_QTY => waiting.long = Some(field.value),
+                tag::SHORT_QTY => waiting.short = Some(field.value),
+                tag::CONTRACT_MULTIPLIER => waiting.multiplier = Some(field.value),
+                tag::QTY_TYPE => waiting.is_in_contracts = field.value == b"1",
                 _ => {}
             }
             has_quantity |= matches!(field.tag, tag::LONG_QTY | tag::SHORT_QTY);
@@ -473,10 +516,14 @@ impl Reconciler {
         self.expect_reports(if self.is_whole { Some(self.reports) } else { total });
     }
 
-    fn hold(&mut self, waiting: &mut [Option<&[u8]>; 2], place: Option<usize>, symbols: &Symbols) {
-        let [long, short] = std::mem::take(waiting);
+    fn hold(&mut self, waiting: &mut Entry<'_>, place: Option<usize>, symbols: &Symbols) {
+        let Entry { long, short, multiplier, is_in_contracts } = std::mem::take(waiting);
         let symbol = place.and_then(|place| symbols.at(place));
         let held = place.and_then(|place| self.held.get_mut(place));
+        let differs = place.and_then(|place| self.differs.get_mut(place));
+        if let (Some(symbol), Some(differs)) = (symbol, differs) {
+            *differs |= is_in_contracts && multiplier.is_some_and(|text| is_other(symbol, text));
+        }
         let (Some(symbol), Some(held)) = (symbol, held) else {
             // A holding that we cannot name may be one of those that we ask about.
             self.is_legible &= self.is_whole || [long, short].into_iter().flatten().all(is_nothing);
@@ -494,6 +541,17 @@ impl Reconciler {
         self.is_legible &= sum.is_some();
         *held = sum.unwrap_or(*held);
     }
+}
+
+/// One quantity of a PositionReport(AP).
+#[derive(Clone, Copy, Default)]
+struct Entry<'a> {
+    long: Option<&'a [u8]>,
+    short: Option<&'a [u8]>,
+    /// ContractMultiplier(231).
+    multiplier: Option<&'a [u8]>,
+    /// QtyType(854): in contracts, as our own sizes are where a venue says so.
+    is_in_contracts: bool,
 }
 
 /// PosReqStatus(729) is Rejected, whatever else it says.

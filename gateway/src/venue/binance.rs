@@ -71,6 +71,7 @@ pub const RULES: Rules = Rules {
     has_cancel_and_new: true,
     mass_cancel_by_symbol: true,
     positions_are_whole: false,
+    lists_one: false,
     order_limits: Limits::on_all(MessageLimit {
         messages: 10_000 - ADMIN_MESSAGES,
         window_ns: 10_000_000_000,

@@ -4,8 +4,9 @@
 //! connection. Source: docs.deribit.com, FIX API, Logon(A): `RawData = timestamp.nonce`, `Password =
 //! base64(sha256(RawData ++ access_secret))`, the timestamp in ms and strictly increasing, the nonce
 //! at least 32 random bytes as base64; CancelOnDisconnect(9001). Sizes are contracts: an instrument's
-//! lot is a count of them and its multiplier a contract's worth. After a Logon: q of everything, AN, whose
-//! one AP has all positions. Amending (OrderCancelReplaceRequest(G)): the order keeps its first ClOrdID(11),
+//! lot is a count of them and its multiplier a contract's worth. After a Logon: q of everything, AF
+//! for each order that we know (585=7, 9014=1: by its ClOrdID(11)), closed or not, AN, whose one AP has all
+//! positions. Amending (OrderCancelReplaceRequest(G)): the order keeps its first ClOrdID(11),
 //! which G names and every later report says; what answers is a report with the new terms
 //! (`order_entry/kept_name.rs`). Deliberately absent: naming an order by the venue's own id, which it finds
 //! faster and we would know only once it has answered.
@@ -63,6 +64,7 @@ pub const RULES: Rules = Rules {
     has_cancel_and_new: false,
     mass_cancel_by_symbol: false,
     positions_are_whole: true,
+    lists_one: true,
     order_limits: Limits::on_all(MessageLimit {
         messages: 20,
         window_ns: 4_000_000_000,

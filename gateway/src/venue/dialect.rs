@@ -40,6 +40,10 @@ pub struct Rules {
     /// RequestForPositions(AN) names no account, and one PositionReport(AP) answers it, with the symbols of
     /// orders: one that we do not trade is none that we ask about.
     pub positions_are_whole: bool,
+    /// OrderMassStatusRequest(AF) naming an order by its first ClOrdID(11) tells what became of it, also
+    /// where it is closed. After a Logon each order that we know is asked about so before it is cancelled:
+    /// what traded while nobody listened no other report tells.
+    pub lists_one: bool,
     /// Messages to the order-entry session.
     pub order_limits: Limits,
     /// MarketDepth(264): 0 is the whole book where the venue has such a thing.

@@ -24,6 +24,7 @@ pub const RULES: Rules = Rules {
     has_cancel_and_new: false,
     mass_cancel_by_symbol: false,
     positions_are_whole: false,
+    lists_one: false,
     order_limits: Limits::on_all(MessageLimit {
         messages: 100_000,
         window_ns: 1_000_000_000,

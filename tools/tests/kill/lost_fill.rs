@@ -2,7 +2,7 @@
 //! `ballast run` and `ballast venue` over TCP, with a proxy that takes the fill out and closes the gap, and a
 //! drop copy of this file's own words.
 
-use crate::wire::{Change, Fields, message};
+use crate::wire::{Change, Fields, changed, message, whole};
 use crate::{PATIENCE, Rig, now, positions_agree};
 use ballast_engine::event::OrderUpdate;
 use ballast_engine::journal::reader::JournalReader;
@@ -20,32 +20,6 @@ use std::time::Duration;
 const FILLS_AFTER: usize = 3;
 /// What the maker gives the order session before it books a copy, and some more.
 const GRACE: Duration = Duration::from_millis(2_500);
-
-/// A whole message of these fields, from MsgType(35) on.
-fn sealed<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let body: Vec<u8> = fields.flat_map(|field| [field, b"\x01"].concat()).collect();
-    let mut whole = format!("8=FIX.4.4\x019={}\x01", body.len()).into_bytes();
-    whole.extend(body);
-    let sum = whole.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
-    whole.extend(format!("10={sum:03}\x01").into_bytes());
-    whole
-}
-
-/// The message with other values of some fields.
-fn changed(frame: &[u8], values: &[(u32, &str)]) -> Vec<u8> {
-    let fields = frame.split(|byte| *byte == 1).filter(|field| {
-        let is_sealing = [&b"8="[..], b"9=", b"10="].iter().any(|tag| field.starts_with(tag));
-        !is_sealing && !field.is_empty()
-    });
-    let fields: Vec<Vec<u8>> = fields
-        .map(|field| {
-            let of = |tag: u32| field.starts_with(format!("{tag}=").as_bytes());
-            let value = values.iter().find(|(tag, _)| of(*tag));
-            value.map_or(field.to_vec(), |(tag, value)| format!("{tag}={value}").into_bytes())
-        })
-        .collect();
-    sealed(fields.iter().map(Vec::as_slice))
-}
 
 /// Takes the first fill out of what the venue says, closes the gap, and hands every report on.
 fn losing(lost: Arc<AtomicBool>, copies: Sender<Vec<u8>>) -> Change {
@@ -122,9 +96,9 @@ fn a_fill_that_only_the_drop_copy_tells_is_booked_once() {
     let address = drop_copy(copies);
     let change = {
         let lost = lost.clone();
-        move || losing(lost.clone(), said.clone())
+        move || [whole(), losing(lost.clone(), said.clone())]
     };
-    let mut rig = Rig::behind("copy", change, |config| {
+    let mut rig = Rig::behind("copy", change, str::to_owned, |config| {
         let copy = format!(
             "drop_copy = {{ address = \"{address}\", sender_comp_id = \"BALLAST-DC\", \
              target_comp_id = \"SIM-DC\", heartbeat_s = 30, reset_on_logon = true }}\norder_entry = {{"

@@ -4,6 +4,7 @@
 //!
 //! `BALLAST_KILLS` is how often (`tests/kill/run N` sets it), `BALLAST_KILL_SEED` when.
 
+mod kept_name;
 mod lost_fill;
 mod wire;
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use wire::{Change, Seen};
+use wire::{Changes, Seen, whole};
 
 const BALLAST: &str = env!("CARGO_BIN_EXE_ballast");
 /// How long a run may take until it quotes.
@@ -49,14 +50,14 @@ struct Rig {
 
 impl Rig {
     fn new(name: &str) -> Rig {
-        let whole = || -> Change { Box::new(|_, frame| frame.to_vec()) };
-        Rig::behind(name, whole, str::to_owned)
+        Rig::behind(name, || [whole(), whole()], str::to_owned, str::to_owned)
     }
 
-    /// `change` makes what the venue says on its way, `configure` the maker's config.
+    /// `changes` makes what passes between them, `set_venue` and `configure` their configs.
     fn behind(
         name: &str,
-        change: impl Fn() -> Change + Send + 'static,
+        changes: impl Fn() -> Changes + Send + 'static,
+        set_venue: impl Fn(&str) -> String,
         configure: impl Fn(&str) -> String,
     ) -> Rig {
         let folder = std::env::temp_dir().join(format!("ballast-k9-{}-{name}", std::process::id()));
@@ -70,7 +71,7 @@ impl Rig {
             .replace("127.0.0.1:9879", &order_entry)
             .replace("speed = \"1\"", "speed = \"5\"")
             .replace("cancel_on_disconnect = true", "cancel_on_disconnect = false");
-        fs::write(folder.join("venue.toml"), free_of_fees(&venue)).unwrap();
+        fs::write(folder.join("venue.toml"), set_venue(&free_of_fees(&venue))).unwrap();
         let log = File::create(folder.join("venue.log")).unwrap();
         let venue = Command::new(BALLAST)
             .args(["venue", "--config"])
@@ -78,7 +79,7 @@ impl Rig {
             .stderr(log)
             .spawn()
             .unwrap();
-        let (proxy, seen) = wire::proxy(order_entry.parse().unwrap(), change);
+        let (proxy, seen) = wire::proxy(order_entry.parse().unwrap(), changes);
         let maker = fs::read_to_string(config.join("demo.toml")).unwrap();
         let state = folder.join("state").display().to_string();
         let maker = maker

@@ -105,15 +105,55 @@ pub fn message(bytes: &[u8]) -> Option<(Fields, usize)> {
     Some((fields.collect(), whole))
 }
 
+/// A whole message of these fields, from MsgType(35) on.
+pub fn sealed<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let body: Vec<u8> = fields.flat_map(|field| [field, b"\x01"].concat()).collect();
+    let mut whole = format!("8=FIX.4.4\x019={}\x01", body.len()).into_bytes();
+    whole.extend(body);
+    let sum = whole.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    whole.extend(format!("10={sum:03}\x01").into_bytes());
+    whole
+}
+
+/// The message with other values of some fields.
+pub fn changed(frame: &[u8], values: &[(u32, &str)]) -> Vec<u8> {
+    let fields = frame.split(|byte| *byte == 1).filter(|field| {
+        let is_sealing = [&b"8="[..], b"9=", b"10="].iter().any(|tag| field.starts_with(tag));
+        !is_sealing && !field.is_empty()
+    });
+    let fields: Vec<Vec<u8>> = fields
+        .map(|field| {
+            let of = |tag: u32| field.starts_with(format!("{tag}=").as_bytes());
+            let value = values.iter().find(|(tag, _)| of(*tag));
+            value.map_or(field.to_vec(), |(tag, value)| format!("{tag}={value}").into_bytes())
+        })
+        .collect();
+    sealed(fields.iter().map(Vec::as_slice))
+}
+
 #[allow(clippy::disallowed_methods, reason = "a test that measures")]
 fn now() -> Instant {
     Instant::now()
 }
 
-/// What becomes of a message of the venue's on its way: nothing, or other bytes.
+/// What becomes of a message on its way: nothing, or other bytes.
 pub type Change = Box<dyn FnMut(&Fields, &[u8]) -> Vec<u8> + Send>;
 
-fn carry(mut from: TcpStream, mut to: TcpStream, seen: &Mutex<Seen>, mut change: Option<Change>) {
+/// What becomes of the maker's messages, and of the venue's.
+pub type Changes = [Change; 2];
+
+/// As it is.
+pub fn whole() -> Change {
+    Box::new(|_, frame| frame.to_vec())
+}
+
+fn carry(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    seen: &Mutex<Seen>,
+    is_outbound: bool,
+    mut change: Change,
+) {
     let mut room = [0u8; 1 << 16];
     let mut bytes = Vec::new();
     // An error is an end, too: what came before it has been carried.
@@ -123,16 +163,11 @@ fn carry(mut from: TcpStream, mut to: TcpStream, seen: &Mutex<Seen>, mut change:
         while let Some((fields, length)) = message(&bytes) {
             let mut seen = seen.lock().unwrap();
             let frame: Vec<u8> = bytes.drain(..length).collect();
-            match &mut change {
-                None => {
-                    seen.outbound(now(), &fields);
-                    carried.extend(frame);
-                }
-                Some(change) => {
-                    seen.inbound(&fields);
-                    carried.extend(change(&fields, &frame));
-                }
+            match is_outbound {
+                true => seen.outbound(now(), &fields),
+                false => seen.inbound(&fields),
             }
+            carried.extend(change(&fields, &frame));
         }
         if to.write_all(&carried).is_err() {
             break;
@@ -142,10 +177,10 @@ fn carry(mut from: TcpStream, mut to: TcpStream, seen: &Mutex<Seen>, mut change:
     let _ = from.shutdown(Shutdown::Both);
 }
 
-/// Listens, and carries every connection to `venue`; what comes back passes what `change` makes.
+/// Listens, and carries every connection to `venue`, with what `changes` makes of its messages.
 pub fn proxy(
     venue: SocketAddr,
-    change: impl Fn() -> Change + Send + 'static,
+    changes: impl Fn() -> Changes + Send + 'static,
 ) -> (SocketAddr, Arc<Mutex<Seen>>) {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = door.local_addr().unwrap();
@@ -159,9 +194,9 @@ pub fn proxy(
             }
             let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
             let (out, inward) = (shared.clone(), shared.clone());
-            std::thread::spawn(move || carry(client, server, &out, None));
-            let change = change();
-            std::thread::spawn(move || carry(back.0, back.1, &inward, Some(change)));
+            let [outbound, inbound] = changes();
+            std::thread::spawn(move || carry(client, server, &out, true, outbound));
+            std::thread::spawn(move || carry(back.0, back.1, &inward, false, inbound));
         }
     });
     (address, seen)

@@ -81,6 +81,12 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                     self.ear.tell(event);
                     true
                 }
+                Step::TellContract(place) => {
+                    let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
+                    let event = self.ear.desk.contract_event(arrival, place);
+                    self.ear.tell(event);
+                    true
+                }
                 Step::TellUnknown => {
                     let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
                     let update = OrderUpdate::SessionHalted { fault: SessionFault::OrdersUnknown };
@@ -109,7 +115,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let desk = &self.ear.desk;
         let symbols = desk.symbols();
         let (order, symbol) = match question {
-            Question::Status(place) => {
+            Question::Status(place) | Question::Fate(place) => {
                 let order = desk.live().live_at(place);
                 let at = order.and_then(|order| symbols.place_of(order.instrument));
                 (order, at.and_then(|place| symbols.at(place)))
