@@ -3,6 +3,7 @@
 //! Fed by the config; feeds every stage that turns text into counts or counts into money. Any
 //! thread; immutable after start. Deliberately absent: market state.
 
+use crate::coarse_step::CoarseStep;
 use crate::event::{InstrumentId, VenueId};
 use crate::option_terms::{Delivery, OptionTerms};
 use crate::units::{Decimal, DecimalError, FeeRate, Lots, Nanos, Ticks};
@@ -133,6 +134,7 @@ pub struct Instrument {
     spec: InstrumentSpec,
     value: ContractValue,
     venue_symbol: Option<String>,
+    coarse_step: CoarseStep,
     nano_quote_per_tick: i64,
 }
 
@@ -226,12 +228,24 @@ impl Instrument {
                 nano_product(&[spec.tick]).unwrap_or(0)
             }
         };
-        Ok(Instrument { id, spec, value, venue_symbol: None, nano_quote_per_tick })
+        let coarse_step = CoarseStep::NONE;
+        Ok(Instrument { id, spec, value, venue_symbol: None, coarse_step, nano_quote_per_tick })
     }
 
     /// The same under another name at its venue: one contract over two sessions has one name there.
     pub fn named_at_venue(self, symbol: String) -> Instrument {
         Instrument { venue_symbol: Some(symbol), ..self }
+    }
+
+    /// The same with a coarser grid of prices from a price on.
+    pub fn with_coarse_step(self, coarse_step: CoarseStep) -> Instrument {
+        Instrument { coarse_step, ..self }
+    }
+
+    /// Where its prices are further apart than its tick.
+    #[inline]
+    pub fn coarse_step(&self) -> CoarseStep {
+        self.coarse_step
     }
 
     /// Its place in the tables.
@@ -277,7 +291,8 @@ impl Instrument {
 
     /// A decimal price as a count of ticks; an error off the grid.
     pub fn ticks(&self, price: Decimal) -> Result<Ticks, DecimalError> {
-        price.count_of(self.spec.tick).map(Ticks)
+        let price = price.count_of(self.spec.tick).map(Ticks)?;
+        if self.coarse_step.has(price) { Ok(price) } else { Err(DecimalError::OffGrid) }
     }
 
     /// A decimal size as a count of lots; an error off the grid.

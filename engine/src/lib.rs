@@ -18,6 +18,7 @@
 pub mod clock;
 pub mod event;
 pub mod instrument;
+pub mod coarse_step;
 pub mod option_terms;
 pub mod units;
 

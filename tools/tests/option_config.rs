@@ -64,6 +64,20 @@ fn an_option_of_no_known_kind_or_time_is_told_with_what_is_allowed() {
 }
 
 #[test]
+fn a_chains_coarser_tick_is_a_multiple_of_its_tick_from_a_price_that_it_divides() {
+    let with = |from: &str, tick: &str| {
+        let chain =
+            format!("[[chains]]\ncoarse_tick = {{ from = \"{from}\", tick = \"{tick}\" }}\n");
+        faults(&[("[[chains]]\n", &chain)])
+    };
+    assert_eq!(with("5", "0.25"), "");
+    for (from, tick) in [("5.05", "0.25"), ("5", "0.05"), ("5", "0.07"), ("0", "0.25")] {
+        let text = with(from, tick);
+        assert!(text.contains("ES-20200320-C-3300.coarse_tick"), "{from} {tick}: {text}");
+    }
+}
+
+#[test]
 fn an_option_does_not_hedge() {
     let hedge = "instruments = { ES-202003 = \"15.00\" }";
     let text = faults(&[(hedge, "instruments = { ES-20200320-C-3300 = \"2.00\" }")]);

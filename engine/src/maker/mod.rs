@@ -216,6 +216,10 @@ struct Line {
 
 impl Line {
     fn new(config: &MakerConfig, instrument: &Instrument, settings: &InstrumentSettings) -> Line {
+        let mut settings = *settings;
+        if let Some(quote) = &mut settings.quote {
+            quote.ladder.set_coarse_step(instrument.coarse_step());
+        }
         let VolatilitySettings { interval_ns, weight_shift, floor, kind } = settings.volatility;
         let is_off = config.carried.switched_off.contains(&instrument.id());
         let (state, reason) = if is_off {
@@ -225,7 +229,7 @@ impl Line {
         };
         Line {
             instrument: instrument.clone(),
-            settings: *settings,
+            settings,
             book: Book::new(config.book_levels_max),
             trust: Trust::new(settings.stale_after_ns).guarded(settings.spike),
             seen: None,

@@ -10,13 +10,16 @@ use super::options::RefreshedGreeks;
 use super::tests::{Desk, config, quote_settings, settings};
 use super::*;
 use crate::calibration::{QuoteParameters, Real, quoter};
+use crate::coarse_step::CoarseStep;
 use crate::estimate::option_value::{ExpansionBounds, OptionGreeks, QuantisedGreeks};
 use crate::event::*;
 use crate::instrument::*;
 use crate::inventory::hedge::{Band, BandRule};
 use crate::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
+use crate::orders::order::Purpose;
 use crate::quote::Model;
 use crate::quote::option_skew::OptionQuoting;
+use crate::risk::gate::BlockReason;
 use crate::risk::greek_limits::{GreekLimits, GreekVector};
 use crate::risk::limits::ExposureLimits;
 use crate::risk::pin::PinRules;
@@ -194,6 +197,45 @@ fn options_are_quoted_around_the_models_value_and_follow_their_future() {
     assert!((19..=21).contains(&(call.price.0 - asks[0].price.0)), "{call:?}");
     let put_bid = side(&quotes, PUT, Side::Buy)[0].price.0;
     assert!((-21..=-19).contains(&(put.price.0 - put_bid)), "{put:?}");
+}
+
+#[test]
+fn where_an_options_prices_are_further_apart_quotes_are_rounded_outward_and_nothing_else_passes() {
+    let mut config = with(limits(i64::MAX / 10));
+    let fine = begin(&config).1;
+    let step = CoarseStep::new(Ticks(200), 5).unwrap();
+    let call = config.instruments[1].clone();
+    config.instruments[1] = call.with_coarse_step(step);
+    let (mut desk, quotes) = begin(&config);
+    for way in [Side::Buy, Side::Sell] {
+        let (fine, coarse) = (side(&fine, CALL, way), side(&quotes, CALL, way));
+        assert_eq!((fine.len(), coarse.len()), (2, 2));
+        let beyond =
+            |of: &OrderIntent, than: &OrderIntent| way.sign() * (than.price.0 - of.price.0);
+        assert!(coarse.iter().all(|quote| quote.price.0 % 5 == 0), "{coarse:?}");
+        assert!((0..5).contains(&beyond(&coarse[0], &fine[0])), "{coarse:?} {fine:?}");
+        assert_eq!(side(&quotes, PUT, way).len(), 2);
+    }
+    // A future that moves by less than the step leaves what works where it is, or moves it by steps.
+    let moved = desk.image(FUTURE, HOME + 8);
+    let moved: Vec<_> = moved.iter().filter(|quote| quote.instrument == CALL).collect();
+    assert!(!moved.is_empty() && moved.iter().all(|quote| quote.price.0 % 5 == 0), "{moved:?}");
+    let off_step = |desk: &Desk| {
+        let place = BlockReason::ALL.iter().position(|reason| *reason == BlockReason::OffStep);
+        desk.maker.counters().blocked[place.unwrap()]
+    };
+    assert_eq!(off_step(&desk), 0);
+    let mut out = Intents::new(16, 16);
+    let mut send = |purpose, price| {
+        let immediate = TimeInForce::ImmediateOrCancel;
+        let (to, lots) = (Ticks(price), Lots(1));
+        desk.maker.send_new(CALL, Side::Buy, purpose, to, lots, immediate, &mut out).is_some()
+    };
+    assert!(!send(Purpose::Quote { level: 0 }, 1_501));
+    // What takes is rounded to a price that the venue has, and never past what it may pay.
+    assert!(send(Purpose::Hedge, 1_503));
+    assert_eq!(off_step(&desk), 1);
+    assert_eq!(out.orders().last().map(|intent| intent.price), Some(Ticks(1_500)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The one way out: gate, order table, intent. Nothing else in the maker makes an intent.
 
 use super::{Line, Maker, Pool};
+use crate::coarse_step::CoarseStep;
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, OrderState, Purpose};
@@ -41,6 +42,14 @@ impl Maker {
         time_in_force: TimeInForce,
         out: &mut Intents,
     ) -> Option<OrderSlot> {
+        // A quote's price is on the grid already, and compared with what works.
+        let price = match purpose {
+            Purpose::Quote { .. } => price,
+            Purpose::Hedge | Purpose::Rebalance => {
+                let step = self.line(instrument).map(|line| line.instrument.coarse_step());
+                step.unwrap_or(CoarseStep::NONE).outward(side, price)
+            }
+        };
         let proposal = Proposal { instrument, side, price, size, added: size };
         let likeness = Likeness { side, price, size };
         if !self.passes(&proposal, Some(likeness), out) {
@@ -265,6 +274,9 @@ impl Maker {
         let Some(exposure_per_lot) = self.lot_exposure(line) else {
             return Some(Verdict::Block(BlockReason::Untrusted));
         };
+        if !line.instrument.coarse_step().has(proposal.price) {
+            return Some(Verdict::Block(BlockReason::OffStep));
+        }
         if let Some(reason) = self.option_block(proposal.instrument, side, proposal.added) {
             return Some(Verdict::Block(reason));
         }

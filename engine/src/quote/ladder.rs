@@ -9,6 +9,7 @@
 //! limits and collars (the gate's) and which side may be quoted at all (the state's).
 
 use super::HalfSpreads;
+use crate::coarse_step::CoarseStep;
 use crate::fixed::Scaled;
 pub use crate::market::book::Level;
 use crate::units::{Decimal, FeeRate, Lots, Side, SubTicks, Ticks};
@@ -110,6 +111,7 @@ pub struct LadderShape {
     edge_min: SubTicks,
     maker_fee: Scaled,
     is_post_only: bool,
+    coarse_step: CoarseStep,
 }
 
 /// What the config says of a ladder.
@@ -208,6 +210,11 @@ impl LadderShape {
         self.edge_min = edge_min;
     }
 
+    /// Prices are rounded outward to this grid.
+    pub fn set_coarse_step(&mut self, coarse_step: CoarseStep) {
+        self.coarse_step = coarse_step;
+    }
+
     /// The floor counts this maker fee from now on.
     pub fn set_maker_fee(&mut self, rate: FeeRate) {
         self.maker_fee = Scaled::from_decimal(Decimal { mantissa: rate.0, scale: 9 });
@@ -227,6 +234,7 @@ impl LadderShape {
             edge_min: config.edge_min,
             maker_fee: Scaled::from_decimal(Decimal { mantissa: config.maker_fee.0, scale: 9 }),
             is_post_only: config.is_post_only,
+            coarse_step: CoarseStep::NONE,
         };
         let (mut size, mut gap) = (first_size(config.sizes), first_gap(config.spacing));
         let mut offset = SubTicks(0);
@@ -322,6 +330,7 @@ impl LadderShape {
                 Side::Buy => price_at(*offset).min(limit),
                 Side::Sell => price_at(*offset).max(limit),
             };
+            let price = self.coarse_step.outward(side, price);
             levels.push(Level { price, size });
             left -= size.0;
             limit = Ticks(price.0.saturating_sub(side.sign()));

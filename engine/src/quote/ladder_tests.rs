@@ -42,6 +42,16 @@ fn a_bid_rounds_down_and_an_ask_rounds_up() {
 }
 
 #[test]
+fn where_prices_are_further_apart_every_level_is_on_the_coarser_grid_and_none_nearer_for_it() {
+    let mut shape = LadderShape::new(config()).unwrap();
+    shape.set_coarse_step(CoarseStep::new(Ticks(100), 5).unwrap());
+    let touch = Touch { bid: Some(Ticks(99)), ask: Some(Ticks(105)) };
+    let ladder = shape.ladder(sub("102.0"), half("1.0", "1.0"), touch, CAPS);
+    assert_eq!(prices(ladder.side(Side::Buy)), [100, 99, 97]);
+    assert_eq!(prices(ladder.side(Side::Sell)), [105, 110, 115]);
+}
+
+#[test]
 fn a_post_only_ladder_stops_a_tick_short_of_the_touch() {
     let touch = Touch { bid: Some(Ticks(104)), ask: Some(Ticks(97)) };
     let shape = LadderShape::new(config()).unwrap();

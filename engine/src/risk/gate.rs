@@ -58,11 +58,13 @@ pub enum BlockReason {
     Expired,
     /// Spot cannot be bought with cash that the venue does not have.
     Cash,
+    /// Between two prices of a grid that is coarser there.
+    OffStep,
 }
 
 impl BlockReason {
     /// How many reasons there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
     /// All of them, in the order of their counters.
     pub const ALL: [BlockReason; Self::COUNT] = [
         BlockReason::AboveCollar,
@@ -82,6 +84,7 @@ impl BlockReason {
         BlockReason::Greeks,
         BlockReason::Expired,
         BlockReason::Cash,
+        BlockReason::OffStep,
     ];
 
     /// Its name in records and reports.
@@ -104,6 +107,7 @@ impl BlockReason {
             BlockReason::Greeks => "greeks",
             BlockReason::Expired => "expired",
             BlockReason::Cash => "cash",
+            BlockReason::OffStep => "off_step",
         }
     }
 }

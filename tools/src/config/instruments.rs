@@ -5,11 +5,12 @@
 
 use super::faults::Faults;
 use super::option_terms::{self, RawOption};
+use ballast_engine::coarse_step::CoarseStep;
 use ballast_engine::event::{InstrumentId, VenueId};
 use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
 };
-use ballast_engine::units::{Decimal, FeeRate, Nanos};
+use ballast_engine::units::{Decimal, FeeRate, Nanos, Ticks};
 use serde::Deserialize;
 
 /// One `[[instruments]]` table as it is written.
@@ -32,6 +33,8 @@ pub struct RawInstrument {
     pub option: Option<RawOption>,
     /// Smallest step of the price.
     pub tick: String,
+    /// Where prices are further apart from a price on.
+    pub coarse_tick: Option<RawCoarseTick>,
     /// Smallest step of the size.
     pub lot: String,
     /// Underlying per size unit, or quote currency per inverse contract. 1 where it is left out.
@@ -46,6 +49,16 @@ pub struct RawInstrument {
     pub maker_fee_bps: String,
     /// Fee of a taking order in basis points.
     pub taker_fee_bps: String,
+}
+
+/// `coarse_tick = { from = "0.005", tick = "0.0005" }`: the step of prices from there on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCoarseTick {
+    /// The first price that it holds for.
+    pub from: String,
+    /// The step.
+    pub tick: String,
 }
 
 /// Names in the order of their numbers.
@@ -130,6 +143,7 @@ impl InstrumentTable {
         let kind = kind(raw, &key("kind"), faults);
         let tick = faults.decimal(&key("tick"), &raw.tick);
         let lot = faults.decimal(&key("lot"), &raw.lot);
+        let coarse = coarse_step(raw.coarse_tick.as_ref(), tick, &key("coarse_tick"), faults);
         let multiplier = raw.multiplier.as_deref().unwrap_or("1");
         let multiplier = faults.decimal(&key("multiplier"), multiplier);
         let maker_fee = fee(&raw.maker_fee_bps, &key("maker_fee_bps"), faults);
@@ -165,7 +179,8 @@ impl InstrumentTable {
             taker_fee,
         };
         let id = InstrumentId(u16::try_from(self.instruments.len()).unwrap_or(u16::MAX));
-        match Instrument::new(id, spec) {
+        let made = Instrument::new(id, spec).map(|made| made.with_coarse_step(coarse));
+        match made {
             Ok(instrument) => self.instruments.push(match &raw.venue_symbol {
                 Some(name) => instrument.named_at_venue(name.clone()),
                 None => instrument,
@@ -173,6 +188,25 @@ impl InstrumentTable {
             Err(error) => faults.add("instruments", &raw.symbol, error),
         }
     }
+}
+
+fn coarse_step(
+    raw: Option<&RawCoarseTick>,
+    tick: Option<Decimal>,
+    key: &str,
+    faults: &mut Faults,
+) -> CoarseStep {
+    let (Some(raw), Some(tick)) = (raw, tick.filter(|tick| tick.mantissa > 0)) else {
+        return CoarseStep::NONE;
+    };
+    let from = faults.count(&format!("{key}.from"), &raw.from, tick, 1);
+    let step = faults.count(&format!("{key}.tick"), &raw.tick, tick, 1);
+    let (Some(from), Some(step)) = (from, step) else { return CoarseStep::NONE };
+    CoarseStep::new(Ticks(from), step).unwrap_or_else(|| {
+        let allowed = "a tick of several of the instrument's, and from a price that it divides";
+        faults.add(key, format!("from {} in steps of {}", raw.from, raw.tick), allowed);
+        CoarseStep::NONE
+    })
 }
 
 /// A number of at most 256 names; more than that is no config that a person wrote.
@@ -236,6 +270,7 @@ mod tests {
             expiry: None,
             option: None,
             tick: "0.1".into(),
+            coarse_tick: None,
             lot: "1".into(),
             multiplier: (kind != "spot").then(|| "100".into()),
             base: "BTC".into(),
@@ -243,6 +278,36 @@ mod tests {
             settlement: None,
             maker_fee_bps: "1".into(),
             taker_fee_bps: "4.5".into(),
+        }
+    }
+
+    #[test]
+    fn a_coarser_tick_is_a_multiple_of_the_tick_from_a_price_that_it_divides() {
+        let table = |from: &str, tick: &str| {
+            let coarse = RawCoarseTick { from: from.into(), tick: tick.into() };
+            let raw = RawInstrument {
+                tick: "0.0001".into(),
+                coarse_tick: Some(coarse),
+                ..raw("B", "linear_perpetual")
+            };
+            let mut faults = Faults::default();
+            let table = InstrumentTable::new(&[raw], &mut faults);
+            (table, faults.iter().map(|fault| fault.key.clone()).collect::<Vec<_>>())
+        };
+        let (sound, faults) = table("0.005", "0.0005");
+        assert_eq!(faults, Vec::<String>::new());
+        let parse = |text: &str| sound.instruments[0].ticks(text.parse().unwrap());
+        assert_eq!(parse("0.0049"), Ok(Ticks(49)));
+        assert_eq!(parse("0.0055"), Ok(Ticks(55)));
+        assert!(parse("0.0051").is_err());
+        for (from, tick) in
+            [("0.0052", "0.0005"), ("0.005", "0.0001"), ("0", "0.0005"), ("0.005", "x")]
+        {
+            let (_, faults) = table(from, tick);
+            assert!(
+                faults[0].starts_with("instruments.B.coarse_tick"),
+                "{from} {tick}: {faults:?}"
+            );
         }
     }
 

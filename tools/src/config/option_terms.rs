@@ -6,7 +6,7 @@
 
 use super::faults::Faults;
 use super::file::{RawConfig, RawSettings};
-use super::instruments::{RawInstrument, time};
+use super::instruments::{RawCoarseTick, RawInstrument, time};
 use ballast_engine::instrument::Instrument;
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
 use serde::Deserialize;
@@ -56,6 +56,8 @@ pub struct RawChain {
     pub underlying: String,
     /// Smallest step of the premium.
     pub tick: String,
+    /// Where prices are further apart from a price on.
+    pub coarse_tick: Option<RawCoarseTick>,
     /// Smallest step of the size.
     pub lot: String,
     /// Underlying per size unit.
@@ -101,6 +103,7 @@ impl RawChain {
                 reference: self.reference.clone(),
             }),
             tick: self.tick.clone(),
+            coarse_tick: self.coarse_tick.clone(),
             lot: self.lot.clone(),
             multiplier: Some(self.multiplier.clone()),
             base: self.base.clone(),
