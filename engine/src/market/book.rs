@@ -1,17 +1,20 @@
 //! One instrument's order book, by price level (L2).
 //!
 //! Fed by the maker with [`MarketUpdate`](crate::event::MarketUpdate)s; feeds fair value, the hedger's view of depth and
-//! the collar. Maker thread. Each side is a sorted array of fixed capacity, best level last, so that
-//! the levels that change most move the fewest bytes: an update at the touch shifts none, a price that
-//! was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`) or to a near empty
-//! place. A level that goes leaves its place behind, empty, for venues take levels out and put them back
-//! all day long; the places are given up when the touch passes them, when a new price near by needs one,
-//! or when there are a quarter more of them than levels may live.
+//! the collar. Maker thread. Levels near the touch stand each at its price's own place (`near.rs`): an update there
+//! is a store, wherever it is. Those further out are a sorted array of fixed capacity, best level last,
+//! where a price that was never seen shifts `16·d` bytes with `d` levels to the nearer end (`shelf.rs`) or
+//! to a near empty place. A level out there that goes leaves its place behind, empty, for venues take
+//! levels out and put them back all day long; the places are given up when the touch comes to them, when a
+//! new price near by needs one, or when there are a quarter more of them than levels may live. The touch
+//! stands always near: where it leaves the window, the window follows, and what changes between near and far
+//! stands at the far array's end.
 //! Deliberately absent: orders (L3) and any allocation after start.
 //!
 //! A full side forgets its worst level and remembers that it did: beyond [`Book::horizon`] the book
 //! says "unknown", never "empty".
 
+use super::near::Near;
 use super::shelf::Shelf;
 use crate::units::{Lots, Side, Ticks};
 
@@ -47,13 +50,15 @@ impl Touch {
     }
 }
 
-/// One side: levels sorted so that the best is last. Those of size 0 are places that wait for their
-/// price to come back; neither end is one.
+/// One side: near levels by their price, and those that are worse than all of the window sorted so that the
+/// best is last. Of the latter those of size 0 are places that wait for their price to come back; neither
+/// end is one.
 #[derive(Clone, Debug)]
 #[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 struct Ranked {
     side: Side,
-    levels: Shelf,
+    near: Near,
+    far: Shelf,
     /// How many have a size.
     live: usize,
     capacity: usize,
@@ -67,36 +72,124 @@ fn places(capacity: usize) -> usize {
     capacity.saturating_add(capacity / 4).saturating_add(1)
 }
 
+/// The greater the better: a price, or on the other side what is the less the greater the price is.
+#[inline]
+fn rank(side: Side, price: Ticks) -> i64 {
+    match side {
+        Side::Buy => price.0,
+        Side::Sell => !price.0,
+    }
+}
+
 impl Ranked {
     fn new(side: Side, capacity: usize) -> Ranked {
-        let levels = Shelf::new(places(capacity));
-        Ranked { side, levels, live: 0, capacity, forgotten: None }
+        let (near, far) = (Near::new(capacity), Shelf::new(places(capacity)));
+        Ranked { side, near, far, live: 0, capacity, forgotten: None }
     }
 
     /// Is `a` strictly worse than `b` on this side?
     fn is_worse(&self, a: Ticks, b: Ticks) -> bool {
-        match self.side {
-            Side::Buy => a < b,
-            Side::Sell => a > b,
-        }
+        rank(self.side, a) < rank(self.side, b)
+    }
+
+    /// A near level. What makes a rank of a price makes a price of a rank.
+    #[inline]
+    fn level(&self, at: i64, size: i64) -> Level {
+        Level { price: Ticks(rank(self.side, Ticks(at))), size: Lots(size) }
+    }
+
+    #[inline]
+    fn best(&self) -> Option<Level> {
+        self.near.best().map(|best| self.level(best, self.near.get(best)))
+    }
+
+    fn best_first(&self) -> impl Iterator<Item = Level> + '_ {
+        let near = self.near.best_first().map(|(at, size)| self.level(at, size));
+        near.chain(self.far.iter().rev().filter(|level| level.size.0 > 0).copied())
     }
 
     fn clear(&mut self) {
-        self.levels.clear();
+        self.near.clear();
+        self.far.clear();
         self.live = 0;
         self.forgotten = None;
     }
 
+    #[inline]
     fn set(&mut self, price: Ticks, size: Lots) {
+        let (at, size) = (rank(self.side, price), Lots(size.0.max(0)));
+        let is_best = self.near.best().is_none_or(|best| at > best);
+        if is_best && size.0 > 0 && !self.near.holds(at) {
+            self.move_window(at);
+        }
+        if self.near.holds(at) {
+            self.set_near(at, price, size);
+        } else {
+            self.set_far(price, size);
+        }
+    }
+
+    #[inline]
+    fn set_near(&mut self, at: i64, price: Ticks, size: Lots) {
+        if size.0 > 0 && self.live >= self.capacity && self.near.get(at) == 0 {
+            let is_worst = self.far.is_empty() && self.near.from(i64::MIN).is_some_and(|w| at < w);
+            if is_worst {
+                self.forget(price);
+                return;
+            }
+            self.give_up_worst();
+        }
+        let was_live = self.near.set(at, size.0) > 0;
+        self.live = (self.live + usize::from(size.0 > 0)).saturating_sub(usize::from(was_live));
+        if size.0 == 0 && was_live && self.near.is_low() {
+            self.follow_down();
+        }
+    }
+
+    /// The best level went and what is left stands low in the window, or behind it: the window follows.
+    #[cold]
+    fn follow_down(&mut self) {
+        let far = self.far.last().map(|level| rank(self.side, level.price));
+        if let Some(best) = self.near.best().or(far).filter(|_| far.is_some()) {
+            self.move_window(best);
+        }
+    }
+
+    /// Puts the window around the best level, or around the one that is to be it.
+    #[cold]
+    fn move_window(&mut self, best: i64) {
+        let base = self.near.base_for(best);
+        // What falls behind is better than all that is far, and the worst of it goes first.
+        while let Some(at) = self.near.from(i64::MIN).filter(|at| *at < base) {
+            let size = self.near.set(at, 0);
+            if self.far.len() >= places(self.capacity) {
+                self.far.retain(|level| level.size.0 > 0);
+            }
+            self.far.insert(self.far.len(), self.level(at, size));
+        }
+        self.near.begin_at(base);
+        while let Some(level) = self.far.last().copied() {
+            let at = rank(self.side, level.price);
+            if level.size.0 > 0 && at < base {
+                break;
+            }
+            self.far.remove(self.far.len() - 1);
+            if level.size.0 > 0 {
+                self.near.set(at, level.size.0);
+            }
+        }
+    }
+
+    fn set_far(&mut self, price: Ticks, size: Lots) {
         let place = self.place_of(price);
-        match self.levels.get_mut(place) {
+        match self.far.get_mut(place) {
             Some(level) if level.price == price => {
                 let (was_live, is_live) = (level.size.0 > 0, size.0 > 0);
                 if is_live && !was_live && self.live >= self.capacity {
                     self.give_up_worst();
-                    return self.set(price, size);
+                    return self.set_far(price, size);
                 }
-                level.size = Lots(size.0.max(0));
+                level.size = size;
                 self.live =
                     (self.live + usize::from(is_live)).saturating_sub(usize::from(was_live));
                 if !is_live {
@@ -110,17 +203,17 @@ impl Ranked {
         }
     }
 
-    /// How many levels are worse than `price`.
+    /// How many far levels are worse than `price`.
     fn place_of(&self, price: Ticks) -> usize {
-        let Some(best) = self.levels.last() else { return 0 };
+        let Some(best) = self.far.last() else { return 0 };
         if self.is_worse(best.price, price) {
-            return self.levels.len();
+            return self.far.len();
         }
         // Between it and the best stand at most as many levels as ticks: where books are dense that
         // leaves few to look among.
         let away = usize::try_from(best.price.0.abs_diff(price.0)).unwrap_or(usize::MAX);
-        let low = self.levels.len().saturating_sub(1).saturating_sub(away);
-        let left = self.levels.get(low..).unwrap_or_default();
+        let low = self.far.len().saturating_sub(1).saturating_sub(away);
+        let left = self.far.get(low..).unwrap_or_default();
         // The side is asked once, not with every level that is looked at.
         let worse = match self.side {
             Side::Buy => left.partition_point(|level| level.price < price),
@@ -140,24 +233,30 @@ impl Ranked {
             place = self.place_of(level.price);
         }
         self.live += 1;
-        if self.levels.settle(place, level, |level| level.size.0 <= 0) {
+        if self.far.settle(place, level, |level| level.size.0 <= 0) {
             return;
         }
-        if self.levels.len() >= places(self.capacity) {
-            self.levels.retain(|level| level.size.0 > 0);
+        if self.far.len() >= places(self.capacity) {
+            self.far.retain(|level| level.size.0 > 0);
             place = self.place_of(level.price);
         }
-        self.levels.insert(place, level);
+        self.far.insert(place, level);
     }
 
     /// The worst level makes room, and the book says so.
     fn give_up_worst(&mut self) {
-        let Some(worst) = self.levels.first() else { return };
-        self.forget(worst.price);
-        self.levels.remove(0);
         self.live = self.live.saturating_sub(1);
-        while self.levels.first().is_some_and(|level| level.size.0 <= 0) {
-            self.levels.remove(0);
+        let Some(worst) = self.far.first() else {
+            if let Some(worst) = self.near.from(i64::MIN) {
+                self.near.set(worst, 0);
+                self.forget(self.level(worst, 0).price);
+            }
+            return;
+        };
+        self.forget(worst.price);
+        self.far.remove(0);
+        while self.far.first().is_some_and(|level| level.size.0 <= 0) {
+            self.far.remove(0);
         }
     }
 
@@ -165,13 +264,13 @@ impl Ranked {
     /// that a level costs one step here in its life.
     fn trim(&mut self, place: usize) {
         let is_empty = |level: Option<&Level>| level.is_some_and(|level| level.size.0 <= 0);
-        if place + 1 == self.levels.len() {
-            while is_empty(self.levels.last()) {
-                self.levels.remove(self.levels.len() - 1);
+        if place + 1 == self.far.len() {
+            while is_empty(self.far.last()) {
+                self.far.remove(self.far.len() - 1);
             }
         } else if place == 0 {
-            while is_empty(self.levels.first()) {
-                self.levels.remove(0);
+            while is_empty(self.far.first()) {
+                self.far.remove(0);
             }
         }
     }
@@ -224,7 +323,7 @@ impl Book {
     /// The best level of a side.
     #[inline]
     pub fn best(&self, side: Side) -> Option<Level> {
-        self.ranked(side).levels.last().copied()
+        self.ranked(side).best()
     }
 
     /// Both best levels, or `None` while a side is empty.
@@ -235,7 +334,7 @@ impl Book {
 
     /// Levels of a side from the best outwards.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
-        self.ranked(side).levels.iter().rev().filter(|level| level.size.0 > 0).copied()
+        self.ranked(side).best_first()
     }
 
     /// How many levels a side holds.
@@ -350,6 +449,8 @@ mod tests {
             let mut book = Book::new(capacity);
             let mut map = BTreeMap::new();
             for (n, (price, size)) in updates.into_iter().enumerate() {
+                // Far from each other: most lie behind the window.
+                let price = price * 9;
                 book.set(Side::Sell, Ticks(price), Lots(size));
                 if size == 0 {
                     map.remove(&price);
@@ -367,12 +468,47 @@ mod tests {
             }
         }
 
+        /// A touch that wanders takes its window along; what it leaves behind is far, and near again.
+        #[test]
+        fn a_book_whose_touch_wanders_equals_a_sorted_map(
+            capacity in 20usize..200,
+            updates in proptest::collection::vec((-40i64..900, 0i64..3, 0u8..40), 500..2_000),
+        ) {
+            let mut book = Book::new(capacity);
+            let (mut map, mut at) = (BTreeMap::new(), 0i64);
+            for (behind, size, wander) in updates {
+                // Now and then the market goes elsewhere, and what stood better there goes.
+                let sweeps = wander == 0 && !map.is_empty();
+                if sweeps {
+                    at -= 7 * behind;
+                    while let Some((&best, _)) = map.last_key_value().filter(|(p, _)| **p > at) {
+                        bid(&mut book, best, 0);
+                        map.pop_last();
+                    }
+                }
+                let price = at - behind;
+                bid(&mut book, price, size);
+                if size == 0 { map.remove(&price); } else { map.insert(price, size); }
+                if map.len() > capacity {
+                    map.pop_first();
+                }
+                prop_assert_eq!(book.best(Side::Buy).map(|l| l.price.0), map.keys().next_back().copied());
+                prop_assert_eq!(book.depth(Side::Buy), map.len());
+                if sweeps {
+                    let levels = book.levels(Side::Buy).map(|l| (l.price.0, l.size.0));
+                    prop_assert!(levels.eq(map.iter().rev().map(|(p, s)| (*p, *s))));
+                }
+            }
+            let levels = book.levels(Side::Buy).map(|l| (l.price.0, l.size.0));
+            prop_assert!(levels.eq(map.iter().rev().map(|(p, s)| (*p, *s))));
+        }
+
         /// Whatever comes and goes, also at the edge of what fits: the levels, what was forgotten, and
         /// the size up to a price.
         #[test]
         fn a_small_book_equals_a_sorted_map_that_forgets_its_worst(
             capacity in 1usize..12,
-            stride in 1i64..40,
+            stride in 1i64..160,
             updates in proptest::collection::vec((0i64..40, 0i64..3), 0..600),
         ) {
             let mut book = Book::new(capacity);
