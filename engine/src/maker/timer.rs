@@ -44,9 +44,14 @@ impl Maker {
 
     /// An order in doubt is asked about by a cancel: whatever the venue answers settles it.
     fn ask_about_doubts(&mut self, out: &mut Intents) {
-        // Bounded by the table; in doubt is rare, and a tick of the timer is not hot.
+        // Orders take the first free places: behind the last that lives there are none.
+        let mut unseen = self.orders.live();
         for n in 0..self.orders.capacity() {
+            if unseen == 0 {
+                break;
+            }
             let Some((slot, order)) = self.orders.at(n) else { continue };
+            unseen -= 1;
             let venue = self.line(order.instrument).map(|line| line.instrument.spec().venue);
             let is_due = order.state == OrderState::InDoubt
                 && venue.is_some_and(|venue| self.is_session_up(venue))
