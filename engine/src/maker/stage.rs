@@ -275,6 +275,7 @@ impl MakerStage {
         if is_live && !self.links.journal.has_room(self.entries_max) {
             let act = Act::Kill { cause: KillCause::Journal };
             let kill = Control::By { user: User::NOBODY, second: User::NOBODY, act };
+            self.keep_within_room();
             self.step(now, &Input::Control(kill));
         }
     }
@@ -282,6 +283,7 @@ impl MakerStage {
     /// One input, with the timers that are due before it.
     fn consume(&mut self, now: Nanos, input: &Input) {
         self.run_timer(now);
+        self.keep_within_room();
         self.step(now, input);
     }
 
@@ -295,11 +297,12 @@ impl MakerStage {
         // the time at hand: on a recording time is known to have passed when an event says so.
         let interval = self.settings.timer_interval_ns.max(1);
         self.timer_at = Nanos(now.0 - now.0 % interval).plus(interval);
+        self.keep_within_room();
         self.step(now, &Input::Timer);
     }
 
+    /// The caller has seen to the room that it takes.
     fn step(&mut self, now: Nanos, input: &Input) {
-        self.keep_within_room();
         let number = self.number;
         self.number = self.number.saturating_add(1);
         match *input {
@@ -471,7 +474,9 @@ impl MakerStage {
                 };
                 self.probe.mark(Mark::MakerIn, event.stamp);
                 let now = self.time_of(clock, event.at);
-                self.consume(now, &Input::Market(event));
+                // There is room for a timer and for this.
+                self.run_timer(now);
+                self.step(now, &Input::Market(event));
                 if event.last_in_message {
                     self.progress.consumed.store(event.at.0, Ordering::Release);
                 }
