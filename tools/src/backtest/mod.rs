@@ -229,15 +229,17 @@ impl<T: Tape> Backtest<T> {
         loop {
             let tick = self.market.front().map_or(Nanos(u64::MAX), |event| event.at);
             let delivery = report.min(tick);
-            match self.playback.step(until.min(delivery).min(order), &mut self.fresh)? {
-                Step::Market(event) => {
-                    self.send_market(event);
-                    // Nothing else came of it: the tape goes on to where something is due.
-                    if self.fresh.is_empty() {
-                        continue;
-                    }
+            let limit = until.min(delivery).min(order);
+            if let Some(event) = self.playback.next_market(limit, &mut self.fresh)? {
+                self.send_market(event);
+                // Nothing else came of it: the tape goes on to where something is due.
+                if self.fresh.is_empty() {
+                    continue;
                 }
-                Step::Arrival => {}
+                break;
+            }
+            match self.playback.next_arrival(limit, &mut self.fresh)? {
+                Step::Market(_) | Step::Arrival => {}
                 // An operator's word; what would come after everything else is not waited for.
                 Step::Idle if order <= until.min(delivery) => self.deliver_word(order)?,
                 Step::Over if order <= until.min(delivery) && delivery < Nanos(u64::MAX) => {
@@ -264,24 +266,20 @@ impl<T: Tape> Backtest<T> {
     /// Hands the maker what arrived together of one message, in one turn: it would be the same one
     /// by one, but for requests and answers that take no time at all, which come after it.
     fn deliver_message(&mut self) -> Result<(), BacktestError> {
-        let Some(MarketEvent { at, instrument, .. }) = self.market.front().copied() else {
-            return Ok(());
-        };
-        for _ in 0..TURN_INPUTS {
+        let Some(&MarketEvent { at, instrument, .. }) = self.market.front() else { return Ok(()) };
+        let venue = self.venues.get(usize::from(instrument.0)).copied().unwrap_or_default();
+        let mut taken = 0;
+        while taken < TURN_INPUTS {
             let is_together =
-                |event: &MarketEvent| event.at == at && event.instrument == instrument;
-            if !self.market.front().is_some_and(is_together) {
-                break;
-            }
-            let Some(event) = self.market.pop_front() else { break };
+                |event: &&MarketEvent| event.at == at && event.instrument == instrument;
+            let Some(&event) = self.market.get(taken).filter(is_together) else { break };
+            taken += 1;
             if let Some(refit) = &mut self.refit {
                 for control in refit.see(&event) {
                     self.turn(at, true, "market")?;
                     self.deliver_control(control)?;
                 }
             }
-            let place = usize::from(event.instrument.0);
-            let venue = self.venues.get(place).copied().unwrap_or_default();
             let ring = self.ends.market.get_mut(usize::from(venue.0));
             if ring.is_none_or(|ring| ring.push(event).is_err()) {
                 return Err(BacktestError::RingFull("market"));
@@ -296,6 +294,7 @@ impl<T: Tape> Backtest<T> {
                 break;
             }
         }
+        self.market.drain(..taken);
         self.turn(at, true, "market")?;
         self.deliver_greeks()
     }

@@ -81,31 +81,53 @@ impl<T: Tape> Playback<T> {
 
     /// Lets the next thing happen, if it is due at `limit` or before. Reports are appended.
     pub fn step(&mut self, limit: Nanos, reports: &mut Vec<Report>) -> Result<Step, TapeError> {
-        let (tape, arrival) = (self.tape.peek_at()?, self.exchange.next_arrival());
-        let next = match (tape, arrival) {
-            (Some(tape), Some(arrival)) => tape.min(arrival),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return Ok(Step::Over),
-        };
-        if next > limit {
-            return Ok(Step::Idle);
+        match self.next_market(limit, reports)? {
+            Some(event) => Ok(Step::Market(event)),
+            None => self.next_arrival(limit, reports),
         }
+    }
+
+    /// The tape moves, if that is the next thing and due at `limit` or before: the event as participants
+    /// will see it. Most of what happens is this.
+    #[inline]
+    pub fn next_market(
+        &mut self,
+        limit: Nanos,
+        reports: &mut Vec<Report>,
+    ) -> Result<Option<MarketEvent>, TapeError> {
+        let limit = self.exchange.next_arrival().map_or(limit, |arrival| arrival.min(limit));
+        let Some(at) = self.tape.peek_at()?.filter(|at| *at <= limit) else { return Ok(None) };
         if let Some(mischief) = &mut self.mischief {
-            mischief.before(next, &mut self.exchange, reports);
+            mischief.before(at, &mut self.exchange, reports);
         }
         let fresh = reports.len();
-        let step = if tape == Some(next)
-            && let Some(event) = self.tape.next()?
-        {
-            let (gone, received) = (self.tape.order_gone(), self.tape.received_at());
-            Step::Market(self.exchange.on_recorded(&event, gone, received, reports))
-        } else {
-            self.exchange.on_arrival(reports);
-            Step::Arrival
+        let Some(event) = self.tape.next()? else { return Ok(None) };
+        let (gone, received) = (self.tape.order_gone(), self.tape.received_at());
+        let event = self.exchange.on_recorded(&event, gone, received, reports);
+        if let Some(mischief) = &mut self.mischief {
+            mischief.after(at, reports, fresh);
+        }
+        Ok(Some(event))
+    }
+
+    /// Where the tape does not move up to `limit`: the next request arrives, if it is due by then.
+    pub fn next_arrival(
+        &mut self,
+        limit: Nanos,
+        reports: &mut Vec<Report>,
+    ) -> Result<Step, TapeError> {
+        let Some(at) = self.exchange.next_arrival().filter(|at| *at <= limit) else {
+            let is_over = self.exchange.next_arrival().is_none() && self.tape.peek_at()?.is_none();
+            return Ok(if is_over { Step::Over } else { Step::Idle });
         };
         if let Some(mischief) = &mut self.mischief {
-            mischief.after(next, reports, fresh);
+            mischief.before(at, &mut self.exchange, reports);
         }
-        Ok(step)
+        let fresh = reports.len();
+        self.exchange.on_arrival(reports);
+        if let Some(mischief) = &mut self.mischief {
+            mischief.after(at, reports, fresh);
+        }
+        Ok(Step::Arrival)
     }
 }
