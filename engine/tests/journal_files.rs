@@ -9,6 +9,7 @@ use ballast_engine::event::{
 use ballast_engine::fixed::Scaled;
 use ballast_engine::instrument::Currency;
 use ballast_engine::inventory::derived::{Row, RowUpdate};
+use ballast_engine::inventory::hedge_mix::{Mix, MixUpdate};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::hash::IntentsHash;
 use ballast_engine::journal::header::Header;
@@ -135,7 +136,7 @@ fn every_kind() -> Vec<Record> {
     }
     let one = InstrumentId(1);
     let plain = [Control::Pause(one), Control::Resume(one), Control::Kill, Control::Shutdown];
-    let cold = [row(), micro_price(), firm()];
+    let cold = [row(), mix(), micro_price(), firm()];
     for control in plain.into_iter().chain(refits()).chain(cold).chain(acts()) {
         records.push(Record::Control { number: records.len() as u64, now: Nanos(5), control });
     }
@@ -165,6 +166,12 @@ fn row() -> Control {
         place: 41,
         row: Row { band: Exposure(-9), excess, unit, slope },
     })
+}
+
+/// Ratios of a set of hedge instruments.
+fn mix() -> Control {
+    let mix = Mix { ratios: [u32::MAX, 0, 7, 1], weights: [3, 0, 1, u32::MAX], residual: u64::MAX };
+    Control::HedgeMix(MixUpdate { made: Nanos(7), underlying: 255, mix })
 }
 
 /// What a firm's other engines hold.
@@ -320,7 +327,7 @@ fn every_kind_of_record_reads_as_it_was_written() {
             hash.update(intent);
         }
     }
-    assert_eq!((end.inputs, end.intents), (57, 3));
+    assert_eq!((end.inputs, end.intents), (58, 3));
     assert_eq!(end.intents_sha256, hash.value());
 }
 
@@ -431,7 +438,7 @@ fn a_survey_says_what_the_next_run_must_know() {
     }
     writer.sync().unwrap();
     let survey = Survey::of(&path).unwrap();
-    assert_eq!((survey.inputs, survey.intents), (57, 3));
+    assert_eq!((survey.inputs, survey.intents), (58, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
     assert_eq!(survey.delivered.get(&VenueId(1)).map(|last| last.msg_seq_num), Some(118));
     assert_eq!(survey.tail, Tail::Unfinished);

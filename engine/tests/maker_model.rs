@@ -116,10 +116,22 @@ fn settings(opening: i64) -> InstrumentSettings {
 
 const BAND: Band = Band { outer: Exposure(8 * PER_LOT), inner: Exposure(2 * PER_LOT) };
 
+fn hedge() -> HedgeSettings {
+    let with = |instrument| HedgeInstrument { instrument, collar: Ticks(50) };
+    HedgeSettings {
+        band: BandRule::Fixed(BAND),
+        instruments: vec![with(PERP), with(SPOT)],
+        failures_max: 3,
+        retry_holdoff_ns: 300_000,
+        holding_ns: 0,
+        unwind_credit_ppm: 0,
+        basis: None,
+    }
+}
+
 fn config() -> MakerConfig {
     let limits =
         ExposureLimits::new(Exposure(40 * PER_LOT), Exposure(60 * PER_LOT), Exposure(HARD));
-    let hedge = |instrument| HedgeInstrument { instrument, collar: Ticks(50) };
     let rate = MessageRate { max: 200, window_ns: 5_000_000, cancel_reserve: 40 };
     MakerConfig {
         instruments: vec![
@@ -137,14 +149,7 @@ fn config() -> MakerConfig {
                 cooldown_ns: 3_000_000,
             },
             limits: limits.unwrap(),
-            hedge: Some(HedgeSettings {
-                band: BandRule::Fixed(BAND),
-                instruments: vec![hedge(PERP), hedge(SPOT)],
-                failures_max: 3,
-                retry_holdoff_ns: 300_000,
-                holding_ns: 0,
-                unwind_credit_ppm: 0,
-            }),
+            hedge: Some(hedge()),
         }],
         message_rates: vec![rate, rate],
         order_to_trade: vec![OrderToTradeLimit { max: 100, grace: 1_000 }; 2],

@@ -1,4 +1,4 @@
-//! What is refreshed live, each on a thread of its own: Greeks, and the covariance of a portfolio.
+//! What is refreshed live, each on a thread of its own: Greeks, the covariance of a portfolio, hedge ratios.
 //!
 //! Fed by the journal's stage with the market events that the maker consumed, in that order; feeds the
 //! maker's control ring through the desk, where all of it is journaled like every input. Cold: a fit
@@ -7,6 +7,7 @@
 
 use crate::covariance::CovarianceRefresh;
 use crate::greek_refresh::GreekRefresh;
+use crate::hedge_ratios::HedgeRatios;
 use crate::operator::desk::Desk;
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::journal::record::Record;
@@ -28,6 +29,8 @@ pub trait Refresh: Send + 'static {
     fn take(&mut self, event: &MarketEvent);
     /// What is due by now.
     fn refresh_due(&mut self, out: &mut Vec<Control>);
+    /// Something was made: what operators are shown of it.
+    fn tell(&self, _desk: &Desk) {}
 }
 
 impl Refresh for GreekRefresh {
@@ -55,6 +58,24 @@ impl Refresh for CovarianceRefresh {
 
     fn refresh_due(&mut self, out: &mut Vec<Control>) {
         CovarianceRefresh::refresh_due(self, out);
+    }
+}
+
+impl Refresh for HedgeRatios {
+    fn instruments(&self) -> Vec<InstrumentId> {
+        HedgeRatios::instruments(self)
+    }
+
+    fn take(&mut self, event: &MarketEvent) {
+        HedgeRatios::take(self, event);
+    }
+
+    fn refresh_due(&mut self, out: &mut Vec<Control>) {
+        HedgeRatios::refresh_due(self, out);
+    }
+
+    fn tell(&self, desk: &Desk) {
+        desk.standing().hedge_ratios = Some(self.document());
     }
 }
 
@@ -89,6 +110,9 @@ fn run(mut refresh: impl Refresh, events: &Receiver<MarketEvent>, desk: &Desk) {
         }
         // Once for all that had come by now: a fit to an old book helps nobody.
         refresh.refresh_due(&mut made);
+        if !made.is_empty() {
+            refresh.tell(desk);
+        }
         for control in made.drain(..) {
             if !hand_over(desk, control) {
                 tracing::warn!("the maker took nothing refreshed for a second");

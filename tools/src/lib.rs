@@ -66,7 +66,11 @@ pub mod firm;
 pub mod greek_refresh;
 /// How correlated instruments move together.
 pub mod covariance;
-/// Both live, each on a thread of its own.
+/// How hedge instruments move with what they hedge.
+pub mod hedge_ratios;
+/// How mids change over the same intervals: what both are estimated from.
+pub mod mid_changes;
+/// All three live, each on a thread of its own.
 pub mod cold_thread;
 /// How a run's options stand.
 pub mod option_report;

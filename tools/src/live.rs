@@ -12,6 +12,7 @@ use crate::config::file::{RawRun, RunnerKind};
 use crate::covariance::CovarianceRefresh;
 use crate::firm::{self, LinkFault};
 use crate::greek_refresh::GreekRefresh;
+use crate::hedge_ratios::HedgeRatios;
 use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
@@ -380,7 +381,7 @@ pub fn pipeline(
 }
 
 /// Who looks at the journal's records: the desk, and from threads of their own Greeks, covariance,
-/// collateral, the firm's other engines.
+/// hedge ratios, collateral, the firm's other engines.
 fn cold_taps(
     file: &ConfigFile,
     config: &MakerConfig,
@@ -391,10 +392,12 @@ fn cold_taps(
     let greeks = greeks.map(|refresh| cold_thread::tap_of(refresh, desk));
     let covariance = CovarianceRefresh::new(file);
     let covariance = covariance.map(|refresh| cold_thread::tap_of(refresh, desk));
+    let ratios = HedgeRatios::new(file, config);
+    let ratios = ratios.map(|refresh| cold_thread::tap_of(refresh, desk));
     let collateral = collateral_thread::tap_of(file, config, desk);
     let firm = firm::tap_of(file, config, state, desk)?;
     let desk = Some(desk.journal_watch());
-    Ok([desk, greeks, covariance, collateral, firm].into_iter().flatten().collect())
+    Ok([desk, greeks, covariance, ratios, collateral, firm].into_iter().flatten().collect())
 }
 
 /// How stages that nobody waits for wait.

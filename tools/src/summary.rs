@@ -5,6 +5,7 @@
 
 use crate::collateral;
 use crate::config::ConfigFile;
+use crate::hedge_ratios;
 use crate::holdings_report;
 use crate::option_report;
 use ballast_engine::event::InstrumentId;
@@ -32,6 +33,8 @@ pub struct RunFacts {
     pub liquidity: Value,
     /// The collateral's short list; null where it is not watched.
     pub collateral: Value,
+    /// How hedge instruments moved; null where that is not estimated.
+    pub hedge_ratios: Value,
 }
 
 /// Messages of all FIX sessions of a run.
@@ -88,6 +91,10 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     }
     if !facts.collateral.is_null() {
         document.insert("collateral".into(), facts.collateral.clone());
+    }
+    if !facts.hedge_ratios.is_null() {
+        let ratios = hedge_ratios::with_plans(&facts.hedge_ratios, file, maker);
+        document.insert("hedge_ratios".into(), ratios);
     }
     if let Some(holdings) = holdings_report::document(file, maker) {
         document.insert("holdings".into(), holdings);
@@ -235,6 +242,7 @@ pub fn for_people(document: &Value) -> String {
     }
     lines.extend(option_report::for_people(document));
     lines.extend(collateral::for_people(&document["collateral"]));
+    lines.extend(hedge_ratios::for_people(&document["hedge_ratios"]));
     lines.extend(holdings_report::for_people(&document["holdings"]));
     lines.push(format!("intents    sha256 {}", text("intents_sha256")));
     lines.join("\n")

@@ -14,6 +14,7 @@ pub mod book_states;
 pub mod closed_form;
 pub mod covariance;
 pub mod dealer_intensity;
+pub mod hedge_ratios;
 pub mod hedge_table;
 pub mod intensity;
 pub mod internalise_or_hedge;

@@ -148,20 +148,25 @@ pub fn cheapest<'a>(
     excess: Exposure,
     candidates: impl Iterator<Item = Candidate<'a>>,
 ) -> Option<HedgeOrder> {
-    let side = match excess.0.signum() {
-        1 => Side::Sell,
-        -1 => Side::Buy,
-        _ => return None,
-    };
+    let side = side_of(excess)?;
     let mut best: Option<(i128, HedgeOrder)> = None;
     for candidate in candidates {
-        let Some(order) = order(excess, side, &candidate) else { continue };
+        let Some(order) = order(excess, &candidate) else { continue };
         let cost = candidate.cost_ppb(side, order.size);
         if best.is_none_or(|(least, _)| cost < least) {
             best = Some((cost, order));
         }
     }
     best.map(|(_, order)| order)
+}
+
+/// The side that takes an exposure off.
+fn side_of(excess: Exposure) -> Option<Side> {
+    match excess.0.signum() {
+        1 => Some(Side::Sell),
+        -1 => Some(Side::Buy),
+        _ => None,
+    }
 }
 
 impl Candidate<'_> {
@@ -203,7 +208,9 @@ impl Candidate<'_> {
     }
 }
 
-fn order(excess: Exposure, side: Side, candidate: &Candidate<'_>) -> Option<HedgeOrder> {
+/// The order that takes `excess` off with one candidate; `None` where it is less than a lot.
+pub fn order(excess: Exposure, candidate: &Candidate<'_>) -> Option<HedgeOrder> {
+    let side = side_of(excess)?;
     let touch = &candidate.touch;
     let (taken, price) = match side {
         Side::Buy => (Side::Sell, touch.ask.price.0.saturating_add(candidate.collar.0)),

@@ -5,6 +5,7 @@ pub mod derived;
 pub mod exit;
 pub mod exposure;
 pub mod hedge;
+pub mod hedge_mix;
 pub mod holdings;
 pub mod option_book;
 pub mod rebalance;

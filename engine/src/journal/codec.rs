@@ -13,6 +13,7 @@ use crate::event::{
 use crate::fixed::Scaled;
 use crate::instrument::Currency;
 use crate::inventory::derived::{Row, RowUpdate};
+use crate::inventory::hedge_mix::{Mix, MixUpdate};
 use crate::inventory::transfer::TransferId;
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
@@ -218,6 +219,8 @@ structs! {
     MicroPriceUpdate { instrument, leans }
     TransferId { epoch, number }
     Row { band, excess, unit, slope }
+    MixUpdate { made, underlying, mix }
+    Mix { ratios, weights, residual }
     MarketEvent { at, venue_at, stamp, update, instrument, last_in_message }
     OrderIntent {
         cl_ord_id, orig_cl_ord_id, price, size, stamp, at, instrument, action, side, time_in_force,
@@ -237,6 +240,7 @@ enums! {
         6 = Parameters(parameters),
         7 = Greeks(greeks),
         20 = HedgeRow(update),
+        21 = HedgeMix(update),
         22 = MicroPrice(update),
         23 = Skew(row),
         30 = Collateral(view),

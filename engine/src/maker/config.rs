@@ -9,6 +9,7 @@ use crate::estimate::volatility::{Sigma, VolatilityKind};
 use crate::event::{ClOrdId, InstrumentId};
 use crate::instrument::{Currency, Instrument};
 use crate::inventory::hedge::BandRule;
+use crate::inventory::hedge_mix::BasisTerms;
 use crate::inventory::rebalance::RebalanceConfig;
 use crate::maker::guards::Guards;
 use crate::maker::option_config::{OptionFault, OptionsConfig};
@@ -108,6 +109,9 @@ pub struct HedgeSettings {
     /// Which part of the hedge's cost, in parts of a million, a quote is credited that unwinds what is
     /// hedged; 0: none.
     pub unwind_credit_ppm: u32,
+    /// Minimum-variance ratios and what basis risk costs; `None`: contracts count one for one, and it
+    /// costs nothing.
+    pub basis: Option<BasisTerms>,
 }
 
 /// One instrument to hedge with.

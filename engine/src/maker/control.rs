@@ -287,6 +287,7 @@ impl Maker {
             Control::MicroPrice(update) => self.on_micro_price(&update, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),
             Control::HedgeRow(update) => self.on_hedge_row(&update),
+            Control::HedgeMix(update) => self.on_mix(&update),
             Control::Shutdown => {
                 self.is_shut_down = true;
                 self.stop(Reason::Shutdown, out);

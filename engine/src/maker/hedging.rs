@@ -59,9 +59,13 @@ impl Maker {
         }
     }
 
-    fn hedge_order(&self, place: usize, excess: Exposure) -> Option<HedgeOrder> {
+    fn hedge_order(&mut self, place: usize, excess: Exposure) -> Option<HedgeOrder> {
         if excess.0 == 0 {
             return None;
+        }
+        // Flat is flat by contracts, whatever moves how far.
+        if self.pools.get(place).is_some_and(|pool| pool.mixes.is_some() && !pool.is_flattening) {
+            return self.mixed_order(place, excess);
         }
         let settings = self.pools.get(place)?.settings.hedge.as_ref()?;
         let side = if excess.0 > 0 { Side::Sell } else { Side::Buy };

@@ -2,6 +2,7 @@
 
 use crate::event::{InstrumentId, MarketEvent, OrderEvent};
 use crate::inventory::derived::RowUpdate;
+use crate::inventory::hedge_mix::MixUpdate;
 use crate::maker::control::{Act, User};
 use crate::maker::options::RefreshedGreeks;
 use crate::maker::parameters::{MicroPriceUpdate, Parameters};
@@ -47,6 +48,8 @@ pub enum Control {
     Greeks(RefreshedGreeks),
     /// A refitted row of an underlying's derived band.
     HedgeRow(RowUpdate),
+    /// Minimum-variance ratios of one set of an underlying's hedge instruments.
+    HedgeMix(MixUpdate),
     /// A named operator's act, over the socket or by the kill switch.
     By {
         /// Who.

@@ -22,6 +22,7 @@
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
 //! | `homing.rs` | one instrument traded home: exits, the close, flatten |
 //! | `hedging.rs`, `pacing.rs` | the hedger of one underlying; its derived band and rate |
+//! | `mixing.rs` | hedges by minimum-variance ratios of several instruments |
 //! | `portfolio.rs` | quotes of correlated underlyings that share one risk |
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
@@ -55,6 +56,7 @@ pub mod options;
 pub mod parameters;
 pub mod portfolio;
 mod market_data;
+pub mod mixing;
 mod own_orders;
 mod pacing;
 mod places;
@@ -91,6 +93,8 @@ mod hedging_tests;
 #[cfg(test)]
 mod homing_tests;
 #[cfg(test)]
+mod mixing_tests;
+#[cfg(test)]
 mod option_tests;
 #[cfg(test)]
 mod peers_tests;
@@ -112,6 +116,7 @@ use crate::event::{InstrumentId, VenueId};
 use crate::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
 use crate::inventory::exposure::ExposureMap;
 use crate::inventory::hedge::Attempts;
+use crate::inventory::hedge_mix::Mixes;
 use crate::inventory::rebalance::Offset;
 use crate::market::book::{Book, Touch};
 use crate::market::trust::{Distrust, Trust};
@@ -311,6 +316,8 @@ struct Pool {
     /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
     is_delta_known: bool,
     pacing: Pacing,
+    /// Minimum-variance ratios, where they are estimated.
+    mixes: Option<Mixes>,
     /// Where a firm's other engines trade it too.
     firm: Option<FirmGuard>,
     /// An operator has its net delta traded home.
@@ -344,6 +351,7 @@ impl Pool {
             hedge_rests_until: Nanos(0),
             is_delta_known: false,
             pacing: Pacing::default(),
+            mixes: settings.hedge.as_ref().and_then(|hedge| hedge.basis).map(Mixes::new),
             firm: settings.firm.map(FirmGuard::new),
             is_flattening: false,
             unconfirmed: 0,
@@ -544,6 +552,7 @@ impl Maker {
                 pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
             }
         }
+        self.refresh_held(place);
     }
 
     /// Changes an instrument's state and records it; nothing where it is so already.

@@ -75,7 +75,7 @@ impl Pool {
             let home = Band { outer: Exposure(0), inner: Exposure(0) };
             return hedge::excess(self.delta, home);
         }
-        let delta = self.answered();
+        let delta = self.at_risk();
         match (&hedge.band, band) {
             (BandRule::Fixed(fixed), Some(outer)) => {
                 hedge::excess(delta, Band { outer, inner: fixed.inner.min(outer) })
@@ -168,13 +168,16 @@ impl Maker {
         let BandRule::Derived(derived) = &hedge.band else { return None };
         let sigma = self.line(derived.quoted)?.volatility.sigma();
         let mark = self.ledger.mark(derived.quoted)?;
-        let side = if pool.delta.0 < 0 { Side::Buy } else { Side::Sell };
+        let side = if pool.at_risk().0 < 0 { Side::Buy } else { Side::Sell };
         let cost = self.cheapest_ppb(pool, side, Some(derived.order))?;
         Some((sigma, in_ticks(cost, mark)))
     }
 
     /// What a unit costs on the cheapest instrument now, for an exposure or for one lot.
     fn cheapest_ppb(&self, pool: &Pool, side: Side, size: Option<Exposure>) -> Option<i128> {
+        if pool.mixes.is_some() {
+            return self.mixed_ppb(pool, side, size.unwrap_or(Exposure(0)));
+        }
         let hedge = pool.settings.hedge.as_ref()?;
         let candidates =
             hedge.instruments.iter().filter_map(|with| self.hedge_candidate(with, side));
@@ -243,6 +246,7 @@ impl Maker {
         let traded = per_lot.map_or(0, |per_lot| per_lot.0.saturating_mul(order.cum_qty.0));
         // The rate went on asking while the order was out: its time counts, for what is left.
         if let Some(pool) = self.pools.get_mut(place) {
+            let traded = pool.weighed(order.instrument, traded);
             pool.pacing.carried = pool.pacing.carried.saturating_sub(traded).max(0);
         }
     }

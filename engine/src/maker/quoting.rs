@@ -185,7 +185,7 @@ impl Maker {
             return Some((Reason::SoftLimit, line.guards.soft_stand()));
         }
         let band = pool.band();
-        let is_unhedged = band.is_some_and(|band| pool.answered().0.saturating_abs() > band.0);
+        let is_unhedged = band.is_some_and(|band| pool.at_risk().0.saturating_abs() > band.0);
         if is_unhedged && self.is_hedging_halted(pool) {
             // What should be hedged and cannot be is not added to.
             return Some((Reason::HedgeFailed, Stand::Out));

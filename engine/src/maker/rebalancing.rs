@@ -190,7 +190,7 @@ impl Maker {
     fn may_offset(&self, place: usize) -> bool {
         self.pools.get(place).is_some_and(|pool| {
             let band = pool.band().unwrap_or(pool.limits().soft());
-            let is_calm = pool.is_delta_known && pool.answered().0.saturating_abs() <= band.0;
+            let is_calm = pool.is_delta_known && pool.at_risk().0.saturating_abs() <= band.0;
             let is_free = pool.may_trade(self.now) && pool.offset.is_none();
             is_calm && is_free && !pool.is_flattening && pool.unconfirmed == 0
         })

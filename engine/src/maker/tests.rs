@@ -124,6 +124,7 @@ pub(super) fn config() -> MakerConfig {
                 retry_holdoff_ns: 10_000,
                 holding_ns: 0,
                 unwind_credit_ppm: 0,
+                basis: None,
             }),
         }],
         message_rates: vec![MessageRate { max: 100, window_ns: 1_000, cancel_reserve: 20 }],

@@ -36,6 +36,7 @@ impl Maker {
             self.requote(instrument_id(n), out);
         }
         for pool in 0..self.pools.len() {
+            self.follow_mixes(pool);
             self.follow_band(pool);
             self.follow_credit(pool);
             self.hedge(pool, out);

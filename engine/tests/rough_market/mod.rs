@@ -127,8 +127,7 @@ fn settings(quote: Option<QuoteSettings>, opening: i64, value: ValueLimit) -> In
 }
 
 /// Narrow enough to be left often.
-const BAND: BandRule =
-    BandRule::Fixed(Band { outer: Exposure(10_000_000), inner: Exposure(2_000_000) });
+const BAND: Band = Band { outer: Exposure(10_000_000), inner: Exposure(2_000_000) };
 
 const KINDS: [(InstrumentId, InstrumentKind); INSTRUMENTS] = [
     (SPOT, InstrumentKind::Spot),
@@ -159,12 +158,13 @@ pub fn config(model: Model) -> MakerConfig {
             },
             limits: ExposureLimits::new(soft, stop, hard).unwrap(),
             hedge: Some(HedgeSettings {
-                band: BAND,
+                band: BandRule::Fixed(BAND),
                 instruments: vec![hedge(PERP), hedge(INVERSE)],
                 failures_max: 3,
                 retry_holdoff_ns: 2_000,
                 holding_ns: 0,
                 unwind_credit_ppm: 0,
+                basis: None,
             }),
         }],
         message_rates: vec![MessageRate { max: 16, window_ns: 10_000, cancel_reserve: 10 }],

@@ -13,6 +13,7 @@ pub mod window;
 use crate::collateral::Assessor;
 use crate::covariance::CovarianceRefresh;
 use crate::greek_refresh::{GreekRefresh, RefreshCounters};
+use crate::hedge_ratios::HedgeRatios;
 use crate::live::{self, Ends, RingSizes};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeCounters, TapeError};
@@ -76,6 +77,8 @@ pub struct Outcome {
     pub greeks: Option<RefreshCounters>,
     /// What became of the covariance; null where no quotes share a risk.
     pub covariance: Value,
+    /// What became of hedge ratios; null where none are estimated.
+    pub hedge_ratios: Value,
     /// The collateral's short list at the end; null where it is not watched.
     pub collateral: Value,
     /// What queueing there was at the venue.
@@ -113,6 +116,7 @@ pub struct Backtest<T: Tape> {
     greeks: Option<GreekRefresh>,
     assessor: Option<Assessor>,
     covariance: Option<CovarianceRefresh>,
+    ratios: Option<HedgeRatios>,
     /// Greeks and rows on their way to the maker; empty between two events.
     refreshed: Vec<Control>,
     /// Orders of an operator, by their times.
@@ -152,6 +156,7 @@ impl<T: Tape> Backtest<T> {
             refit: None,
             greeks: None,
             covariance: None,
+            ratios: None,
             assessor: None,
             refreshed: Vec::new(),
             controls: VecDeque::new(),
@@ -177,6 +182,11 @@ impl<T: Tape> Backtest<T> {
     /// The same with its members' covariance estimated on the way.
     pub fn sharing(self, covariance: Option<CovarianceRefresh>) -> Backtest<T> {
         Backtest { covariance, ..self }
+    }
+
+    /// The same with its hedge ratios estimated on the way.
+    pub fn mixing(self, ratios: Option<HedgeRatios>) -> Backtest<T> {
+        Backtest { ratios, ..self }
     }
 
     /// The same with its collateral assessed on the way.
@@ -214,6 +224,7 @@ impl<T: Tape> Backtest<T> {
             refits: self.refit.as_ref().map(Refit::counters),
             greeks: self.greeks.as_ref().map(GreekRefresh::counters),
             covariance: self.covariance.as_ref().map_or(Value::Null, CovarianceRefresh::document),
+            hedge_ratios: self.ratios.as_ref().map_or(Value::Null, HedgeRatios::document),
             collateral: self.assessor.as_ref().map_or(Value::Null, Assessor::document),
             stage: self.stage,
         };
@@ -289,6 +300,9 @@ impl<T: Tape> Backtest<T> {
             }
             if let Some(covariance) = &mut self.covariance {
                 covariance.see(&event, &mut self.refreshed);
+            }
+            if let Some(ratios) = &mut self.ratios {
+                ratios.see(&event, &mut self.refreshed);
             }
             if event.last_in_message {
                 break;

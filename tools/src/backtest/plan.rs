@@ -11,6 +11,7 @@ use crate::collateral::Assessor;
 use crate::config::{ConfigFile, option_terms};
 use crate::covariance::CovarianceRefresh;
 use crate::greek_refresh::GreekRefresh;
+use crate::hedge_ratios::HedgeRatios;
 use crate::observer::Observer;
 use crate::recording::lean::funding::rates;
 use crate::recording::{Tape, TapeError};
@@ -187,6 +188,7 @@ impl Played {
             telemetry_dropped: outcome.stage.telemetry_dropped(),
             liquidity: liquidity.document(outcome.maker(), file.table.underlyings.iter()),
             collateral: outcome.collateral.clone(),
+            hedge_ratios: outcome.hedge_ratios.clone(),
             ..RunFacts::default()
         };
         let mut document = summary(file, outcome.maker(), &facts);
@@ -311,6 +313,7 @@ impl Run<'_> {
         let greeks = GreekRefresh::new(file, &config.options);
         let backtest =
             backtest.refitting(refit).refreshing(greeks).sharing(CovarianceRefresh::new(file));
+        let backtest = backtest.mixing(HedgeRatios::new(file, config));
         let backtest = backtest.assessing(Assessor::new(file));
         let backtest = backtest.ordered(plan.funding(file)?);
         backtest.run(Nanos(u64::MAX)).map_err(|error| match error {

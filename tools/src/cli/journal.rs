@@ -244,6 +244,7 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                 Control::HedgeRow(update) => {
                     (names.symbol(update.quoted), format!("derived band, row {}", update.place))
                 }
+                Control::HedgeMix(update) => (String::new(), format!("hedge ratios: {update:?}")),
                 Control::By { user, second, act } => {
                     (String::new(), words::act_by(&names.0, user, second, &act))
                 }

@@ -60,6 +60,7 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
         fix: Some(remains.fix),
         telemetry_dropped: remains.telemetry_dropped,
         liquidity,
+        hedge_ratios: office.desk.standing().hedge_ratios.take().unwrap_or(Value::Null),
         collateral: office.desk.standing().collateral.take().map_or(Value::Null, |w| w.document),
     };
     let mut document = summary(file, &maker, &run_facts);

@@ -6,6 +6,7 @@
 use super::collateral::RawCollateral;
 use super::firm::RawFirm;
 use super::guards::{RawGuards, RawShare};
+use super::hedge_basis::RawBasis;
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
 use super::option_settings::RawOptions;
@@ -550,6 +551,8 @@ pub struct RawHedge {
     pub holding_s: Option<u64>,
     /// Which part of a hedge's cost a quote is credited that unwinds what is hedged, 0 to 1.
     pub unwind_credit: Option<String>,
+    /// Minimum-variance ratios, and what basis risk costs; left out: one for one, and nothing.
+    pub basis: Option<RawBasis>,
     /// Symbol → how far beyond the touch an order may pay, in quote currency.
     pub instruments: BTreeMap<String, String>,
 }

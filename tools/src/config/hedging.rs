@@ -6,6 +6,7 @@
 
 use super::faults::Faults;
 use super::file::{RawConfig, RawHedge};
+use super::hedge_basis;
 use super::instruments::InstrumentTable;
 use super::maker::{MS, NANO, quote_parameters, real, sub_ticks};
 use ballast_engine::calibration::Real;
@@ -69,7 +70,12 @@ pub(super) fn hedge(
         }
         None => Some(0),
     };
+    let basis = hedge_basis::terms(key, raw, of, faults);
+    if raw.basis.is_some() && basis.is_none() {
+        return None;
+    }
     Some(HedgeSettings {
+        basis,
         holding_ns: raw.holding_s.unwrap_or(0).saturating_mul(1_000 * MS),
         unwind_credit_ppm: credit?,
         band: band?,
@@ -143,7 +149,7 @@ fn inputs(key: &str, raw: &RawHedge, of: &Of<'_>, faults: &mut Faults) -> Option
     let at = |name: &str| format!("{key}.{name}");
     let eta = raw.eta.as_deref().map(|text| real(&at("eta"), text, faults));
     let impact = raw.k_impact.as_deref().map(|text| real(&at("k_impact"), text, faults));
-    let instrument = quoted(key, raw, of, faults)?;
+    let instrument = quoted(&at("quoted"), raw.quoted.as_deref(), of, faults)?;
     let settings = of.raw.instrument.get(instrument.symbol())?;
     // What is wrong with these two is told where they are read as the instrument's own.
     let mut told = Faults::default();
@@ -171,9 +177,9 @@ fn inputs(key: &str, raw: &RawHedge, of: &Of<'_>, faults: &mut Faults) -> Option
 }
 
 /// The instrument whose quotes bring an underlying's inventory home.
-fn quoted<'a>(
+pub(super) fn quoted<'a>(
     key: &str,
-    raw: &RawHedge,
+    symbol: Option<&str>,
     of: &Of<'a>,
     faults: &mut Faults,
 ) -> Option<&'a Instrument> {
@@ -185,14 +191,14 @@ fn quoted<'a>(
     };
     let quoted: Vec<_> = of.table.instruments.iter().filter(is_quoted).collect();
     let names: Vec<_> = quoted.iter().map(|instrument| instrument.symbol()).collect();
-    let (found, value) = match &raw.quoted {
-        Some(symbol) => (quoted.iter().find(|i| i.symbol() == symbol).copied(), symbol.as_str()),
+    let (found, value) = match symbol {
+        Some(symbol) => (quoted.iter().find(|i| i.symbol() == symbol).copied(), symbol),
         None if quoted.len() == 1 => (quoted.first().copied(), ""),
         None => (None, "missing"),
     };
     if found.is_none() {
         let allowed = format!("a quoted instrument of {}: {}", of.underlying, names.join(", "));
-        faults.add(format!("{key}.quoted"), value, allowed);
+        faults.add(key, value, allowed);
     }
     found
 }

@@ -9,6 +9,7 @@ mod ladder;
 pub mod faults;
 pub mod file;
 mod guards;
+pub mod hedge_basis;
 mod hedging;
 pub mod instruments;
 mod keys;

@@ -73,7 +73,13 @@ pub(super) fn members(
     faults: &mut Faults,
 ) -> Vec<PortfolioMember> {
     let Some(shared) = &raw.portfolio else { return Vec::new() };
-    timing(shared, faults);
+    let clock = Timing {
+        interval_ms: shared.interval_ms,
+        window_s: shared.window_s,
+        every_s: shared.every_s,
+        returns_min: shared.returns_min,
+    };
+    timing("portfolio", &clock, faults);
     let risk = shared_risk(raw, table, faults);
     let correlation = real("portfolio.correlation", &shared.correlation, faults);
     let (Some(risk), Some(correlation)) = (risk, correlation) else { return Vec::new() };
@@ -99,20 +105,33 @@ pub(super) fn members(
     }
 }
 
-fn timing(shared: &RawShared, faults: &mut Faults) {
-    if shared.interval_ms == 0 || shared.every_s == 0 {
-        let value = format!("{} ms, {} s", shared.interval_ms, shared.every_s);
-        faults.add("portfolio", value, "interval_ms and every_s must be greater than zero");
+/// When mids are sampled, and what is made of how many.
+pub(super) struct Timing {
+    /// Distance of the mids.
+    pub interval_ms: u64,
+    /// What an estimate rests on.
+    pub window_s: u64,
+    /// Distance of estimates.
+    pub every_s: u64,
+    /// Fewer changes make none.
+    pub returns_min: usize,
+}
+
+/// Tells what is wrong with a clock.
+pub(super) fn timing(key: &str, clock: &Timing, faults: &mut Faults) {
+    if clock.interval_ms == 0 || clock.every_s == 0 {
+        let value = format!("{} ms, {} s", clock.interval_ms, clock.every_s);
+        faults.add(key, value, "interval_ms and every_s must be greater than zero");
         return;
     }
-    let most = shared.window_s.saturating_mul(1_000) / shared.interval_ms;
-    let least = u64::try_from(shared.returns_min).unwrap_or(u64::MAX);
+    let most = clock.window_s.saturating_mul(1_000) / clock.interval_ms;
+    let least = u64::try_from(clock.returns_min).unwrap_or(u64::MAX);
     if least < 2 || least > most {
         let allowed = format!("2 to {most}: as many as the window has");
-        faults.add("portfolio.returns_min", shared.returns_min, allowed);
+        faults.add(format!("{key}.returns_min"), clock.returns_min, allowed);
     }
     if most > 1_000_000 {
-        faults.add("portfolio.window_s", shared.window_s, "at most a million intervals");
+        faults.add(format!("{key}.window_s"), clock.window_s, "at most a million intervals");
     }
 }
 

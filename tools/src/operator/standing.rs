@@ -86,6 +86,8 @@ pub struct Standing {
     pub is_journal_lost: bool,
     /// The collateral, where it is watched and was assessed.
     pub collateral: Option<Watched>,
+    /// How hedge instruments move, where that is estimated and was.
+    pub hedge_ratios: Option<Value>,
     /// What the firm's other engines said last, where there are any.
     pub firm: Option<Value>,
     news: VecDeque<News>,

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::standing::Standing;
 use crate::config::ConfigFile;
 use crate::config::instruments::InstrumentTable;
+use crate::hedge_ratios;
 use crate::holdings_report;
 use crate::session_watch::SessionWatch;
 use ballast_engine::instrument::Instrument;
@@ -141,6 +142,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "blocked": standing.blocked,
         "state_changes": standing.changes,
         "collateral": standing.collateral.as_ref().map(|watched| &watched.document),
+        "hedge_ratios": standing.hedge_ratios,
         "firm": standing.firm,
         "sessions": sessions.collect::<Vec<_>>(),
         "latency_ns": latency,
@@ -173,8 +175,7 @@ fn copies_for_people(session: &Value) -> String {
 /// The document of [`document`] for people.
 pub fn for_people(document: &Value) -> String {
     let mut out = String::new();
-    let killed = document.get("killed").filter(|note| !note.is_null());
-    if let Some(note) = killed {
+    if let Some(note) = document.get("killed").filter(|note| !note.is_null()) {
         let (reason, at) = (text(note, "reason"), text(note, "at"));
         let _ = writeln!(out, "KILLED at {at} by {}: {reason}", text(note, "by"));
     }
@@ -199,7 +200,8 @@ pub fn for_people(document: &Value) -> String {
         let _ =
             writeln!(out, "{:<16} net delta {}", text(row, "underlying"), text(row, "net_delta"));
     }
-    for line in holdings_report::for_people(&document["holdings"]) {
+    let ratios = hedge_ratios::for_people(&document["hedge_ratios"]);
+    for line in ratios.into_iter().chain(holdings_report::for_people(&document["holdings"])) {
         let _ = writeln!(out, "{line}");
     }
     let currency = text(document, "pnl_currency");
