@@ -133,7 +133,15 @@ impl Stage for BackOffice {
         // First, or what the maker pushes between two looks would be left in the ring.
         let is_last = self.telemetry.is_disconnected();
         let journal = self.recorder.turn(now);
+        // Nothing waits to be written: what telemetry told before is in the journal.
+        let has_all = journal != Turn::Busy && !self.recorder.health().is_failed();
+        if has_all {
+            self.outbox.on_journaled();
+        }
         let is_busy = journal == Turn::Busy || self.look();
+        if has_all && journal == Turn::Done {
+            self.outbox.on_journaled();
+        }
         self.tell_latency(now);
         self.end(now);
         self.progress.show(now, &self.observer);

@@ -2,8 +2,9 @@
 //!
 //! Fed by the back office with the maker's telemetry, off every hot thread; read by whoever moves
 //! money. Open transfers are told with every sample, and what is not in the file yet is added: a
-//! sample that is lost, or a line that could not be written, is made good by the next. The file outlives
-//! runs; a request is in it once. Deliberately absent: what became of it. An operator says that
+//! sample that is lost, or a line that could not be written, is made good by the next. A request is told
+//! once the journal has it, or a crash between the two would have the next run ask for the same again
+//! under another name. The file outlives runs; a request is in it once. Deliberately absent: what became of it. An operator says that
 //! (`ballast book transfer-sent`, `transfer-arrived`, `transfer-refused`).
 
 use crate::config::ConfigFile;
@@ -27,6 +28,8 @@ pub struct Outbox {
     path: PathBuf,
     table: InstrumentTable,
     written: BTreeSet<TransferId>,
+    /// Told by telemetry; the journal may not have them yet.
+    waiting: Vec<Transfer>,
     /// The last line has no end: a process died while it wrote it.
     is_torn: bool,
     has_failed: bool,
@@ -44,6 +47,7 @@ impl Outbox {
         Outbox {
             written: text.lines().filter_map(id).collect(),
             is_torn: !text.is_empty() && !text.ends_with('\n'),
+            waiting: Vec::new(),
             path,
             table: file.table.clone(),
             has_failed: false,
@@ -55,9 +59,21 @@ impl Outbox {
         let Telemetry::Holdings { news: HoldingsNews::Transfer(transfer), .. } = telemetry else {
             return;
         };
-        if transfer.stage != TransferStage::Requested || self.written.contains(&transfer.id) {
-            return;
+        let is_known = self.waiting.iter().any(|waiting| waiting.id == transfer.id);
+        let is_new = !is_known && !self.written.contains(&transfer.id);
+        if transfer.stage == TransferStage::Requested && is_new {
+            self.waiting.push(*transfer);
         }
+    }
+
+    /// The journal has all that came before the telemetry seen so far: treasury may be asked.
+    pub fn on_journaled(&mut self) {
+        for transfer in std::mem::take(&mut self.waiting) {
+            self.tell(&transfer);
+        }
+    }
+
+    fn tell(&mut self, transfer: &Transfer) {
         match self.write(transfer) {
             Ok(()) => {
                 self.written.insert(transfer.id);
@@ -118,11 +134,15 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let file = ConfigFile::demo().unwrap();
         let mut outbox = Outbox::open(&folder, &file);
+        let path = folder.join(FILE);
         for _ in 0..3 {
             outbox.see(&told(1, TransferStage::Requested));
         }
+        assert!(!path.exists(), "the journal has not said yet that it has it");
+        outbox.on_journaled();
+        outbox.see(&told(1, TransferStage::Requested));
         outbox.see(&told(9, TransferStage::Sent));
-        let path = folder.join(FILE);
+        outbox.on_journaled();
         let first = fs::read_to_string(&path).unwrap();
         assert_eq!(first.lines().count(), 1, "{first}");
         let row: Value = serde_json::from_str(first.trim_end()).unwrap();
@@ -134,6 +154,7 @@ mod tests {
         let mut outbox = Outbox::open(&folder, &file);
         outbox.see(&told(1, TransferStage::Requested));
         outbox.see(&told(2, TransferStage::Requested));
+        outbox.on_journaled();
         let text = fs::read_to_string(&path).unwrap();
         let ids: Vec<_> = text
             .lines()
