@@ -10,7 +10,8 @@ use ballast_engine::event::{OrderAction, OrderUpdate, VenueId};
 use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
 };
-use ballast_engine::units::{FeeRate, Lots, Ticks};
+use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
+use ballast_engine::units::{Decimal, FeeRate, Lots, Nanos, Ticks};
 use ballast_gateway::order_entry::status::OrdStatus;
 use ballast_gateway::session::{Role, SessionConfig};
 use ballast_gateway::venue::deribit::{Deribit, RULES};
@@ -22,6 +23,7 @@ use venue_peer::{Desk, Fields, Peer, Venue, World, desk, feed, tls};
 
 const SECRET: &str = "access-secret";
 const SYMBOL: &str = "BTC-PERPETUAL";
+const OPTION: &str = "BTC-27MAR26-90000-C";
 
 /// BTC-PERPETUAL: a contract is 10 USD, the tick half a dollar.
 fn instrument() -> Instrument {
@@ -42,9 +44,37 @@ fn instrument() -> Instrument {
     Instrument::new(ballast_engine::event::InstrumentId(0), spec).unwrap()
 }
 
+/// A call on a bitcoin, whose premium is in bitcoin: a contract is one, a tenth of it the least.
+fn option() -> Instrument {
+    let terms = OptionTerms {
+        option_type: OptionType::Call,
+        strike: "90000".parse().unwrap(),
+        expiry: Nanos(1_774_598_400_000_000_000),
+        style: ExerciseStyle::European,
+        delivery: Delivery::Coin,
+    };
+    let spec = InstrumentSpec {
+        symbol: OPTION.into(),
+        kind: InstrumentKind::Option(terms),
+        tick: "0.0001".parse().unwrap(),
+        lot: "0.1".parse().unwrap(),
+        multiplier: "1".parse().unwrap(),
+        quote: Currency(0),
+        ..instrument().spec().clone()
+    };
+    Instrument::new(ballast_engine::event::InstrumentId(0), spec).unwrap()
+}
+
+/// A decimal text in 1e-4.
+fn fine(text: &str) -> i64 {
+    let decimal: Decimal = text.parse().unwrap();
+    decimal.count_of(Decimal { mantissa: 1, scale: 4 }).unwrap()
+}
+
 /// An order in the venue's book, its terms as they were written.
 #[derive(Clone)]
 struct Working {
+    symbol: String,
     id: String,
     size: String,
     price: String,
@@ -101,17 +131,23 @@ impl Exchange {
     fn order(&mut self, peer: &mut Peer, order: &Fields) {
         peer.know_only(order, &[11, 54, 38, 44, 55, 18, 40, 59]);
         peer.demand(order, &[11, 54, 38, 44, 55]);
-        if order.need(38).parse::<u64>().is_err() {
-            peer.refuse("OrderQty(38) is a count of contracts");
+        let (size, price) = (fine(order.need(38)), fine(order.need(44)));
+        match order.need(55) {
+            SYMBOL if order.need(38).parse::<u64>().is_err() => {
+                peer.refuse("OrderQty(38) is a count of contracts");
+            }
+            OPTION if size % 1_000 != 0 => peer.refuse("tenths of a contract"),
+            OPTION if price >= 50 && price % 5 != 0 => {
+                peer.refuse("from 0.005 on a tick is 0.0005")
+            }
+            SYMBOL | OPTION => {}
+            _ => peer.refuse("unknown instrument"),
         }
         if order.get(18) == Some("6") {
             peer.refuse("a lone 6 lets the venue move the price");
         }
-        if order.need(55) != SYMBOL {
-            peer.refuse("unknown instrument");
-        }
         let text = |tag| order.need(tag).to_owned();
-        let working = Working { id: text(11), size: text(38), price: text(44) };
+        let working = Working { symbol: text(55), id: text(11), size: text(38), price: text(44) };
         peer.say(&working.status("0", ("0", &working.size), ""));
         self.open.push(working);
     }
@@ -195,10 +231,10 @@ impl Exchange {
 impl Working {
     /// A report about it: the venue's own id in 11, ours in 41, everything a status.
     fn status(&self, status: &str, (cum, leaves): (&str, &str), more: &str) -> String {
-        let Working { id, size, price } = self;
+        let Working { symbol, id, size, price } = self;
         format!(
             "8|527={id}{status}{cum}|37=777|11=777|41={id}|39={status}|54=1|60={}|12=0|151={leaves}|\
-             14={cum}|38={size}|40=2|44={price}|150=I|103=0|55={SYMBOL}|{more}6=0",
+             14={cum}|38={size}|40=2|44={price}|150=I|103=0|55={symbol}|{more}6=0",
             venue_peer::SENDING_TIME
         )
     }
@@ -247,8 +283,12 @@ fn world() -> (World<Exchange>, Desk) {
 }
 
 fn world_holding(positions: &'static str) -> (World<Exchange>, Desk) {
+    world_of(&instrument(), positions)
+}
+
+fn world_of(traded: &Instrument, positions: &'static str) -> (World<Exchange>, Desk) {
     let (peer, client, folder) = tls("DERIBITSERVER");
-    let mut desk = desk(&peer, client, session(), (&instrument(), RULES));
+    let mut desk = desk(&peer, client, session(), (traded, RULES));
     let exchange = Exchange { positions: Some(positions), ..Exchange::default() };
     let mut world = World::new(peer, exchange, folder);
     world.settle(&mut desk.stage);
@@ -291,6 +331,34 @@ fn statuses_under_the_venues_ids_become_our_orders_events() {
     let after = desk.events();
     let OrderUpdate::Fill { last_qty, cum_qty, .. } = after[1].update else { panic!("{after:?}") };
     assert_eq!((last_qty, cum_qty), (Lots(5), Lots(25)));
+    assert_eq!(desk.stage.desk_counts().inexact, 0);
+    world.peer.check();
+}
+
+#[test]
+fn an_option_is_traded_in_tenths_of_a_contract_at_prices_in_coin() {
+    let (mut world, mut desk) = world_of(&option(), "702=0|");
+    desk.order(OrderAction::New, 11, 0, (55, 3));
+    // Below half a hundredth every ten-thousandth is a price.
+    desk.order(OrderAction::Replace, 12, 11, (49, 3));
+    world.settle(&mut desk.stage);
+    let seen = world.take_seen();
+    let texts: Vec<_> = seen.iter().map(|m| (m.msg_type(), m.get(44), m.get(38))).collect();
+    assert!(texts.contains(&("D", Some("0.0055"), Some("0.3"))), "{texts:?}");
+    assert!(texts.contains(&("G", Some("0.0049"), Some("0.3"))), "{texts:?}");
+    world.peer.say(&world.venue.says(
+        "11",
+        "1",
+        ("0.2", "0.1"),
+        "1362=1|1363=F1|1364=0.0049|1365=0.2|",
+    ));
+    world.settle(&mut desk.stage);
+    let events = desk.events();
+    let OrderUpdate::Fill { last_px, last_qty, leaves_qty, .. } = events.last().unwrap().update
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((last_px, last_qty, leaves_qty), (Ticks(49), Lots(2), Lots(1)));
     assert_eq!(desk.stage.desk_counts().inexact, 0);
     world.peer.check();
 }
