@@ -141,7 +141,7 @@ impl Mixes {
         true
     }
 
-    /// What is held of the instrument in this place.
+    /// What was traded of the instrument in this place, and is held since.
     pub fn hold(&mut self, place: usize, exposure: Exposure) {
         if let Some(held) = self.held.get_mut(place) {
             *held = exposure;

@@ -88,17 +88,19 @@ impl Maker {
         }
     }
 
-    /// What is held of each hedge instrument, after a change of the account.
+    /// What was traded of each hedge instrument since the opening, after a change of the account. What
+    /// somebody opened with, one for one against the target, is not unwound because an estimate says so.
     pub(super) fn refresh_held(&mut self, place: usize) {
         let Some(pool) = self.pools.get(place).filter(|pool| pool.mixes.is_some()) else { return };
         let Some(hedge) = &pool.settings.hedge else { return };
         let mut held = [Exposure(0); LEGS_MAX];
         for (held, with) in held.iter_mut().zip(&hedge.instruments) {
             let id = with.instrument;
-            let contract = self.line(id).map(|line| line.contract());
-            let per_lot = contract.and_then(|of| exposure_per_lot(of, self.ledger.mark(id)));
+            let Some(line) = self.line(id) else { continue };
+            let per_lot = exposure_per_lot(line.contract(), self.ledger.mark(id));
             if let (Some(per_lot), Some(lots)) = (per_lot, self.ledger.owned(id)) {
-                *held = Exposure(per_lot.0.saturating_mul(lots.0));
+                let traded = lots.0.saturating_sub(line.settings.opening.0);
+                *held = Exposure(per_lot.0.saturating_mul(traded));
             }
         }
         if let Some(mixes) = self.pools.get_mut(place).and_then(|pool| pool.mixes.as_mut()) {

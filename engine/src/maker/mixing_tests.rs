@@ -88,6 +88,20 @@ fn what_moves_twice_as_far_hedges_with_half_its_size() {
 }
 
 #[test]
+fn what_it_opened_with_counts_one_for_one_whatever_the_estimate() {
+    let mut config = mixing(0, None);
+    config.underlyings[0].target = Exposure(0);
+    config.settings[1].opening = Lots(-1_000);
+    let half = mix([500_000, 0], [2_000_000, 0], 1);
+    let (mut desk, quotes) = quoting(&config, &[half]);
+    assert_eq!(at_risk(&desk), 0);
+    let sent = bought(&mut desk, &quotes);
+    assert_eq!(sent.first().map(|hedge| hedge.size), Some(Lots(7)));
+    traded(&mut desk, &sent[0]);
+    assert_eq!(at_risk(&desk), 6 * PER_LOT);
+}
+
+#[test]
 fn an_instrument_without_an_estimate_is_refused_or_hedges_as_its_contract_says() {
     let (mut desk, quotes) = quoting(&mixing(0, None), &[]);
     assert!(bought(&mut desk, &quotes).is_empty());
