@@ -53,6 +53,8 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
     let underlyings = file.table.underlyings.iter();
     let liquidity = office.observer.liquidity().document(&maker, underlyings);
     let mut recorder = office.observer.into_recorder();
+    // A guard lives to the end of its statement: two in one would wait for each other.
+    let hedge_ratios = office.desk.standing().hedge_ratios.take().unwrap_or(Value::Null);
     let run_facts = RunFacts {
         intents_sha256: end.intents_sha256.to_string(),
         tape_events,
@@ -60,7 +62,7 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
         fix: Some(remains.fix),
         telemetry_dropped: remains.telemetry_dropped,
         liquidity,
-        hedge_ratios: office.desk.standing().hedge_ratios.take().unwrap_or(Value::Null),
+        hedge_ratios,
         collateral: office.desk.standing().collateral.take().map_or(Value::Null, |w| w.document),
     };
     let mut document = summary(file, &maker, &run_facts);
