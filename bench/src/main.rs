@@ -177,7 +177,7 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
     let command = format!("{name}{rate} --duration {}", options.duration);
     let mut document = Document::new(command, &session, date(counter)).map_err(Failure::NotSo)?;
     for measure in measures {
-        measure(&session, &mut document).map_err(Failure::NotSo)?;
+        on_its_own_thread(*measure, &session, &mut document).map_err(Failure::NotSo)?;
     }
     document.print();
     let text = format!("{:#}\n", document.to_json());
@@ -196,6 +196,16 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
         return Err(Failure::NotSo("a ratio exceeds its bound; see above".to_owned()));
     }
     Ok(())
+}
+
+/// A benchmark pins its thread: the next one must find all cores free again.
+fn on_its_own_thread(
+    measure: Measure,
+    session: &Session,
+    document: &mut Document,
+) -> Result<(), String> {
+    std::thread::scope(|scope| scope.spawn(|| measure(session, document)).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The time in UTC, to the second.
@@ -269,5 +279,27 @@ fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').trim().parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
         _ => Err("write a percentage of at least 0, such as 10%".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_benchmark_pins_the_next_one_finds_free() {
+        let session = Session::in_tests();
+        let Ok(mut document) = Document::new("test".into(), &session, String::new()) else {
+            println!("skipped: a benchmark needs two physical cores");
+            return;
+        };
+        let pins: Measure = |session, _| {
+            let [near, _] = session.two_cores()?;
+            assert!(ballast_engine::pin::pin_current_thread(near));
+            Ok(())
+        };
+        for _ in 0..2 {
+            assert_eq!(on_its_own_thread(pins, &session, &mut document), Ok(()));
+        }
     }
 }
