@@ -1,14 +1,12 @@
-//! What is refreshed live, each on a thread of its own: Greeks, the covariance of a portfolio, hedge ratios.
+//! What is refreshed live ([`Refresh`]), each on a thread of its own.
 //!
 //! Fed by the journal's stage with the market events that the maker consumed, in that order; feeds the
 //! maker's control ring through the desk, where all of it is journaled like every input. Cold: a fit
 //! takes milliseconds, and nobody waits for it. What the maker consumed while a fit ran is taken in before
 //! the next. Deliberately absent: any decision; what comes late is too old for the maker.
 
-use crate::covariance::CovarianceRefresh;
-use crate::greek_refresh::GreekRefresh;
-use crate::hedge_ratios::HedgeRatios;
 use crate::operator::desk::Desk;
+use crate::refresh::Refresh;
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recorder::Watch;
@@ -20,64 +18,6 @@ use std::time::Duration;
 /// How often, and how many times, a full control ring is looked at again: a second in all.
 const LOOK: Duration = Duration::from_micros(200);
 const LOOKS: u32 = 5_000;
-
-/// What is made anew from market events, off the hot path.
-pub trait Refresh: Send + 'static {
-    /// Whose events it wants.
-    fn instruments(&self) -> Vec<InstrumentId>;
-    /// A market event that the maker consumed.
-    fn take(&mut self, event: &MarketEvent);
-    /// What is due by now.
-    fn refresh_due(&mut self, out: &mut Vec<Control>);
-    /// Something was made: what operators are shown of it.
-    fn tell(&self, _desk: &Desk) {}
-}
-
-impl Refresh for GreekRefresh {
-    fn instruments(&self) -> Vec<InstrumentId> {
-        GreekRefresh::instruments(self)
-    }
-
-    fn take(&mut self, event: &MarketEvent) {
-        GreekRefresh::take(self, event);
-    }
-
-    fn refresh_due(&mut self, out: &mut Vec<Control>) {
-        GreekRefresh::refresh_due(self, out);
-    }
-}
-
-impl Refresh for CovarianceRefresh {
-    fn instruments(&self) -> Vec<InstrumentId> {
-        CovarianceRefresh::instruments(self)
-    }
-
-    fn take(&mut self, event: &MarketEvent) {
-        CovarianceRefresh::take(self, event);
-    }
-
-    fn refresh_due(&mut self, out: &mut Vec<Control>) {
-        CovarianceRefresh::refresh_due(self, out);
-    }
-}
-
-impl Refresh for HedgeRatios {
-    fn instruments(&self) -> Vec<InstrumentId> {
-        HedgeRatios::instruments(self)
-    }
-
-    fn take(&mut self, event: &MarketEvent) {
-        HedgeRatios::take(self, event);
-    }
-
-    fn refresh_due(&mut self, out: &mut Vec<Control>) {
-        HedgeRatios::refresh_due(self, out);
-    }
-
-    fn tell(&self, desk: &Desk) {
-        desk.standing().hedge_ratios = Some(self.document());
-    }
-}
 
 /// Starts the thread: what the journal's stage must call with every record. The thread ends when that
 /// is dropped.

@@ -11,6 +11,7 @@ use crate::config::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::portfolio::{SharedRisk, shared_risk};
 use crate::mid_changes::MidChanges;
+use crate::refresh::Refresh;
 use ballast_engine::calibration::covariance::{Shrunk, shrunk};
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::maker::input::Control;
@@ -65,51 +66,6 @@ impl CovarianceRefresh {
         })
     }
 
-    /// Whose events it wants.
-    pub fn instruments(&self) -> Vec<InstrumentId> {
-        self.mids.instruments().collect()
-    }
-
-    /// A market event that the maker is given; what a whole message makes due is appended to `out`.
-    pub fn see(&mut self, event: &MarketEvent, out: &mut Vec<Control>) {
-        self.take(event);
-        if event.last_in_message {
-            self.refresh_due(out);
-        }
-    }
-
-    /// A market event that the maker is given.
-    pub fn take(&mut self, event: &MarketEvent) {
-        let (returns, most) = (&mut self.returns, self.returns_max);
-        let is_ours = self.mids.take(event, |_, row| {
-            // A return is one of all members.
-            returns.extend(row.into_iter().collect::<Option<Vec<f64>>>());
-            while returns.len() > most {
-                returns.pop_front();
-            }
-        });
-        if is_ours {
-            self.due.get_or_insert(self.mids.now().plus(self.every_ns));
-        }
-    }
-
-    /// What is due by now.
-    pub fn refresh_due(&mut self, out: &mut Vec<Control>) {
-        let now = self.mids.now();
-        if self.due.is_none_or(|due| now < due) {
-            return;
-        }
-        self.due = Some(now.plus(self.every_ns));
-        match self.rows() {
-            Some((found, rows)) => {
-                self.counters.made += 1;
-                self.found = Some(found);
-                out.extend(rows.into_iter().map(Control::Skew));
-            }
-            None => self.counters.unmade += 1,
-        }
-    }
-
     fn rows(&self) -> Option<(Shrunk, Vec<SkewRow>)> {
         if self.returns.len() < self.returns_min {
             return None;
@@ -143,5 +99,41 @@ impl CovarianceRefresh {
             "unmade": self.counters.unmade,
             "last": found,
         })
+    }
+}
+
+impl Refresh for CovarianceRefresh {
+    fn instruments(&self) -> Vec<InstrumentId> {
+        self.mids.instruments().collect()
+    }
+
+    fn take(&mut self, event: &MarketEvent) {
+        let (returns, most) = (&mut self.returns, self.returns_max);
+        let is_ours = self.mids.take(event, |_, row| {
+            // A return is one of all members.
+            returns.extend(row.into_iter().collect::<Option<Vec<f64>>>());
+            while returns.len() > most {
+                returns.pop_front();
+            }
+        });
+        if is_ours {
+            self.due.get_or_insert(self.mids.now().plus(self.every_ns));
+        }
+    }
+
+    fn refresh_due(&mut self, out: &mut Vec<Control>) {
+        let now = self.mids.now();
+        if self.due.is_none_or(|due| now < due) {
+            return;
+        }
+        self.due = Some(now.plus(self.every_ns));
+        match self.rows() {
+            Some((found, rows)) => {
+                self.counters.made += 1;
+                self.found = Some(found);
+                out.extend(rows.into_iter().map(Control::Skew));
+            }
+            None => self.counters.unmade += 1,
+        }
     }
 }

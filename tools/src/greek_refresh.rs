@@ -10,6 +10,7 @@
 use crate::config::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::option_settings;
+use crate::refresh::Refresh;
 use ballast_engine::calibration::options::american::{American, Carry};
 use ballast_engine::calibration::options::quantise::{OptionGrid, coin_settled, refreshed};
 use ballast_engine::calibration::options::surface::{
@@ -128,9 +129,10 @@ impl GreekRefresh {
     pub fn counters(&self) -> RefreshCounters {
         self.counters
     }
+}
 
-    /// Whose markets it follows.
-    pub fn instruments(&self) -> Vec<InstrumentId> {
+impl Refresh for GreekRefresh {
+    fn instruments(&self) -> Vec<InstrumentId> {
         let of = |group: &Group| {
             let options = group.options.iter().map(|option| option.settings.instrument);
             options.chain([group.reference]).collect::<Vec<_>>()
@@ -138,16 +140,7 @@ impl GreekRefresh {
         self.groups.iter().flat_map(of).collect()
     }
 
-    /// A market event, after the maker was given it. What is due by then is appended to `out`.
-    pub fn see(&mut self, event: &MarketEvent, out: &mut Vec<Control>) {
-        self.take(event);
-        if event.last_in_message {
-            self.refresh_due(out);
-        }
-    }
-
-    /// A market event: into the books, nothing more.
-    pub fn take(&mut self, event: &MarketEvent) {
+    fn take(&mut self, event: &MarketEvent) {
         let Some(seen) = self.seen.get_mut(usize::from(event.instrument.0)) else { return };
         self.now = self.now.max(event.at);
         match event.update {
@@ -161,8 +154,7 @@ impl GreekRefresh {
         }
     }
 
-    /// Refreshes what is due; appended to `out`.
-    pub fn refresh_due(&mut self, out: &mut Vec<Control>) {
+    fn refresh_due(&mut self, out: &mut Vec<Control>) {
         for group in &mut self.groups {
             let Some(price) = mid(&self.seen, group.reference) else { continue };
             if group.is_due(self.now, price, &self.seen) {

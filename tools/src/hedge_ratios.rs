@@ -8,6 +8,7 @@
 use crate::config::ConfigFile;
 use crate::config::hedge_basis::RawBasis;
 use crate::mid_changes::MidChanges;
+use crate::refresh::Refresh;
 use ballast_engine::calibration::hedge_ratios::{Belief, Scale, mixes};
 use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::inventory::hedge_mix::{Mix, MixUpdate, Mixes};
@@ -66,37 +67,28 @@ impl HedgeRatios {
         (!groups.is_empty()).then_some(HedgeRatios { groups })
     }
 
-    /// Whose events it wants.
-    pub fn instruments(&self) -> Vec<InstrumentId> {
+    /// As it stands, by underlying.
+    pub fn document(&self) -> Value {
+        let groups = self.groups.iter().map(|group| (group.name.clone(), group.document()));
+        Value::Object(groups.collect())
+    }
+}
+
+impl Refresh for HedgeRatios {
+    fn instruments(&self) -> Vec<InstrumentId> {
         self.groups.iter().flat_map(|group| group.changes.instruments()).collect()
     }
 
-    /// A market event that the maker is given; what a whole message makes due is appended to `out`.
-    pub fn see(&mut self, event: &MarketEvent, out: &mut Vec<Control>) {
-        self.take(event);
-        if event.last_in_message {
-            self.refresh_due(out);
-        }
-    }
-
-    /// A market event that the maker is given.
-    pub fn take(&mut self, event: &MarketEvent) {
+    fn take(&mut self, event: &MarketEvent) {
         for group in &mut self.groups {
             group.take(event);
         }
     }
 
-    /// What is due by now.
-    pub fn refresh_due(&mut self, out: &mut Vec<Control>) {
+    fn refresh_due(&mut self, out: &mut Vec<Control>) {
         for group in &mut self.groups {
             group.refresh_due(out);
         }
-    }
-
-    /// As it stands, by underlying.
-    pub fn document(&self) -> Value {
-        let groups = self.groups.iter().map(|group| (group.name.clone(), group.document()));
-        Value::Object(groups.collect())
     }
 }
 

@@ -62,6 +62,8 @@ pub mod collateral;
 pub mod collateral_thread;
 /// What the engines of one firm tell each other.
 pub mod firm;
+/// What is made anew from market events while a run goes on.
+pub mod refresh;
 /// Surfaces fitted and Greeks refreshed on the way.
 pub mod greek_refresh;
 /// How correlated instruments move together.

@@ -18,6 +18,7 @@ use crate::live::{self, Ends, RingSizes};
 use crate::observer::Observer;
 use crate::recording::{Tape, TapeCounters, TapeError};
 use crate::refit::{Refit, RefitCounters};
+use crate::refresh::Refresh;
 use crate::venue::exchange::Exchange;
 use crate::venue::order::{Participant, Report, Request};
 use crate::venue::playback::{Playback, Step};
@@ -310,7 +311,7 @@ impl<T: Tape> Backtest<T> {
         }
         self.market.drain(..taken);
         self.turn(at, true, "market")?;
-        self.deliver_greeks()
+        self.deliver_refreshed()
     }
 
     /// Under recorded latencies one instrument's stream may be faster than another's.
@@ -342,7 +343,7 @@ impl<T: Tape> Backtest<T> {
     }
 
     /// What the message made due, after the maker has it: half of a message is no market.
-    fn deliver_greeks(&mut self) -> Result<(), BacktestError> {
+    fn deliver_refreshed(&mut self) -> Result<(), BacktestError> {
         for refreshed in std::mem::take(&mut self.refreshed) {
             self.deliver_control(refreshed)?;
         }
