@@ -5,7 +5,7 @@
 use crate::config::ConfigFile;
 use crate::config::file::{RawSession, RawVenue};
 use crate::live::LiveError;
-use crate::session_watch::SessionWatch;
+use crate::session_watch::{SessionWatch, Told};
 use crate::state_dir::StateDir;
 use crate::venue_session::{self, SessionFault, rules};
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
@@ -22,7 +22,7 @@ use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
-use ballast_gateway::transport::{Cut, Tee, Trouble};
+use ballast_gateway::transport::{Cut, Tee};
 use ballast_gateway::venue::binance::BinanceSession;
 use ballast_gateway::venue::dial::SocketDial;
 use ballast_gateway::venue::line::TcpDial;
@@ -40,8 +40,6 @@ pub type VenueOrderEntry = OrderEntry<VenueDial, FileStore>;
 /// Who listens to a session beside its stage: the message log, and whoever tells people of troubles and
 /// of what the venue announces.
 pub type Ears = (Option<Tape>, Told);
-/// What people are told of a session: troubles, and News(B).
-pub type Told = (Trouble, Notices);
 
 /// ExecID(17)s of a session that are remembered.
 const EXEC_IDS: usize = 1 << 16;

@@ -4,12 +4,14 @@
 //! the Logons at the start. Relaxed atomics written by one thread: each value is right, two of them may be a
 //! turn apart. Deliberately absent: the session.
 
-use crate::live_venue::Told;
 use ballast_gateway::order_entry::drop_copy::DropCopyCounts;
 use ballast_gateway::transport::Trouble;
 use ballast_gateway::venue::notice::Notices;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What people are told of a session: troubles, and News(B).
+pub type Told = (Trouble, Notices);
 
 /// One session, watched from outside its thread.
 #[derive(Clone, Debug)]
