@@ -124,13 +124,21 @@ impl Floor {
 }
 
 fn rig(state: &StateDir, lines: Vec<OrderLine>) -> (Floor, Arc<Desk>, ConfigFile, MakerConfig) {
+    let sessions = lines.iter().map(|line| line.watch.clone()).collect();
+    rig_of(state, lines, sessions)
+}
+
+fn rig_of(
+    state: &StateDir,
+    lines: Vec<OrderLine>,
+    sessions: Vec<SessionWatch>,
+) -> (Floor, Arc<Desk>, ConfigFile, MakerConfig) {
     let file = ConfigFile::demo().unwrap();
     let config = file.maker(state.epoch()).unwrap();
     let (stage, mut ends) = wire_maker(&config, TimeBase::Clock, 0, Counter::monotonic()).unwrap();
     // The desk takes the control ring; the rest is the floor's.
     let (blank, _) = ballast_engine::ring::slots(2);
     let control = std::mem::replace(&mut ends.control, blank);
-    let sessions = lines.iter().map(|line| line.watch.clone()).collect();
     let desk = Desk::new(control, ends.progress.clone(), lines, sessions, state, &config);
     let floor = Floor { stage, ends, open: BTreeMap::new(), now: 0, seq: 0, mid: 6_000_000 };
     (floor, Arc::new(desk), file, config)
@@ -277,4 +285,30 @@ fn a_maker_stuck_with_order_entry_is_disconnected() {
     let (is_shut, is_cut, note) = stall("fused", false);
     assert!(is_shut && is_cut, "cancel-on-disconnect is what is left");
     assert!(note.reason.contains("no turn"), "{}", note.reason);
+}
+
+#[test]
+fn a_drop_copy_that_never_logs_on_is_told_once_and_kills_nothing() {
+    let folder = folder("copy");
+    let state = StateDir::open(&folder).unwrap();
+    let told = folder.join("alerts");
+    let copies = ["late", "there"].map(|name| SessionWatch::of_copies(name.into()));
+    copies[1].beat(true);
+    let (_floor, desk, file, config) = rig_of(&state, Vec::new(), copies.to_vec());
+    let mut operator = file.raw.operator.clone();
+    operator.alert_command =
+        ["sh", "-c", "cat >> \"$0\"", told.to_str().unwrap()].map(str::to_owned).to_vec();
+    operator.kill_on_session_loss = true;
+    let (names, signal) = (Names::new(&file, &config), Arc::default());
+    let mut guard = Guard::new(desk.clone(), names, &operator, folder.join("kill"), signal);
+    let start = instant();
+    for ms in [0, 9_000, 11_000, 20_000, 30_000] {
+        guard.look(start + Duration::from_millis(ms), Duration::from_millis(5));
+    }
+    // Tells what waits, and ends.
+    guard.run(&Arc::new(AtomicBool::new(true)));
+    let alerts = std::fs::read_to_string(told).unwrap();
+    assert_eq!(alerts.matches("session_down").count(), 1, "{alerts}");
+    assert!(alerts.contains("\"late\"") && alerts.contains("session_up"), "{alerts}");
+    assert_eq!(desk.killed(), None);
 }

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks between two questions for the kill file.
 const FILE_LOOKS: u32 = 10;
+/// A drop copy that has not logged on by then is told.
+const COPY_LOGON: Duration = Duration::from_secs(10);
 /// The same alert is told again only after this.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,8 @@ pub struct Guard {
     /// For how long the heartbeat has stood still, counted while this thread ran.
     still: Duration,
     were_up: Vec<bool>,
+    /// When drop copies should have logged on; none once that was looked at.
+    copies_due: Option<Instant>,
     /// Executions that a drop copy alone told, by session.
     missed: Vec<u64>,
     told: BTreeMap<(&'static str, String), Instant>,
@@ -75,6 +79,7 @@ impl Guard {
             heartbeat: 0,
             still: Duration::ZERO,
             were_up: vec![false; desk.sessions().len()],
+            copies_due: Some(now() + COPY_LOGON),
             missed: vec![0; desk.sessions().len()],
             told: BTreeMap::new(),
             looks: 0,
@@ -138,6 +143,7 @@ impl Guard {
         if self.desk.is_over() {
             return;
         }
+        self.expect_copies(at);
         let desk = self.desk.clone();
         let mut is_order_session_lost = false;
         for (place, watch) in desk.sessions().iter().enumerate() {
@@ -157,6 +163,15 @@ impl Guard {
         }
         if is_order_session_lost && self.kills_on_session_loss && !self.is_killed {
             self.kill(at, KillCause::SessionLost, "an order session was lost");
+        }
+    }
+
+    /// No run waits for a drop copy: one that never came is told as one that went.
+    fn expect_copies(&mut self, at: Instant) {
+        if self.copies_due.take_if(|due| at >= *due).is_some() {
+            for (was_up, watch) in self.were_up.iter_mut().zip(self.desk.sessions()) {
+                *was_up |= watch.copies().is_some();
+            }
         }
     }
 
