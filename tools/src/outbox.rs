@@ -4,8 +4,8 @@
 //! money. Open transfers are told with every sample, and what is not in the file yet is added: a
 //! sample that is lost, or a line that could not be written, is made good by the next. A request is told
 //! once the journal has it, or a crash between the two would have the next run ask for the same again
-//! under another name. The file outlives runs; a request is in it once. Deliberately absent: what became of it. An operator says that
-//! (`ballast book transfer-sent`, `transfer-arrived`, `transfer-refused`).
+//! under another name. The file outlives runs; a request is in it once. Deliberately absent: what became
+//! of it. An operator says that (`ballast book transfer-sent`, `transfer-arrived`, `transfer-refused`).
 
 use crate::config::ConfigFile;
 use crate::config::instruments::InstrumentTable;

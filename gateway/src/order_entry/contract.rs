@@ -1,9 +1,10 @@
 //! Whether what the venue says of a contract's worth is what the config says.
 //!
-//! A part of the desk, fed by it with reports and by the reconciliation with what is held. Order-entry thread. ContractMultiplier(231) must be the
-//! config's multiplier, and GrossTradeAmt(381) what the traded size is worth at it, in the quote currency
-//! (of an inverse contract perhaps in the coin), within a hundredth. A wrong multiplier sizes every hedge
-//! wrong: the maker is told, which halts the instrument. Deliberately absent: what a venue does not say.
+//! A part of the desk, fed by it with reports and by the reconciliation with what is held. Order-entry
+//! thread. ContractMultiplier(231) must be the config's multiplier, and GrossTradeAmt(381) what the
+//! traded size is worth at it, in the quote currency (of an inverse contract perhaps in the coin),
+//! within a hundredth. A wrong multiplier sizes every hedge wrong: the maker is told, which halts the
+//! instrument. Deliberately absent: what a venue does not say.
 
 use super::desk::{Arrival, Desk};
 use super::report::Report;

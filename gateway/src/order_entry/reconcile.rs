@@ -1,13 +1,14 @@
 //! After each logon, before anything is traded: what does the venue know of our orders and holdings?
 //!
-//! Fed by the stage with the session's state, the index and the venue's answers; tells the stage what
-//! to ask next. Order-entry thread; cold, and yet nothing allocates. In this order, each step where the
-//! venue has it: the sequence is whole → all orders out (q) → what became of each that we know (AF naming it,
-//! `lists_one`) → what is left out one by one (F) → a list of what still works (AF), of which what we do not know is cancelled, until a list has none of it or the maker is told
-//! that some remain → each order that we know and it does not (H) → what we hold (AN), asked while nothing
-//! of ours is on its way → up. A question that is refused or not answered in time is passed over: what it
-//! would have settled stays in doubt, and the maker knows. So is an answer that says nothing: holdings of a
-//! symbol that we do not know, a quantity that is none, "no positions" of an account that nobody named.
+//! Fed by the stage with the session's state, the index and the venue's answers; tells the stage what to
+//! ask next. Order-entry thread; cold, and yet nothing allocates. In this order, each step where the
+//! venue has it: the sequence is whole → all orders out (q) → what became of each that we know (AF
+//! naming it, `lists_one`) → what is left out one by one (F) → a list of what still works (AF), of which
+//! what we do not know is cancelled, until a list has none of it or the maker is told that some remain →
+//! each order that we know and it does not (H) → what we hold (AN), asked while nothing of ours is on
+//! its way → up. A question that is refused or not answered in time is passed over: what it would have
+//! settled stays in doubt, and the maker knows. So is an answer that says nothing: holdings of a symbol
+//! that we do not know, a quantity that is none, "no positions" of an account that nobody named.
 //! Deliberately absent: what follows from an answer; the maker decides.
 
 use super::contract::is_other;
