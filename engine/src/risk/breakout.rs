@@ -270,6 +270,36 @@ mod tests {
     }
 
     #[test]
+    fn a_move_of_half_of_what_trips_is_calm_and_half_a_tick_more_is_not() {
+        let pulled = || {
+            let mut guard = guard();
+            at(&mut guard, 0, 1_000);
+            at(&mut guard, 100, 1_060);
+            guard
+        };
+        // Half of 48 half ticks above what the window holds: good ticks, a second of them.
+        let mut guard = pulled();
+        let moves = [(5_000, 1_060), (5_100, 1_084), (6_100, 1_084)];
+        assert_eq!(moves.map(|(ms, mid)| at(&mut guard, ms, mid)), [false, false, true]);
+        let mut guard = pulled();
+        let moves = [(5_000, 1_060), (5_100, 1_085), (6_100, 1_085)];
+        assert_eq!(moves.map(|(ms, mid)| at(&mut guard, ms, mid)), [false; 3]);
+        assert_eq!(guard.danger(Side::Sell), Danger::Threatened);
+    }
+
+    #[test]
+    fn a_volatility_that_rises_with_the_breakout_does_not_raise_its_bar() {
+        let mut guard = guard();
+        let mut at = |ms: u64, mid, sigma| {
+            guard.on_mid(Nanos(100 * SECOND + ms * 1_000_000), HalfTicks(mid), sigma);
+            guard.danger(Side::Sell)
+        };
+        at(0, 1_000, SIGMA);
+        assert_eq!(at(100, 1_049, SIGMA), Danger::Threatened);
+        assert_eq!(at(200, 1_098, Sigma(SIGMA.0 * 100)), Danger::Severe);
+    }
+
+    #[test]
     fn a_gap_is_no_move_and_no_calm_and_the_edges_do_not_wrap() {
         let mut guard = guard();
         at(&mut guard, 0, 1_000);

@@ -298,8 +298,13 @@ mod tests {
         assert_eq!(wrong.fault(), Some(CollateralFault::OutOfOrder));
         let wrong = CollateralLimits { hard_ppm: PPM + 1, ..LIMITS };
         assert_eq!(wrong.fault(), Some(CollateralFault::OutOfOrder));
-        let wrong = CollateralLimits { stressed_loss_max: 0, ..LIMITS };
-        assert_eq!(wrong.fault(), Some(CollateralFault::NotPositive));
+        for wrong in [
+            CollateralLimits { stressed_loss_max: 0, ..LIMITS },
+            CollateralLimits { distance_min_ppm: 0, ..LIMITS },
+            CollateralLimits { age_max_ns: 0, ..LIMITS },
+        ] {
+            assert_eq!(wrong.fault(), Some(CollateralFault::NotPositive));
+        }
     }
 
     #[test]
@@ -307,5 +312,6 @@ mod tests {
         let mut guard = guard(CALM);
         assert!(!guard.on_view(CollateralView { at: Nanos(49), utilisation_ppm: 900_000, ..CALM }));
         assert_eq!(guard.breach(Nanos(50)), None);
+        assert_eq!(guard.view(), Some(&CALM));
     }
 }

@@ -108,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn every_order_is_remembered_also_where_the_ring_begins_again() {
+        let mut guard = guard(1);
+        for n in 0..3 * REMEMBERED as i64 {
+            let order = Likeness { price: Ticks(n), ..ORDER };
+            assert_eq!(guard.check(Nanos(1), order), Verdict::Pass);
+            guard.on_sent(Nanos(1), order);
+            assert_eq!(guard.check(Nanos(1), order), BLOCKED, "{n}");
+        }
+    }
+
+    #[test]
     fn a_limit_of_nothing_blocks_everything() {
         assert_eq!(guard(0).check(Nanos(0), ORDER), BLOCKED);
     }

@@ -109,7 +109,7 @@ impl FirmGuard {
         let Some(view) = self.view.filter(|_| self.is_heard) else { return own };
         let own = i128::from(own.0);
         let net = own + i128::from(view.longs.0) + i128::from(view.shorts.0);
-        if own.signum() * net.signum() <= 0 {
+        if own.signum() != net.signum() {
             return Exposure(0);
         }
         let same_side = own + i128::from(if own > 0 { view.longs.0 } else { view.shorts.0 });
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(guard.answered(Exposure(-7)), Exposure(-7));
         guard = heard(0, -400);
         assert_eq!(guard.limits(&limits()), limits());
-        assert!(!guard.look(Nanos(150)), "at its age");
+        assert!(!guard.look(Nanos(150)) && guard.is_heard(), "at its age");
         assert_eq!(guard.answered(Exposure(300)), Exposure(0), "the firm is short");
         assert!(guard.look(Nanos(151)), "one older");
         assert_eq!(guard.answered(Exposure(300)), Exposure(300));

@@ -214,6 +214,7 @@ mod tests {
     use crate::risk::limits::ValueLimit;
     use crate::risk::window::WindowLimit;
     use crate::units::Notional;
+    use std::collections::BTreeSet;
 
     const LIMITS: InstrumentLimits = InstrumentLimits {
         order_size_max: Lots(10),
@@ -326,6 +327,33 @@ mod tests {
         facts.exposure_worst = Exposure(250);
         assert_eq!(reason(check(&buy(90, 5), &facts)), None);
         assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Exposure));
+    }
+
+    #[test]
+    fn what_falls_when_the_underlying_rises_is_held_to_the_limit_on_the_other_side() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        // A put: bought lots make the underlying shorter.
+        facts.exposure_per_lot = Exposure(-10);
+        facts.exposure_worst = Exposure(-250);
+        assert_eq!(reason(check(&buy(90, 5), &facts)), None);
+        assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Exposure));
+        facts.exposure_worst = Exposure(250);
+        let sell = |size| Proposal { side: Side::Sell, ..buy(110, size) };
+        assert_eq!(reason(check(&sell(5), &facts)), None);
+        assert_eq!(reason(check(&sell(6), &facts)), Some(BlockReason::Exposure));
+        facts.exposure_worst = Exposure(350);
+        assert_eq!(reason(check(&buy(90, 5), &facts)), None, "it takes off what is too much");
+        // What moves neither way is judged with its own side.
+        facts.exposure_per_lot = Exposure(0);
+        assert_eq!(reason(check(&buy(90, 5), &facts)), Some(BlockReason::Exposure));
+        assert_eq!(reason(check(&sell(5), &facts)), None);
+    }
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = BlockReason::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), BlockReason::COUNT);
     }
 
     #[test]

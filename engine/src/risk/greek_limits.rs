@@ -310,6 +310,25 @@ mod tests {
         assert_eq!(limits().check(&long, &through), over);
         let more = one.ranges(reach(500, 1, 0));
         assert_eq!(limits().check(&long, &more), over);
+        let short = one.ranges(reach(-500, 0, 0));
+        let buying = one.ranges(reach(-500, 400, 0));
+        assert_eq!(limits().check(&short, &buying), GreekVerdict::Pass);
+        let more = one.ranges(reach(-500, 0, 1));
+        assert_eq!(limits().check(&short, &more), over);
+    }
+
+    #[test]
+    fn what_is_added_is_open_on_its_side_beside_what_was() {
+        let was = reach(-3, 5, 7);
+        assert_eq!(was.plus(Side::Buy, Lots(2)), reach(-3, 7, 7));
+        assert_eq!(was.plus(Side::Sell, Lots(2)), reach(-3, 5, 9));
+        let most = was.plus(Side::Buy, Lots(i64::MAX)).plus(Side::Sell, Lots(i64::MAX));
+        assert_eq!(most, reach(-3, i64::MAX, i64::MAX));
+    }
+
+    #[test]
+    fn every_greek_has_a_name_of_its_own() {
+        assert_eq!(Greek::ALL.map(Greek::name), ["delta", "gamma", "vega", "theta"]);
     }
 
     #[test]

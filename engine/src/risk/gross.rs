@@ -131,13 +131,13 @@ impl GrossNotional {
             return Verdict::Pass;
         }
         let others = self.sum.saturating_sub(holding.value.unwrap_or(0));
-        let unknown = self.unknown - usize::from(holding.value.is_none());
         let per_lot = holding.per_lot.filter(|_| !holding.is_deferred);
         let after = value(per_lot, lots).map(|value| others.saturating_add(value));
-        // Compared in 2^-10 of 1e-9, rounded up: the limit's last unit is not given away.
+        // Compared in 2^-10 of 1e-9, rounded up: the limit's last unit is not given away. Where what it
+        // holds is of unknown worth, more of it is too.
         let max = self.max.0.saturating_mul(1 << VALUE_BITS);
         match after {
-            Some(after) if unknown == 0 && after <= max => Verdict::Pass,
+            Some(after) if self.unknown == 0 && after <= max => Verdict::Pass,
             Some(_) | None => Verdict::Block(BlockReason::GrossNotional),
         }
     }
@@ -177,6 +177,8 @@ mod tests {
         gross.set_lots(0, 4);
         gross.set_lots(1, 5);
         assert_eq!(gross.total(), Some(Notional(900)));
+        let each = [0, 1, 2].map(|place| gross.of(place));
+        assert_eq!(each, [Some(Notional(400)), Some(Notional(500)), None]);
         assert_eq!(gross.check(0, 5), Verdict::Pass);
         assert_eq!(gross.check(0, 6), BLOCKED);
         assert_eq!(gross.check(1, 6), Verdict::Pass);
@@ -243,5 +245,11 @@ mod tests {
         assert_eq!(gross.total(), None, "more than money has room for is not known");
         gross.set_lots(0, 0);
         assert_eq!(gross.total(), Some(Notional(0)));
+        // One more is counted than the valuation says.
+        gross.set_value(0, Some((1 << 110) - 2));
+        gross.set_lots(0, 1);
+        assert_eq!(gross.total(), Some(Notional(((1 << 110) - 1) >> VALUE_BITS)));
+        gross.set_value(0, Some((1 << 110) - 1));
+        assert_eq!(gross.total(), None, "so far from the integer's edge sums have room");
     }
 }

@@ -172,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_order_of_a_value_is_allowed_and_one_lot_more_is_not() {
+        for (limit, price) in [
+            (ValueLimit::TickLots(600), 100),
+            (ValueLimit::TickLots(699), -100),
+            (ValueLimit::TickLots(i64::MAX.into()), 7),
+            (ValueLimit::TickLots(600), i64::MIN),
+            (ValueLimit::Lots(6), i64::MAX),
+        ] {
+            let most = limit.size_max(Ticks(price));
+            assert!(limit.allows(Ticks(price), most), "{limit:?} at {price}");
+            assert!(!limit.allows(Ticks(price), Lots(most.0 + 1)), "{limit:?} at {price}");
+        }
+        assert_eq!(ValueLimit::TickLots(600).size_max(Ticks(0)), Lots(600), "as at one tick");
+    }
+
+    #[test]
     fn a_value_limit_holds_at_its_edge_and_at_the_integers_extremes() {
         let limit = ValueLimit::TickLots(600);
         assert!(limit.allows(Ticks(100), Lots(6)));

@@ -138,6 +138,27 @@ mod tests {
     }
 
     #[test]
+    fn exactly_what_filled_within_the_window_counts_and_after_a_pull_nothing_of_it() {
+        let mut guard = protection(4, 60);
+        let mut window: Vec<(u64, i64)> = Vec::new();
+        let mut pulls = 0;
+        for n in 0..2_000u64 {
+            // Fills of all sizes, either way, from none to six in a window.
+            let (at, delta) = (n * 30 + n * n % 25, (n * 37 % 101) as i64 - 50);
+            window.retain(|(then, _)| at - then < 100);
+            window.push((at, delta));
+            let net: i64 = window.iter().map(|(_, delta)| delta).sum();
+            let is_too_much = window.len() > 4 || net.abs() > 60;
+            assert_eq!(guard.on_fill(Nanos(at), Exposure(delta)), is_too_much, "{n}");
+            if is_too_much {
+                window.clear();
+                pulls += 1;
+            }
+        }
+        assert!((100..1_000).contains(&pulls), "{pulls}");
+    }
+
+    #[test]
     fn an_operator_ends_the_cool_down_and_extremes_do_not_wrap() {
         let mut guard = protection(2, i64::MAX);
         assert!(!guard.on_fill(Nanos(0), Exposure(i64::MAX)));
@@ -145,5 +166,8 @@ mod tests {
         guard.reset();
         assert!(!guard.is_cooling(Nanos(1)));
         assert!(guard.on_fill(Nanos(u64::MAX), Exposure(i64::MIN)));
+        assert!(!guard.on_fill(Nanos(u64::MAX), Exposure(1)));
+        guard.reset();
+        assert!(!guard.on_fill(Nanos(u64::MAX), Exposure(i64::MAX)), "what was counts no more");
     }
 }

@@ -250,6 +250,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
+    fn every_state_is_told_by_its_name() {
+        let states = [State::Quoting, State::Reducing, State::Paused, State::Halted];
+        assert_eq!(states.map(State::name), ["quoting", "reducing", "paused", "halted"]);
+    }
+
+    #[test]
     fn every_reason_has_a_name_and_a_counter_of_its_own() {
         // Every reason is journaled: what the journal knows and the counters do not was forgotten here.
         for bytes in (0..=u8::MAX).flat_map(|tag| (0..=u8::MAX).map(move |of| [tag, of])) {
@@ -259,6 +265,7 @@ mod tests {
         let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
         assert_eq!(names.len(), Reason::COUNT);
         let mut counts = EnteredCounts::default();
+        assert_eq!(counts.iter().next(), None, "what was never entered is not listed");
         for reason in Reason::ALL {
             counts.count(reason);
         }
