@@ -109,11 +109,11 @@ impl<S: Store> Core<S> {
             return;
         }
         self.begin_resend(Resend { next: begin, end });
-        if number == expected {
-            self.count_as_received();
-        } else if number > expected {
+        if number > expected {
             self.hold(number, Waiting::Done);
             self.note_gap(number);
+        } else if number == expected {
+            self.count_as_received();
         }
     }
 }

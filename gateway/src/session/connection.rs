@@ -222,3 +222,132 @@ impl<T: Transport> Connection<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fix::encode::Encoder;
+    use crate::session::Role;
+    use crate::store::MemoryStore;
+    use crate::transport::{PipeEnd, pipe};
+
+    const NOW: Nanos = Nanos(1_700_000_000_000_000_000);
+
+    /// Messages of the initiator, the first of them its Logon.
+    fn messages(types: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (msg_type, number) in types.iter().zip(1..) {
+            let mut room = [0; 512];
+            let mut encoder = Encoder::begin(&mut room, b"FIX.4.4", msg_type);
+            encoder.uint(34, number).str(49, "US").str(52, "20231114-22:13:20.000");
+            encoder.str(56, "THEM").str(98, "0").uint(108, 0).str(112, &"x".repeat(200));
+            let len = encoder.finish().unwrap();
+            bytes.extend_from_slice(&room[..len]);
+        }
+        bytes
+    }
+
+    struct Acceptor {
+        session: Session<MemoryStore>,
+        connection: Connection<PipeEnd>,
+        heard: usize,
+    }
+
+    impl Acceptor {
+        /// Behind a pipe that holds `capacity` bytes each way.
+        fn new(capacity: usize) -> (Acceptor, PipeEnd) {
+            let config = SessionConfig {
+                message_len_max: 1_024,
+                ..SessionConfig::new(Role::Acceptor, "THEM", "US")
+            };
+            let mut session = Session::new(config, MemoryStore::new());
+            session.on_connected(NOW);
+            let (ours, theirs) = pipe(capacity);
+            let connection = Connection::new(ours, session.config());
+            (Acceptor { session, connection, heard: 0 }, theirs)
+        }
+
+        fn turn(&mut self, now: Nanos) -> Turn {
+            let heard = &mut self.heard;
+            self.connection.turn(&mut self.session, now, |event| {
+                *heard += usize::from(matches!(event, Event::Message(_)));
+                ControlFlow::Continue(())
+            })
+        }
+
+        /// Takes all of `bytes` in, in the pieces that the pipe holds: what arrives is read also
+        /// while nothing can be written.
+        fn hear(&mut self, now: Nanos, them: &mut PipeEnd, bytes: &[u8]) {
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                let Written::Bytes(count) = them.write(rest) else { panic!("{rest:?}") };
+                rest = &rest[count..];
+                self.turn(now);
+            }
+        }
+    }
+
+    fn read_all(end: &mut PipeEnd) -> usize {
+        let mut room = [0; 4_096];
+        let mut all = 0;
+        while let Received::Bytes(count) = end.read(&mut room) {
+            all += count;
+        }
+        all
+    }
+
+    #[test]
+    fn a_turn_reads_once_and_as_much_as_there_is() {
+        let (mut us, mut them) = Acceptor::new(1 << 20);
+        let mut types = vec![&b"A"[..]];
+        types.resize(101, b"D");
+        them.write(&messages(&types));
+        us.connection.transport_mut().fragment(7, 64);
+        us.turn(NOW);
+        assert!(them.pending() == 0 && us.heard == 0, "a piece of the Logon is all that came");
+        us.connection.transport_mut().fragment(7, usize::MAX);
+        assert_eq!(us.turn(NOW), Turn::Busy);
+        assert_eq!(us.heard, 100);
+        assert_eq!(us.turn(NOW), Turn::Idle);
+    }
+
+    #[test]
+    fn while_the_counterparty_does_not_read_nothing_more_is_delivered() {
+        let (mut us, mut them) = Acceptor::new(50);
+        us.hear(NOW, &mut them, &messages(&[b"A", b"D", b"D"]));
+        assert!(us.connection.is_writing(), "our Logon is longer than what the pipe holds");
+        assert_eq!((us.heard, us.turn(NOW)), (0, Turn::Idle));
+        let mut read = 0;
+        for _ in 0..20 {
+            read += read_all(&mut them);
+            us.turn(NOW);
+        }
+        assert!(!us.connection.is_writing() && read > 50);
+        assert_eq!(us.heard, 2);
+    }
+
+    #[test]
+    fn a_session_that_wants_to_end_waits_for_a_reader_as_long_as_for_a_logout() {
+        let (mut us, mut them) = Acceptor::new(50);
+        us.hear(NOW, &mut them, &messages(&[b"A"]));
+        // Logged on, it waits for as long as it takes.
+        let later = NOW.plus(60_000_000_000);
+        us.turn(later);
+        us.turn(later);
+        assert!(us.connection.is_writing());
+        while us.connection.is_writing() {
+            read_all(&mut them);
+            us.turn(later);
+        }
+        read_all(&mut them);
+        // A number that was used before ends the session, which cannot say so.
+        us.hear(later, &mut them, &messages(&[b"1"]));
+        assert_eq!(us.session.state(), State::Closing);
+        let patience = us.session.config().logout_timeout_ns;
+        us.turn(later.plus(patience - 1));
+        assert!(us.connection.is_writing());
+        us.turn(later.plus(patience));
+        let ended = us.turn(later.plus(patience));
+        assert_eq!(ended, Turn::Ended(Ended::Session(CloseReason::MsgSeqNumTooLow)));
+    }
+}

@@ -138,5 +138,9 @@ mod tests {
         assert_eq!(held.take(9), None);
         held.keep(10, frame(10));
         assert!(held.has(10));
+        held.clear();
+        assert!(!held.has(10));
+        held.keep(11, frame(10));
+        assert!(held.has(11), "all the room is there again");
     }
 }

@@ -131,9 +131,30 @@ mod tests {
     }
 
     #[test]
+    fn a_logon_of_eight_kibibytes_is_heard_and_one_without_end_is_not() {
+        let logon = |len: usize| {
+            let mut room = vec![0; 16 * 1024];
+            let mut encoder = Encoder::begin(&mut room, b"FIX.4.4", b"A");
+            encoder.uint(34, 1).str(49, "MAKER").str(56, "VENUE").str(58, &"x".repeat(len));
+            let len = encoder.finish().unwrap();
+            room[..len].to_vec()
+        };
+        assert!(matches!(knock(&logon(8_000)), Knock::Logon { .. }));
+        assert_eq!(knock(&logon(9_000)), Knock::Gone);
+    }
+
+    #[test]
+    fn whoever_is_turned_away_is_disconnected() {
+        let (ours, mut theirs) = crate::transport::pipe(1024);
+        Visitor::new(ours, Nanos(10)).turn_away();
+        assert!(matches!(theirs.read(&mut [0; 8]), Received::Closed(_)));
+    }
+
+    #[test]
     fn whoever_says_nothing_is_late() {
         let (ours, _theirs) = crate::transport::pipe(1024);
         let mut visitor = Visitor::new(ours, Nanos(10));
+        assert_eq!(visitor.deadline(), Nanos(10));
         assert_eq!(visitor.listen(Nanos(9)), Knock::Waiting);
         assert_eq!(visitor.listen(Nanos(10)), Knock::Gone);
     }

@@ -199,7 +199,7 @@ mod tests {
         let tomorrow = ["2024-08-09T08:00:00Z", "2024-08-09T17:00:00Z"];
         assert_eq!(period(&day, "2024-08-08T17:00:00Z"), tomorrow);
         let next = day.period(at("2024-08-08T17:00:00Z")).unwrap();
-        assert!(!next.holds(at("2024-08-08T17:00:00Z")));
+        assert!(!next.holds(at("2024-08-08T17:00:00Z")) && !next.holds(next.closes));
         assert!(next.holds(at("2024-08-09T08:00:00Z")));
     }
 

@@ -3,6 +3,7 @@
 //! a [`MemoryStore`] and virtual time. `README.md` beside it explains the lines.
 
 mod back_to_back;
+mod calls;
 mod mutations;
 mod script;
 mod storms;

@@ -1,6 +1,8 @@
 //! Runs one session script. See `README.md` for its lines.
 
 use ballast_engine::units::Nanos;
+use ballast_gateway::dictionary::Dictionary;
+use ballast_gateway::dictionary::validate::{Rules, Validator};
 use ballast_gateway::fix::SOH;
 use ballast_gateway::fix::frame::{Frame, frame};
 use ballast_gateway::fix::message::Message;
@@ -10,6 +12,7 @@ use ballast_gateway::session::{
 };
 use ballast_gateway::store::MemoryStore;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 const START: u64 = 1_700_000_000_000_000_000;
 const US: &str = "US";
@@ -56,6 +59,10 @@ fn config(text: &str) -> Result<SessionConfig, String> {
             "last_processed" => config.has_last_processed = true,
             "chunks" => config.gap_policy = GapPolicy::RequestChunks(value.parse().unwrap()),
             "no_resend" => config.gap_policy = GapPolicy::Disconnect,
+            "validate" => {
+                let dictionary = Arc::new(Dictionary::fix44());
+                config.validation = Some(Validator::new(dictionary, Rules::default()));
+            }
             "held_max" => config.held_max = value.parse().unwrap(),
             "sub_ids" => {
                 config.sender_sub_id = Some("DESK".into());
