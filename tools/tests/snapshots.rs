@@ -20,7 +20,9 @@ use ballast_engine::journal::snapshot::{Snapshot, SnapshotFault};
 use ballast_engine::journal::writer::JournalWriter;
 use ballast_engine::maker::resumption::Resumption;
 use ballast_engine::units::Nanos;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A state folder whose one run died, with the snapshots that were taken of it.
 struct Died {
@@ -112,6 +114,14 @@ impl Died {
         proof.snapshots.into_iter().map(|found| found.outcome).collect()
     }
 
+    /// What `ballast journal` prints.
+    fn printed(&self, arguments: &[&str]) -> String {
+        let mut journal = Command::new(env!("CARGO_BIN_EXE_ballast"));
+        let output = journal.arg("journal").arg(&self.journal).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn without_snapshots(&self) -> (Told, Resumption) {
         let aside = |path: &Path| PathBuf::from(format!("{}.aside", path.display()));
         self.snapshots.iter().for_each(|path| drop(std::fs::rename(path, aside(path))));
@@ -188,4 +198,30 @@ fn a_snapshot_of_another_binary_config_or_place_is_none_and_told_as_what_it_is()
         assert_eq!((told.skipped, &resumption), (0, &expected), "{fault}");
         assert_eq!(died.looked_at(), [Err(fault)]);
     }
+}
+
+#[test]
+fn the_journal_lists_the_snapshots_beside_it_and_what_is_wrong_with_one() {
+    let died = Died::new("listed", &[30, 60]);
+    let [first, second] = [0, 1].map(|n| Snapshot::read(&died.snapshots[n]).unwrap());
+    let mut bytes = std::fs::read(&died.snapshots[1]).unwrap();
+    bytes.pop();
+    std::fs::write(&died.snapshots[1], bytes).unwrap();
+    let [sound, damaged] = [0, 1].map(|n| died.snapshots[n].to_str().unwrap());
+
+    let told: Value = serde_json::from_str(&died.printed(&["--json"])).unwrap();
+    assert!(first.inputs < second.inputs && second.inputs < told["inputs"].as_u64().unwrap());
+    let listed = told["snapshots"].as_array().unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0]["path"], sound);
+    assert_eq!(listed[0]["inputs"], first.inputs);
+    assert_eq!(listed[0]["now_ns"], first.at.0);
+    assert_eq!(listed[0]["binary"], first.binary.as_str());
+    assert_eq!(listed[1]["path"], damaged);
+    assert_eq!(listed[1]["fault"], SnapshotFault::Damaged.to_string());
+
+    let text = died.printed(&[]);
+    let last: Vec<&str> = text.lines().rev().take(2).collect();
+    assert!(last[1].starts_with(&format!("{sound}: after {} inputs, at ", first.inputs)), "{text}");
+    assert_eq!(last[0], format!("{damaged}: {}", SnapshotFault::Damaged));
 }
