@@ -129,6 +129,30 @@ const ACCEPTED: &str = "
     D X 10000
     8 X 0 0 10000 0 10000 0 => New";
 
+#[test]
+fn a_request_refused_because_of_a_fill_that_is_yet_to_be_told_is_answered_by_the_fill() {
+    for request in ["F Y X", "G Y X 12000"] {
+        let mut desk = play(request, &format!("{ACCEPTED}\n{request}"));
+        let refused =
+            format!("35=9|49=V|56=B|34=3|37=O|11={}|41={}|39=2|434=1|102=0", id("Y"), id("X"));
+        assert_eq!(
+            answer(&mut desk, &refused),
+            None,
+            "{request}: gone, with its fill in no account"
+        );
+        assert_eq!(desk.live().live_count(), 1);
+        let filled = format!(
+            "35=8|49=V|56=B|34=4|37=O|11={}|17=E9|150=F|39=2|55=BTC|54=1|38=10.000|44=50.00|31=50.00|\
+             32=10.000|151=0|14=10.000|6=50.00",
+            id("X")
+        );
+        let told = answer(&mut desk, &filled).unwrap();
+        assert_eq!((told.cl_ord_id, name(told.update).as_str()), (ClOrdId(id("X")), "Fill"));
+        assert_eq!((desk.live().live_count(), desk.counts().unknown_orders), (0, 0));
+        assert!(answer(&mut desk, &refused).is_some(), "of an order that is over it is told");
+    }
+}
+
 fn fill(exec_id: &str, more: &str) -> String {
     format!(
         "35=8|34=5|11=101|17={exec_id}|150=F|39=1|55=BTC|38=10|32=1|151=9|14=1|60=20240808-23:59:59.123456789|{more}"

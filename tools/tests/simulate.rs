@@ -93,6 +93,21 @@ fn a_missing_guard_against_spikes_is_caught() {
 }
 
 #[test]
+fn quotes_that_stay_on_a_dead_book_are_caught() {
+    let invariants = caught(PlantedBug::LostCancels, &[Fault::GappedMarket, Fault::StaleMarket]);
+    assert!(!invariants.is_empty());
+    let standing = "nothing_stands_on_untrusted_data";
+    assert!(invariants.iter().all(|name| *name == standing), "{invariants:?}");
+}
+
+#[test]
+fn an_order_that_reaches_our_own_other_side_is_caught() {
+    let invariants = caught(PlantedBug::SelfMatch, &[Fault::UnsolicitedCancels]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| *name == "no_self_match"), "{invariants:?}");
+}
+
+#[test]
 fn a_torn_journal_is_caught() {
     assert_eq!(caught(PlantedBug::TornJournal, &[]), ["journal_replays"; 3]);
 }

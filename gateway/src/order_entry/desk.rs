@@ -234,7 +234,7 @@ impl Desk {
         Some(self.event(arrival, report.transact_time, ids, instrument, update))
     }
 
-    /// OrderCancelReject(9).
+    /// OrderCancelReject(9). No event where it is about an order that is filled by a fill yet to be told.
     pub fn on_cancel_reject(
         &mut self,
         arrival: Arrival,
@@ -246,6 +246,15 @@ impl Desk {
         let report = &name_request(report, order.as_ref());
         let status = report.ord_status.and_then(OrdStatus::parse);
         let is_gone = status.is_some_and(OrdStatus::is_gone);
+        // Filled, says the venue, and the fill was not told yet. Were the order called gone, what it traded
+        // would count nowhere until then: the fill answers the request, or the question after it does.
+        let is_untold = |order: &LiveOrder| order.cum_qty < order.size;
+        if let (Some(handle), Some(OrdStatus::Filled)) = (handle, status)
+            && order.as_ref().is_some_and(is_untold)
+        {
+            self.live.request_refused(handle, report.cl_ord_id);
+            return None;
+        }
         let sent = self.sent_with(report.cl_ord_id);
         let instrument = order.as_ref().map(|o| o.instrument).or(sent.map(|s| s.instrument));
         let instrument = instrument.or_else(|| {

@@ -4,22 +4,22 @@
 //! and exchange after each step; feeds the verdict. It keeps an account, a book and a memory of ids of
 //! its own, so that it does not ask the code that it judges. One thread.
 
+use super::exposed::{Exposed, worst_case};
+use super::watched::Watched;
 use crate::venue::exchange::Exchange;
 use crate::venue::order::Participant;
 use ballast_engine::event::{
-    ClOrdId, ExecId, InstrumentId, MarketEvent, MarketUpdate, OrderAction, OrderEvent, OrderIntent,
-    OrderUpdate, TimeInForce,
+    ClOrdId, ExecId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce,
 };
-use ballast_engine::instrument::ContractValue;
 use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::control::Act;
 use ballast_engine::maker::input::Control;
-use ballast_engine::market::spike::SpikeLimit;
 use ballast_engine::risk::state::State;
-use ballast_engine::units::{Lots, Nanos, Side, Ticks};
-use std::collections::{BTreeMap, BTreeSet};
+use ballast_engine::risk::throttle::MessageRate;
+use ballast_engine::units::{Lots, Nanos, Side};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An invariant that did not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,98 +35,9 @@ pub struct Violation {
 /// How long something may be wrong before an operator has been told.
 const TOLD_WITHIN_NS: u64 = 5_000_000_000;
 
-/// One instrument as the checker sees it.
-struct Watched {
-    opening: i64,
-    stale_after_ns: u64,
-    position_max: i64,
-    per_lot: i128,
-    fills: i64,
-    book: [BTreeMap<Ticks, Lots>; 2],
-    is_synced: bool,
-    is_rebuilding: bool,
-    heard_at: Nanos,
-    is_quoted: bool,
-    /// The last state that telemetry told, and since when it is not what is so.
-    told: Option<State>,
-    untold_since: Option<Nanos>,
-    spike: Option<SpikeLimit>,
-    /// The touch of the last whole message that was believed, and the one that jumped from it.
-    believed: Option<[Ticks; 2]>,
-    jumped: Option<([Ticks; 2], Nanos, u32)>,
-}
-
-impl Watched {
-    fn hear(&mut self, now: Nanos, event: &MarketEvent) {
-        match event.update {
-            MarketUpdate::Level { side, price, size } => {
-                let book = &mut self.book[side.index()];
-                if size.0 > 0 {
-                    book.insert(price, size);
-                } else {
-                    book.remove(&price);
-                }
-            }
-            MarketUpdate::Trade { .. } => {}
-            MarketUpdate::Reset => {
-                self.book.iter_mut().for_each(BTreeMap::clear);
-                (self.is_synced, self.is_rebuilding) = (false, true);
-            }
-            MarketUpdate::Gap => (self.is_synced, self.is_rebuilding) = (false, false),
-        }
-        self.heard_at = now;
-        if self.is_rebuilding && event.last_in_message {
-            (self.is_synced, self.is_rebuilding) = (true, false);
-        }
-        if event.last_in_message {
-            self.judge_touch(now);
-        }
-    }
-
-    /// Where the touch jumped, what follows decides whether it is a market.
-    fn judge_touch(&mut self, now: Nanos) {
-        let [bids, asks] = &self.book;
-        let best = (bids.last_key_value(), asks.first_key_value());
-        let (Some(limit), true, (Some((&bid, _)), Some((&ask, _)))) =
-            (self.spike, self.is_synced, best)
-        else {
-            return;
-        };
-        if bid >= ask {
-            return;
-        }
-        let near =
-            |[b, a]: [Ticks; 2]| (bid.0 - b.0).abs().max((ask.0 - a.0).abs()) <= limit.width.0;
-        self.jumped = match self.jumped {
-            _ if self.believed.is_none_or(near) => None,
-            Some((touch, since, heard)) if near(touch) => Some(([bid, ask], since, heard + 1)),
-            _ => Some(([bid, ask], now, 0)),
-        };
-        let is_over = |(_, since, heard): ([Ticks; 2], Nanos, u32)| {
-            heard >= limit.messages || now.since(since) >= limit.after_ns
-        };
-        if self.jumped.is_none_or(is_over) {
-            (self.believed, self.jumped) = (Some([bid, ask]), None);
-        }
-    }
-
-    fn is_spiked(&self, now: Nanos) -> bool {
-        let stood = self.jumped.map(|(_, since, _)| now.since(since));
-        stood.zip(self.spike).is_some_and(|(stood, limit)| stood < limit.after_ns)
-    }
-
-    /// Why an order should not be sent on this book.
-    fn distrust(&self, now: Nanos) -> Option<&'static str> {
-        let [bids, asks] = &self.book;
-        match (bids.last_key_value(), asks.first_key_value()) {
-            _ if !self.is_synced => Some("gapped"),
-            _ if now.since(self.heard_at) > self.stale_after_ns => Some("stale"),
-            (Some((bid, _)), Some((ask, _))) if bid >= ask => Some("crossed"),
-            (Some(_), Some(_)) => self.is_spiked(now).then_some("spiked"),
-            (None, _) | (_, None) => Some("one-sided"),
-        }
-    }
-}
+/// How long orders may stand at the venue on a book that is not trusted, where nothing else is wrong: the
+/// maker's timer and the way there take a tenth of it.
+const STANDING_MAX_NS: u64 = 3_000_000_000;
 
 /// A fill, or (without an ExecID) an operator's word on what is held.
 struct Taken {
@@ -145,6 +56,9 @@ pub struct Checker {
     /// What the run in hand took into its account, by the input's number.
     taken: Vec<Taken>,
     ids: BTreeSet<ClOrdId>,
+    /// The venue's message rate, and when the run in hand decided what falls into its window.
+    rate: MessageRate,
+    sent: VecDeque<Nanos>,
     killed_at: Option<Nanos>,
     now: Nanos,
     violation: Option<Violation>,
@@ -155,35 +69,15 @@ pub struct Checker {
 impl Checker {
     /// Watches what `config` describes: one underlying, linear instruments.
     pub fn new(config: &MakerConfig) -> Checker {
-        let watched =
-            config.instruments.iter().zip(&config.settings).map(|(i, settings)| Watched {
-                opening: settings.opening.0,
-                stale_after_ns: settings.stale_after_ns,
-                position_max: settings.limits.position_max.0,
-                per_lot: match i.value() {
-                    ContractValue::Linear { nano_underlying_per_lot, .. } => {
-                        i128::from(nano_underlying_per_lot)
-                    }
-                    ContractValue::Inverse { .. } | ContractValue::Option { .. } => 0,
-                },
-                fills: 0,
-                book: Default::default(),
-                is_synced: false,
-                is_rebuilding: false,
-                heard_at: Nanos(0),
-                is_quoted: settings.quote.is_some(),
-                told: Some(State::Paused),
-                untold_since: None,
-                spike: settings.spike,
-                believed: None,
-                jumped: None,
-            });
+        let watched = config.instruments.iter().zip(&config.settings);
         Checker {
-            instruments: watched.collect(),
+            instruments: watched.map(|(i, settings)| Watched::new(i, settings)).collect(),
             hard: config.underlyings.first().map_or(0, |u| i128::from(u.limits.hard().0)),
             exec_ids: BTreeMap::new(),
             taken: Vec::new(),
             ids: BTreeSet::new(),
+            rate: config.message_rates[0],
+            sent: VecDeque::new(),
             killed_at: None,
             now: Nanos(0),
             violation: None,
@@ -289,10 +183,12 @@ impl Checker {
         }
         self.now = now;
         self.killed_at = None;
+        self.sent.clear();
         for watched in &mut self.instruments {
             watched.book.iter_mut().for_each(BTreeMap::clear);
             (watched.is_synced, watched.is_rebuilding) = (false, false);
             (watched.heard_at, watched.untold_since) = (now, None);
+            watched.standing_since = None;
             (watched.told, watched.believed, watched.jumped) = (Some(State::Paused), None, None);
         }
     }
@@ -347,8 +243,49 @@ impl Checker {
         }
     }
 
+    /// As often: where a book is not trusted and cancels arrive (`is_up`), nothing stands on it for long.
+    pub fn on_standing(&mut self, now: Nanos, is_up: bool, exchange: &Exchange) {
+        let mut fault = None;
+        for (id, watched) in (0..).map(InstrumentId).zip(&mut self.instruments) {
+            let open = exchange.open(Participant(0), id);
+            let why = watched.distrust(now).filter(|_| is_up && open != [Lots(0); 2]);
+            let Some(why) = why else {
+                watched.standing_since = None;
+                continue;
+            };
+            let since = *watched.standing_since.get_or_insert(now);
+            if now.since(since) > STANDING_MAX_NS {
+                fault = Some(format!("instrument {}: {open:?} on a {why} book", id.0));
+            }
+        }
+        if let Some(detail) = fault {
+            self.fail("nothing_stands_on_untrusted_data", detail);
+        }
+    }
+
+    /// Limits that one intent can pass.
+    fn check_intent(&mut self, intent: &OrderIntent) {
+        let (id, size) = (intent.instrument, intent.size.0);
+        let watched = self.instruments.get(usize::from(id.0));
+        if let Some(max) = watched.map(|w| w.order_size_max).filter(|max| size > *max) {
+            let detail = format!("instrument {}: {size} of {max} lots", id.0);
+            self.fail("order_size_limit", detail);
+        }
+        while let Some(first) = self.sent.front()
+            && intent.at.since(*first) >= self.rate.window_ns
+        {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(intent.at);
+        if self.sent.len() > self.rate.max as usize {
+            let detail = format!("{} of {} in the window", self.sent.len(), self.rate.max);
+            self.fail("message_rate_limit", detail);
+        }
+    }
+
     /// An intent on its way to order entry.
     pub fn on_intent(&mut self, intent: &OrderIntent) {
+        self.check_intent(intent);
         if !self.ids.insert(intent.cl_ord_id) {
             let id = intent.cl_ord_id.0;
             self.fail("no_cl_ord_id_twice", format!("ClOrdID(11) {id} went out before"));
@@ -387,51 +324,47 @@ impl Checker {
         }
     }
 
-    /// What the venue could do to us right now, by its own word.
+    /// What the venue could do to us right now, by its own word and by the maker's.
     fn check_limits(&mut self, exchange: &Exchange, maker: Option<&Maker>) {
-        let (mut delta, mut open) = (0i128, [0i128; 2]);
-        let (mut ours, mut ours_open) = (0i128, [0i128; 2]);
-        let mut fault = None;
-        for (id, watched) in (0..).map(InstrumentId).zip(&self.instruments) {
-            let position = watched.opening + exchange.position(Participant(0), id).0;
-            let working = exchange.open(Participant(0), id);
-            delta += i128::from(position) * watched.per_lot;
+        let mut by_venue = Exposed::default();
+        let mut by_maker = Exposed::default();
+        let (mut excused, mut fault) = ([0i128; 2], None);
+        for (id, watched) in (0..).map(InstrumentId).zip(&mut self.instruments) {
+            watched.upset.hear(exchange.upset(Participant(0), id).0);
+            let held = watched.opening + exchange.position(Participant(0), id).0;
+            let theirs = (held, exchange.open(Participant(0), id).map(|lots| lots.0));
+            let snapshot = maker.and_then(|maker| maker.snapshot(id));
+            let ours = snapshot.map(|s| (s.position.0, s.open.map(|lots| lots.0)));
+            by_venue.add(theirs, watched.per_lot);
+            if let Some(ours) = ours {
+                by_maker.add(ours, watched.per_lot);
+            }
             for side in Side::BOTH {
-                let lots = working[side.index()].0;
-                open[side.index()] += i128::from(lots) * watched.per_lot;
-                let worst = position + side.sign() * lots;
-                if worst * side.sign() > watched.position_max {
-                    fault = Some(("position_limit", format!("instrument {}: {worst}", id.0)));
+                let max = watched.position_max;
+                let allowance = &mut watched.upset.excused[side.index()];
+                let worst = worst_case(theirs, side).max(ours.map_or(0, |o| worst_case(o, side)));
+                if worst > max + *allowance {
+                    let by = format!("{side:?} {worst}, the venue {theirs:?}, the maker {ours:?}");
+                    fault = Some(("position_limit", format!("instrument {}: {by}", id.0)));
                 }
-            }
-            if let Some(market) = exchange.market(id) {
-                let [bid, ask] = Side::BOTH.map(|side| market.resting(side).best());
-                if let (Some(bid), Some(ask)) = (bid, ask)
-                    && bid >= ask
-                {
-                    fault = Some(("no_self_match", format!("bid {} ask {}", bid.0, ask.0)));
-                }
-            }
-            if let Some(snapshot) = maker.and_then(|maker| maker.snapshot(id)) {
-                let held = snapshot.position.0;
-                ours += i128::from(held) * watched.per_lot;
-                for (sum, open) in ours_open.iter_mut().zip(snapshot.open) {
-                    *sum += i128::from(open.0) * watched.per_lot;
-                }
-                let worst = (held + snapshot.open[0].0).max(snapshot.open[1].0 - held);
-                if worst > watched.position_max {
-                    fault = Some(("position_limit", format!("by the maker's word: {worst}")));
+                excused[side.index()] += i128::from(*allowance) * watched.per_lot;
+                let is_known = ours.is_some_and(|(position, _)| position == held);
+                if is_known && worst <= max {
+                    *allowance = 0;
                 }
             }
         }
-        let worst = (delta + open[0]).max(open[1] - delta);
-        if worst > self.hard {
-            fault = Some(("exposure_limit", format!("{worst} of {}, in 1e-9", self.hard)));
+        if exchange.self_meetings() > 0 {
+            fault = Some(("no_self_match", "an order reached one of our own".to_owned()));
         }
-        let worst = (ours + ours_open[0]).max(ours_open[1] - ours);
-        if worst > self.hard {
-            let detail = format!("by the maker's word {worst} of {}, in 1e-9", self.hard);
-            fault = Some(("exposure_limit", detail));
+        for (by, exposed) in [("the venue's", by_venue), ("the maker's", by_maker)] {
+            for side in Side::BOTH {
+                let worst = exposed.worst(side);
+                if worst > self.hard + excused[side.index()] {
+                    let detail = format!("by {by} word {worst} of {}, in 1e-9", self.hard);
+                    fault = Some(("exposure_limit", detail));
+                }
+            }
         }
         if let Some((invariant, detail)) = fault {
             self.fail(invariant, detail);
@@ -458,5 +391,73 @@ impl Checker {
     /// A kill or shutdown was consumed.
     pub fn is_killed(&self) -> bool {
         self.killed_at.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate;
+    use crate::venue::exchange::VenueOptions;
+    use crate::venue::order::{Lifetime, NewOrder, Request};
+    use ballast_engine::event::{MarketEvent, MarketUpdate::Level};
+    use ballast_engine::units::{Stamp, Ticks};
+
+    const BTC: InstrumentId = InstrumentId(0);
+
+    fn send(exchange: &mut Exchange, id: u64, side: Side, price: i64, size: i64) {
+        let new = NewOrder {
+            cl_ord_id: ClOrdId(id),
+            instrument: BTC,
+            side,
+            price: Ticks(price),
+            size: Lots(size),
+            lifetime: Lifetime::Resting,
+        };
+        exchange.submit(exchange.now(), Participant(0), Request::New(new));
+        exchange.on_arrival(&mut Vec::new());
+    }
+
+    /// Short 2 of an opening 2, and the limit is 2: a bid for 2 is the most that may work.
+    fn at_the_limit() -> (Checker, Exchange) {
+        let file = simulate::config().unwrap();
+        let config = file.maker(1).unwrap();
+        let mut checker = Checker::new(&config);
+        (checker.instruments[0].opening, checker.instruments[0].position_max) = (2, 2);
+        checker.instruments[1].opening = 0;
+        let mut exchange = Exchange::new(&config.instruments, VenueOptions::default());
+        for (side, price) in [(Side::Buy, 100), (Side::Sell, 110)] {
+            let update = Level { side, price: Ticks(price), size: Lots(10) };
+            let (at, venue_at, stamp) = (Nanos(0), Nanos(0), Stamp(0));
+            let event =
+                MarketEvent { at, venue_at, stamp, update, instrument: BTC, last_in_message: true };
+            exchange.on_market(&event, &mut Vec::new());
+        }
+        send(&mut exchange, 1, Side::Sell, 100, 2);
+        send(&mut exchange, 2, Side::Buy, 90, 2);
+        checker.on_step(Nanos(1), None, &exchange);
+        assert_eq!(checker.violation(), None);
+        assert_eq!(exchange.position(Participant(0), BTC), Lots(-2));
+        (checker, exchange)
+    }
+
+    #[test]
+    fn one_lot_over_the_limit_is_a_violation() {
+        let (mut checker, mut exchange) = at_the_limit();
+        send(&mut exchange, 3, Side::Buy, 90, 1);
+        checker.on_step(Nanos(2), None, &exchange);
+        assert_eq!(checker.violation().map(|v| v.invariant), Some("position_limit"));
+    }
+
+    #[test]
+    fn what_the_venue_takes_back_is_excused_and_not_a_lot_more() {
+        let (mut checker, mut exchange) = at_the_limit();
+        exchange.amend_trade(Participant(0), (0, false), &mut Vec::new());
+        assert_eq!(exchange.position(Participant(0), BTC), Lots(0));
+        checker.on_step(Nanos(2), None, &exchange);
+        assert_eq!(checker.violation(), None);
+        send(&mut exchange, 3, Side::Buy, 90, 1);
+        checker.on_step(Nanos(3), None, &exchange);
+        assert_eq!(checker.violation().map(|v| v.invariant), Some("position_limit"));
     }
 }

@@ -24,6 +24,7 @@
 
 pub mod check;
 mod diary;
+mod exposed;
 pub mod faults;
 pub mod market;
 pub mod mischief;
@@ -34,6 +35,7 @@ pub mod process;
 mod repeats;
 pub mod scene;
 pub mod tap;
+mod watched;
 pub mod world;
 
 use crate::config::{ConfigFault, ConfigFile};

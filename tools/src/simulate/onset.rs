@@ -10,6 +10,8 @@ use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::input::Control;
 use std::io::ErrorKind;
 
+/// A connection that is half open is noticed after 2.4 heartbeats of 5 s; what waited is sent then.
+const NOTICED_NS: u64 = 15_000_000_000;
 /// How far a clock is set at most, either way: within what both ends of a session allow.
 const CLOCK_STEP_MAX_NS: u64 = 50 * SECOND_NS;
 /// Turns of stages that do something, within which a process that is to die does.
@@ -20,6 +22,10 @@ impl World {
         while let Some(episode) = self.plan.front().copied().filter(|e| e.from <= self.now) {
             self.plan.pop_front();
             self.calm_from = self.calm_from.max(episode.until);
+            if !episode.fault.is_of_market() {
+                let noticed = episode.until.plus(NOTICED_NS);
+                self.way_clear_from = self.way_clear_from.max(noticed);
+            }
             if self.begin(episode) {
                 *self.seen.faults.entry(episode.fault.name()).or_default() += 1;
             }

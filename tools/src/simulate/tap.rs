@@ -6,7 +6,7 @@
 
 use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, OrderUpdate};
 use ballast_engine::ring::{Consumer, Producer};
-use ballast_engine::units::{Lots, Nanos};
+use ballast_engine::units::{Lots, Nanos, Ticks};
 
 /// Bugs that tests plant to see them caught.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +19,10 @@ pub enum PlantedBug {
     MissedLimit,
     /// An order goes out under the id of one before it.
     ReusedId,
+    /// Cancels do not go out.
+    LostCancels,
+    /// An order goes out at a price at which it reaches our own other side.
+    SelfMatch,
     /// A new order goes out after a kill.
     OrderAfterKill,
     /// The maker has no guard against jumps of the touch.
@@ -26,6 +30,9 @@ pub enum PlantedBug {
     /// The journal's disk loses a byte and does not say so.
     TornJournal,
 }
+
+/// Through every quote of a simulation's market.
+const FAR_TICKS: i64 = 20_000;
 
 /// The how-manieth of its kind the planted bug takes.
 const BUG_AT: u64 = 5;
@@ -82,10 +89,12 @@ impl Tap {
         while self.intents_out.has_room(1)
             && let Some(intent) = self.intents_in.pop()
         {
-            let intent = self.spoil_intent(intent);
-            see(&intent);
-            // Room was asked for above.
-            is_busy |= self.intents_out.push(intent).is_ok();
+            is_busy = true;
+            if let Some(intent) = self.spoil_intent(intent) {
+                see(&intent);
+                // Room was asked for above.
+                is_busy |= self.intents_out.push(intent).is_ok();
+            }
         }
         while now >= self.held_until
             && self.events_out.has_room(1)
@@ -109,12 +118,19 @@ impl Tap {
         self.intents_in.is_empty() && self.events_in.is_empty()
     }
 
-    fn spoil_intent(&mut self, intent: OrderIntent) -> OrderIntent {
+    fn spoil_intent(&mut self, intent: OrderIntent) -> Option<OrderIntent> {
         let is_new = intent.action == OrderAction::New;
         let bug = self.bug;
-        match bug {
+        if bug == Some(PlantedBug::LostCancels) && intent.action == OrderAction::Cancel {
+            return None;
+        }
+        Some(match bug {
             Some(PlantedBug::MissedLimit) if is_new && self.is_due() => {
                 OrderIntent { size: Lots(intent.size.0.saturating_mul(1_000)), ..intent }
+            }
+            Some(PlantedBug::SelfMatch) if is_new && self.is_due() => {
+                let price = Ticks(intent.price.0 + intent.side.sign() * FAR_TICKS);
+                OrderIntent { price, ..intent }
             }
             Some(PlantedBug::ReusedId) if is_new => {
                 let before = self.last_new.replace(intent);
@@ -128,7 +144,7 @@ impl Tap {
                 intent
             }
             _ => intent,
-        }
+        })
     }
 
     fn spoil_event(&mut self, event: OrderEvent) -> Option<OrderEvent> {

@@ -83,6 +83,8 @@ pub struct World {
     pub(super) plan: VecDeque<Episode>,
     pub(super) endings: Vec<(Nanos, Ending)>,
     pub(super) calm_from: Nanos,
+    /// What is sent arrives from then on, as far as faults are concerned.
+    pub(super) way_clear_from: Nanos,
     compared_at: Nanos,
     pub(super) is_diary_lost: bool,
     pub(super) paused: bool,
@@ -141,6 +143,7 @@ impl World {
             plan: plan.into(),
             endings: Vec::new(),
             calm_from: start,
+            way_clear_from: start,
             compared_at: start,
             is_diary_lost: false,
             paused: false,
@@ -265,6 +268,8 @@ impl World {
             if let Some(process) = &self.process {
                 let is_told = process.session().is_logged_on() || self.now < process.tap.held_until;
                 self.checker.on_grid(host, is_told, process.maker());
+                let is_up = process.session().is_logged_on() && self.now >= self.way_clear_from;
+                self.checker.on_standing(host, is_up, self.venue.playback().exchange());
             }
             self.keep_diary();
             self.keep_process();

@@ -18,7 +18,7 @@ use super::order::{
     OrdStatus, OrderId, OrderRefusal, Participant, Report, Request,
 };
 use super::queue::{QueueCounters, QueueModel};
-use super::register::Register;
+use super::register::{Order, Register};
 use super::upsets::Trade;
 use crate::recording::OrderGone;
 use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity, MarketEvent};
@@ -51,31 +51,6 @@ impl Default for VenueOptions {
     }
 }
 
-/// An order as the venue keeps it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Order {
-    pub participant: Participant,
-    pub cl_ord_id: ClOrdId,
-    pub instrument: InstrumentId,
-    pub side: Side,
-    pub price: Ticks,
-    size: Lots,
-    pub cum: Lots,
-    pub traded: i128,
-    lifetime: Lifetime,
-    pub status: OrdStatus,
-}
-
-impl Order {
-    pub fn leaves(&self) -> Lots {
-        if self.status.is_final() { Lots(0) } else { Lots(self.size.0 - self.cum.0) }
-    }
-
-    fn working_status(&self) -> OrdStatus {
-        if self.cum.0 > 0 { OrdStatus::PartiallyFilled } else { OrdStatus::New }
-    }
-}
-
 /// Many instruments, many participants.
 pub struct Exchange {
     instruments: Vec<Instrument>,
@@ -85,6 +60,10 @@ pub struct Exchange {
     pub(super) register: Register,
     pub(super) live: BTreeSet<(Participant, OrderId)>,
     pub(super) positions: BTreeMap<(Participant, InstrumentId), Lots>,
+    /// Of the positions what no order allowed: overfills, trades cancelled and corrected.
+    pub(super) upsets: BTreeMap<(Participant, InstrumentId), Lots>,
+    /// Requests that would have traded with an order of their own participant's.
+    self_meetings: u64,
     /// The latest, which may be busted.
     pub(super) trades: VecDeque<Trade>,
     /// What participants held before they first traded here.
@@ -113,6 +92,8 @@ impl Exchange {
             register: Register::default(),
             live: BTreeSet::new(),
             positions: BTreeMap::new(),
+            upsets: BTreeMap::new(),
+            self_meetings: 0,
             trades: VecDeque::new(),
             openings: BTreeMap::new(),
             arrivals: Arrivals::default(),
@@ -152,6 +133,19 @@ impl Exchange {
     /// The sum of a participant's fills; + long.
     pub fn position(&self, participant: Participant, instrument: InstrumentId) -> Lots {
         self.positions.get(&(participant, instrument)).copied().unwrap_or_default()
+    }
+
+    /// How many orders came that reached a resting one of their own participant's, whatever was done
+    /// about it.
+    pub fn self_meetings(&self) -> u64 {
+        self.self_meetings
+    }
+
+    fn note_meeting(&mut self, participant: Participant, on: (InstrumentId, Side, Ticks)) {
+        let (instrument, side, price) = on;
+        let market = self.markets.get(usize::from(instrument.0));
+        let meets = market.is_some_and(|market| market.would_meet(side, price, participant));
+        self.self_meetings += u64::from(meets);
     }
 
     /// What queueing there was in all markets.
@@ -241,6 +235,7 @@ impl Exchange {
     }
 
     fn on_new(&mut self, participant: Participant, new: NewOrder, out: &mut Vec<Report>) {
+        self.note_meeting(participant, (new.instrument, new.side, new.price));
         let is_known = usize::from(new.instrument.0) < self.markets.len();
         let refusal = if self.register.is_used((participant, new.cl_ord_id)) {
             Some(OrderRefusal::DuplicateOrder)
@@ -322,6 +317,10 @@ impl Exchange {
         out: &mut Vec<Report>,
     ) {
         let admitted = self.admit_change(participant, cl_ord_id, orig_cl_ord_id);
+        if let Ok(order) = admitted {
+            let Order { instrument, side, .. } = *self.order(order);
+            self.note_meeting(participant, (instrument, side, price));
+        }
         let admitted = admitted.and_then(|order| {
             let now = *self.order(order);
             let market = &self.markets[usize::from(now.instrument.0)];

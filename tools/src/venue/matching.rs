@@ -95,6 +95,12 @@ impl Matching {
         self.best_opposite(side).is_some_and(|best| reaches(side, price, best))
     }
 
+    /// True where an order at this price reaches a resting one of the same owner.
+    pub fn would_meet(&self, side: Side, price: Ticks, owner: Participant) -> bool {
+        let resting = &self.resting[side.opposite().index()];
+        resting.best_of(owner).is_some_and(|best| reaches(side, price, best))
+    }
+
     /// An incoming order takes what it can at `limit` or better; returns what is left of it.
     pub fn take(
         &mut self,

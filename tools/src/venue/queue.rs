@@ -108,6 +108,18 @@ impl RestingOrders {
         self.best
     }
 
+    /// The best price of an owner's orders.
+    pub fn best_of(&self, owner: Participant) -> Option<Ticks> {
+        let is_owned = |(_, level): &(&Ticks, &VecDeque<Resting>)| {
+            level.iter().any(|resting| resting.owner == owner)
+        };
+        let best = match self.side {
+            Side::Buy => self.levels.iter().rev().find(is_owned),
+            Side::Sell => self.levels.iter().find(is_owned),
+        };
+        best.map(|(price, _)| *price)
+    }
+
     fn best_level(&self) -> Option<Ticks> {
         let best = match self.side {
             Side::Buy => self.levels.last_key_value(),

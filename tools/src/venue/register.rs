@@ -5,14 +5,39 @@
 //! ([`Exchange::forgetting`]): a backtest's memory must not grow with its tape. Then a name lasts at
 //! least so long after it last mattered, and at most twice that; an order goes with its last name.
 
-use super::exchange::{Exchange, Order};
-use super::order::{OrderId, Participant};
-use ballast_engine::event::ClOrdId;
-use ballast_engine::units::Nanos;
+use super::exchange::Exchange;
+use super::order::{Lifetime, OrdStatus, OrderId, Participant};
+use ballast_engine::event::{ClOrdId, InstrumentId};
+use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A participant's name for a request.
 type Name = (Participant, ClOrdId);
+
+/// An order as the venue keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub participant: Participant,
+    pub cl_ord_id: ClOrdId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub price: Ticks,
+    pub size: Lots,
+    pub cum: Lots,
+    pub traded: i128,
+    pub lifetime: Lifetime,
+    pub status: OrdStatus,
+}
+
+impl Order {
+    pub fn leaves(&self) -> Lots {
+        if self.status.is_final() { Lots(0) } else { Lots(self.size.0 - self.cum.0) }
+    }
+
+    pub fn working_status(&self) -> OrdStatus {
+        if self.cum.0 > 0 { OrdStatus::PartiallyFilled } else { OrdStatus::New }
+    }
+}
 
 /// Orders and names.
 #[derive(Default)]

@@ -4,9 +4,10 @@
 //! A part of the exchange, asked by a simulation's mischief; its books are always right, and what it
 //! reports says what they say. One thread. Deliberately absent: any of it by itself.
 
-use super::exchange::{Exchange, Order};
+use super::exchange::Exchange;
 use super::order::{ExecType, LastFill, OrdStatus, OrderId, Participant, Report};
-use ballast_engine::event::{ClOrdId, ExecId, Liquidity};
+use super::register::Order;
+use ballast_engine::event::{ClOrdId, ExecId, InstrumentId, Liquidity};
 use ballast_engine::units::{Lots, Ticks};
 
 /// Trades that may be cancelled or corrected.
@@ -21,6 +22,16 @@ pub(super) struct Trade {
 }
 
 impl Exchange {
+    /// By how many lots, signed, the venue moved a position beyond what the participant's orders allowed.
+    pub fn upset(&self, participant: Participant, instrument: InstrumentId) -> Lots {
+        self.upsets.get(&(participant, instrument)).copied().unwrap_or_default()
+    }
+
+    fn note_upset(&mut self, order: OrderId, bought: i64) {
+        let Order { participant, instrument, .. } = *self.order(order);
+        self.upsets.entry((participant, instrument)).or_default().0 += bought;
+    }
+
     /// A participant's working orders leave the book and nobody is told.
     pub fn lose_orders(&mut self, participant: Participant) {
         let ids: Vec<OrderId> = self.working(participant).collect();
@@ -45,6 +56,7 @@ impl Exchange {
         let order = ids[(dice % ids.len() as u64) as usize];
         let (price, leaves) = (self.order(order).price, self.order(order).leaves());
         self.unrest(order);
+        self.note_upset(order, self.order(order).side.sign());
         self.fill(order, price, Lots(leaves.0 + 1), Liquidity::Maker, out);
     }
 
@@ -87,7 +99,9 @@ impl Exchange {
         order.status = OrdStatus::Canceled;
         let Order { participant, instrument, side, .. } = *order;
         let position = self.positions.entry((participant, instrument)).or_default();
-        position.0 += side.sign() * (size.0 - was.last.size.0);
+        let bought = side.sign() * (size.0 - was.last.size.0);
+        position.0 += bought;
+        self.note_upset(was.order, bought);
     }
 
     fn report_amended(
