@@ -127,6 +127,8 @@ pub(super) struct Core<S> {
     pub(super) gap: Option<Gap>,
     /// A gap fill said that nothing below this is to come; what is held below it comes first.
     pub(super) filled_to: u64,
+    /// The message in hand waited for a gap to close: its time was judged when it came.
+    pub(super) was_held: bool,
     pub(super) resend: Option<Resend>,
     /// HeartBtInt(108) in force, ns; 0 for none.
     pub(super) heart_bt_ns: u64,
@@ -158,6 +160,7 @@ impl<S: Store> Session<S> {
                 held,
                 gap: None,
                 filled_to: 0,
+                was_held: false,
                 resend: None,
                 last_received: Nanos(0),
                 last_sent: Nanos(0),
@@ -252,7 +255,9 @@ impl<S: Store> Session<S> {
                     Waiting::Frame(held) => {
                         self.current.clear();
                         self.current.extend_from_slice(&held);
+                        self.core.was_held = true;
                         self.process();
+                        self.core.was_held = false;
                     }
                     Waiting::Done => self.core.count_as_received(),
                 }
@@ -305,6 +310,11 @@ impl<S: Store> Session<S> {
     pub fn counters(&self) -> Counters {
         let held_dropped = self.core.held.dropped;
         Counters { held_dropped, ..self.core.counters }
+    }
+
+    /// Messages that went out so far, resent ones included.
+    pub fn messages_out(&self) -> u64 {
+        self.core.counters.messages_out
     }
 
     /// The session's store, for re-delivery after a crash.
