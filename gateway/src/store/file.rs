@@ -17,7 +17,7 @@ use super::{Store, StoreError};
 use ballast_engine::units::Nanos;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// When written records are forced to the device. Never on the session's thread.
@@ -154,11 +154,7 @@ impl FileStore {
         let numbers = segment_numbers(&self.config.folder)?;
         for number in numbers {
             let path = segment_path(&self.config.folder, number);
-            let is_empty = std::fs::metadata(&path).is_ok_and(|found| found.len() == 0);
-            let segment = if is_empty { None } else { Some(Segment::open(&path)?) };
-            let checkpoint = segment.as_ref().and_then(|s| record::read_checkpoint(s.bytes()));
-            let (Some(segment), Some(checkpoint)) = (segment, checkpoint) else {
-                // Prepared and never used.
+            let Some((segment, checkpoint)) = Self::begun(&path)? else {
                 std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
                 continue;
             };
@@ -169,15 +165,36 @@ impl FileStore {
             }
             self.take_segment(number, segment, checkpoint);
         }
-        if self.recovered.has_torn_tail {
-            let offset = self.offset;
-            if let Some(rest) =
-                self.segments.back_mut().and_then(|s| s.bytes_mut().get_mut(offset..))
-            {
-                rest.fill(0);
-            }
+        // Behind the end, too: a process killed between a payload and its header leaves the payload there,
+        // and a page lost with the power leaves whole records behind it.
+        let offset = self.offset;
+        if let Some(rest) = self.segments.back_mut().and_then(|s| s.bytes_mut().get_mut(offset..)) {
+            rest.fill(0);
         }
         Ok(())
+    }
+
+    /// A segment with its header; `None` for one that holds no record: prepared and never used, or begun
+    /// as the process was killed.
+    fn begun(path: &Path) -> Result<Option<(Segment, Checkpoint)>, StoreError> {
+        if std::fs::metadata(path).is_ok_and(|found| found.len() == 0) {
+            return Ok(None);
+        }
+        let segment = Segment::open(path)?;
+        if let Some(checkpoint) = record::read_checkpoint(segment.bytes()) {
+            return Ok(Some((segment, checkpoint)));
+        }
+        if let Some(version) = record::other_version(segment.bytes()) {
+            return Err(StoreError::OtherVersion { path: path.to_path_buf(), version });
+        }
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+        match segment.bytes().split_at_checked(record::SEGMENT_HEADER) {
+            // Its numbers are the ones that the segment before it ends with.
+            Some((head, records)) if !is_zero(head) && !is_zero(records) => {
+                Err(StoreError::Corrupt { path: path.to_path_buf(), offset: 0 })
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     fn tail(&self) -> (PathBuf, u64) {
@@ -384,199 +401,5 @@ impl Store for FileStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-
-    /// A folder that is removed at the end of the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("ballast-{}-{name}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            Folder(path)
-        }
-
-        fn open(&self) -> FileStore {
-            FileStore::open(self.config()).unwrap()
-        }
-
-        fn config(&self) -> FileStoreConfig {
-            FileStoreConfig {
-                segment_bytes: 4096,
-                segments_held: 3,
-                messages_held: 64,
-                sync: SyncPolicy::Never,
-                ..FileStoreConfig::new(&self.0)
-            }
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn numbers_and_messages_survive_a_reopening() {
-        let folder = Folder::new("reopen");
-        let mut store = folder.open();
-        store.put_outbound_admin().unwrap();
-        store.put_outbound(b"order").unwrap();
-        store.set_next_target(4).unwrap();
-        store.put_inbound(b"report").unwrap();
-        drop(store);
-        let store = folder.open();
-        assert_eq!((store.next_sender(), store.next_target()), (3, 5));
-        assert_eq!(store.outbound(1), None);
-        assert_eq!(store.outbound(2), Some(&b"order"[..]));
-        assert_eq!(store.inbound(4), Some(&b"report"[..]));
-        assert_eq!(store.recovered(), Recovered { records: 4, has_torn_tail: false });
-    }
-
-    #[test]
-    fn a_torn_tail_is_dropped_and_the_store_goes_on() {
-        let folder = Folder::new("torn");
-        let mut store = folder.open();
-        store.put_outbound(b"first").unwrap();
-        store.put_outbound(b"second").unwrap();
-        drop(store);
-        let path = segment_path(&folder.0, 1);
-        let mut bytes = std::fs::read(&path).unwrap();
-        let torn = record::SEGMENT_HEADER + record::record_len(5) + record::RECORD_HEADER;
-        bytes[torn] ^= 0xFF;
-        std::fs::write(&path, bytes).unwrap();
-        let mut store = folder.open();
-        assert_eq!(store.next_sender(), 2);
-        assert!(store.recovered().has_torn_tail);
-        store.put_outbound(b"2").unwrap();
-        drop(store);
-        let store = folder.open();
-        assert_eq!(store.outbound(2), Some(&b"2"[..]));
-        assert_eq!(store.recovered(), Recovered { records: 2, has_torn_tail: false });
-    }
-
-    #[test]
-    fn every_cut_of_the_last_record_leaves_the_earlier_ones() {
-        let folder = Folder::new("cut");
-        let mut store = folder.open();
-        store.put_outbound(b"first").unwrap();
-        let begin = store.offset;
-        store.put_outbound(b"second").unwrap();
-        let end = store.offset;
-        drop(store);
-        let path = segment_path(&folder.0, 1);
-        let whole = std::fs::read(&path).unwrap();
-        for cut in begin..begin + record::RECORD_HEADER + 6 {
-            let mut bytes = whole.clone();
-            bytes[cut..end].fill(0);
-            std::fs::write(&path, bytes).unwrap();
-            let store = folder.open();
-            assert_eq!(store.next_sender(), 2, "cut at {cut}");
-            assert_eq!(store.outbound(1), Some(&b"first"[..]));
-        }
-    }
-
-    #[test]
-    fn damage_before_the_last_segment_is_an_error() {
-        let folder = Folder::new("damage");
-        let mut store = folder.open();
-        for _ in 0..100 {
-            store.put_outbound(&[b'x'; 50]).unwrap();
-        }
-        assert!(store.segments.len() > 1);
-        let path = segment_path(&folder.0, store.first_number);
-        drop(store);
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[200] ^= 1;
-        std::fs::write(&path, bytes).unwrap();
-        assert!(matches!(FileStore::open(folder.config()), Err(StoreError::Corrupt { .. })));
-    }
-
-    #[test]
-    fn old_segments_go_and_the_numbers_stay() {
-        let folder = Folder::new("retention");
-        let mut store = folder.open();
-        for _ in 0..1000 {
-            store.put_outbound(&[b'x'; 200]).unwrap();
-        }
-        assert_eq!(store.segments.len(), 3);
-        assert_eq!(store.outbound(1), None);
-        assert!(store.outbound(1000).is_some());
-        drop(store);
-        let store = folder.open();
-        assert_eq!(store.next_sender(), 1001);
-        assert!(store.outbound(1000).is_some());
-        // Three held and the one that was prepared at opening.
-        drop(store);
-        assert!(segment_numbers(&folder.0).unwrap().len() <= 4);
-    }
-
-    #[test]
-    fn a_second_process_is_refused() {
-        let folder = Folder::new("lock");
-        let _store = folder.open();
-        assert!(matches!(FileStore::open(folder.config()), Err(StoreError::Locked { .. })));
-    }
-
-    #[test]
-    fn files_are_their_owners_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = Folder::new("mode");
-        let _store = folder.open();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&segment_path(&folder.0, 1)), 0o600);
-        assert_eq!(mode(&folder.0), 0o700);
-    }
-
-    #[test]
-    fn a_full_disk_is_an_answer_and_nothing_is_written() {
-        let error = io_error(Path::new("x"), &std::io::ErrorKind::StorageFull.into());
-        assert_eq!(error, StoreError::DiskFull { path: "x".into() });
-        let folder = Folder::new("full");
-        let mut store = folder.open();
-        // The folder is gone under the keeper: the segment in preparation and the next one fail.
-        drop(store.keeper.take());
-        store.is_preparing = false;
-        std::fs::remove_dir_all(&folder.0).unwrap();
-        let mut taken = 0;
-        let refused = loop {
-            match store.put_outbound(&[b'x'; 500]) {
-                Ok(()) => taken += 1,
-                Err(error) => break error,
-            }
-        };
-        assert!(matches!(refused, StoreError::Io { .. }));
-        assert_eq!(store.next_sender(), taken + 1);
-        assert!(store.outbound(taken).is_some());
-        assert!(store.put_outbound(&[b'x'; 500]).is_err());
-        assert_eq!(store.next_sender(), taken + 1);
-        std::fs::create_dir_all(&folder.0).unwrap();
-        store.put_outbound(&[b'x'; 500]).unwrap();
-        assert_eq!(store.next_sender(), taken + 2);
-    }
-
-    #[test]
-    fn a_message_larger_than_a_segment_is_refused() {
-        let folder = Folder::new("large");
-        let mut store = folder.open();
-        let refused = store.put_outbound(&[0; 5000]);
-        assert_eq!(refused, Err(StoreError::TooLarge { len: 5000, segment: 4032 }));
-        assert_eq!(store.next_sender(), 1);
-    }
-
-    #[test]
-    fn a_reset_survives_a_reopening() {
-        let folder = Folder::new("reset");
-        let mut store = folder.open();
-        store.put_outbound(b"old").unwrap();
-        store.reset(Nanos(99)).unwrap();
-        drop(store);
-        let store = folder.open();
-        assert_eq!((store.next_sender(), store.next_target()), (1, 1));
-        assert_eq!(store.created_at(), Nanos(99));
-        assert_eq!(store.outbound(1), None);
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

@@ -54,6 +54,14 @@ pub enum StoreError {
         /// Where.
         offset: u64,
     },
+    /// The segment was written in another layout.
+    #[error("{} has layout version {version}, which this program does not read: go on with the program that wrote it, or move the folder away and reset both sequence numbers with the counterparty", path.display())]
+    OtherVersion {
+        /// The segment.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
     /// A message that no segment can hold.
     #[error(
         "a message of {len} bytes does not fit a segment of {segment} bytes; raise segment_bytes"

@@ -173,6 +173,14 @@ pub(super) fn write_checkpoint(segment: &mut [u8], checkpoint: Checkpoint) {
     }
 }
 
+/// The version of a whole header that another program's layout has.
+pub(super) fn other_version(segment: &[u8]) -> Option<u32> {
+    let version = u32_at(segment, 8)?;
+    let is_whole =
+        segment.starts_with(MAGIC) && u32_at(segment, 60)? == crc32c::crc32c(segment.get(..60)?);
+    (is_whole && version != VERSION).then_some(version)
+}
+
 /// Reads a segment's header; `None` where there is none (a segment prepared and never used, or one
 /// whose first bytes were torn).
 pub(super) fn read_checkpoint(segment: &[u8]) -> Option<Checkpoint> {

@@ -1,0 +1,279 @@
+//! The file store's tests: what a death of the process, of the power or of the disk leaves.
+
+use super::*;
+
+/// A folder that is removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ballast-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Folder(path)
+    }
+
+    fn open(&self) -> FileStore {
+        FileStore::open(self.config()).unwrap()
+    }
+
+    fn config(&self) -> FileStoreConfig {
+        FileStoreConfig {
+            segment_bytes: 4096,
+            segments_held: 3,
+            messages_held: 64,
+            sync: SyncPolicy::Never,
+            ..FileStoreConfig::new(&self.0)
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn numbers_and_messages_survive_a_reopening() {
+    let folder = Folder::new("reopen");
+    let mut store = folder.open();
+    store.put_outbound_admin().unwrap();
+    store.put_outbound(b"order").unwrap();
+    store.set_next_target(4).unwrap();
+    store.put_inbound(b"report").unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!((store.next_sender(), store.next_target()), (3, 5));
+    assert_eq!(store.outbound(1), None);
+    assert_eq!(store.outbound(2), Some(&b"order"[..]));
+    assert_eq!(store.inbound(4), Some(&b"report"[..]));
+    assert_eq!(store.recovered(), Recovered { records: 4, has_torn_tail: false });
+}
+
+#[test]
+fn a_torn_tail_is_dropped_and_the_store_goes_on() {
+    let folder = Folder::new("torn");
+    let mut store = folder.open();
+    store.put_outbound(b"first").unwrap();
+    store.put_outbound(b"second").unwrap();
+    drop(store);
+    let path = segment_path(&folder.0, 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let torn = record::SEGMENT_HEADER + record::record_len(5) + record::RECORD_HEADER;
+    bytes[torn] ^= 0xFF;
+    std::fs::write(&path, bytes).unwrap();
+    let mut store = folder.open();
+    assert_eq!(store.next_sender(), 2);
+    assert!(store.recovered().has_torn_tail);
+    store.put_outbound(b"2").unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.outbound(2), Some(&b"2"[..]));
+    assert_eq!(store.recovered(), Recovered { records: 2, has_torn_tail: false });
+}
+
+#[test]
+fn every_cut_of_the_last_record_leaves_the_earlier_ones() {
+    let folder = Folder::new("cut");
+    let mut store = folder.open();
+    store.put_outbound(b"first").unwrap();
+    let begin = store.offset;
+    store.put_outbound(b"second").unwrap();
+    let end = store.offset;
+    drop(store);
+    let path = segment_path(&folder.0, 1);
+    let whole = std::fs::read(&path).unwrap();
+    for cut in begin..begin + record::RECORD_HEADER + 6 {
+        let mut bytes = whole.clone();
+        bytes[cut..end].fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        let store = folder.open();
+        assert_eq!(store.next_sender(), 2, "cut at {cut}");
+        assert_eq!(store.outbound(1), Some(&b"first"[..]));
+    }
+}
+
+#[test]
+fn damage_before_the_last_segment_is_an_error() {
+    let folder = Folder::new("damage");
+    let mut store = folder.open();
+    for _ in 0..100 {
+        store.put_outbound(&[b'x'; 50]).unwrap();
+    }
+    assert!(store.segments.len() > 1);
+    let path = segment_path(&folder.0, store.first_number);
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(FileStore::open(folder.config()), Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
+fn old_segments_go_and_the_numbers_stay() {
+    let folder = Folder::new("retention");
+    let mut store = folder.open();
+    for _ in 0..1000 {
+        store.put_outbound(&[b'x'; 200]).unwrap();
+    }
+    assert_eq!(store.segments.len(), 3);
+    assert_eq!(store.outbound(1), None);
+    assert!(store.outbound(1000).is_some());
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.next_sender(), 1001);
+    assert!(store.outbound(1000).is_some());
+    // Three held and the one that was prepared at opening.
+    drop(store);
+    assert!(segment_numbers(&folder.0).unwrap().len() <= 4);
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let folder = Folder::new("lock");
+    let _store = folder.open();
+    assert!(matches!(FileStore::open(folder.config()), Err(StoreError::Locked { .. })));
+}
+
+#[test]
+fn files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("mode");
+    let _store = folder.open();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&segment_path(&folder.0, 1)), 0o600);
+    assert_eq!(mode(&folder.0), 0o700);
+}
+
+#[test]
+fn a_full_disk_is_an_answer_and_nothing_is_written() {
+    let error = io_error(Path::new("x"), &std::io::ErrorKind::StorageFull.into());
+    assert_eq!(error, StoreError::DiskFull { path: "x".into() });
+    let folder = Folder::new("full");
+    let mut store = folder.open();
+    // The folder is gone under the keeper: the segment in preparation and the next one fail.
+    drop(store.keeper.take());
+    store.is_preparing = false;
+    std::fs::remove_dir_all(&folder.0).unwrap();
+    let mut taken = 0;
+    let refused = loop {
+        match store.put_outbound(&[b'x'; 500]) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, StoreError::Io { .. }));
+    assert_eq!(store.next_sender(), taken + 1);
+    assert!(store.outbound(taken).is_some());
+    assert!(store.put_outbound(&[b'x'; 500]).is_err());
+    assert_eq!(store.next_sender(), taken + 1);
+    std::fs::create_dir_all(&folder.0).unwrap();
+    store.put_outbound(&[b'x'; 500]).unwrap();
+    assert_eq!(store.next_sender(), taken + 2);
+}
+
+#[test]
+fn a_message_larger_than_a_segment_is_refused() {
+    let folder = Folder::new("large");
+    let mut store = folder.open();
+    let refused = store.put_outbound(&[0; 5000]);
+    assert_eq!(refused, Err(StoreError::TooLarge { len: 5000, segment: 4032 }));
+    assert_eq!(store.next_sender(), 1);
+}
+
+#[test]
+fn a_reset_survives_a_reopening() {
+    let folder = Folder::new("reset");
+    let mut store = folder.open();
+    store.put_outbound(b"old").unwrap();
+    store.reset(Nanos(99)).unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!((store.next_sender(), store.next_target()), (1, 1));
+    assert_eq!(store.created_at(), Nanos(99));
+    assert_eq!(store.outbound(1), None);
+}
+
+/// The folder's only segment, its bytes changed.
+fn change(folder: &Folder, number: u32, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = segment_path(&folder.0, number);
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_used_segment_whose_header_is_damaged_is_kept_and_told() {
+    let folder = Folder::new("header");
+    let mut store = folder.open();
+    store.put_outbound(b"order").unwrap();
+    drop(store);
+    change(&folder, 1, |bytes| bytes[20] ^= 1);
+    let path = segment_path(&folder.0, 1);
+    let refused = FileStore::open(folder.config()).unwrap_err();
+    assert_eq!(refused, StoreError::Corrupt { path: path.clone(), offset: 0 });
+    // The same, in a layout of another program.
+    change(&folder, 1, |bytes| {
+        bytes[20] ^= 1;
+        bytes[8] = 9;
+        let crc = crc32c::crc32c(&bytes[..60]);
+        bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+    });
+    let refused = FileStore::open(folder.config()).unwrap_err();
+    assert_eq!(refused, StoreError::OtherVersion { path, version: 9 });
+}
+
+#[test]
+fn a_segment_that_was_begun_as_the_process_died_costs_nothing() {
+    let folder = Folder::new("begun");
+    let mut store = folder.open();
+    store.put_outbound(b"order").unwrap();
+    drop(store);
+    // A half-written header, and no record yet.
+    change(&folder, 2, |bytes| bytes[..8].copy_from_slice(b"BALSTOR1"));
+    let store = folder.open();
+    assert_eq!((store.next_sender(), store.outbound(1)), (2, Some(&b"order"[..])));
+}
+
+#[test]
+fn a_process_killed_between_a_payload_and_its_header_leaves_a_store_that_goes_on() {
+    let folder = Folder::new("headless");
+    let mut store = folder.open();
+    store.put_outbound(b"first").unwrap();
+    let begin = store.offset;
+    store.put_outbound(&[b'x'; 3000]).unwrap();
+    drop(store);
+    change(&folder, 1, |bytes| bytes[begin..begin + record::RECORD_HEADER].fill(0));
+    let mut store = folder.open();
+    assert_eq!(store.next_sender(), 2);
+    // A short record there, and one for which a new segment is begun.
+    store.put_outbound_admin().unwrap();
+    store.put_outbound(&[b'y'; 3990]).unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.next_sender(), 4);
+    assert!(store.outbound(3).is_some());
+}
+
+#[test]
+fn records_behind_a_page_that_was_lost_do_not_come_back() {
+    let folder = Folder::new("lost-page");
+    let mut store = folder.open();
+    store.put_outbound(b"first").unwrap();
+    let begin = store.offset;
+    let len = record::record_len(10);
+    for _ in 2..=9 {
+        store.put_outbound(&[b'x'; 10]).unwrap();
+    }
+    drop(store);
+    // Numbers 2 to 4 are lost, 5 to 9 stand behind.
+    change(&folder, 1, |bytes| bytes[begin..begin + 3 * len].fill(0));
+    let mut store = folder.open();
+    assert_eq!(store.next_sender(), 2);
+    for _ in 2..=4 {
+        store.put_outbound(&[b'y'; 10]).unwrap();
+    }
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.next_sender(), 5, "and not one of those that were lost with the power");
+}
