@@ -197,6 +197,23 @@ fn what_the_journal_lacks_is_told_again_and_nothing_else() {
 }
 
 #[test]
+fn after_a_restart_an_exec_id_of_the_day_before_is_another_fill_of_an_order_that_grew() {
+    let (folder, door) = (Folder::new("daily-ids"), Door::open());
+    let (venue, delivered) = three_fills(&folder, &door);
+    let left = Order { cl_ord_id: ClOrdId(7), side: Side::Sell, ..left(0) };
+    let mut run = Run::with(&folder, (door, venue), 10, (RULES, &[left], &delivered));
+    assert_eq!(run.fills(), []);
+    // The venue counts from 1 again, and then says the same fill once more.
+    for _ in 0..2 {
+        run.venue.say(
+            run.now,
+            "35=8|37=O|11=7|17=E1|150=F|39=1|55=BTC|54=2|31=5|32=0.02|151=0.03|14=0.02|6=0",
+        );
+    }
+    assert_eq!(run.fills(), [7]);
+}
+
+#[test]
 fn a_store_behind_the_journal_tells_no_fill_again() {
     let (folder, door) = (Folder::new("behind"), Door::open());
     let (mut venue, mut delivered) = three_fills(&folder, &door);

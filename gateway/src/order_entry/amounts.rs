@@ -42,6 +42,17 @@ impl Desk {
         Quantities { cum_qty, leaves_qty }
     }
 
+    /// More of the order has traded than its venue ever told: that is news, whatever its ExecID(17). Some
+    /// venues begin their ExecIDs anew each day, or count them by symbol.
+    pub(super) fn has_grown(&self, report: &Report<'_>, order: Option<&LiveOrder>) -> bool {
+        let Some(order) = order else { return false };
+        let told = report.running.map(|(cum_qty, _)| cum_qty).or_else(|| {
+            let symbol = self.symbols.at(self.place_of(report, Some(order))?)?;
+            symbol.lots_floor(report.cum_qty?).ok()
+        });
+        told.is_some_and(|told| told > order.cum_qty_max)
+    }
+
     pub(super) fn side(&mut self, report: &Report<'_>, order: Option<&LiveOrder>) -> Side {
         report.side.or(order.map(|o| o.side)).unwrap_or_else(|| {
             self.counts.inexact += 1;

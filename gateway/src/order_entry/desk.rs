@@ -339,7 +339,12 @@ impl Desk {
             ) => {
                 // A venue may give both sides of a trade with ourselves one ExecID, or cancel a
                 // trade under the trade's own: only the same thing said twice is a duplicate.
-                id.is_some_and(|id| !self.exec_ids.is_first(id, side, meaning))
+                let told = id.filter(|id| !self.exec_ids.is_first(id, side, meaning));
+                let is_news = meaning == Meaning::Filled && self.has_grown(report, order);
+                if let Some(id) = told.filter(|_| is_news) {
+                    self.exec_ids.renew(id, side, meaning);
+                }
+                told.is_some() && !is_news
             }
             _ if report.is_poss_dup => {
                 order.is_some_and(|o| !is_foreseen(o.status, exec_type, shown))

@@ -169,6 +169,7 @@ impl Desk {
         };
         let order = self.order_of(report).and_then(|handle| self.live().get(handle));
         let side = report.side.or(order.map(|order| order.side)).unwrap_or(Side::Buy);
-        self.exec_ids().has_told(exec_id, side, meaning)
+        let is_news = meaning == Meaning::Filled && self.has_grown(report, order);
+        !is_news && self.exec_ids().has_told(exec_id, side, meaning)
     }
 }

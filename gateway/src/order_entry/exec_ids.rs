@@ -14,6 +14,8 @@ use ballast_engine::units::{Nanos, Side};
 use std::path::Path;
 
 const EMPTY: u32 = u32::MAX;
+/// No text has this length.
+const NO_TEXT: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -164,8 +166,7 @@ impl ExecIds {
             self.oldest = kept.id;
         }
         while self.next < kept.id {
-            // No text has this length.
-            self.place(Kept { id: self.next, hash: self.next, length: u32::MAX, told: 0, ..kept });
+            self.place(Kept { id: self.next, hash: self.next, length: NO_TEXT, told: 0, ..kept });
         }
         self.place(kept);
     }
@@ -208,6 +209,18 @@ impl ExecIds {
             self.write(place);
         }
         is_first
+    }
+
+    /// From here on `text` is another execution's, of which `meaning` is told for `side`; the one that it
+    /// was before keeps its number and has no text any more.
+    pub fn renew(&mut self, text: &[u8], side: Side, meaning: Meaning) {
+        if let Some(place) = self.find(text).map(|id| self.place_of(id.0))
+            && let Some(entry) = self.entries.get_mut(place)
+        {
+            entry.length = NO_TEXT;
+            self.write(place);
+        }
+        self.is_first(text, side, meaning);
     }
 
     /// The number that `text` has, if it is remembered.

@@ -66,6 +66,8 @@ pub struct LiveOrder {
     pub terms_before: Option<(Ticks, Lots)>,
     /// CumQty(14).
     pub cum_qty: Lots,
+    /// The most that it ever was: a cancelled trade takes some of it back.
+    pub cum_qty_max: Lots,
     /// What is traded.
     pub instrument: InstrumentId,
     /// Side(54).
@@ -118,6 +120,7 @@ const NO_ORDER: LiveOrder = LiveOrder {
     size: Lots(0),
     terms_before: None,
     cum_qty: Lots(0),
+    cum_qty_max: Lots(0),
     instrument: InstrumentId(0),
     side: Side::Buy,
     at: Nanos(0),
@@ -328,6 +331,7 @@ impl LiveOrders {
     pub fn set(&mut self, handle: Handle, status: OrdStatus, cum_qty: Lots) {
         if let Some(order) = self.get_mut(handle) {
             order.cum_qty = cum_qty;
+            order.cum_qty_max = order.cum_qty_max.max(cum_qty);
         }
         self.set_status(handle, status);
     }
