@@ -157,6 +157,49 @@ fn a_host_that_connects_and_does_not_log_on_gives_way_and_the_one_that_worked_is
     assert_eq!(world.logged_on.len(), 3);
 }
 
+#[test]
+fn a_venue_that_logs_on_and_out_at_once_is_not_hammered() {
+    let mut world = World::new(1, 0, Nanos(SECOND_NS), None);
+    for tenth in 0..600 {
+        world.run_until(Nanos((11 + tenth) * SECOND_NS / 10));
+        world.venue.logout(world.now, Some("not today"));
+    }
+    // 250 ms, doubled up to 30 s: eight or nine in a minute, and not four a second.
+    assert!((6..=12).contains(&world.logged_on.len()), "{:?}", world.logged_on);
+}
+
+#[test]
+fn what_came_while_this_side_stood_still_is_read_before_anybody_is_called_silent() {
+    let (ours, theirs) = pipe(1 << 16);
+    let session = |role, me, you| {
+        let mut config = SessionConfig::new(role, me, you);
+        config.heart_bt_int_s = 10;
+        Session::new(config, MemoryStore::new())
+    };
+    let (mut us, mut them) =
+        (session(Role::Initiator, "US", "THEM"), session(Role::Acceptor, "THEM", "US"));
+    let (mut our_end, mut their_end) =
+        (Connection::new(ours, us.config()), Connection::new(theirs, them.config()));
+    let at = |tenths: u64| Nanos(SECOND_NS + tenths * SECOND_NS / 10);
+    us.on_connected(at(0));
+    them.on_connected(at(0));
+    let ours = |us: &mut Session<MemoryStore>, end: &mut Connection<PipeEnd>, now| {
+        for _ in 0..3 {
+            let _ = end.turn(us, now, |_| ControlFlow::Continue(()));
+        }
+    };
+    for _ in 0..3 {
+        ours(&mut us, &mut our_end, at(0));
+        ours(&mut them, &mut their_end, at(0));
+    }
+    assert!(us.is_logged_on() && them.is_logged_on());
+    // Silence: a TestRequest, which is answered. The answer waits in the socket while this side stalls.
+    ours(&mut us, &mut our_end, at(120));
+    ours(&mut them, &mut their_end, at(121));
+    ours(&mut us, &mut our_end, at(250));
+    assert!(us.is_logged_on(), "{:?}", us.state());
+}
+
 /// 2024-08-08 00:00:00 UTC and so many seconds.
 fn at(seconds: u64) -> Nanos {
     Nanos((1_723_075_200 + seconds) * SECOND_NS)

@@ -109,11 +109,8 @@ impl<T: Transport> Connection<T> {
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Turn {
         let mut is_busy = false;
-        if session.next_deadline().is_some_and(|due| due <= now) {
-            session.on_deadline(now);
-            is_busy = true;
-        }
         let mut may_read = true;
+        let mut has_looked = false;
         loop {
             self.flush();
             if self.is_writing() {
@@ -123,6 +120,7 @@ impl<T: Transport> Connection<T> {
                 Some(Output::Send(bytes)) => self.write(bytes),
                 Some(Output::Deliver(event)) => {
                     if on_event(event).is_break() {
+                        keep_time(session, now);
                         return Turn::Busy;
                     }
                 }
@@ -138,6 +136,11 @@ impl<T: Transport> Connection<T> {
                     if used == 0 {
                         if may_read && self.read() {
                             may_read = false;
+                        } else if !std::mem::replace(&mut has_looked, true)
+                            && self.lost.is_none()
+                            && keep_time(session, now)
+                        {
+                            // Only now: what came may be what was waited for. Its outputs are next.
                         } else if let Some(lost) = self.lost {
                             session.on_disconnected(now);
                             return Turn::Ended(Ended::Transport(lost));
@@ -154,6 +157,7 @@ impl<T: Transport> Connection<T> {
     /// The counterparty does not read. A session that wants to end gives it the logout timeout.
     fn blocked<S: Store>(&mut self, session: &mut Session<S>, now: Nanos, is_busy: bool) -> Turn {
         let is_busy = self.read() || is_busy;
+        let is_busy = keep_time(session, now) || is_busy;
         if session.state() == State::Closing {
             let since = *self.closing_since.get_or_insert(now);
             if since.plus(session.config().logout_timeout_ns) <= now {
@@ -221,6 +225,15 @@ impl<T: Transport> Connection<T> {
             }
         }
     }
+}
+
+/// Tells the session where its time has come.
+fn keep_time<S: Store>(session: &mut Session<S>, now: Nanos) -> bool {
+    let is_due = session.next_deadline().is_some_and(|due| due <= now);
+    if is_due {
+        session.on_deadline(now);
+    }
+    is_due
 }
 
 #[cfg(test)]

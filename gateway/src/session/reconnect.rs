@@ -2,7 +2,8 @@
 //!
 //! Asked by the [`Line`](crate::venue::line::Line), on its thread, and told what came of it. A
 //! connection that was made is no success: only a Logon is, because a host that accepts and does not log on would be
-//! tried for ever. Deliberately absent: sockets and the clock.
+//! tried for ever; and the pause begins short again only after a Logon that lasted, because a counterparty
+//! that logs us on and out at once would be hammered. Deliberately absent: sockets and the clock.
 
 use ballast_engine::units::Nanos;
 
@@ -22,6 +23,9 @@ impl Default for ReconnectConfig {
     }
 }
 
+/// A Logon that lasted so long was one.
+const SETTLED_NS: u64 = 10_000_000_000;
+
 /// The next try of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconnect {
@@ -30,6 +34,8 @@ pub struct Reconnect {
     host: usize,
     pause_ns: u64,
     due: Nanos,
+    /// Since when the session is logged on.
+    up_since: Option<Nanos>,
     random: u64,
 }
 
@@ -42,6 +48,7 @@ impl Reconnect {
             host: 0,
             pause_ns: config.pause_min_ns,
             due: Nanos(0),
+            up_since: None,
             random: seed | 1,
             config,
         }
@@ -57,15 +64,19 @@ impl Reconnect {
         self.host
     }
 
-    /// The session logged on: this host works, and pauses begin short again.
-    pub fn on_logged_on(&mut self) {
-        self.pause_ns = self.config.pause_min_ns;
+    /// The session logged on: this host works.
+    pub fn on_logged_on(&mut self, now: Nanos) {
+        self.up_since = Some(now);
     }
 
     /// A connection ended or was not made. One that had logged on is tried again at the same host
     /// first; otherwise the next host has its turn.
-    pub fn on_ended(&mut self, now: Nanos, had_logged_on: bool) {
-        if !had_logged_on {
+    pub fn on_ended(&mut self, now: Nanos) {
+        let up_since = self.up_since.take();
+        if up_since.is_some_and(|since| now.since(since) >= SETTLED_NS) {
+            self.pause_ns = self.config.pause_min_ns;
+        }
+        if up_since.is_none() {
             self.host = self.host.saturating_add(1) % self.hosts.max(1);
         }
         // Between half of the pause and all of it.
@@ -94,7 +105,7 @@ mod tests {
 
     fn pause_after_failure(reconnect: &mut Reconnect) -> u64 {
         let now = Nanos(1_000);
-        reconnect.on_ended(now, false);
+        reconnect.on_ended(now);
         reconnect.due().since(now)
     }
 
@@ -126,10 +137,25 @@ mod tests {
             pause_after_failure(&mut reconnect);
         }
         let host = reconnect.host();
-        reconnect.on_logged_on();
-        reconnect.on_ended(Nanos(5_000), true);
+        reconnect.on_logged_on(Nanos(5_000));
+        let end = Nanos(5_000 + SETTLED_NS);
+        reconnect.on_ended(end);
         assert_eq!(reconnect.host(), host);
-        assert!(reconnect.due().since(Nanos(5_000)) <= 100);
+        assert!(reconnect.due().since(end) <= 100);
+    }
+
+    #[test]
+    fn a_logon_that_does_not_last_makes_the_next_pause_no_shorter() {
+        let mut reconnect = reconnect();
+        let mut now = Nanos(1_000);
+        for longest in [100, 200, 350, 350] {
+            reconnect.on_logged_on(now);
+            now = now.plus(SETTLED_NS - 1);
+            reconnect.on_ended(now);
+            let pause = reconnect.due().since(now);
+            assert!((longest / 2..=longest).contains(&pause), "{pause} of {longest}");
+            assert_eq!(reconnect.host(), 0, "it is the right host all the same");
+        }
     }
 
     #[test]

@@ -119,8 +119,6 @@ pub struct Line<D: Dial, S: Store> {
     session: Session<S>,
     connection: Option<Connection<D::Link>>,
     reconnect: Reconnect,
-    /// The connection in hand, or the last one, logged on.
-    had_logged_on: bool,
     /// The period of the schedule that is on or comes next, and when to ask for another; `None` without
     /// a schedule.
     period: Option<Period>,
@@ -146,7 +144,6 @@ impl<D: Dial, S: Store> Line<D, S> {
         });
         Line {
             reconnect: Reconnect::new(reconnect, dial.hosts(), seed),
-            had_logged_on: false,
             period: None,
             ask_schedule_at: config.schedule.as_ref().map_or(never, |_| Nanos(0)),
             is_parting: false,
@@ -203,14 +200,13 @@ impl<D: Dial, S: Store> Line<D, S> {
             self.keep_schedule(now);
         }
         let Some(connection) = &mut self.connection else { return self.dial(now) };
-        let (reconnect, had_logged_on) = (&mut self.reconnect, &mut self.had_logged_on);
+        let reconnect = &mut self.reconnect;
         let notices = &self.notices;
         let mut has_news = false;
         let turn = connection.turn(&mut self.session, now, |event| {
             match &event {
                 Event::LoggedOn { .. } => {
-                    reconnect.on_logged_on();
-                    *had_logged_on = true;
+                    reconnect.on_logged_on(now);
                 }
                 Event::Message(news) if news.msg_type() == msg_type::NEWS => {
                     notices.post(news);
@@ -245,7 +241,7 @@ impl<D: Dial, S: Store> Line<D, S> {
                 self.drops += 1;
                 // The venue need not be spared after an end that was agreed on.
                 if !std::mem::take(&mut self.is_parting) {
-                    self.reconnect.on_ended(now, self.had_logged_on);
+                    self.reconnect.on_ended(now);
                 }
                 LineTurn::Down(ended)
             }
@@ -273,14 +269,13 @@ impl<D: Dial, S: Store> Line<D, S> {
                 if let Some(period) = self.period {
                     self.session.begin_period(now, period.opens);
                 }
-                self.had_logged_on = false;
                 self.session.on_connected(now);
                 self.connection = Some(Connection::new(link, self.session.config()));
                 LineTurn::Busy
             }
             Dialled::Pending => LineTurn::Idle,
             Dialled::Failed => {
-                self.reconnect.on_ended(now, false);
+                self.reconnect.on_ended(now);
                 LineTurn::Idle
             }
         }
