@@ -93,8 +93,14 @@ impl<S: Store> Core<S> {
         }
     }
 
+    /// LastMsgSeqNumProcessed(369) as of now, where the counterparty wants it.
+    fn last_processed(&self) -> Option<u64> {
+        self.config.has_last_processed.then(|| self.store.next_target().saturating_sub(1))
+    }
+
     /// SequenceReset-GapFill in the place of the numbers from `begin` to below `next`.
     fn write_gap_fill(&mut self, begin: u64, next: u64) -> bool {
+        let last_processed = self.last_processed();
         let (room, clock) = self.out.room();
         let begin_string = self.config.begin_string.as_bytes();
         let mut encoder = Encoder::begin(room, begin_string, msg_type::SEQUENCE_RESET);
@@ -112,10 +118,11 @@ impl<S: Store> Core<S> {
         if let Some(sub_id) = &self.config.target_sub_id {
             encoder.str(tag::TARGET_SUB_ID, sub_id);
         }
-        encoder
-            .bytes(tag::ORIG_SENDING_TIME, sending_time)
-            .uint(tag::NEW_SEQ_NO, next)
-            .bool(tag::GAP_FILL_FLAG, true);
+        encoder.bytes(tag::ORIG_SENDING_TIME, sending_time);
+        if let Some(last_processed) = last_processed {
+            encoder.uint(tag::LAST_MSG_SEQ_NUM_PROCESSED, last_processed);
+        }
+        encoder.uint(tag::NEW_SEQ_NO, next).bool(tag::GAP_FILL_FLAG, true);
         let written = encoder.finish();
         if let Ok(len) = written {
             self.out.accept(len);
@@ -125,9 +132,10 @@ impl<S: Store> Core<S> {
 
     /// The stored message again, with PossDupFlag(43) and OrigSendingTime(122).
     fn write_again(&mut self, number: u64) -> bool {
+        let last_processed = self.last_processed();
         let Some(frame) = self.store.outbound(number) else { return false };
         let (room, clock) = self.out.room();
-        let written = again(room, frame, clock.write(self.now));
+        let written = again(room, frame, clock.write(self.now), last_processed);
         if let Some(len) = written {
             self.out.accept(len);
         }
@@ -136,7 +144,12 @@ impl<S: Store> Core<S> {
 }
 
 /// Writes one of our own frames again. `None` where there is no room.
-fn again(room: &mut [u8], frame: &[u8], sending_time: &[u8]) -> Option<usize> {
+fn again(
+    room: &mut [u8],
+    frame: &[u8],
+    sending_time: &[u8],
+    last_processed: Option<u64>,
+) -> Option<usize> {
     let mut rest = frame;
     let mut fields = [(0u32, &[][..]); 24];
     let mut count = 0;
@@ -158,10 +171,19 @@ fn again(room: &mut [u8], frame: &[u8], sending_time: &[u8]) -> Option<usize> {
         while let Some((own_tag, own_text)) = own.next_if(|(own_tag, _)| own_tag < tag) {
             encoder.bytes(own_tag, own_text);
         }
-        encoder.bytes(*tag, if *tag == tag::SENDING_TIME { sending_time } else { text });
+        match *tag {
+            tag::SENDING_TIME => _ = encoder.bytes(*tag, sending_time),
+            // What was processed then is not what is processed now.
+            tag::LAST_MSG_SEQ_NUM_PROCESSED => {}
+            _ => _ = encoder.bytes(*tag, text),
+        }
     }
     for (own_tag, own_text) in own {
         encoder.bytes(own_tag, own_text);
+    }
+    // Of the header's fields that we send none has a higher tag.
+    if let Some(last_processed) = last_processed {
+        encoder.uint(tag::LAST_MSG_SEQ_NUM_PROCESSED, last_processed);
     }
     encoder.raw(body);
     encoder.finish().ok()
@@ -197,7 +219,7 @@ mod tests {
             format!("8=FIX.4.4\x019={}\x01{bytes}10=000\x01", bytes.len())
         };
         let mut room = [0; 512];
-        let len = again(&mut room, sealed.as_bytes(), &text_of(1_000_000_000)).unwrap();
+        let len = again(&mut room, sealed.as_bytes(), &text_of(1_000_000_000), None).unwrap();
         let text = String::from_utf8(room[..len].to_vec()).unwrap().replace('\x01', "|");
         let body = text.find("35=").unwrap();
         text[body..text.len() - 7].to_string()
@@ -222,6 +244,6 @@ mod tests {
     #[test]
     fn no_room_is_no_message() {
         let frame = b"8=FIX.4.4\x019=20\x0135=D\x0134=1\x0149=A\x0152=x\x0156=B\x0110=000\x01";
-        assert_eq!(again(&mut [0; 30], frame, b"y"), None);
+        assert_eq!(again(&mut [0; 30], frame, b"y", None), None);
     }
 }
