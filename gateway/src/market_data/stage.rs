@@ -441,7 +441,8 @@ impl<D: Dial, S: Store + Send> Stage for Feed<D, S> {
         }
         let is_busy = self.ear.publisher.pump() | self.ask(now);
         let stamp = self.probe.as_ref().map_or(Stamp(0), |probe| probe.counter().stamp());
-        let Self { line, ear, probe, .. } = self;
+        let Self { line, ear, probe, throttle, .. } = self;
+        let said = line.session().messages_out();
         let turn = line.turn(now, |event| {
             let is_message = matches!(event, Event::Message(_));
             ear.hear(now, stamp, event);
@@ -450,6 +451,7 @@ impl<D: Dial, S: Store + Send> Stage for Feed<D, S> {
             }
             ControlFlow::Continue(())
         });
+        throttle.count_unasked(now, line.session().messages_out().wrapping_sub(said));
         match turn {
             LineTurn::Idle if !is_busy => Turn::Idle,
             LineTurn::Idle | LineTurn::Busy => Turn::Busy,

@@ -3,7 +3,8 @@
 //!
 //! Asked by each stage before a message: order entry, and the feed, whose limits count everything. That
 //! stage's thread; rings of the times of the newest messages, taken at start; each look passes over the
-//! few limits and forgets what has left their windows. What an order that does not pass becomes is
+//! few limits and forgets what has left their windows. What the session says by itself counts where everything
+//! does, and is never held back. What an order that does not pass becomes is
 //! [`WhenFull`]. A question for market data and the stage's own cancels wait. Deliberately absent: clocks.
 
 use ballast_engine::units::Nanos;
@@ -141,6 +142,22 @@ impl Throttle {
     }
 }
 
+impl Throttle {
+    /// So many more went out that nobody asks about: Logons, heartbeats, TestRequests, resends. They are
+    /// never held back, and what counts everything counts them.
+    pub fn count_unasked(&mut self, now: Nanos, messages: u64) {
+        if messages == 0 {
+            return;
+        }
+        for window in self.windows.iter_mut().filter(|window| window.counted == Counted::All) {
+            for _ in 0..messages.min(u64::try_from(window.times.len()).unwrap_or(u64::MAX)) {
+                window.forget(now);
+                window.count(now);
+            }
+        }
+    }
+}
+
 impl Window {
     fn counts(&self, is_cancel: bool) -> bool {
         match self.counted {
@@ -160,7 +177,8 @@ impl Window {
             *slot = now;
         }
         self.next = (self.next + 1) % self.times.len().max(1);
-        self.used += 1;
+        // Beyond the limit the newest stands for the oldest.
+        self.used = (self.used + 1).min(self.times.len());
     }
 
     /// What left the window does not count any more.
@@ -238,6 +256,18 @@ mod tests {
         let passed = (0..9).filter(|_| throttle.pass(Nanos(0), false)).count();
         assert_eq!((passed, throttle.room(Nanos(0))), (1, 0));
         assert_eq!((0..9).filter(|_| throttle.pass(Nanos(0), true)).count(), 8);
+    }
+
+    #[test]
+    fn what_the_session_says_by_itself_counts_where_everything_does_and_is_not_held_back() {
+        let limits = [(Counted::All, limit(4, 100, 0)), (Counted::Orders, limit(4, 100, 0))];
+        let mut throttle = Throttle::new(Limits::of(&limits, WhenFull::Refuse).unwrap());
+        throttle.count_unasked(Nanos(0), 3);
+        assert!(throttle.pass(Nanos(10), false) && !throttle.pass(Nanos(10), false));
+        // A resend beyond the limit: the newest four count, and leave the window with their time.
+        throttle.count_unasked(Nanos(50), 1_000_000);
+        assert!(!throttle.pass(Nanos(149), false));
+        assert_eq!(throttle.room(Nanos(150)), 4);
     }
 
     #[test]

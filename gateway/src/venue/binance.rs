@@ -51,7 +51,8 @@ const RATE_LIMIT_MODE: u32 = 25038;
 /// Reports of the cancel within an XCN bear its own name.
 const REPORT_TAGS: ReportTags = ReportTags { names_cancels: true, ..FIX_44 };
 
-/// The venue counts Logon, heartbeats and TestRequests too; the stages' throttles do not see those.
+/// The venue counts Logon, heartbeats and TestRequests too. So do the throttles, as they go out; so many are
+/// kept for those that go out when all else is used up.
 const ADMIN_MESSAGES: usize = 10;
 
 /// Quotes are LIMIT_MAKER (40=2, 18=6, no TimeInForce); no HandlInst(21), no TransactTime(60), no terms
