@@ -6,7 +6,7 @@ mod wire;
 #[path = "peer/world.rs"]
 mod world;
 
-use ballast_engine::event::{ClOrdId, OrderAction, OrderUpdate};
+use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderUpdate};
 use ballast_engine::latency::Mark;
 use ballast_engine::stage::{Stage, Turn};
 use ballast_gateway::order_entry::OWN_IDS;
@@ -89,7 +89,8 @@ fn an_intent_that_cannot_go_out_comes_back_unsent() {
 
 #[test]
 fn beyond_the_venues_limit_orders_come_back_and_cancels_still_go_out() {
-    let limit = MessageLimit { messages: 3, window_ns: u64::MAX, cancel_reserve: 1 };
+    // The Logon is the first of the four.
+    let limit = MessageLimit { messages: 4, window_ns: u64::MAX, cancel_reserve: 1 };
     let mut world = World::with(Rules { order_limits: limit.into(), ..RULES }, 64);
     world.settle();
     for id in 11..15 {
@@ -186,6 +187,96 @@ fn when_the_maker_goes_away_the_stage_cancels_logs_out_and_is_done() {
     world.say(&format!("35=8|37=O|11={own}|41=11|17=X|150=4|39=4|55=BTC|54=2|151=0|14=0|6=0"));
     world.settle();
     assert_eq!(world.entry.turn(world.now), Turn::Done);
+}
+
+#[test]
+fn a_stage_that_ends_while_its_session_is_down_dials_until_its_orders_are_cancelled() {
+    let mut world = World::up();
+    world.accept(11);
+    world.venue.take_inbox();
+    world.door.set_open(false);
+    world.venue.cut(world.now);
+    world.settle();
+    world.intents = None;
+    world.settle();
+    assert_eq!(world.entry.turn(world.now), Turn::Idle, "not done: an order works there");
+    world.door.set_open(true);
+    for _ in 0..5 {
+        world.settle();
+    }
+    let cancels = world.venue.take_inbox();
+    assert!(cancels.len() == 1 && cancels[0].starts_with("35=F|"), "{cancels:?}");
+    let own = ClOrdId::new(5, OWN_IDS | 1).0;
+    world.say(&format!("35=8|37=O|11={own}|41=11|17=X|150=4|39=4|55=BTC|54=2|151=0|14=0|6=0"));
+    world.settle();
+    assert_eq!(world.entry.turn(world.now), Turn::Done);
+    assert_eq!(world.entry.desk().live().live_count(), 0);
+}
+
+#[test]
+fn a_stage_that_finds_nobody_until_its_time_is_over_ends_and_knows_what_it_left() {
+    let mut world = World::up();
+    world.accept(11);
+    world.door.set_open(false);
+    world.venue.cut(world.now);
+    world.intents = None;
+    world.settle();
+    world.now = world.now.plus(1_000_000);
+    world.settle();
+    assert_eq!(world.entry.turn(world.now), Turn::Done);
+    assert_eq!(world.entry.desk().live().live_count(), 1);
+}
+
+#[test]
+fn no_order_goes_out_while_messages_are_missing_and_cancels_do() {
+    let mut world = World::up();
+    world.accept(11);
+    world.venue.take_inbox();
+    world.venue.lose(world.now, 2);
+    world.say("35=B|148=later");
+    world.venue.turn(world.now);
+    world.entry.turn(world.now);
+    assert!(world.entry.session().is_logged_on() && !world.entry.session().is_synced());
+    world.order(OrderAction::New, 12, 0);
+    world.order(OrderAction::Replace, 13, 11);
+    world.order(OrderAction::Cancel, 14, 11);
+    world.entry.turn(world.now);
+    let unsent: Vec<u64> =
+        std::iter::from_fn(|| world.events.pop()).map(|event| event.cl_ord_id.0).collect();
+    assert_eq!(unsent, [12, 13]);
+    world.settle();
+    assert!(world.entry.session().is_synced());
+    world.order(OrderAction::New, 15, 0);
+    world.settle();
+    assert_eq!(sent(&mut world), ["35=F 11=14", "35=D 11=15"]);
+}
+
+#[test]
+fn an_exec_id_used_again_for_another_execution_is_a_fill_and_the_same_fill_again_is_not() {
+    let mut world = World::up();
+    world.accept(11);
+    world.accept(12);
+    let fill = |id: u64, cum: &str| {
+        format!("35=8|37=O|11={id}|17=17|150=F|39=1|55=BTC|54=2|31=5|32=0.5|151=1|14={cum}|6=0")
+    };
+    world.say(&fill(11, "0.5"));
+    world.say(&fill(12, "0.5"));
+    let ids: Vec<_> = world.events().iter().map(exec_id).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "two executions, told apart: {ids:?}");
+    // Each of them again, and one that takes a trade back and the trade again.
+    world.say(&fill(11, "0.5"));
+    world.say(&fill(12, "0.5"));
+    world.say("35=8|37=O|11=12|17=18|19=17|150=H|39=0|55=BTC|54=2|151=1.5|14=0|6=0");
+    world.say(&fill(12, "0.5"));
+    assert_eq!(world.names(), ["TradeCanceled"]);
+    assert_eq!(world.entry.desk_counts().duplicates, 3);
+}
+
+fn exec_id(event: &OrderEvent) -> u64 {
+    match event.update {
+        OrderUpdate::Fill { exec_id, .. } => exec_id.0,
+        other => panic!("no fill: {other:?}"),
+    }
 }
 
 /// Two messages in a window of 20 turns; orders beyond that wait for `for_ns`.

@@ -226,6 +226,8 @@ pub struct Remains {
     pub telemetry_dropped: u64,
     /// Messages of all sessions.
     pub fix: FixCounts,
+    /// Orders that may still work at a venue, one line each venue that has some.
+    pub left_working: Vec<String>,
     /// Journal, series, faults.
     pub office: Option<BackOffice>,
     /// What became of the refits, where there were any.
@@ -459,7 +461,7 @@ fn boxed_order_entry(
     (watch, copy_watch): (SessionWatch, Option<SessionWatch>),
     remains: &Arc<Mutex<Remains>>,
 ) -> BoxedStage {
-    let keep = remains.clone();
+    let (keep, name) = (remains.clone(), watch.name.clone());
     let tell = move |entry: &VenueOrderEntry| {
         watch.beat(entry.session().is_logged_on());
         if let (Some(watch), Some((counts, is_up))) = (&copy_watch, entry.drop_copy()) {
@@ -469,8 +471,30 @@ fn boxed_order_entry(
     };
     Box::new(Kept::new(Watched { stage: entry, tell }, move |watched| {
         let entry = watched.stage;
-        lock(&keep).fix.add(entry.session().counters(), entry.desk_counts().rejects);
+        let left = left_working(&name, &entry);
+        if let Some(left) = &left {
+            tracing::error!("{left}");
+        }
+        let mut remains = lock(&keep);
+        remains.left_working.extend(left);
+        remains.fix.add(entry.session().counters(), entry.desk_counts().rejects);
     }))
+}
+
+/// What order entry could not cancel before it ended.
+fn left_working(session: &str, entry: &VenueOrderEntry) -> Option<String> {
+    const NAMED_MAX: usize = 10;
+    let live = entry.desk().live();
+    let count = live.live_count();
+    let names = live.live().take(NAMED_MAX).map(|order| order.cl_ord_id.0.to_string());
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if count > NAMED_MAX { " and others" } else { "" };
+    (count > 0).then(|| {
+        format!(
+            "{session}: {count} orders may still work there (ClOrdID {names}{more}): their cancels were not \
+             answered; look at the venue, and cancel them there"
+        )
+    })
 }
 
 /// Who sits where. Fused, the whole front runs on one core, feeds first and order entry last, so that

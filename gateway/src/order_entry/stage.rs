@@ -13,7 +13,8 @@
 //! first difference the session ends, the maker halts, and only cancels go out of this process again.
 //!
 //! Ids: the maker's ClOrdIDs use the lower half of a run's counter, the stage's own cancels the upper
-//! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, logs out and is done.
+//! ([`OWN_IDS`]). When the maker goes away the stage cancels what is out, dialling for it where the session is
+//! down, logs out and is done; what its index still holds then may work on.
 
 use super::desk::{Desk, DeskCounts};
 use super::drop_copy::DropCopy;
@@ -69,7 +70,7 @@ pub struct OrderEntryConfig {
     pub account: Option<String>,
     /// Which host is dialled when.
     pub redial: ReconnectConfig,
-    /// How long a stage that winds down waits for its cancels, in ns.
+    /// How long a stage that winds down waits for its cancels, and dials for them, in ns.
     pub wind_down_ns: u64,
 }
 
@@ -279,9 +280,10 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         self.send_now(now, intent)
     }
 
-    /// Whether a New or a Replace may go out: before quoting, the venue's word is heard.
+    /// Whether a New or a Replace may go out: before quoting, the venue's word is heard, and what is missing
+    /// in a gap may be fills.
     pub(super) fn may_trade(&self) -> bool {
-        self.line.session().is_logged_on() && self.ear.may_trade()
+        self.line.session().is_synced() && self.ear.may_trade()
     }
 
     /// Sends an intent that the limit has let pass.
@@ -408,6 +410,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     fn move_line(&mut self, now: Nanos) -> bool {
         let stamp = self.probe.as_ref().map_or(Stamp(0), |probe| probe.counter().stamp());
         let Self { line, ear, probe, unwritten, .. } = self;
+        let said = line.session().messages_out();
         let turn = line.turn(now, |event| {
             // The session hands out bytes before it looks at what came in.
             mark_written(probe, unwritten);
@@ -415,10 +418,16 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             let goes_on = ear.has_room() && !ear.has_logged_on;
             if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        // Nothing of the stage's own goes out in there.
+        let said = self.line.session().messages_out().wrapping_sub(said);
+        self.throttle.count_unasked(now, said);
         if std::mem::take(&mut self.ear.has_logged_on) {
             self.waiting.session_over();
             let numbers_since = self.line.session().store().created_at();
             self.ear.begin_reconciling(now, stamp, numbers_since);
+            if self.leaving_since.is_some() {
+                self.ear.sweep = Some(0);
+            }
         }
         if !self.line.is_writing() {
             mark_written(&mut self.probe, &mut self.unwritten);
@@ -440,7 +449,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         }
     }
 
-    /// The maker is gone: cancel, wait for the answers as long as allowed, log out.
+    /// The maker is gone: cancel, wait for the answers as long as allowed, log out. A session that is down is
+    /// dialled meanwhile: not every venue cancels what a lost one leaves.
     fn wind_down(&mut self, now: Nanos) -> Turn {
         let since = *self.leaving_since.get_or_insert_with(|| {
             self.ear.sweep = Some(0);
@@ -450,9 +460,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         self.ear.parked.clear();
         self.waiting.clear();
         let is_busy = self.sweep(now) | self.move_line(now);
-        let is_settled = self.ear.sweep.is_none() && self.ear.desk.live().live_count() == 0;
-        let is_up = self.line.session().is_logged_on();
-        if is_settled || !is_up || now.since(since) >= self.wind_down_ns {
+        let is_settled = self.ear.desk.live().live_count() == 0;
+        if is_settled || now.since(since) >= self.wind_down_ns {
             self.line.leave(now);
         }
         if let Some(copy) = &mut self.drop_copy {

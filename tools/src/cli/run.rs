@@ -95,6 +95,11 @@ fn all_came(missing: &[String], within_s: u64) -> Result<(), Failure> {
     )))
 }
 
+/// An error where orders may still work at a venue.
+fn nothing_works(left: &[String]) -> Result<(), Failure> {
+    if left.is_empty() { Ok(()) } else { Err(Failure::Failed(left.join("\n"))) }
+}
+
 /// Ends the journal of a run that was not let in: the next one learns that nothing was left undone.
 fn ended_in_order(mut remains: Remains) -> Result<(), Failure> {
     let end = remains.office.take().map(|office| office.recorder.finish()).transpose();
@@ -196,10 +201,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     make_ready(&file)?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     drop(hand);
-    let remains = taken(&pipeline.remains);
+    let mut remains = taken(&pipeline.remains);
     if let Err(late) = all_came(&taken(&missing), args.logon_within) {
         return Err(ended_in_order(remains).err().unwrap_or(late));
     }
+    let left_working = std::mem::take(&mut remains.left_working);
     let ended = Ended {
         file: &file,
         remains,
@@ -209,5 +215,6 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         tape_events: 0,
         extra: Vec::new(),
     };
-    outcome::tell(&args.outcome, ended)
+    outcome::tell(&args.outcome, ended)?;
+    nothing_works(&left_working)
 }
