@@ -134,7 +134,6 @@ impl Endpoint {
                 Knock::Logon { .. } if self.connection.is_some() => visitor.turn_away(),
                 Knock::Logon { .. } => {
                     self.session.on_connected(now());
-                    self.cl_ord_ids.clear();
                     self.connection = Some(visitor.into_connection(self.session.config()));
                 }
             }
@@ -152,11 +151,13 @@ impl Endpoint {
                     task = judge(dictionary, cl_ord_ids, &message);
                     ControlFlow::Break(())
                 }
-                Event::SequenceReset { .. } => {
+                // A Logon within the session begins at 1 again. A SequenceReset(4) never goes back so
+                // far: what was seen since the Logon stays seen.
+                Event::LoggedOn { .. } | Event::SequenceReset { next_target: ..=2 } => {
                     cl_ord_ids.clear();
                     ControlFlow::Continue(())
                 }
-                Event::LoggedOn { .. }
+                Event::SequenceReset { .. }
                 | Event::Rejected(_)
                 | Event::LogoutReceived(_)
                 | Event::GapDetected { .. } => ControlFlow::Continue(()),

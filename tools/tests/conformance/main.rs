@@ -26,6 +26,23 @@ fn applications_are_echoed_in_order_by_tag_or_refused() {
 }
 
 #[test]
+fn what_was_seen_since_the_logon_outlives_a_sequence_reset_and_not_the_next_logon() {
+    let endpoint = Endpoint::start();
+    let mut suite = endpoint.logged_on();
+    suite.send(&format!("35=D|34=2|{ORDER}"));
+    suite.expect(&format!("35=D|34=2|{ORDER}"));
+    suite.send("35=4|34=3|36=50|123=N");
+    suite.send(&format!("35=D|34=50|97=Y|{ORDER}"));
+    suite.send("35=1|34=51|112=ALIVE");
+    suite.expect("35=0|34=3|112=ALIVE");
+    suite.send("35=A|34=1|141=Y|98=0|108=30");
+    suite.expect("35=A|34=1|98=0|108=30|141=Y");
+    suite.send(&format!("35=D|34=2|97=Y|{ORDER}"));
+    suite.expect(&format!("35=D|34=2|97=Y|{ORDER}"));
+    suite.log_out(3, 3);
+}
+
+#[test]
 fn what_the_application_does_not_take_is_a_business_reject() {
     let endpoint = Endpoint::start();
     let mut suite = endpoint.logged_on();
