@@ -7,7 +7,7 @@
 use crate::config::file::{DialectKind, RawSession, RawVenue, ReconcileKind};
 use crate::config::sessions::host_of;
 use ballast_gateway::dictionary::facts::Facts;
-use ballast_gateway::dictionary::validate::{Rules as DictionaryRules, Validator};
+use ballast_gateway::dictionary::validate::Validator;
 use ballast_gateway::dictionary::{Dictionary, xml};
 use ballast_gateway::session::{Credentials, GapPolicy, Role, SessionConfig};
 use ballast_gateway::transport::{ClientFiles, TlsClient, TlsFileError};
@@ -167,6 +167,9 @@ fn take_options(config: &mut SessionConfig, raw: &RawSession) -> Result<(), Sess
     if let Some(seconds) = options.logout_timeout_s {
         config.logout_timeout_ns = seconds.saturating_mul(SECOND_NS);
     }
+    if let Some(seconds) = options.resend_timeout_s {
+        config.resend_timeout_ns = seconds.saturating_mul(SECOND_NS);
+    }
     if let Some(on_news) = options.on_news {
         config.on_news = on_news.into();
     }
@@ -176,7 +179,7 @@ fn take_options(config: &mut SessionConfig, raw: &RawSession) -> Result<(), Sess
             None => Dictionary::fix44(),
             Some(path) => dictionary(path, transport)?,
         };
-        let validator = Validator::new(Arc::new(dictionary), DictionaryRules::default());
+        let validator = Validator::new(Arc::new(dictionary), options.rules.into());
         config.validation = Some(validator);
     }
     Ok(())
@@ -203,6 +206,7 @@ fn unusable(path: &Path, error: &dyn std::fmt::Display) -> SessionFault {
 mod tests {
     use super::*;
     use crate::config::ConfigFile;
+    use ballast_gateway::dictionary::validate::Rules as DictionaryRules;
     use ballast_gateway::venue::notice::OnNews;
 
     const DEMO: &str = include_str!("../../config/demo.toml");
@@ -223,7 +227,7 @@ mod tests {
             "sender_sub_id = \"DESK\", target_sub_id = \"GATE\", next_expected = true, \
              last_processed = true, reset_on_logout = true, reset_on_disconnect = true, \
              resend_chunk = 250, latency_max_s = 7, logon_timeout_s = 8, logout_timeout_s = 9, \
-             validate = true, on_news = \"move\"",
+             resend_timeout_s = 6, validate = true, rules = { order = false }, on_news = \"move\"",
         )
         .unwrap();
         assert_eq!(config.sender_sub_id.as_deref(), Some("DESK"));
@@ -234,8 +238,10 @@ mod tests {
         assert_eq!(config.latency_max_ns, Some(7 * SECOND_NS));
         assert_eq!(config.logon_timeout_ns, 8 * SECOND_NS);
         assert_eq!(config.logout_timeout_ns, 9 * SECOND_NS);
-        assert!(config.validation.is_some());
+        assert_eq!(config.resend_timeout_ns, 6 * SECOND_NS);
         assert_eq!(config.on_news, OnNews::Move);
+        let rules = config.validation.unwrap().rules();
+        assert_eq!(rules, DictionaryRules { order: false, ..DictionaryRules::default() });
     }
 
     #[test]

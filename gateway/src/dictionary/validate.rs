@@ -196,6 +196,11 @@ pub struct Validator {
 }
 
 impl Validator {
+    /// What it judges.
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
     /// Room for any message of the dictionary.
     pub fn new(dictionary: Arc<Dictionary>, rules: Rules) -> Validator {
         let depths = dictionary.depth + 1;

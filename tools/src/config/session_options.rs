@@ -6,6 +6,7 @@
 
 use super::faults::Faults;
 use super::file::DialectKind;
+use ballast_gateway::dictionary::validate::Rules;
 use ballast_gateway::venue::notice::OnNews;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -34,14 +35,85 @@ pub struct RawSessionOptions {
     pub logon_timeout_s: Option<u64>,
     /// How long the answer to our Logout may take; 2 where left out.
     pub logout_timeout_s: Option<u64>,
+    /// How long a ResendRequest may bring nothing before it is sent again; 30 where left out.
+    pub resend_timeout_s: Option<u64>,
     /// What comes in must obey the dictionary, or is rejected.
     pub validate: bool,
+    /// With `validate`: what of the dictionary is not judged; what is left out is.
+    pub rules: RawRules,
     /// The venue's dictionary (QuickFIX-format XML) instead of the compiled-in FIX 4.4.
     pub dictionary: Option<PathBuf>,
     /// With `dictionary`: the file with the session's own messages (FIXT11.xml).
     pub transport_dictionary: Option<PathBuf>,
     /// `tell` or `move`: what News(B) asks of the session, where the venue's rules do not say it.
     pub on_news: Option<RawOnNews>,
+}
+
+/// `rules = { … }`: each a kind of fault, by the SessionRejectReason(373) that it is answered with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRules {
+    /// 14: header, body and trailer in this order.
+    pub order: bool,
+    /// 1: required fields are there.
+    pub required: bool,
+    /// 4: no field is empty.
+    pub values_present: bool,
+    /// 5 and 6: formats and listed values.
+    pub values: bool,
+    /// 13: no field twice.
+    pub repeated: bool,
+    /// 0 and 2: tags from 5000 up.
+    pub user_defined: bool,
+    /// 0 and 2: tags below 5000.
+    pub membership: bool,
+    /// 16: groups have as many entries as they say.
+    pub group_counts: bool,
+    /// 11: the type is known.
+    pub msg_type: bool,
+}
+
+impl Default for RawRules {
+    fn default() -> RawRules {
+        let Rules {
+            order,
+            required,
+            values_present,
+            values,
+            repeated,
+            user_defined,
+            membership,
+            group_counts,
+            msg_type,
+        } = Rules::default();
+        RawRules {
+            order,
+            required,
+            values_present,
+            values,
+            repeated,
+            user_defined,
+            membership,
+            group_counts,
+            msg_type,
+        }
+    }
+}
+
+impl From<RawRules> for Rules {
+    fn from(raw: RawRules) -> Rules {
+        Rules {
+            order: raw.order,
+            required: raw.required,
+            values_present: raw.values_present,
+            values: raw.values,
+            repeated: raw.repeated,
+            user_defined: raw.user_defined,
+            membership: raw.membership,
+            group_counts: raw.group_counts,
+            msg_type: raw.msg_type,
+        }
+    }
 }
 
 /// What News(B) asks.
@@ -80,6 +152,7 @@ impl RawSessionOptions {
             ("latency_max_s", self.latency_max_s, 86_400),
             ("logon_timeout_s", self.logon_timeout_s, 3600),
             ("logout_timeout_s", self.logout_timeout_s, 3600),
+            ("resend_timeout_s", self.resend_timeout_s, 3600),
         ] {
             if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
                 faults.add(format!("{key}.options.{name}"), value, format!("1 to {most}"));
@@ -88,6 +161,10 @@ impl RawSessionOptions {
         if dialect == DialectKind::Binance && self.resend_chunk.is_some() {
             let name = format!("{key}.options.resend_chunk");
             faults.add(name, "given", "this venue resends nothing: leave it out");
+        }
+        if self.rules != RawRules::default() && !self.validate {
+            let name = format!("{key}.options.rules");
+            faults.add(name, "given", "belongs to validate = true");
         }
         if self.dictionary.is_some() && !self.validate {
             let name = format!("{key}.options.dictionary");
@@ -113,12 +190,14 @@ mod tests {
     #[test]
     fn each_limit_is_told_with_what_is_allowed() {
         let text = "sender_sub_id = \"\"\nresend_chunk = 0\nlatency_max_s = 86401\n\
-            transport_dictionary = \"t.xml\"";
+            transport_dictionary = \"t.xml\"\nresend_timeout_s = 0\nrules = { order = false }";
         let told = faults_of(text, DialectKind::Plain);
         for part in [
             "s.options.sender_sub_id = : printable ASCII",
             "s.options.resend_chunk = 0: 1 to 1000000",
             "s.options.latency_max_s = 86401: 1 to 86400",
+            "s.options.resend_timeout_s = 0: 1 to 3600",
+            "s.options.rules = given: belongs to validate = true",
             "s.options.transport_dictionary = given: belongs to dictionary",
         ] {
             assert!(told.contains(part), "{part} in {told}");
@@ -134,5 +213,6 @@ mod tests {
             dictionary = \"d.xml\"\non_news = \"move\"";
         assert!(faults_of(text, DialectKind::Plain).starts_with("0 faults"));
         assert!(toml::from_str::<RawSessionOptions>("reset_on_logon = true").is_err());
+        assert!(toml::from_str::<RawSessionOptions>("rules = { checksum = false }").is_err());
     }
 }
