@@ -11,7 +11,7 @@ use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::session::{ReconnectConfig, Session};
 use ballast_gateway::store::MemoryStore;
-use ballast_gateway::venue::dialect::Rules;
+use ballast_gateway::venue::dialect::{Entries, Rules};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -294,4 +294,66 @@ fn when_the_maker_goes_away_the_feed_logs_out_and_is_done() {
     world.events = None;
     world.settle();
     assert_eq!(world.feed.turn(world.now), Turn::Done);
+}
+
+/// A venue whose entries are orders, of which four are kept.
+fn orders_up() -> World {
+    let rules = Rules { entries: Entries::Orders { most: 4 }, ..RULES };
+    let mut world = World::with(rules, TimeBase::Arrival, 256);
+    assert!(world.venue.inbox[0].contains("|266=N|"), "{:?}", world.venue.inbox);
+    world.answer(
+        "BTC",
+        "268=3|269=0|278=A|270=100.00|271=5|269=0|278=B|270=100.00|271=7|\
+         269=1|278=C|270=100.01|271=3",
+    );
+    assert_eq!(
+        updates(&world.events(), 0),
+        [
+            MarketUpdate::Reset,
+            level(Side::Buy, 10_000, 5000),
+            level(Side::Buy, 10_000, 12_000),
+            level(Side::Sell, 10_001, 3000),
+        ]
+    );
+    world
+}
+
+#[test]
+fn where_entries_are_orders_a_level_is_their_sum_and_each_goes_by_its_name() {
+    let mut world = orders_up();
+    world.increment("BTC", "268=1|279=2|278=A|55=BTC");
+    assert_eq!(updates(&world.events(), 0), [level(Side::Buy, 10_000, 7000)], "B stands");
+    world.increment("BTC", "268=1|279=1|278=B|55=BTC|270=99.99|271=4");
+    let events = world.events();
+    let moved = [level(Side::Buy, 10_000, 0), level(Side::Buy, 9_999, 4000)];
+    assert_eq!(updates(&events, 0), moved);
+    assert!(!events[0].last_in_message && events[1].last_in_message);
+    world.increment(
+        "BTC",
+        "268=3|279=0|269=1|278=D|55=BTC|270=100.01|271=2|279=2|269=1|278=C|270=100.01|\
+         279=0|269=2|278=T|270=100.01|271=1|5797=1",
+    );
+    let told = updates(&world.events(), 0);
+    assert_eq!(told[..2], [level(Side::Sell, 10_001, 5000), level(Side::Sell, 10_001, 2000)]);
+    assert!(matches!(told[2], MarketUpdate::Trade { .. }));
+}
+
+#[test]
+fn a_book_of_orders_that_lost_one_is_not_believed_until_the_next_snapshot() {
+    for lost in [
+        "268=1|279=2|278=X|55=BTC",
+        "268=1|279=1|278=X|55=BTC|270=100.00|271=1",
+        "268=1|279=0|269=0|278=A|55=BTC|270=100.00|271=1",
+        "268=1|279=0|269=0|55=BTC|270=100.00|271=1",
+        "268=2|279=0|269=0|278=E|55=BTC|270=99|271=1|279=0|269=0|278=F|270=99|271=1",
+    ] {
+        let mut world = orders_up();
+        world.increment("BTC", lost);
+        let events = world.events();
+        assert_eq!(updates(&events, 0).last(), Some(&MarketUpdate::Gap), "{lost}");
+        assert_eq!(world.feed.counts().unknown_orders, 1, "{lost}");
+        world.answer("BTC", "268=1|269=0|278=A|270=100.00|271=5");
+        let healed = [MarketUpdate::Reset, level(Side::Buy, 10_000, 5000)];
+        assert_eq!(updates(&world.events(), 0), healed, "{lost}");
+    }
 }

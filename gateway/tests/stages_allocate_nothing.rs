@@ -17,6 +17,7 @@ use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Session};
 use ballast_gateway::store::MemoryStore;
+use ballast_gateway::venue::dialect::{Entries, Rules};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -67,21 +68,24 @@ fn the_counter_counts() {
     assert_eq!(allocations_of(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }
 
-#[test]
-fn increments_become_market_events_without_an_allocation() {
-    let door = Door::open();
-    let (events_in, mut events) = slots(256);
-    let config = FeedConfig {
+fn feed_config() -> FeedConfig {
+    FeedConfig {
         market_depth: 0,
         levels_max: 64,
         entries_max: 64,
         time_base: TimeBase::Arrival,
         ask_again_ns: 1_000_000_000,
         redial: REDIAL,
-    };
+    }
+}
+
+/// The levels that 4,700 messages become, and the allocations of the last 500.
+fn fed(rules: Rules, book: &str, increment: impl Fn(&str, u64) -> String) -> (usize, u64, u64) {
+    let door = Door::open();
+    let (events_in, mut events) = slots(256);
     let session = Session::new(peer::client_config(), MemoryStore::new());
     let line = (PipeDial(door.clone()), session);
-    let mut feed = Feed::new(config, line, (symbols(), RULES), events_in, None);
+    let mut feed = Feed::new(feed_config(), line, (symbols(), rules), events_in, None);
     let mut venue = Venue::new(&door);
     let mut now = START;
     for _ in 0..10 {
@@ -90,17 +94,11 @@ fn increments_become_market_events_without_an_allocation() {
         venue.turn(now);
     }
     let id = venue.inbox[0].split('|').nth(1).unwrap().to_string();
-    venue.say(now, &format!("35=W|{id}|55=BTC|268=1|269=0|270=100|271=1"));
+    venue.say(now, &format!("35=W|{id}|55=BTC|{book}"));
     let (mut counted, mut levels) = (0, 0);
     for n in 0..4_700u64 {
         now = now.plus(100);
-        let body = format!(
-            "35=X|{id}|268=3|279=0|269=0|55=BTC|270=10{}|271={n}|272=20240808|273=23:59:59.1|\
-             279=2|269=1|270=2{}|279=0|269=2|270=100|271=1|5797=1",
-            n % 10,
-            n % 7
-        );
-        venue.say(now, &body);
+        venue.say(now, &increment(&id, n));
         venue.turn(now);
         let allocations = allocations_of(|| {
             feed.turn(now);
@@ -109,8 +107,38 @@ fn increments_become_market_events_without_an_allocation() {
         levels += std::iter::from_fn(|| events.pop()).filter(|e| is_level(&e.update)).count();
         counted += if n < 4_200 { 0 } else { allocations };
     }
+    (levels, counted, feed.counts().unknown_orders)
+}
+
+#[test]
+fn increments_become_market_events_without_an_allocation() {
+    let increment = |id: &str, n: u64| {
+        format!(
+            "35=X|{id}|268=3|279=0|269=0|55=BTC|270=10{}|271={n}|272=20240808|273=23:59:59.1|\
+             279=2|269=1|270=2{}|279=0|269=2|270=100|271=1|5797=1",
+            n % 10,
+            n % 7
+        )
+    };
+    let (levels, counted, _) = fed(RULES, "268=1|269=0|270=100|271=1", increment);
     assert!(levels >= 9_000, "{levels}");
     assert_eq!(counted, 0);
+}
+
+#[test]
+fn entries_that_are_orders_become_levels_without_an_allocation() {
+    let rules = Rules { entries: Entries::Orders { most: 64 }, ..RULES };
+    let increment = |id: &str, n: u64| {
+        let (next, tenth) = (n + 1, n % 10);
+        format!(
+            "35=X|{id}|268=3|279=0|269=0|278={next}|55=BTC|270=10{tenth}|271=5|\
+             279=1|278={next}|270=101|279=2|278={n}"
+        )
+    };
+    let book = "268=1|269=0|278=0|270=100|271=1";
+    let (levels, counted, unknown) = fed(rules, book, increment);
+    assert!(levels >= 14_000, "{levels}");
+    assert_eq!((counted, unknown), (0, 0));
 }
 
 fn is_fill(update: &OrderUpdate) -> bool {

@@ -3,6 +3,9 @@
 /// W and X as entries in ticks and lots.
 pub mod refresh;
 
+/// A book of single orders, where entries are orders.
+pub mod order_book;
+
 /// The feed's own book of an instrument.
 pub mod own_book;
 

@@ -7,6 +7,7 @@
 //! Where a group leaves out what the entry before it said, it holds on: Symbol(55), MDEntryDate(272)
 //! and MDEntryTime(273). Binance writes X that way, and it halves the bytes.
 
+use super::order_book::EntryId;
 use crate::fix::message::{Field, Message};
 use crate::fix::{tag, timestamp, value};
 use crate::venue::symbols::Symbols;
@@ -32,6 +33,8 @@ pub enum EntryKind {
     EmptyBook,
     /// Statistics, indices and what else is not ours.
     Other,
+    /// It does not say: an order that is changed or deleted is named by its MDEntryID(278) alone.
+    Unsaid,
 }
 
 /// What an entry does: MDUpdateAction(279).
@@ -54,6 +57,10 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Where its symbol stands in [`Symbols`]; `None` where the symbol is not ours.
     pub place: Option<usize>,
+    /// MDEntryID(278).
+    pub id: EntryId,
+    /// MDEntryRefID(280).
+    pub ref_id: EntryId,
     /// MDEntryPx(270).
     pub price: Option<Ticks>,
     /// MDEntrySize(271).
@@ -219,7 +226,7 @@ impl Refresh {
     fn mark_last(&mut self, is_snapshot: bool) {
         for (entry, number) in self.entries.iter().zip(1usize..) {
             let makes_event = match entry.kind {
-                EntryKind::Level(_) | EntryKind::EmptyBook => true,
+                EntryKind::Level(_) | EntryKind::EmptyBook | EntryKind::Unsaid => true,
                 EntryKind::Trade => !is_snapshot,
                 EntryKind::Other => false,
             };
@@ -264,6 +271,8 @@ impl<'a> Reader<'a, '_> {
                 let kind = kind(text).ok_or(malformed)?;
                 self.entry(field.tag)?.entry.kind = kind;
             }
+            tag::MD_ENTRY_ID => self.entry(field.tag)?.entry.id = EntryId::of(text),
+            tag::MD_ENTRY_REF_ID => self.entry(field.tag)?.entry.ref_id = EntryId::of(text),
             tag::MD_ENTRY_PX => self.entry(field.tag)?.price = Some(text),
             tag::MD_ENTRY_SIZE => self.entry(field.tag)?.size = Some(text),
             tag::MD_ENTRY_DATE => {
@@ -304,8 +313,10 @@ impl<'a> Reader<'a, '_> {
         }
         let entry = Entry {
             action: Action::New,
-            kind: EntryKind::Other,
+            kind: EntryKind::Unsaid,
             place: self.symbol,
+            id: EntryId::default(),
+            ref_id: EntryId::default(),
             price: None,
             size: None,
             is_off_grid: false,

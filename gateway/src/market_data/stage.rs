@@ -12,6 +12,7 @@
 //!
 //! A trade without an aggressor is given to the side whose touch it met, by the feed's own book.
 
+use super::order_book::OrderBook;
 use super::publisher::{PublishCounts, Publisher, When};
 use super::refresh::{Action, Entry, EntryKind, Refresh};
 use super::subscription::{Half, Question, Standing, Subscription, place_of};
@@ -20,7 +21,7 @@ use crate::fix::{msg_type, tag};
 use crate::order_entry::throttle::Throttle;
 use crate::session::{Event, ReconnectConfig, Session};
 use crate::store::Store;
-use crate::venue::dialect::Rules;
+use crate::venue::dialect::{Entries, Rules};
 use crate::venue::line::{Dial, Line, LineTurn};
 use crate::venue::symbols::Symbols;
 use crate::venue::time_base::TimeBase;
@@ -71,6 +72,9 @@ pub struct FeedCounts {
     pub requests: u64,
     /// Gaps in the session's sequence.
     pub sequence_gaps: u64,
+    /// Orders that a book of orders does not know, knows already or has no room for; the instrument was
+    /// gapped.
+    pub unknown_orders: u64,
     /// Times from the venue that went back and were held.
     pub times_held: u64,
 }
@@ -80,6 +84,8 @@ struct Ear {
     symbols: Symbols,
     refresh: Refresh,
     publisher: Publisher,
+    /// By place, where the venue's entries are orders; else none.
+    orders: Vec<OrderBook>,
     subscriptions: Vec<Subscription>,
     time_base: TimeBase,
     ask_again_ns: u64,
@@ -107,12 +113,17 @@ impl<D: Dial, S: Store> Feed<D, S> {
         probe: Option<Probe>,
     ) -> Feed<D, S> {
         let ids = symbols.iter().map(|symbol| symbol.id());
+        let orders = match rules.entries {
+            Entries::Levels => Vec::new(),
+            Entries::Orders { most } => symbols.iter().map(|_| OrderBook::new(most)).collect(),
+        };
         Feed {
             line: Line::new(dial, session, config.redial),
             ear: Ear {
                 refresh: Refresh::new(config.entries_max, &symbols)
                     .named_by(rules.report_tags.symbol),
                 publisher: Publisher::new(ring, ids, config.levels_max),
+                orders,
                 subscriptions: vec![Subscription::new(); symbols.count()],
                 symbols,
                 time_base: config.time_base,
@@ -336,14 +347,19 @@ impl Ear {
                 return;
             }
         }
+        if let Some(book) = self.orders.get_mut(place) {
+            book.clear();
+        }
         self.counts.snapshots += 1;
         let when = When { at: self.at(now, venue_at), venue_at, stamp };
         let is_owed = !self.publisher.has_room(levels + 1);
         self.publisher.reset(place, when, is_owed, levels == 0);
-        for entry in self.refresh.entries() {
-            if let EntryKind::Level(side) = entry.kind {
-                let level = (side, entry.price.unwrap_or_default(), entry.size.unwrap_or_default());
-                self.publisher.level(place, when, level, entry.is_last);
+        for number in 0..self.refresh.entries().len() {
+            let Some(entry) = self.refresh.entries().get(number).copied() else { break };
+            let EntryKind::Level(_) = entry.kind else { continue };
+            if !self.publish(place, when, &entry) {
+                self.lose_way(now, place, now.plus(self.ask_again_ns));
+                return;
             }
         }
         if let Some(subscription) = self.subscriptions.get_mut(place) {
@@ -354,7 +370,9 @@ impl Ear {
     fn take_increment(&mut self, now: Nanos, stamp: Stamp) {
         self.counts.increments += 1;
         let count = self.refresh.entries().len();
-        let is_owed = !self.publisher.has_room(count);
+        // An order that moves changes two levels.
+        let events = if self.orders.is_empty() { count } else { count.saturating_mul(2) };
+        let is_owed = !self.publisher.has_room(events);
         for number in 0..count {
             let Some(entry) = self.refresh.entries().get(number).copied() else { break };
             let Some(place) = entry.place else {
@@ -366,7 +384,8 @@ impl Ear {
                 self.counts.stale += 1;
                 continue;
             }
-            if entry.is_off_grid || is_incomplete(&entry) {
+            let is_order = self.orders.get(place).is_some() && is_of_book(&entry);
+            if entry.is_off_grid || (!is_order && is_incomplete(&entry)) {
                 self.counts.off_grid += 1;
                 self.doubt(now, place, now.plus(self.ask_again_ns));
                 continue;
@@ -375,11 +394,32 @@ impl Ear {
                 self.publisher.owe(place);
             }
             let at = self.at(now, entry.venue_at);
-            self.publish(place, When { at, venue_at: entry.venue_at, stamp }, &entry);
+            if !self.publish(place, When { at, venue_at: entry.venue_at, stamp }, &entry) {
+                self.lose_way(now, place, now);
+            }
         }
     }
 
-    fn publish(&mut self, place: usize, when: When, entry: &Entry) {
+    /// A book of orders is not the venue's any more: nobody believes it until the next snapshot.
+    fn lose_way(&mut self, now: Nanos, place: usize, ask_at: Nanos) {
+        self.counts.unknown_orders += 1;
+        self.doubt(now, place, ask_at);
+    }
+
+    /// Whether it could be made something of.
+    fn publish(&mut self, place: usize, when: When, entry: &Entry) -> bool {
+        if let Some(book) = self.orders.get_mut(place)
+            && is_of_book(entry)
+        {
+            let Ok([left, stands]) = book.take(entry) else { return false };
+            if let Some(level) = left {
+                self.publisher.level(place, when, level, false);
+            }
+            if let Some(level) = stands {
+                self.publisher.level(place, when, level, entry.is_last);
+            }
+            return true;
+        }
         let price = entry.price.unwrap_or_default();
         let size = entry.size.unwrap_or_default();
         match (entry.kind, entry.action) {
@@ -393,10 +433,17 @@ impl Ear {
                 let aggressor = entry.aggressor.unwrap_or_else(|| self.infer(place, price));
                 self.publisher.trade(place, when, (aggressor, price, size), entry.is_last);
             }
-            (EntryKind::EmptyBook, _) => self.publisher.reset(place, when, false, entry.is_last),
+            (EntryKind::EmptyBook, _) => {
+                if let Some(book) = self.orders.get_mut(place) {
+                    book.clear();
+                }
+                self.publisher.reset(place, when, false, entry.is_last);
+            }
             // A changed or deleted trade is not undone: nothing was booked on it.
-            (EntryKind::Trade, Action::Change | Action::Delete) | (EntryKind::Other, _) => {}
+            (EntryKind::Trade, Action::Change | Action::Delete)
+            | (EntryKind::Other | EntryKind::Unsaid, _) => {}
         }
+        true
     }
 
     /// Who took, where the venue does not say: who met the touch, or who was nearer to paying it.
@@ -416,13 +463,20 @@ impl Ear {
     }
 }
 
-/// A level or trade without a price, or without a size where one is needed.
+/// An entry that a book of orders takes.
+fn is_of_book(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Level(_) | EntryKind::Unsaid)
+}
+
+/// A level or trade without a price, or without a size where one is needed; an entry that does not say what
+/// it is.
 fn is_incomplete(entry: &Entry) -> bool {
     let needs_size = entry.action != Action::Delete;
     match entry.kind {
         EntryKind::Level(_) | EntryKind::Trade => {
             entry.price.is_none() || (needs_size && entry.size.is_none())
         }
+        EntryKind::Unsaid => true,
         EntryKind::EmptyBook | EntryKind::Other => false,
     }
 }

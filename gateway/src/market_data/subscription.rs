@@ -6,7 +6,7 @@
 
 use crate::fix::encode::Encoder;
 use crate::fix::tag;
-use crate::venue::dialect::Rules;
+use crate::venue::dialect::{Entries, Rules};
 use ballast_engine::units::Nanos;
 
 /// Bits of an MDReqID(262) that name the place and the half; the rest counts the questions.
@@ -106,6 +106,11 @@ impl Question<'_> {
         encoder.uint(tag::MARKET_DEPTH, self.market_depth);
         if rules.has_update_type && self.is_subscribe {
             encoder.bytes(tag::MD_UPDATE_TYPE, b"1");
+        }
+        match rules.entries {
+            Entries::Levels => {}
+            // FIX leaves it to the venue where it is not said.
+            Entries::Orders { .. } => _ = encoder.bytes(tag::AGGREGATED_BOOK, b"N"),
         }
         let types: &[&[u8]] = match (self.half, rules.splits_trades) {
             (Half::Book, false) => &[b"0", b"1", b"2"],

@@ -9,7 +9,7 @@
 //! cancelled, and the maker sends a new order. A drop copy is a third
 //! session (9406=Y). Deliberately absent: order lists.
 
-use super::dialect::{Reconciliation, Rules};
+use super::dialect::{Entries, Reconciliation, Rules};
 use super::notice::OnNews;
 use super::secret::{Secret, SecretError};
 use super::symbols::Symbol;
@@ -80,6 +80,7 @@ pub const RULES: Rules = Rules {
     }),
     // 2 to 5000 levels; 1 is the touch alone. fix-api.md, MarketDataRequest(V).
     market_depth: 5_000,
+    entries: Entries::Levels,
     market_data_limits: Limits::on_all(MessageLimit {
         messages: 2_000 - ADMIN_MESSAGES,
         window_ns: 60_000_000_000,

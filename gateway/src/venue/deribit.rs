@@ -11,7 +11,7 @@
 //! (`order_entry/kept_name.rs`). Deliberately absent: naming an order by the venue's own id, which it finds
 //! faster and we would know only once it has answered.
 
-use super::dialect::{Reconciliation, Rules};
+use super::dialect::{Entries, Reconciliation, Rules};
 use super::notice::OnNews;
 use super::secret::Secret;
 use crate::fix::message::Message;
@@ -71,6 +71,7 @@ pub const RULES: Rules = Rules {
         cancel_reserve: 5,
     }),
     market_depth: 0,
+    entries: Entries::Levels,
     market_data_limits: Limits::on_all(MessageLimit {
         messages: 20,
         window_ns: 4_000_000_000,

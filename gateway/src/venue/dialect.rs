@@ -48,6 +48,8 @@ pub struct Rules {
     pub order_limits: Limits,
     /// MarketDepth(264): 0 is the whole book where the venue has such a thing.
     pub market_depth: u64,
+    /// What an entry of market data is.
+    pub entries: Entries,
     /// Messages to the market-data session; a question beyond it waits.
     pub market_data_limits: Limits,
     /// Trades are subscribed to by a MarketDataRequest(V) of their own.
@@ -60,6 +62,18 @@ pub struct Rules {
     pub cancels_on_disconnect: bool,
     /// What can be asked after a Logon.
     pub reconciliation: Reconciliation,
+}
+
+/// What an entry of W and X is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entries {
+    /// All that is displayed at a price.
+    Levels,
+    /// One order, by its MDEntryID(278).
+    Orders {
+        /// Orders of one instrument that are kept; with more its book is not believed.
+        most: usize,
+    },
 }
 
 /// What a venue answers about our orders and holdings. A question that it refuses after all is passed

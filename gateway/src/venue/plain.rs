@@ -3,7 +3,7 @@
 //! The Logon's Username(553) and Password(554) are the session's own
 //! [`Credentials`](crate::session::Credentials). Deliberately absent: anything that a venue invented.
 
-use super::dialect::{Reconciliation, Rules};
+use super::dialect::{Entries, Reconciliation, Rules};
 use super::notice::OnNews;
 use crate::order_entry::report::FIX_44;
 use crate::order_entry::throttle::{Limits, MessageLimit};
@@ -31,6 +31,7 @@ pub const RULES: Rules = Rules {
         cancel_reserve: 10_000,
     }),
     market_depth: 0,
+    entries: Entries::Levels,
     market_data_limits: Limits::on_all(MessageLimit {
         messages: 100_000,
         window_ns: 1_000_000_000,

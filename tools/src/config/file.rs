@@ -4,6 +4,7 @@
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
 use super::collateral::RawCollateral;
+use super::entries::RawEntries;
 use super::firm::RawFirm;
 use super::guards::{RawGuards, RawShare};
 use super::hedge_basis::RawBasis;
@@ -154,6 +155,9 @@ pub struct RawVenue {
     /// The venue's own limits, where they are not its dialect's.
     #[serde(default)]
     pub limits: venue_limits::RawLimits,
+    /// What an entry of its market data is, where it is no level.
+    #[serde(default)]
+    pub entries: RawEntries,
     /// Messages for the trades of a day.
     pub order_to_trade: RawOrderToTrade,
     /// Account(1), in orders and in the question for positions; a plain venue's alone.

@@ -2,6 +2,7 @@
 
 pub mod collateral;
 mod controls;
+pub mod entries;
 mod estimates;
 mod fair_value;
 pub mod firm;

@@ -4,6 +4,7 @@
 //! sessions and reads the files that are named here. Cold. Deliberately absent: the secrets; a config
 //! holds none, only the names of their files.
 
+use super::entries::RawEntries;
 use super::faults::Faults;
 use super::file::{DialectKind, RawConfig, RawSession, RawVenue};
 use std::net::IpAddr;
@@ -13,6 +14,12 @@ pub fn check(raw: &RawConfig, faults: &mut Faults) {
     for venue in &raw.venues {
         venue.limits.check(&venue.message_rate, &format!("venues.{}", venue.name), faults);
         account(venue, faults);
+        if let RawEntries::Orders { most } = venue.entries
+            && !(1..=RawEntries::MOST).contains(&most)
+        {
+            let allowed = format!("1 to {}", RawEntries::MOST);
+            faults.add(format!("venues.{}.entries.most", venue.name), most, allowed);
+        }
         for (purpose, session) in venue.sessions() {
             let key = format!("venues.{}.{purpose}", venue.name);
             credentials(venue, session, &key, faults);
@@ -204,6 +211,15 @@ mod tests {
         assert!(copy("deribit", "COPY").contains("the venue has no drop copy"));
         let text = copy("binance", "COPY");
         assert!(text.contains("venues.sim.drop_copy.secret_file = missing"), "{text}");
+    }
+
+    #[test]
+    fn a_book_of_orders_says_how_many_it_keeps() {
+        let entries = |most: &str| demo(&format!("entries = {{ are = \"orders\"{most} }}"), "");
+        assert!(faults_of(&entries(", most = 20000")).starts_with("0 faults"));
+        let text = faults_of(&entries(", most = 0"));
+        assert!(text.contains("venues.sim.entries.most = 0: 1 to 4194304"), "{text}");
+        assert!(toml::from_str::<RawConfig>(&entries("")).is_err(), "a missing limit is refused");
     }
 
     #[test]
