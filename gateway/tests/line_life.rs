@@ -169,6 +169,19 @@ fn a_venue_that_logs_on_and_out_at_once_is_not_hammered() {
 }
 
 #[test]
+fn a_session_that_moved_and_finds_nobody_tries_the_next_host() {
+    let mut config = SessionConfig::new(Role::Initiator, "US", "THEM");
+    config.on_news = OnNews::Move;
+    let mut world = World::with(2, 0, Nanos(SECOND_NS), config);
+    world.run_until(Nanos(20 * SECOND_NS));
+    world.announce("moving");
+    world.alive = 1;
+    world.run_until(Nanos(30 * SECOND_NS));
+    assert_eq!(world.dialled, [0, 0, 1]);
+    assert!(world.line.session().is_logged_on());
+}
+
+#[test]
 fn what_came_while_this_side_stood_still_is_read_before_anybody_is_called_silent() {
     let (ours, theirs) = pipe(1 << 16);
     let session = |role, me, you| {

@@ -64,6 +64,11 @@ impl Reconnect {
         self.host
     }
 
+    /// A try begins: whatever came of the one before is over, also where it was parted from.
+    pub fn on_dialling(&mut self) {
+        self.up_since = None;
+    }
+
     /// The session logged on: this host works.
     pub fn on_logged_on(&mut self, now: Nanos) {
         self.up_since = Some(now);
