@@ -456,3 +456,26 @@ fn plain_tcp_goes_through_the_same_dial() {
     pass(&mut socket, &mut theirs, b"8=FIX", &mut [0; 64]);
     assert!(matches!(socket, Socket::Plain(_)));
 }
+
+#[test]
+fn a_backup_is_checked_against_its_own_name() {
+    const BACKUP: &str = "backup.venue.example";
+    let folder = Folder::new();
+    let authority = Authority::new(&folder, "ca");
+    let first = client(Some(&authority.file), None);
+    let both = vec![first.clone(), first.named(BACKUP).unwrap()];
+    let dialled = |clients: Vec<TlsClient>, host: usize, certificate: &str| {
+        let pair = authority.server(&folder, certificate);
+        let mut world = World::new(first.clone(), server(&pair));
+        // Both hosts are this door.
+        let address = world.door.address().unwrap();
+        let tcp = TcpDial::new(vec![address, address]);
+        world.dial = SocketDial::each(tcp, clients, world.trouble.clone());
+        world.dial.choose(host);
+        world.dialled().map(|_| ())
+    };
+    assert_eq!(dialled(both.clone(), 0, HOST), Ok(()));
+    assert_eq!(dialled(both.clone(), 1, BACKUP), Ok(()));
+    says(&dialled(both, 1, HOST).unwrap_err(), &[BACKUP]);
+    says(&dialled(vec![first.clone()], 1, BACKUP).unwrap_err(), &[HOST]);
+}

@@ -113,9 +113,9 @@ impl<'a> Venue<'a> {
         cut: &Cut,
     ) -> Result<VenueDial, LiveError> {
         let tls = venue_session::tls(raw).map_err(|source| self.fault(source))?;
-        let addresses = venue_session::addresses(raw).map_err(|source| self.fault(source))?;
-        let tcp = TcpDial::new(addresses).with_cut(cut);
-        Ok(Tee::new(SocketDial::new(tcp, tls, trouble), tape))
+        let hosts = venue_session::hosts(raw).map_err(|source| self.fault(source))?;
+        let tcp = TcpDial::to(hosts).with_cut(cut);
+        Ok(Tee::new(SocketDial::each(tcp, tls, trouble), tape))
     }
 
     fn store(&self, state: &StateDir, purpose: &str) -> FileStoreConfig {
@@ -200,8 +200,6 @@ impl<'a> Venue<'a> {
             // has it, an order would reach the matching up to one too early.
             session.sending_time = Precision::Nanos;
         }
-        // A quote that did not arrive then is wrong now.
-        session.resends_messages = false;
         let ids_path = store.folder.join("exec-ids");
         let store = FileStore::open(store)?;
         let venue = self.symbols.venue();

@@ -14,10 +14,11 @@ use ballast_gateway::transport::{ClientFiles, TlsClient, TlsFileError};
 use ballast_gateway::venue::binance::{self, Binance, BinanceSession};
 use ballast_gateway::venue::deribit::{self, Deribit};
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
+use ballast_gateway::venue::hosts::Host;
 use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::plain;
 use ballast_gateway::venue::secret::{Secret, SecretError};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -70,44 +71,45 @@ pub fn rules(venue: &RawVenue) -> Rules {
     };
     Rules {
         reconciliation,
+        entries: venue.entries.into(),
         order_limits: venue.limits.order_limits(rules.order_limits),
         market_data_limits: venue.limits.market_data_limits(rules.market_data_limits),
         ..rules
     }
 }
 
-/// The addresses of a session, in the order in which they are tried.
+/// The hosts of a session, in the order in which they are tried, and where they are at the start.
 ///
 /// # Errors
 /// One that names no host.
-pub fn addresses(raw: &RawSession) -> Result<Vec<SocketAddr>, SessionFault> {
-    let mut addresses = Vec::new();
-    for host in raw.hosts() {
-        let wrong = |why: String| SessionFault::Address { address: host.to_owned(), why };
-        let before = addresses.len();
-        addresses.extend(host.to_socket_addrs().map_err(|error| wrong(error.to_string()))?);
-        if addresses.len() == before {
-            return Err(wrong("names no host".into()));
+pub fn hosts(raw: &RawSession) -> Result<Vec<Host>, SessionFault> {
+    let host = |name: &str| {
+        let wrong = |why: String| SessionFault::Address { address: name.to_owned(), why };
+        let found = name.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
+        let addresses: Vec<_> = found.collect();
+        match addresses.is_empty() {
+            true => Err(wrong("names no host".into())),
+            false => Ok(Host::new(name, addresses)),
         }
-    }
-    Ok(addresses)
+    };
+    raw.hosts().map(host).collect()
 }
 
-/// The TLS end of a session, where it has one.
+/// The TLS ends of a session, one a host: each is checked against its own name, or all of them against the
+/// `server_name` that stands in the config. None in clear.
 ///
 /// # Errors
 /// A file that cannot be used.
-pub fn tls(raw: &RawSession) -> Result<Option<TlsClient>, SessionFault> {
-    let made = raw.tls.as_ref().map(|tls| {
-        let name = tls.server_name.as_deref().unwrap_or_else(|| host_of(&raw.address));
-        let files = ClientFiles {
-            ca: tls.ca.as_deref(),
-            certificate: tls.client_cert.as_deref(),
-            key: tls.client_key.as_deref(),
-        };
-        TlsClient::new(name, files)
-    });
-    Ok(made.transpose()?)
+pub fn tls(raw: &RawSession) -> Result<Vec<TlsClient>, SessionFault> {
+    let Some(tls) = &raw.tls else { return Ok(Vec::new()) };
+    let name = |host| tls.server_name.as_deref().unwrap_or_else(|| host_of(host));
+    let files = ClientFiles {
+        ca: tls.ca.as_deref(),
+        certificate: tls.client_cert.as_deref(),
+        key: tls.client_key.as_deref(),
+    };
+    let client = TlsClient::new(name(&raw.address), files)?;
+    raw.hosts().map(|host| Ok(client.named(name(host))?)).collect()
 }
 
 /// The session with its options, credentials and what its venue demands. The config is checked.
@@ -127,6 +129,8 @@ pub fn session_config(
     config.schedule = raw.times().ok().flatten();
     config.notices = notices.clone();
     config.on_news = rules(venue).on_news;
+    // A quote that did not arrive then is wrong now.
+    config.resends_messages = purpose != BinanceSession::OrderEntry;
     take_options(&mut config, raw)?;
     let username = raw.username.as_deref().unwrap_or_default();
     let file = raw.password_file.as_ref().or(raw.secret_file.as_ref());
@@ -174,18 +178,25 @@ fn take_options(config: &mut SessionConfig, raw: &RawSession) -> Result<(), Sess
         config.on_news = on_news.into();
     }
     if options.validate {
-        let transport = options.transport_dictionary.as_deref();
-        let dictionary = match &options.dictionary {
-            None => Dictionary::fix44(),
-            Some(path) => dictionary(path, transport)?,
-        };
-        let validator = Validator::new(Arc::new(dictionary), options.rules.into());
+        let validator = Validator::new(Arc::new(dictionary(raw)?), options.rules.into());
         config.validation = Some(validator);
     }
     Ok(())
 }
 
-fn dictionary(path: &Path, transport: Option<&Path>) -> Result<Dictionary, SessionFault> {
+/// What the session speaks: its own dictionary, or the compiled-in FIX 4.4.
+///
+/// # Errors
+/// A file that is none.
+pub fn dictionary(raw: &RawSession) -> Result<Dictionary, SessionFault> {
+    let transport = raw.options.transport_dictionary.as_deref();
+    match &raw.options.dictionary {
+        None => Ok(Dictionary::fix44()),
+        Some(path) => dictionary_in(path, transport),
+    }
+}
+
+fn dictionary_in(path: &Path, transport: Option<&Path>) -> Result<Dictionary, SessionFault> {
     let facts = match transport {
         None => facts(path)?,
         Some(transport) => facts(path)?.with_transport(facts(transport)?),
@@ -251,6 +262,33 @@ mod tests {
         assert_eq!(config.latency_max_ns, Some(120 * SECOND_NS));
         assert!(config.validation.is_none() && !config.has_next_expected);
         assert_eq!(config.on_news, OnNews::Tell);
+    }
+
+    #[test]
+    fn each_host_is_checked_against_its_own_name_or_all_against_the_one_that_is_told() {
+        let names = |tls: &str| {
+            let hosts = format!("backups = [\"localhost:2\", \"[::1]:3\"], tls = {{ {tls} }} }}");
+            let hosts = format!("reset_on_logon = true, {hosts}");
+            let text = DEMO.replace("reset_on_logon = true }", &hosts);
+            let file = ConfigFile::parse("t", text).unwrap();
+            let raw = &file.raw.venues[0].order_entry;
+            assert_eq!(super::hosts(raw).unwrap().len(), 3);
+            let names: Vec<_> = tls_names(raw);
+            names
+        };
+        let tls_hosts = names("");
+        assert_eq!(tls_hosts, ["127.0.0.1", "localhost", "::1"]);
+        let one = names("server_name = \"fix.example\"");
+        assert_eq!(one, ["fix.example"; 3]);
+    }
+
+    fn tls_names(raw: &RawSession) -> Vec<String> {
+        tls(raw).unwrap().iter().map(TlsClient::server_name).collect()
+    }
+
+    #[test]
+    fn orders_are_never_resent_whoever_drives_their_session() {
+        assert!(!made("").unwrap().resends_messages);
     }
 
     #[test]

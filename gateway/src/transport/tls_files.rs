@@ -117,6 +117,21 @@ impl TlsClient {
         Ok(TlsClient { config: Arc::new(config), server_name: name, has_certificate })
     }
 
+    /// The same for another host of the same counterparty.
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn named(&self, server_name: &str) -> Result<TlsClient, TlsFileError> {
+        let server_name = ServerName::try_from(server_name.to_owned())
+            .map_err(|_| TlsFileError::ServerName(server_name.into()))?;
+        Ok(TlsClient { server_name, ..self.clone() })
+    }
+
+    /// Whom it wants to talk to.
+    pub fn server_name(&self) -> String {
+        self.server_name.to_str().into_owned()
+    }
+
     /// Begins on a connection that is there; troubles are told to `trouble`.
     pub fn begin<T: Transport>(&self, link: T, trouble: Trouble) -> Option<TlsTransport<T>> {
         let tls = ClientConnection::new(self.config.clone(), self.server_name.clone());

@@ -18,15 +18,22 @@ pub const HANDSHAKE_S: u64 = 10;
 #[derive(Debug)]
 pub struct SocketDial<D> {
     tcp: D,
-    tls: Option<TlsClient>,
+    /// One a host; none in clear.
+    tls: Vec<TlsClient>,
+    host: usize,
     shaking: Option<(Box<TlsTransport<TcpTransport>>, Nanos)>,
     trouble: Trouble,
 }
 
 impl<D> SocketDial<D> {
-    /// In clear where `tls` is `None`.
+    /// In clear where `tls` is `None`; otherwise all hosts go by its name.
     pub fn new(tcp: D, tls: Option<TlsClient>, trouble: Trouble) -> SocketDial<D> {
-        SocketDial { tcp, tls, shaking: None, trouble }
+        SocketDial::each(tcp, tls.into_iter().collect(), trouble)
+    }
+
+    /// Each host by a name of its own, in the order of `tcp`'s hosts; in clear where there is none.
+    pub fn each(tcp: D, tls: Vec<TlsClient>, trouble: Trouble) -> SocketDial<D> {
+        SocketDial { tcp, tls, host: 0, shaking: None, trouble }
     }
 
     fn shake(
@@ -59,6 +66,7 @@ impl<D: Dial<Link = TcpTransport>> Dial for SocketDial<D> {
     }
 
     fn choose(&mut self, host: usize) {
+        self.host = host;
         self.tcp.choose(host);
     }
 
@@ -66,7 +74,8 @@ impl<D: Dial<Link = TcpTransport>> Dial for SocketDial<D> {
         if let Some((tls, since)) = self.shaking.take() {
             return self.shake(now, tls, since);
         }
-        match (self.tcp.dial(now), &self.tls) {
+        let client = self.tls.get(self.host).or(self.tls.last());
+        match (self.tcp.dial(now), client) {
             (Dialled::Connected(link), None) => Dialled::Connected(Socket::Plain(link)),
             (Dialled::Connected(link), Some(client)) => {
                 match client.begin(link, self.trouble.clone()) {

@@ -7,6 +7,7 @@
 //! period, does not dial outside, and lets both numbers begin at 1 in a new one; between boundaries that
 //! costs a comparison a turn. Deliberately absent: what the events mean, and clocks.
 
+use super::hosts::{Host, Hosts, Where, look_up};
 use super::notice::{Notices, OnNews};
 use crate::fix::msg_type;
 use crate::session::{
@@ -43,19 +44,29 @@ pub enum Dialled<T> {
     Failed,
 }
 
-/// Dials the addresses of one venue.
+/// How long a connection may take to be made, in ns: what is dropped on the way is not waited for as long as
+/// the system would.
+const CONNECT_NS: u64 = 10_000_000_000;
+
+/// Dials the hosts of one venue.
 #[derive(Debug)]
 pub struct TcpDial {
-    addresses: Vec<SocketAddr>,
+    hosts: Hosts,
     host: usize,
-    pending: Option<TcpConnect>,
+    pending: Option<(TcpConnect, Nanos)>,
     cut: Cut,
 }
 
 impl TcpDial {
     /// The first address is dialled until another is chosen.
     pub fn new(addresses: Vec<SocketAddr>) -> TcpDial {
-        TcpDial { addresses, host: 0, pending: None, cut: Cut::default() }
+        TcpDial::to(addresses.into_iter().map(Host::from).collect())
+    }
+
+    /// The first host is dialled until another is chosen; where it is, is asked anew each time.
+    pub fn to(hosts: Vec<Host>) -> TcpDial {
+        let hosts = Hosts::new(hosts, look_up);
+        TcpDial { hosts, host: 0, pending: None, cut: Cut::default() }
     }
 
     /// Every connection can be ended through `cut`, from any thread.
@@ -68,30 +79,33 @@ impl Dial for TcpDial {
     type Link = TcpTransport;
 
     fn hosts(&self) -> usize {
-        self.addresses.len().max(1)
+        self.hosts.count().max(1)
     }
 
     fn choose(&mut self, host: usize) {
         self.host = host;
     }
 
-    fn dial(&mut self, _now: Nanos) -> Dialled<TcpTransport> {
-        let connect = match self.pending.take() {
-            Some(connect) => connect,
-            None => {
-                match self.addresses.get(self.host).map(|address| TcpConnect::start(*address)) {
-                    Some(Ok(connect)) => connect,
-                    Some(Err(_)) | None => return Dialled::Failed,
-                }
-            }
+    fn dial(&mut self, now: Nanos) -> Dialled<TcpTransport> {
+        let (connect, since) = match self.pending.take() {
+            Some(pending) => pending,
+            None => match self.hosts.find(now, self.host) {
+                Where::Pending => return Dialled::Pending,
+                Where::Nowhere => return Dialled::Failed,
+                Where::At(address) => match TcpConnect::start(address) {
+                    Ok(connect) => (connect, now),
+                    Err(_) => return Dialled::Failed,
+                },
+            },
         };
         match connect.poll() {
             Connecting::Connected(link) => {
                 self.cut.hold(&link);
                 Dialled::Connected(link)
             }
+            Connecting::Pending(_) if now.since(since) >= CONNECT_NS => Dialled::Failed,
             Connecting::Pending(connect) => {
-                self.pending = Some(connect);
+                self.pending = Some((connect, since));
                 Dialled::Pending
             }
             Connecting::Failed(_) => Dialled::Failed,
@@ -263,6 +277,7 @@ impl<D: Dial, S: Store> Line<D, S> {
         if self.is_leaving || !is_open || now < self.reconnect.due() {
             return LineTurn::Idle;
         }
+        self.reconnect.on_dialling();
         self.dial.choose(self.reconnect.host());
         match self.dial.dial(now) {
             Dialled::Connected(link) => {

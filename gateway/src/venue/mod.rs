@@ -9,6 +9,9 @@ pub mod grid;
 /// Symbol(55) to instrument and back.
 pub mod symbols;
 
+/// Where a venue's hosts are now.
+pub mod hosts;
+
 /// One session kept up, connection after connection.
 pub mod line;
 

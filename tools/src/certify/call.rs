@@ -7,7 +7,8 @@ use ballast_engine::units::Nanos;
 use ballast_gateway::transport::{
     Handshake, Ready, Socket, TcpTransport, TlsClient, TlsFault, Trouble, wait_for,
 };
-use std::net::{SocketAddr, TcpStream};
+use ballast_gateway::venue::hosts::Host;
+use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -16,14 +17,15 @@ const WITHIN_S: u64 = 10;
 
 /// Whom to call.
 pub struct Call {
-    addresses: Vec<SocketAddr>,
-    tls: Option<TlsClient>,
+    hosts: Vec<Host>,
+    /// One a host; none in clear.
+    tls: Vec<TlsClient>,
 }
 
 impl Call {
-    /// In clear where `tls` is `None`.
-    pub fn new(addresses: Vec<SocketAddr>, tls: Option<TlsClient>) -> Call {
-        Call { addresses, tls }
+    /// In clear where there is no `tls`, which goes by the hosts' order.
+    pub fn new(hosts: Vec<Host>, tls: Vec<TlsClient>) -> Call {
+        Call { hosts, tls }
     }
 
     /// The first address that takes the call.
@@ -32,11 +34,13 @@ impl Call {
     /// None did; what was wrong with the last.
     pub fn connect(&self, now: fn() -> Nanos) -> Result<Socket, String> {
         let mut fault = "no address".to_string();
-        for address in &self.addresses {
+        let places = self.hosts.iter().enumerate();
+        let addresses = places.flat_map(|(n, host)| host.addresses().iter().map(move |a| (n, a)));
+        for (host, address) in addresses {
             let joined = TcpStream::connect_timeout(address, Duration::from_secs(WITHIN_S))
                 .and_then(TcpTransport::new)
                 .map_err(|error| error.to_string())
-                .and_then(|tcp| self.secure(tcp, now));
+                .and_then(|tcp| self.secure(host, tcp, now));
             match joined {
                 Ok(socket) => return Ok(socket),
                 Err(error) => fault = format!("{address}: {error}"),
@@ -45,8 +49,8 @@ impl Call {
         Err(fault)
     }
 
-    fn secure(&self, tcp: TcpTransport, now: fn() -> Nanos) -> Result<Socket, String> {
-        let Some(client) = &self.tls else { return Ok(Socket::Plain(tcp)) };
+    fn secure(&self, host: usize, tcp: TcpTransport, now: fn() -> Nanos) -> Result<Socket, String> {
+        let Some(client) = self.tls.get(host) else { return Ok(Socket::Plain(tcp)) };
         let trouble = Trouble::default();
         let Some(mut tls) = client.begin(tcp, trouble.clone()) else {
             return Err(trouble.last().unwrap_or_else(|| "no TLS".into()));

@@ -77,10 +77,9 @@ pub fn run(args: &Arguments) -> Result<(), Failure> {
     // Whatever is wrong with the config is told before anybody is called.
     file.maker(1).map_err(|e| Failure::Usage(e.to_string()))?;
     let text = std::fs::read_to_string(&args.script).map_err(|e| usage(&args.script, &e))?;
-    let dictionary = Dictionary::fix44();
-    let script = Script::parse(&text, &dictionary).map_err(|e| usage(&args.script, &e))?;
+    let script = Script::parse(&text, &Dictionary::fix44()).map_err(|e| usage(&args.script, &e))?;
     let venue = venue_of(&file, &script).map_err(|e| usage(&args.script, &e))?;
-    let legs = legs(venue, &script).map_err(Failure::Usage)?;
+    let (legs, dictionaries) = legs(venue, &script).map_err(Failure::Usage)?;
     let mut run = Run::new(legs, now);
     let mut done: Vec<Done> = Vec::new();
     for step in &script.steps {
@@ -96,7 +95,7 @@ pub fn run(args: &Arguments) -> Result<(), Failure> {
         done.push(step);
     }
     run.finish();
-    write_evidence(&args.evidence, &run, &text, &done, &dictionary)
+    write_evidence(&args.evidence, &run, &text, &done, &dictionaries)
         .map_err(|e| Failure::Failed(format!("--evidence {}: {e}", args.evidence.display())))?;
     conclude(args, &script, &done)
 }
@@ -113,15 +112,17 @@ fn venue_of<'a>(file: &'a ConfigFile, script: &Script) -> Result<&'a RawVenue, S
         .ok_or_else(|| format!("venue = {asked}: the config's [[venues]] are {}", names.join(", ")))
 }
 
-fn legs(venue: &RawVenue, script: &Script) -> Result<Vec<Leg>, String> {
+/// The script's sessions, and what each of them speaks.
+fn legs(venue: &RawVenue, script: &Script) -> Result<(Vec<Leg>, Vec<Dictionary>), String> {
     let leg = |name: &String| {
         let raw: &RawSession =
             if name == "market_data" { &venue.market_data } else { &venue.order_entry };
         let told = |fault: SessionFault| format!("venues.{}.{name}: {fault}", venue.name);
-        let (addresses, purpose) = (venue_session::addresses(raw).map_err(told)?, purpose(name));
-        let call = Call::new(addresses, venue_session::tls(raw).map_err(told)?);
+        let (hosts, purpose) = (venue_session::hosts(raw).map_err(told)?, purpose(name));
+        let call = Call::new(hosts, venue_session::tls(raw).map_err(told)?);
         let config = venue_session::session_config(venue, raw, purpose, &Notices::default());
-        Ok(Leg::new(name, call, config.map_err(told)?))
+        let dictionary = venue_session::dictionary(raw).map_err(told)?;
+        Ok((Leg::new(name, call, config.map_err(told)?), dictionary))
     };
     script.sessions.iter().map(leg).collect()
 }
@@ -175,13 +176,13 @@ fn write_evidence(
     run: &Run,
     script: &str,
     done: &[Done],
-    dictionary: &Dictionary,
+    dictionaries: &[Dictionary],
 ) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("script.toml"), script)?;
     let lines: Vec<String> = done.iter().map(Done::line).collect();
     std::fs::write(folder.join("result.txt"), lines.join("\n") + "\n")?;
-    for leg in run.legs() {
+    for (leg, dictionary) in run.legs().iter().zip(dictionaries) {
         let mut raw = Vec::new();
         let mut clock = TimestampText::new(Precision::Nanos);
         for passed in leg.passed() {
