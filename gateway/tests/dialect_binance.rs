@@ -390,15 +390,19 @@ fn the_venues_limit_is_kept_before_the_socket_and_cancels_have_their_reserve() {
     }
     world.settle(&mut desk.stage);
     let names = desk.names();
-    assert_eq!(names.iter().filter(|name| *name == "Unsent").count(), 510);
-    assert_eq!(desk.stage.counts().throttled, 510);
+    assert_eq!(
+        names.iter().filter(|name| *name == "Unsent").count(),
+        511,
+        "the Logon counts as well"
+    );
+    assert_eq!(desk.stage.counts().throttled, 511);
     for id in 1..=1000 {
         desk.order(OrderAction::Cancel, 20_000 + id, id, (1000, 1000));
     }
     world.settle(&mut desk.stage);
-    assert_eq!(desk.stage.counts().throttled, 510, "cancels have a reserve");
-    // The Logon counts as well; what is left is for heartbeats.
-    assert_eq!(world.venue.messages, 1 + 8_990 + 1_000);
+    assert_eq!(desk.stage.counts().throttled, 511, "cancels have a reserve");
+    // What is left of the venue's 10,000 is for heartbeats.
+    assert_eq!(world.venue.messages, 1 + 8_989 + 1_000);
     world.peer.check();
 }
 

@@ -183,11 +183,15 @@ fn an_instrument_named_by_security_id_is_a_row_of_the_table() {
     let now = settle(&mut stage, &mut venue);
     let sent = venue.take_inbox();
     assert!(sent[0].starts_with("35=D|11=1|21=1|48=4001|22=8|18=6|"), "{}", sent[0]);
-    assert_eq!(sent.len(), 80, "the venue logs out who sends more; the rest is for cancels");
+    assert_eq!(
+        sent.len(),
+        79,
+        "the venue logs out who sends more: a Logon counts, the rest is for cancels"
+    );
     venue.say(now, "35=8|37=O|11=1|17=E|150=F|39=2|48=4001|22=8|54=1|31=1|32=1|151=0|14=1|6=1");
     settle(&mut stage, &mut venue);
     let events: Vec<_> = std::iter::from_fn(|| events.pop()).map(|event| event.update).collect();
-    assert_eq!(events.iter().filter(|update| **update == OrderUpdate::Unsent).count(), 10);
+    assert_eq!(events.iter().filter(|update| **update == OrderUpdate::Unsent).count(), 11);
     assert!(matches!(events.last(), Some(OrderUpdate::Fill { last_qty: Lots(1000), .. })));
 }
 

@@ -180,7 +180,8 @@ fn positions_whose_request_was_rejected_confirm_nothing_whatever_they_say() {
 
 #[test]
 fn a_venue_that_takes_no_more_messages_is_asked_later_and_nothing_is_guessed_meanwhile() {
-    let limit = MessageLimit { messages: 1, window_ns: u64::MAX, cancel_reserve: 0 };
+    // The Logon is the first of the two.
+    let limit = MessageLimit { messages: 2, window_ns: u64::MAX, cancel_reserve: 0 };
     let mut world = World::with(Rules { order_limits: limit.into(), ..ALL }, 64);
     assert_eq!(world.names(), ["SessionReconciling"]);
     let asked = world.venue.take_inbox();

@@ -44,7 +44,7 @@ use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogCounts, LogError, MessageLog};
-use ballast_gateway::store::StoreError;
+use ballast_gateway::store::{Store as _, StoreError};
 use ballast_gateway::transport::Cut;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -464,6 +464,7 @@ fn boxed_order_entry(
     let (keep, name) = (remains.clone(), watch.name.clone());
     let tell = move |entry: &VenueOrderEntry| {
         watch.beat(entry.session().is_logged_on());
+        watch.count_sync_failures(entry.session().store().sync_failures());
         if let (Some(watch), Some((counts, is_up))) = (&copy_watch, entry.drop_copy()) {
             watch.beat(is_up);
             watch.count_copies(counts);

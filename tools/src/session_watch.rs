@@ -23,6 +23,7 @@ pub struct SessionWatch {
     notices: Notices,
     turns: Arc<AtomicU64>,
     copies: Option<Arc<Copies>>,
+    sync_failures: Arc<AtomicU64>,
 }
 
 /// [`DropCopyCounts`] without the drops, which `is_up` shows.
@@ -38,7 +39,8 @@ impl SessionWatch {
     pub fn new(name: String) -> SessionWatch {
         let (is_up, turns) = (Arc::default(), Arc::default());
         let (trouble, notices) = Told::default();
-        SessionWatch { name, is_up, trouble, notices, turns, copies: None }
+        let sync_failures = Arc::default();
+        SessionWatch { name, is_up, trouble, notices, turns, copies: None, sync_failures }
     }
 
     /// A drop copy that is down.
@@ -79,6 +81,16 @@ impl SessionWatch {
             copies.confirmed.store(counts.confirmed, Ordering::Relaxed);
             copies.missed.store(counts.missed, Ordering::Relaxed);
         }
+    }
+
+    /// Times that the device did not take what its store had written. One thread alone.
+    pub fn count_sync_failures(&self, count: u64) {
+        self.sync_failures.store(count, Ordering::Relaxed);
+    }
+
+    /// The same, to look at.
+    pub fn sync_failures(&self) -> u64 {
+        self.sync_failures.load(Ordering::Relaxed)
     }
 
     /// Is it logged on?

@@ -302,6 +302,7 @@ fn a_drop_copy_that_never_logs_on_is_told_once_and_kills_nothing() {
     let (names, signal) = (Names::new(&file, &config), Arc::default());
     let mut guard = Guard::new(desk.clone(), names, &operator, folder.join("kill"), signal);
     let start = instant();
+    copies[1].count_sync_failures(2);
     for ms in [0, 9_000, 11_000, 20_000, 30_000] {
         guard.look(start + Duration::from_millis(ms), Duration::from_millis(5));
     }
@@ -309,6 +310,7 @@ fn a_drop_copy_that_never_logs_on_is_told_once_and_kills_nothing() {
     guard.run(&Arc::new(AtomicBool::new(true)));
     let alerts = std::fs::read_to_string(told).unwrap();
     assert_eq!(alerts.matches("session_down").count(), 1, "{alerts}");
+    assert_eq!(alerts.matches("store_not_synced").count(), 1, "{alerts}");
     assert!(alerts.contains("\"late\"") && alerts.contains("session_up"), "{alerts}");
     assert_eq!(desk.killed(), None);
 }

@@ -147,6 +147,7 @@ pub struct OrderEntry<D: Dial, S: Store> {
     decoder: Decoder,
     wind_down_ns: u64,
     leaving_since: Option<Nanos>,
+    has_failed_sync: bool,
 }
 
 impl<D: Dial, S: Store> OrderEntry<D, S> {
@@ -199,6 +200,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             decoder,
             wind_down_ns: config.wind_down_ns,
             leaving_since: None,
+            has_failed_sync: false,
         })
     }
 
@@ -432,6 +434,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         if !self.line.is_writing() {
             mark_written(&mut self.probe, &mut self.unwritten);
         }
+        self.look_at_store();
         if self.intended.take_difference() {
             // Whatever made it is still there: nothing that takes risk goes out of this process again.
             self.switch.shut();
@@ -446,6 +449,16 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 self.ear.judge_end(now, ended);
                 true
             }
+        }
+    }
+
+    /// A device that does not take what is written is going: what is out is cancelled, and nothing that takes
+    /// risk goes out of this process again.
+    fn look_at_store(&mut self) {
+        let has_failed = self.line.session().store().sync_failures() > 0;
+        if has_failed && !std::mem::replace(&mut self.has_failed_sync, true) {
+            self.switch.shut();
+            self.switch.pull();
         }
     }
 

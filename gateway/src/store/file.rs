@@ -137,11 +137,6 @@ impl FileStore {
         self.waits
     }
 
-    /// Syncs to the device that failed since opening.
-    pub fn sync_failures(&self) -> u64 {
-        self.keeper.sync_failures()
-    }
-
     /// Forces all that is written to the device, now and on this thread: for the end of a run.
     ///
     /// # Errors
@@ -364,6 +359,10 @@ impl Store for FileStore {
 
     fn created_at(&self) -> Nanos {
         self.created_at
+    }
+
+    fn sync_failures(&self) -> u64 {
+        self.keeper.sync_failures()
     }
 
     fn put_outbound(&mut self, frame: &[u8]) -> Result<(), StoreError> {

@@ -277,3 +277,42 @@ fn records_behind_a_page_that_was_lost_do_not_come_back() {
     let store = folder.open();
     assert_eq!(store.next_sender(), 5, "and not one of those that were lost with the power");
 }
+
+#[test]
+fn a_device_that_is_full_is_told_as_such_and_the_store_goes_on_once_it_is_not() {
+    let folder = Folder::new("enospc");
+    let mut store = folder.open();
+    // The second segment is made already; the third one has nowhere to go.
+    let third = segment_path(&folder.0, 3);
+    std::os::unix::fs::symlink("/dev/full", &third).unwrap();
+    let mut taken = 0;
+    let refused = loop {
+        match store.put_outbound(&[b'x'; 500]) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, StoreError::DiskFull { path: third });
+    assert_eq!(store.next_sender(), taken + 1);
+    assert!(store.outbound(taken).is_some());
+    store.put_outbound(&[b'x'; 500]).unwrap();
+    drop(store);
+    assert_eq!(folder.open().next_sender(), taken + 2);
+}
+
+#[test]
+fn a_sync_that_the_device_refuses_is_counted() {
+    let folder = Folder::new("unsynced");
+    let config =
+        FileStoreConfig { sync: SyncPolicy::Every(Duration::from_secs(3600)), ..folder.config() };
+    let mut store = FileStore::open(config).unwrap();
+    assert_eq!(store.sync_failures(), 0);
+    // No device can be synced there; the next segment's turn syncs it.
+    store.keeper.watch(File::open("/dev/null").unwrap());
+    for _ in 0..2 * 4096 / 500 {
+        store.put_outbound(&[b'x'; 500]).unwrap();
+    }
+    // The keeper has taken the order once it made the segment after the next.
+    let _ = store.keeper.take();
+    assert_eq!(store.sync_failures(), 1);
+}

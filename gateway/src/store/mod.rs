@@ -85,6 +85,11 @@ pub trait Store {
     /// When the numbers were last set to 1; `Nanos(0)` for a store that never was. Later each time, also
     /// where the clock goes back: with it a number names one message.
     fn created_at(&self) -> Nanos;
+    /// Times that the device refused to take what was written; 0 for a store that has no device. What stands in
+    /// it survives the process all the same, and may not survive the power.
+    fn sync_failures(&self) -> u64 {
+        0
+    }
     /// Takes an outbound application message under the next number.
     fn put_outbound(&mut self, frame: &[u8]) -> Result<(), StoreError>;
     /// Takes the number of an outbound administrative message; its text is not kept.

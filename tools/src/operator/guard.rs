@@ -46,6 +46,8 @@ pub struct Guard {
     copies_due: Option<Instant>,
     /// Executions that a drop copy alone told, by session.
     missed: Vec<u64>,
+    /// Syncs of each session's store that failed, as far as told.
+    unsynced: Vec<u64>,
     told: BTreeMap<(&'static str, String), Instant>,
     looks: u32,
     is_killed: bool,
@@ -81,6 +83,7 @@ impl Guard {
             were_up: vec![false; desk.sessions().len()],
             copies_due: Some(now() + COPY_LOGON),
             missed: vec![0; desk.sessions().len()],
+            unsynced: vec![0; desk.sessions().len()],
             told: BTreeMap::new(),
             looks: 0,
             is_killed: false,
@@ -151,6 +154,7 @@ impl Guard {
                 self.alert(at, "venue_notice", watch.name.clone(), notice);
             }
             self.look_at_copies(at, place, watch);
+            self.look_at_store(at, place, watch);
             let Some(was_up) = self.were_up.get_mut(place) else { continue };
             let is_up = watch.is_up();
             if std::mem::replace(was_up, is_up) == is_up {
@@ -185,6 +189,19 @@ impl Guard {
                 "{missed} executions of this run came by the drop copy alone and were booked from it"
             );
             self.alert(at, "execution_missed", watch.name.clone(), reason);
+        }
+    }
+
+    /// A device that refuses to sync is going, and with it what a restart needs.
+    fn look_at_store(&mut self, at: Instant, place: usize, watch: &SessionWatch) {
+        let Some(known) = self.unsynced.get_mut(place) else { return };
+        let failures = watch.sync_failures();
+        if std::mem::replace(known, failures) != failures {
+            let reason = format!(
+                "the device refused {failures} syncs of the message store: no order goes out until a restart, \
+                 what is out is cancelled; look at the disk under the state folder"
+            );
+            self.alert(at, "store_not_synced", watch.name.clone(), reason);
         }
     }
 

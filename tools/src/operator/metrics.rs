@@ -6,6 +6,7 @@
 
 use super::desk::Desk;
 use super::status::Names;
+use crate::session_watch::SessionWatch;
 use ballast_engine::risk::collateral::CollateralView;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -96,6 +97,14 @@ fn drop_copies(desk: &Desk) -> Vec<(Labels, f64)> {
     rows.collect()
 }
 
+/// Syncs of the message stores that their device refused.
+fn unsynced(desk: &Desk) -> Vec<(Labels, f64)> {
+    let row = |watch: &SessionWatch| {
+        (vec![("session", watch.name.clone())], watch.sync_failures() as f64)
+    };
+    desk.sessions().iter().map(row).collect()
+}
+
 /// All metrics as they are now.
 pub fn text(names: &Names, desk: &Desk) -> String {
     let standing = desk.standing().clone();
@@ -114,6 +123,7 @@ pub fn text(names: &Names, desk: &Desk) -> String {
     let up = desk.sessions().iter();
     let up = up.map(|watch| (of("session", &watch.name), f64::from(u8::from(watch.is_up()))));
     family("session_up", "1 while logged on", up.collect());
+    family("store_sync_failures", "Syncs that the device refused", unsynced(desk));
     family("drop_copy_executions", "Missed: told by the drop copy alone", drop_copies(desk));
     let states = standing.states.iter().enumerate();
     let states = states.map(|(n, (state, _))| (of("symbol", names.symbol(n)), *state as u8));

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use wire::{Changes, Seen, whole};
@@ -210,13 +210,17 @@ impl Rig {
         maker.wait().unwrap();
     }
 
-    /// Ends the run in order; its summary.
-    fn end(&mut self) -> Value {
+    /// Ends the run in order; how it went.
+    fn interrupt(&mut self) -> ExitStatus {
         let mut maker = self.maker.take().unwrap();
         let pid = rustix::process::Pid::from_child(&maker);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let exit = maker.wait().unwrap();
-        assert!(exit.success(), "{}", self.log());
+        maker.wait().unwrap()
+    }
+
+    /// The same; its summary.
+    fn end(&mut self) -> Value {
+        assert!(self.interrupt().success(), "{}", self.log());
         let path = self.folder.join(format!("maker-{:04}.json", self.runs));
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
     }
@@ -362,4 +366,17 @@ fn an_account_that_is_not_the_venues_is_put_right_before_an_operator_may_resume(
     // It ends as the venue has it.
     let summary = rig.end();
     assert_eq!(positions_agree(&rig.seen.lock().unwrap(), &summary), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_that_ends_while_its_venue_is_gone_says_what_it_leaves_there() {
+    let mut rig = Rig::new("left");
+    rig.start();
+    rig.until_quoting();
+    rig.until_state(("quoting", "normal"));
+    rig.venue.kill().unwrap();
+    rig.venue.wait().unwrap();
+    assert_eq!(rig.interrupt().code(), Some(1));
+    let log = rig.log();
+    assert!(log.contains("orders may still work there (ClOrdID "), "{log}");
 }
