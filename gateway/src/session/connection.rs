@@ -330,6 +330,8 @@ mod tests {
         us.hear(NOW, &mut them, &messages(&[b"A", b"D", b"D"]));
         assert!(us.connection.is_writing(), "our Logon is longer than what the pipe holds");
         assert_eq!((us.heard, us.turn(NOW)), (0, Turn::Idle));
+        them.write(b"8=FIX.4.4");
+        assert_eq!(us.turn(NOW), Turn::Busy, "something was read");
         let mut read = 0;
         for _ in 0..20 {
             read += read_all(&mut them);
