@@ -16,6 +16,7 @@
 
 // What is counted, what is traded, what travels, what time it is.
 pub mod clock;
+pub mod digits;
 pub mod event;
 pub mod instrument;
 pub mod coarse_step;

@@ -4,6 +4,7 @@
 //! other file. Any thread. Deliberately absent: floating point, and any conversion that rounds
 //! without its rounding in the name.
 
+use crate::digits;
 use thiserror::Error;
 
 /// A price, as a count of the instrument's tick size. Negative is legal (spreads, rates).
@@ -160,48 +161,31 @@ impl Decimal {
     pub const SCALE_MAX: u8 = 18;
 
     /// Parses FIX float text: an optional minus, digits, at most one point. No exponent, no blanks.
-    #[inline]
+    #[inline(always)]
     pub fn parse(text: &[u8]) -> Result<Decimal, DecimalError> {
-        let (is_negative, digits) = match text.split_first() {
-            Some((b'-', rest)) => (true, rest),
-            Some(_) => (false, text),
-            None => return Err(DecimalError::NotANumber),
-        };
-        // Eighteen digits fit whatever they are; what is longer may still do, without its zeros.
-        if digits.len() > usize::from(Self::SCALE_MAX) {
-            return Self::parse_long(digits, is_negative);
+        match digits::short_decimal(text) {
+            Some((mantissa, scale)) => Ok(Decimal { mantissa: mantissa.cast_signed(), scale }),
+            None => Self::parse_any(text),
         }
-        let (mut number, mut scale) = (0i64, 0u8);
-        // Up to the last digit behind the point that is not 0: trailing zeros carry nothing, and
-        // without them "3.78826000" stays small.
-        let (mut mantissa, mut mantissa_scale) = (0i64, 0u8);
-        let (mut has_point, mut count) = (false, 0usize);
-        for &byte in digits {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                if byte != b'.' || has_point {
-                    return Err(DecimalError::NotANumber);
-                }
-                has_point = true;
-                continue;
-            }
-            number = number * 10 + i64::from(digit);
-            scale += u8::from(has_point);
-            count += 1;
-            if digit != 0 || !has_point {
-                (mantissa, mantissa_scale) = (number, scale);
-            }
-        }
-        if count == 0 {
-            return Err(DecimalError::NotANumber);
-        }
-        Ok(Decimal {
-            mantissa: if is_negative { -mantissa } else { mantissa },
-            scale: mantissa_scale,
-        })
     }
 
-    /// More characters than always fit.
+    /// What is negative, longer than a word, or no number.
+    #[inline(never)]
+    fn parse_any(text: &[u8]) -> Result<Decimal, DecimalError> {
+        let (is_negative, text) = match text.strip_prefix(b"-") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        if text.len() > digits::LONG_MAX {
+            return Self::parse_long(text, is_negative);
+        }
+        let read = digits::short_decimal(text).or_else(|| digits::long_decimal(text));
+        let (mantissa, scale) = read.ok_or(DecimalError::NotANumber)?;
+        let mantissa = mantissa.cast_signed();
+        Ok(Decimal { mantissa: if is_negative { -mantissa } else { mantissa }, scale })
+    }
+
+    /// More characters than two words hold, and perhaps than always fit.
     #[cold]
     fn parse_long(digits: &[u8], is_negative: bool) -> Result<Decimal, DecimalError> {
         let mut mantissa: i64 = 0;

@@ -161,19 +161,10 @@ fn is_month_year(text: &[u8]) -> bool {
 }
 
 fn is_time(text: &[u8]) -> bool {
-    let Some((seconds, fraction)) = text.split_at_checked(8) else {
-        return false;
-    };
-    let [h0, h1, b':', m0, m1, b':', s0, s1] = seconds else {
-        return false;
-    };
-    let pair = |tens: &u8, ones: &u8, max| {
-        value::parse_uint(&[*tens, *ones]).is_some_and(|number| number <= max)
-    };
-    pair(h0, h1, 23)
-        && pair(m0, m1, 59)
-        && pair(s0, s1, 60)
-        && timestamp::fraction_ns(fraction).is_some()
+    text.split_first_chunk::<8>().is_some_and(|(seconds, fraction)| {
+        let is_second = timestamp::second_of_day(seconds).is_some();
+        is_second && timestamp::fraction_ns(fraction).is_some()
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 //! - anything before `8=FIX` is skipped. `58=FIX` is a Text, not a beginning.
 
 use super::SOH;
-use super::checksum::{checksum, digits};
+use super::checksum::{checksum, digits as check_sum_text};
+use ballast_engine::digits;
 
 /// Shortest and longest BeginString(8) with its tag: `8=FIX.4.4`, `8=FIXT.1.1`, and room for a typo.
 const BEGIN_LEN_MAX: usize = 24;
@@ -19,8 +20,8 @@ const BEGIN_LEN_MAX: usize = 24;
 const TRAILER_LEN: usize = 7;
 /// What every message begins with.
 const BEGIN: &[u8; 5] = b"8=FIX";
-/// BeginString(8) of nearly every message.
-const FIX_44: &[u8; 10] = b"8=FIX.4.4\x01";
+/// What nearly every message begins with.
+const FIX_44: &[u8; 12] = b"8=FIX.4.4\x019=";
 /// Most digits of a BodyLength: beyond, no buffer would hold it.
 const BODY_LENGTH_DIGITS_MAX: usize = 9;
 
@@ -65,18 +66,34 @@ pub enum GarbledReason {
 ///
 /// Where the answer is [`Frame::Incomplete`] and `buffer` is full at `len_max` bytes, no message can
 /// become complete in it; this does not happen, as the answer is then [`Frame::Garbled`].
+#[inline]
 pub fn frame(buffer: &[u8], len_max: usize) -> Frame {
+    if let Some((body, body_len)) = usual_head(buffer) {
+        return body_and_trailer(buffer, body, body_len, len_max);
+    }
+    unusual(buffer, len_max)
+}
+
+/// What does not begin as messages do: another version, a part of a message, or none.
+#[inline(never)]
+fn unusual(buffer: &[u8], len_max: usize) -> Frame {
     if !buffer.starts_with(BEGIN) {
         if buffer.len() < BEGIN.len() && BEGIN.starts_with(buffer) {
             return Frame::Incomplete;
         }
         return resynchronise(buffer, 0, GarbledReason::NoBeginString);
     }
-    let (body, body_len) = match head(buffer) {
-        Head::Incomplete => return Frame::Incomplete,
-        Head::Garbled(reason) => return resynchronise(buffer, 1, reason),
-        Head::Body { start, len } => (start, len),
-    };
+    match head(buffer) {
+        Head::Incomplete => Frame::Incomplete,
+        Head::Garbled(reason) => resynchronise(buffer, 1, reason),
+        Head::Body { start, len } => body_and_trailer(buffer, start, len, len_max),
+    }
+}
+
+/// Judges a message of which the first fields are right and say that `body_len` bytes stand from
+/// `body` to CheckSum(10).
+#[inline]
+fn body_and_trailer(buffer: &[u8], body: usize, body_len: usize, len_max: usize) -> Frame {
     let end = body.saturating_add(body_len);
     let len = end.saturating_add(TRAILER_LEN);
     if len > len_max {
@@ -94,7 +111,7 @@ pub fn frame(buffer: &[u8], len_max: usize) -> Frame {
     if buffer.get(end - 1) != Some(&SOH) {
         return wrong_length(buffer, end, len_max);
     }
-    let [hundreds, tens, ones] = digits(checksum(buffer.get(..end).unwrap_or_default()));
+    let [hundreds, tens, ones] = check_sum_text(checksum(buffer.get(..end).unwrap_or_default()));
     if trailer == [b'1', b'0', b'=', hundreds, tens, ones, SOH] {
         Frame::Message { len }
     } else if !could_be_trailer(trailer) {
@@ -111,16 +128,32 @@ enum Head {
     Body { start: usize, len: usize },
 }
 
+/// Reads `8=FIX.4.4|9=n|35=`, where all of that is there: where the body begins, and its length.
+#[inline(always)]
+fn usual_head(buffer: &[u8]) -> Option<(usize, usize)> {
+    const SEPARATORS: u64 = u64::from_le_bytes([SOH; 8]);
+    let (start, rest) = buffer.split_first_chunk::<12>()?;
+    let word = u64::from_le_bytes(*rest.first_chunk::<8>()?);
+    // The lowest byte that is SOH is exact.
+    let unequal = word ^ SEPARATORS;
+    let found = unequal.wrapping_sub(SEPARATORS) & !unequal & (SEPARATORS << 7);
+    let bits = found.trailing_zeros() & !7;
+    if start != FIX_44 || found == 0 || bits == 0 {
+        return None;
+    }
+    let values = (word ^ u64::from_le_bytes([b'0'; 8])) << (64 - bits);
+    let body = start.len() + bits as usize / 8 + 1;
+    let is_right =
+        digits::no_digits(values) == 0 && buffer.get(body..body + 3).is_some_and(|b| b == b"35=");
+    let len = usize::try_from(digits::number_of(values)).ok()?;
+    is_right.then_some((body, len))
+}
+
 /// Reads `8=…|9=n|35=`.
-#[inline]
+#[inline(never)]
 fn head(buffer: &[u8]) -> Head {
     let window = buffer.get(..BEGIN_LEN_MAX).unwrap_or(buffer);
-    // Where FIX.4.4 has it, before searching: a wrong guess costs one comparison.
-    let begin_end = match window.starts_with(FIX_44) {
-        true => Some(FIX_44.len() - 1),
-        false => window.iter().position(|b| *b == SOH),
-    };
-    let Some(begin_end) = begin_end else {
+    let Some(begin_end) = window.iter().position(|b| *b == SOH) else {
         return match buffer.len() < BEGIN_LEN_MAX {
             true => Head::Incomplete,
             false => Head::Garbled(GarbledReason::FirstThreeFields),

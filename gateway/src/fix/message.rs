@@ -7,16 +7,65 @@
 
 use super::{tag, timestamp, value};
 use ballast_engine::units::{Decimal, Nanos};
+use std::iter::Zip;
+use std::slice::Iter;
 
-/// Where one field's value stands in the message.
+/// What stands before a field's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct FieldSpan {
+pub(super) struct Head {
     /// The tag; [`tag::INVALID`] where it is a number that no tag can be (0, −1).
     pub tag: u32,
-    /// First byte of the value.
-    pub start: u32,
-    /// The SOH after it.
-    pub end: u32,
+    /// How many bytes it takes, with its `=`.
+    pub len: u32,
+}
+
+impl Head {
+    /// What every message ends with.
+    pub const CHECK_SUM: Head = Head { tag: tag::CHECK_SUM, len: 3 };
+}
+
+/// Which field has which tag, by the tag's lowest bits: a place to look at first, or
+/// [`ABSENT`](Places::ABSENT).
+#[derive(Clone, Debug)]
+pub(super) struct Places([u8; Places::COUNT]);
+
+impl Places {
+    const COUNT: usize = 128;
+    /// No field has a tag with these bits.
+    const ABSENT: u8 = u8::MAX;
+    /// Of a message whose tags nobody has looked at: says where to look, and it will not be there.
+    pub const UNKNOWN: &'static Places = &Places([0; Places::COUNT]);
+
+    /// The first field of each tag; CheckSum(10) may be anywhere.
+    pub fn of(heads: &[Head]) -> Places {
+        let mut places = Places([Places::ABSENT; Places::COUNT]);
+        for (head, place) in heads.iter().zip(0..Places::ABSENT) {
+            places.note(head.tag, place);
+        }
+        // Tags beyond those that a byte counts, and the CheckSum of a shorter message.
+        let uncounted = heads.iter().skip(usize::from(Places::ABSENT));
+        uncounted.for_each(|head| places.note(head.tag, 0));
+        places.note(tag::CHECK_SUM, 0);
+        places
+    }
+
+    fn note(&mut self, tag: u32, place: u8) {
+        if let Some(slot) = self.0.get_mut(Places::slot(tag))
+            && *slot == Places::ABSENT
+        {
+            *slot = place;
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, tag: u32) -> u8 {
+        self.0.get(Places::slot(tag)).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    const fn slot(tag: u32) -> usize {
+        tag as usize % Places::COUNT
+    }
 }
 
 /// One field of a message.
@@ -51,21 +100,28 @@ pub enum FieldError {
     },
 }
 
-/// A whole, well-framed message. `Copy`: it is two slices.
+/// A whole, well-framed message. `Copy`: it is a few slices.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    bytes: &'a [u8],
-    fields: &'a [FieldSpan],
+    all: View<'a>,
+    places: &'a Places,
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn new(bytes: &'a [u8], fields: &'a [FieldSpan]) -> Message<'a> {
-        Message { bytes, fields }
+    /// `starts` is where each field begins, and the end of the last one.
+    #[inline(always)]
+    pub(super) fn new(
+        bytes: &'a [u8],
+        starts: &'a [u32],
+        heads: &'a [Head],
+        places: &'a Places,
+    ) -> Message<'a> {
+        Message { all: View { bytes, starts, heads }, places }
     }
 
     /// The message as it came, from `8=` to the last SOH.
     pub fn as_bytes(&self) -> &'a [u8] {
-        self.bytes
+        self.all.bytes
     }
 
     /// BeginString(8).
@@ -117,39 +173,52 @@ impl<'a> Message<'a> {
     /// All fields in wire order, from BeginString(8) to CheckSum(10).
     #[inline]
     pub fn fields(&self) -> Fields<'a> {
-        Fields { bytes: self.bytes, spans: self.fields.iter() }
+        self.all.fields()
     }
 
     /// How many fields there are.
     pub fn field_count(&self) -> usize {
-        self.fields.len()
+        self.all.heads.len()
     }
 
     /// The field at a place in wire order, 0 being BeginString(8).
     #[inline]
     pub fn field_at(&self, place: usize) -> Option<Field<'a>> {
-        self.fields.get(place).map(|span| field_of(self.bytes, span))
+        let head = self.all.heads.get(place)?;
+        Some(Field { tag: head.tag, value: self.all.value_at(place)? })
     }
 
     /// The tag of the field at `place` as it was written: what RefTagID(371) repeats.
     pub fn tag_text_at(&self, place: usize) -> &'a [u8] {
-        let start = match place.checked_sub(1).and_then(|before| self.fields.get(before)) {
-            Some(before) => before.end as usize + 1,
-            None => 0,
-        };
-        let end = self.fields.get(place).map_or(0, |span| (span.start as usize).saturating_sub(1));
-        self.bytes.get(start..end).unwrap_or_default()
+        let View { bytes, starts, heads } = self.all;
+        let (Some(start), Some(head)) = (starts.get(place), heads.get(place)) else { return &[] };
+        let text = bytes.get(*start as usize..).and_then(|rest| rest.get(..head.len as usize));
+        text.and_then(|text| text.strip_suffix(b"=")).unwrap_or_default()
     }
 
     #[inline]
     fn nth(&self, place: usize) -> &'a [u8] {
-        self.fields.get(place).map_or(&[], |span| value_of(self.bytes, span))
+        self.all.value_at(place).unwrap_or_default()
     }
 
     /// The fields as a view that can be asked for tags and groups.
     #[inline]
     pub fn view(&self) -> View<'a> {
-        View { bytes: self.bytes, spans: self.fields }
+        self.all
+    }
+
+    /// The first field with this tag.
+    #[inline(always)]
+    fn find(&self, tag: u32) -> Option<usize> {
+        let place = self.places.at(tag);
+        if place == Places::ABSENT {
+            return None;
+        }
+        let place = usize::from(place);
+        match self.all.heads.get(place) {
+            Some(head) if head.tag == tag => Some(place),
+            _ => self.all.search(tag),
+        }
     }
 }
 
@@ -160,8 +229,7 @@ macro_rules! typed_access {
             /// The value of the first field with this tag.
             #[inline]
             pub fn get(&self, tag: u32) -> Option<&'a [u8]> {
-                let span = self.spans().iter().find(|span| span.tag == tag)?;
-                Some(value_of(self.bytes, span))
+                self.all().value_at(self.find(tag)?)
             }
 
             /// The value of the first field with this tag, which must be there and not be empty.
@@ -217,7 +285,7 @@ macro_rules! typed_access {
             /// ends, so do not ask an entry for a tag that may also follow the group.
             #[inline]
             pub fn group(&self, count_tag: u32, delimiter: u32) -> Result<Group<'a>, FieldError> {
-                group_of(self.bytes, self.spans(), count_tag, delimiter)
+                self.all().group_behind(self.find(count_tag), count_tag, delimiter)
             }
 
             #[inline]
@@ -238,9 +306,9 @@ macro_rules! typed_access {
 typed_access!(Message, View);
 
 impl<'a> Message<'a> {
-    #[inline]
-    fn spans(&self) -> &'a [FieldSpan] {
-        self.fields
+    #[inline(always)]
+    fn all(&self) -> View<'a> {
+        self.all
     }
 }
 
@@ -248,19 +316,72 @@ impl<'a> Message<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     bytes: &'a [u8],
-    spans: &'a [FieldSpan],
+    /// Where each field begins, and the end of the last one.
+    starts: &'a [u32],
+    heads: &'a [Head],
 }
 
 impl<'a> View<'a> {
     /// The fields in wire order.
     #[inline]
     pub fn fields(&self) -> Fields<'a> {
-        Fields { bytes: self.bytes, spans: self.spans.iter() }
+        let start = self.starts.first().copied().unwrap_or(0);
+        let ends = self.starts.get(1..).unwrap_or_default();
+        Fields { bytes: self.bytes, start, rest: self.heads.iter().zip(ends) }
     }
 
+    #[inline(always)]
+    fn all(&self) -> View<'a> {
+        *self
+    }
+
+    #[inline(always)]
+    fn find(&self, tag: u32) -> Option<usize> {
+        self.heads.iter().position(|head| head.tag == tag)
+    }
+
+    /// The same of a whole message that has not the shape that was expected.
+    #[inline(never)]
+    fn search(&self, tag: u32) -> Option<usize> {
+        self.find(tag)
+    }
+
+    #[inline(always)]
+    fn value_at(&self, place: usize) -> Option<&'a [u8]> {
+        let head = self.heads.get(place)?;
+        let [start, end] = self.starts.get(place..)?.first_chunk::<2>()?;
+        value_of(self.bytes, *start, *head, *end)
+    }
+
+    /// The entries behind the counter, which stands at `at`.
     #[inline]
-    fn spans(&self) -> &'a [FieldSpan] {
-        self.spans
+    fn group_behind(
+        &self,
+        at: Option<usize>,
+        count_tag: u32,
+        delimiter: u32,
+    ) -> Result<Group<'a>, FieldError> {
+        let none = Group { rest: View { bytes: self.bytes, starts: &[], heads: &[] }, delimiter };
+        let Some(at) = at else { return Ok(none) };
+        let counter = self.value_at(at).unwrap_or_default();
+        let count = value::parse_uint(counter).ok_or(FieldError::Malformed { tag: count_tag })?;
+        let (_, rest) = self.split_at(at + 1).ok_or(FieldError::Malformed { tag: count_tag })?;
+        let found = rest.heads.iter().filter(|head| head.tag == delimiter).count();
+        let begins_right = rest.heads.first().is_some_and(|head| head.tag == delimiter);
+        if found as u64 != count || (count > 0 && !begins_right) {
+            return Err(FieldError::WrongCount { tag: count_tag });
+        }
+        Ok(if count == 0 { none } else { Group { rest, delimiter } })
+    }
+
+    /// The first `count` fields and those behind them.
+    #[inline(always)]
+    fn split_at(&self, count: usize) -> Option<(View<'a>, View<'a>)> {
+        let (first, last) = self.heads.split_at_checked(count)?;
+        let (starts, behind) = (self.starts.get(..=count)?, self.starts.get(count..)?);
+        let bytes = self.bytes;
+        let first = View { bytes, starts, heads: first };
+        Some((first, View { bytes, starts: behind, heads: last }))
     }
 }
 
@@ -278,7 +399,9 @@ pub fn optional<T>(read: Result<T, FieldError>) -> Result<Option<T>, FieldError>
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     bytes: &'a [u8],
-    spans: std::slice::Iter<'a, FieldSpan>,
+    /// Where the next one begins.
+    start: u32,
+    rest: Zip<Iter<'a, Head>, Iter<'a, u32>>,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -286,11 +409,14 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
-        self.spans.next().map(|span| field_of(self.bytes, span))
+        let (head, end) = self.rest.next()?;
+        let value = value_of(self.bytes, self.start, *head, *end).unwrap_or_default();
+        self.start = *end;
+        Some(Field { tag: head.tag, value })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.spans.size_hint()
+        self.rest.size_hint()
     }
 }
 
@@ -299,8 +425,7 @@ impl ExactSizeIterator for Fields<'_> {}
 /// The entries of one repeating group.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
-    bytes: &'a [u8],
-    rest: &'a [FieldSpan],
+    rest: View<'a>,
     delimiter: u32,
 }
 
@@ -309,45 +434,19 @@ impl<'a> Iterator for Group<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<View<'a>> {
-        let (_, behind_first) = self.rest.split_first()?;
+        let (_, behind_first) = self.rest.heads.split_first()?;
         let len = behind_first
             .iter()
-            .position(|span| span.tag == self.delimiter)
-            .map_or(self.rest.len(), |at| at + 1);
-        let (entry, rest) = self.rest.split_at_checked(len)?;
+            .position(|head| head.tag == self.delimiter)
+            .map_or(self.rest.heads.len(), |at| at + 1);
+        let (entry, rest) = self.rest.split_at(len)?;
         self.rest = rest;
-        Some(View { bytes: self.bytes, spans: entry })
+        Some(entry)
     }
 }
 
-#[inline]
-fn group_of<'a>(
-    bytes: &'a [u8],
-    spans: &'a [FieldSpan],
-    count_tag: u32,
-    delimiter: u32,
-) -> Result<Group<'a>, FieldError> {
-    let none = Group { bytes, rest: &[], delimiter };
-    let Some(at) = spans.iter().position(|span| span.tag == count_tag) else {
-        return Ok(none);
-    };
-    let counter = spans.get(at).map_or(&[][..], |span| value_of(bytes, span));
-    let count = value::parse_uint(counter).ok_or(FieldError::Malformed { tag: count_tag })?;
-    let rest = spans.get(at + 1..).unwrap_or_default();
-    let found = rest.iter().filter(|span| span.tag == delimiter).count();
-    let begins_right = rest.first().is_some_and(|span| span.tag == delimiter);
-    if found as u64 != count || (count > 0 && !begins_right) {
-        return Err(FieldError::WrongCount { tag: count_tag });
-    }
-    Ok(if count == 0 { none } else { Group { bytes, rest, delimiter } })
-}
-
-#[inline]
-fn field_of<'a>(bytes: &'a [u8], span: &FieldSpan) -> Field<'a> {
-    Field { tag: span.tag, value: value_of(bytes, span) }
-}
-
-#[inline]
-fn value_of<'a>(bytes: &'a [u8], span: &FieldSpan) -> &'a [u8] {
-    bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+/// The value of a field that begins at `start` and whose SOH stands before `end`.
+#[inline(always)]
+fn value_of(bytes: &[u8], start: u32, head: Head, end: u32) -> Option<&[u8]> {
+    bytes.get((start as usize).wrapping_add(head.len as usize)..(end as usize).wrapping_sub(1))
 }

@@ -6,6 +6,7 @@
 
 use super::checksum::{checksum, sum_of_word};
 use super::word::{SHORT, eight_digits};
+use ballast_engine::digits;
 use ballast_engine::units::Nanos;
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -187,43 +188,68 @@ impl TimestampText {
 /// The time that `text` says, or `None` where it is no UTCTimestamp between 1970 and 2554.
 #[inline]
 pub fn parse(text: &[u8]) -> Option<Nanos> {
-    let (seconds, fraction) = text.split_at_checked(SECONDS_LEN)?;
-    let [y0, y1, y2, y3, m0, m1, d0, d1, b'-', h0, h1, b':', n0, n1, b':', s0, s1] = *seconds
-    else {
-        return None;
-    };
-    let year = two(y0, y1)? * 100 + two(y2, y3)?;
-    let (month, day) = (two(m0, m1)?, two(d0, d1)?);
-    let (hour, minute, second) = (two(h0, h1)?, two(n0, n1)?, two(s0, s1)?);
-    if hour > 23 || minute > 59 || second > 60 {
+    let (date, rest) = text.split_first_chunk::<8>()?;
+    let (time, fraction) = rest.strip_prefix(b"-")?.split_first_chunk::<8>()?;
+    let date = digits::values_of(date);
+    if digits::no_digits(date) != 0 {
         return None;
     }
-    let days = days_of(year, month, day)?;
-    let of_day = hour * 3600 + minute * 60 + second;
-    let total = days.checked_mul(S_PER_DAY)?.checked_add(of_day)?;
+    let [century, _, year, _, month, _, day, _] =
+        digits::pairs_of(date).to_le_bytes().map(u64::from);
+    let days = days_of(century * 100 + year, month, day)?;
+    let total = days.checked_mul(S_PER_DAY)?.checked_add(second_of_day(time)?)?;
     total.checked_mul(NS_PER_S)?.checked_add(fraction_ns(fraction)?).map(Nanos)
 }
 
-/// Days since 1970-01-01 of a date that exists.
-pub fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
-    if year < 1970 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+/// The second of the day that `HH:MM:SS` says; with the leap second, there are 86,401.
+#[inline]
+pub fn second_of_day(text: &[u8; 8]) -> Option<u64> {
+    const EMPTY: u64 = u64::from_le_bytes(*b"00:00:00");
+    // A digit is below ten, a colon is now 0.
+    const ROOM: u64 = u64::from_le_bytes([0x76, 0x76, 0x7f, 0x76, 0x76, 0x7f, 0x76, 0x76]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let values = u64::from_le_bytes(*text) ^ EMPTY;
+    if (values.wrapping_add(ROOM) | values) & HIGH != 0 {
         return None;
     }
-    // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March.
-    let shifted = if month > 2 { year } else { year - 1 };
-    let of_era = shifted % 400;
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    (shifted / 400 * 146_097 + day_of_era).checked_sub(719_468)
+    // Each byte and what stands before it, as tens.
+    let tens = values.wrapping_mul((10 << 8) + 1) >> 8;
+    let [hour, _, _, minute, _, _, second, _] = tens.to_le_bytes().map(u64::from);
+    (hour < 24 && minute < 60 && second <= 60).then(|| hour * 3600 + minute * 60 + second)
 }
 
-/// The last day of a month.
+/// Days since 1970-01-01 of a date that exists.
+#[inline]
+pub fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
+    /// Of a year that is no leap year; no month is 0, or beyond 12.
+    const DAYS_BEFORE: [u16; 13] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    /// Leap years before 1970.
+    const LEAPS_BEFORE: u64 = 477;
+    if year < 1970 || day < 1 || day > days_in_month(year, month) {
+        return None;
+    }
+    let before = u64::from(*DAYS_BEFORE.get(usize::try_from(month).ok()?)?);
+    let century = year / 100;
+    let leaps = (year / 4 + century / 4).checked_sub(century + LEAPS_BEFORE)?;
+    // A leap day that is still to come.
+    let ahead = u64::from(month <= 2 && is_leap(year));
+    let whole = year.checked_sub(1970)?.checked_mul(365)?.checked_add(leaps)?;
+    (whole + before + day - 1).checked_sub(ahead)
+}
+
+#[inline]
+const fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// The last day of a month; 0 where there is no such month.
+#[inline]
 pub fn days_in_month(year: u64, month: u64) -> u64 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 => 28 + u64::from(is_leap),
-        _ => 31,
+        2 => 28 + u64::from(is_leap(year)),
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => 0,
     }
 }
 
@@ -245,20 +271,20 @@ pub fn fraction_ns(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return Some(0);
     }
-    let digits = text.strip_prefix(b".").filter(|d| (1..=9).contains(&d.len()))?;
-    let number = super::value::parse_uint(digits)?;
-    let mut scaled = number;
-    for _ in digits.len()..9 {
-        scaled *= 10;
+    let text = text.strip_prefix(b".")?;
+    let (text, last) = match text.split_at_checked(digits::WORD) {
+        Some((text, &[last @ b'0'..=b'9'])) => (text, u64::from(last - b'0')),
+        Some((text, [])) => (text, 0),
+        Some(_) => return None,
+        None => (text, 0),
+    };
+    let values = digits::values_of(text);
+    if text.is_empty() || digits::no_digits(values) != 0 {
+        return None;
     }
-    Some(scaled)
-}
-
-/// Two digits.
-#[inline]
-fn two(tens: u8, ones: u8) -> Option<u64> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| u64::from(tens) * 10 + u64::from(ones))
+    // What is missing is 0 and stands behind.
+    let missing = digits::WORD - text.len();
+    Some(digits::number_of(values >> (8 * missing)) * 10 + last)
 }
 
 #[cfg(test)]

@@ -3,39 +3,29 @@
 //! Fed by messages and the dictionary's checks (reading) and by the encoders (writing). Any thread,
 //! no allocation. Prices and sizes are exact [`Decimal`]s; floating point is deliberately absent.
 
+use ballast_engine::digits;
 use ballast_engine::units::Decimal;
 
-/// Digits of the largest u64.
-const UINT_DIGITS_MAX: usize = 20;
 /// Sign, digits and point of the longest decimal: 63 × 63 bits, or 19 digits.
 const DECIMAL_LEN_MAX: usize = 42;
 
 /// Digits only; leading zeros are legal (FIX 4.4 Volume 1, "int").
 #[inline]
 pub fn parse_uint(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
+    if text.len() <= digits::LONG_MAX {
+        return digits::short_uint(text);
     }
-    let mut number = 0u64;
-    if text.len() < UINT_DIGITS_MAX {
-        // 19 digits always fit.
-        for byte in text {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                return None;
-            }
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-        }
-        return Some(number);
-    }
-    for byte in text {
+    parse_long(text)
+}
+
+/// More digits than two words hold, and perhaps than fit.
+#[cold]
+fn parse_long(text: &[u8]) -> Option<u64> {
+    text.iter().try_fold(0u64, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
-    }
-    Some(number)
+        let number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+        (digit < 10).then_some(number)
+    })
 }
 
 /// An optional minus, then digits.

@@ -400,13 +400,7 @@ fn date_ns(text: &[u8]) -> Option<u64> {
 
 /// UTCTimeOnly, `HH:MM:SS` with up to nine digits of fraction, as nanoseconds since midnight.
 fn time_ns(text: &[u8]) -> Option<u64> {
-    let (seconds, fraction) = text.split_at_checked(8)?;
-    let [h0, h1, b':', m0, m1, b':', s0, s1] = *seconds else { return None };
-    let two = |tens: u8, ones: u8| value::parse_uint(&[tens, ones]);
-    let (hour, minute, second) = (two(h0, h1)?, two(m0, m1)?, two(s0, s1)?);
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let whole = (hour * 3600 + minute * 60 + second) * 1_000_000_000;
+    let (seconds, fraction) = text.split_first_chunk::<8>()?;
+    let whole = timestamp::second_of_day(seconds)? * 1_000_000_000;
     Some(whole + timestamp::fraction_ns(fraction)?)
 }
