@@ -35,6 +35,8 @@ pub mod timestamp;
 /// A message written into the caller's buffer.
 pub mod encode;
 
+mod place;
+
 /// Hot messages, prepared once and filled.
 pub mod template;
 

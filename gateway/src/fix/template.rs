@@ -9,6 +9,7 @@
 
 use super::checksum::{checksum, digits};
 use super::encode::{EncodeError, Encoder};
+use super::place::{Kept, Place, Span};
 use super::timestamp::TimestampText;
 use super::value::NumberText;
 use super::word::{Frame, Long, SHORT, Short, copy_bytes, copy_text};
@@ -53,13 +54,6 @@ pub struct Slot {
     bit: u32,
 }
 
-/// Where a value stands.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: usize,
-    len: usize,
-}
-
 /// What a count is counted in: the texts of its multiples, prepared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unit {
@@ -81,7 +75,7 @@ pub struct Template {
     /// Length of the message.
     len: usize,
     /// In wire order, and what they are.
-    slots: [Span; SLOTS_MAX],
+    slots: [Place; SLOTS_MAX],
     tags: [u32; SLOTS_MAX],
     /// One bit a slot.
     all: u32,
@@ -123,7 +117,7 @@ impl Template {
             };
         }
         let len = encoder.finish()?;
-        let (mut slots, mut tags) = ([Span::default(); SLOTS_MAX], [tag::INVALID; SLOTS_MAX]);
+        let (mut slots, mut tags) = ([Place::default(); SLOTS_MAX], [tag::INVALID; SLOTS_MAX]);
         let (mut free, mut all) = (slots.iter_mut().zip(&mut tags), 0);
         let (mut body_at, mut start) = (0, 0);
         let mut body_length = Span::default();
@@ -139,14 +133,14 @@ impl Template {
                 && let Some(Part::Slot(tag)) = next_part.next()
             {
                 let (slot, its_tag) = free.next().ok_or(TemplateError::TooManySlots)?;
-                (*slot, *its_tag) = (span, *tag);
+                (slot.span, *its_tag) = (span, *tag);
                 all = all << 1 | 1;
             }
             start += field.len();
         }
         let mut template =
             Template { bytes, len, slots, tags, all, body_length, body_at, fixed: 0, error: None };
-        template.sum_fixed();
+        template.look_again();
         Ok(template)
     }
 
@@ -188,7 +182,7 @@ impl Template {
     #[cold]
     #[inline(never)]
     fn resize(&mut self, slot: Slot, len: usize) -> bool {
-        let Some(span) = self.slots.get(slot.place).copied() else { return false };
+        let Some(span) = self.slots.get(slot.place).map(|place| place.span) else { return false };
         // One more for a digit of BodyLength.
         if (self.len + len + 1).saturating_sub(span.len) > self.bytes.len() {
             self.error.get_or_insert(EncodeError::Overflow);
@@ -201,7 +195,7 @@ impl Template {
         self.stretch(span, text.len());
         let place = self.bytes.get_mut(span.start..span.start + text.len());
         place.unwrap_or_default().copy_from_slice(text);
-        self.sum_fixed();
+        self.look_again();
         true
     }
 
@@ -211,7 +205,8 @@ impl Template {
         self.bytes.copy_within(from..self.len, to);
         let moved = |at: usize| (at + to).saturating_sub(from);
         self.len = moved(self.len);
-        for other in self.slots.iter_mut().chain([&mut self.body_length]) {
+        let slots = self.slots.iter_mut().map(|place| &mut place.span);
+        for other in slots.chain([&mut self.body_length]) {
             if other.start == span.start {
                 other.len = len;
             } else if other.start > span.start {
@@ -223,22 +218,46 @@ impl Template {
         }
     }
 
-    /// Where a value of `len` bytes goes.
+    /// Where a value of `len` bytes goes, of which nothing is known from then on.
     #[inline(always)]
     fn room(&mut self, slot: Slot, len: usize) -> Option<&mut [u8]> {
-        let place = slot.place % SLOTS_MAX;
-        if self.slots.get(place)?.len != len && !self.resize(slot, len) {
+        let at = slot.place % SLOTS_MAX;
+        if self.slots.get(at)?.span.len != len && !self.resize(slot, len) {
             return None;
         }
-        let start = self.slots.get(place)?.start;
-        self.bytes.get_mut(start..)?.get_mut(..len)
+        let place = self.slots.get_mut(at)?;
+        place.keep(Kept::Nothing, 0);
+        self.bytes.get_mut(place.span.start..)?.get_mut(..len)
+    }
+
+    /// Writes a short value; says whether there was room.
+    #[inline(always)]
+    fn put_short(&mut self, slot: Slot, text: Short) -> bool {
+        let place = self.slots.get_mut(slot.place % SLOTS_MAX);
+        place.is_some_and(|place| place.put_short(&mut self.bytes, text))
+            || self.room(slot, text.len).map(|room| text.write(room)).is_some()
+    }
+
+    /// What a slot's value is from now on.
+    #[inline(always)]
+    fn keep(&mut self, slot: Slot, kept: Kept, sum: u8) {
+        if let Some(place) = self.slots.get_mut(slot.place % SLOTS_MAX) {
+            place.keep(kept, sum);
+        }
     }
 
     /// A number of any length, and the sum of its digits.
-    #[cold]
     #[inline(never)]
     fn set_uint(&mut self, slot: Slot, value: u64) -> Option<u8> {
-        self.set_text(slot, NumberText::uint(value).as_bytes())
+        let sum = if let Some(text) = Short::uint(value) {
+            self.put_short(slot, text).then_some(text.sum)
+        } else if let Some(text) = Long::uint(value) {
+            self.room(slot, text.len).map(|room| text.write(room)).map(|()| text.sum)
+        } else {
+            self.set_text(slot, NumberText::uint(value).as_bytes())
+        }?;
+        self.keep(slot, Kept::Number(value), sum);
+        Some(sum)
     }
 
     #[cold]
@@ -252,14 +271,21 @@ impl Template {
         Some(checksum(text))
     }
 
-    fn sum_fixed(&mut self) {
+    /// Sums what is fixed, and notes what stands before the values.
+    fn look_again(&mut self) {
         let sum = |span: &Span| {
             checksum(
                 self.bytes.get(span.start..).and_then(|b| b.get(..span.len)).unwrap_or_default(),
             )
         };
         let all = checksum(self.bytes.get(..self.len - TRAILER_LEN).unwrap_or_default());
-        self.fixed = self.slots.iter().fold(all, |rest, span| rest.wrapping_sub(sum(span)));
+        let slots = || self.slots.iter().map(|place| &place.span);
+        self.fixed = slots().fold(all, |rest, span| rest.wrapping_sub(sum(span)));
+        let mut fixed_from = self.body_at;
+        for place in self.slots.iter_mut().take(self.all.count_ones() as usize) {
+            place.look_before(&mut self.bytes, fixed_from);
+            fixed_from = place.span.end();
+        }
     }
 }
 
@@ -289,14 +315,13 @@ impl<'t> Filling<'t> {
     /// Sets a slot to a number.
     #[inline(always)]
     pub fn uint(self, slot: Slot, value: u64) -> Self {
-        match (Short::uint(value), Long::uint(value)) {
-            (Some(text), _) => self.short(slot, text),
-            (None, Some(text)) => self.long(slot, text),
-            (None, None) => {
-                let sum = self.template.set_uint(slot, value);
-                self.count_where(slot, sum)
-            }
+        let Template { slots, bytes, .. } = &mut *self.template;
+        let place = slots.get_mut(slot.place % SLOTS_MAX);
+        if let Some(sum) = place.and_then(|place| place.count_up(bytes, value)) {
+            return self.count(slot, sum);
         }
+        let sum = self.template.set_uint(slot, value);
+        self.count_where(slot, sum)
     }
 
     /// Sets a slot to one character.
@@ -334,11 +359,19 @@ impl<'t> Filling<'t> {
     #[inline(always)]
     pub fn timestamp(self, slot: Slot, text: &TimestampText) -> Self {
         let (head, end, sum) = text.parts();
-        let Some(room) = self.template.room(slot, head.len() + SHORT) else { return self };
+        let (kept, len) = (Kept::Head(text.head()), head.len() + SHORT);
+        // Within a second, only the end differs.
+        let Template { slots, bytes, .. } = &mut *self.template;
+        let place = slots.get(slot.place % SLOTS_MAX);
+        if place.is_some_and(|place| place.put_end(bytes, kept, len, end)) {
+            return self.count(slot, sum);
+        }
+        let Some(room) = self.template.room(slot, len) else { return self };
         if let Some((room, place)) = room.split_last_chunk_mut::<SHORT>() {
             copy_bytes(room, head);
             *place = end;
         }
+        self.template.keep(slot, kept, sum);
         self.count(slot, sum)
     }
 
@@ -363,9 +396,10 @@ impl<'t> Filling<'t> {
 
     #[inline(always)]
     fn short(self, slot: Slot, text: Short) -> Self {
-        let Some(room) = self.template.room(slot, text.len) else { return self };
-        text.write(room);
-        self.count(slot, text.sum)
+        if self.template.put_short(slot, text) {
+            return self.count(slot, text.sum);
+        }
+        self
     }
 
     #[inline(always)]
@@ -446,6 +480,40 @@ mod tests {
                     String::from_utf8_lossy(&buffer[..len])
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_value_is_forgotten_with_it() {
+        let parts = [Part::Slot(54), Part::Slot(38), Part::Slot(60)];
+        let mut template = Template::new(b"FIX.4.4", b"D", &parts, 90).unwrap();
+        let [side, size, time] = [54, 38, 60].map(|tag| template.slot(tag).unwrap());
+        let mut texts =
+            [TimestampText::new(Precision::Millis), TimestampText::new(Precision::Nanos)];
+        let one = Unit::new(Decimal { mantissa: 1, scale: 0 });
+        let mut number = 7u64;
+        for n in 0..30_000u64 {
+            // Small steps, over tens and over widths; the same twice; now and then another kind.
+            number = if n % 500 == 0 { n % 97 } else { number + n * n % 13 };
+            let at = Nanos(1_723_161_590_000_000_000 + n * 104_729_133 % 7_000_000_000);
+            let text = texts[usize::from(n % 64 > 30)].at(at);
+            let filling = template.fill().timestamp(time, text);
+            let filling = match n % 8 {
+                0 => filling.char(size, b'9').bytes(side, b"5"),
+                1 => filling.decimal(size, number.cast_signed(), &one).uint(side, 2),
+                2 => filling.bytes(size, b"1\x012").uint(side, number),
+                3 => filling.bytes(size, &[b'8'; 60]).uint(side, number),
+                _ => filling.uint(size, number).uint(side, number % 10),
+            };
+            let sealed =
+                filling.seal().map(|bytes| frame(bytes, 90) == Frame::Message { len: bytes.len() });
+            assert_eq!(sealed.ok(), (n % 8 != 2 && n % 8 != 3).then_some(true), "{n}");
+            let filling = template.fill().timestamp(time, text).uint(side, number);
+            let bytes = filling.uint(size, number + 1).seal().unwrap();
+            let time = String::from_utf8_lossy(text.as_bytes());
+            let fields = format!("\x0154={number}\x0138={}\x0160={time}\x01", number + 1);
+            assert!(String::from_utf8_lossy(bytes).contains(&fields), "{n}: {fields}");
+            assert_eq!(frame(bytes, 90), Frame::Message { len: bytes.len() });
         }
     }
 

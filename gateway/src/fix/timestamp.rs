@@ -64,6 +64,8 @@ pub struct TimestampText {
     head_sum: u8,
     sum: u8,
     second: u64,
+    /// Which text stands before the last eight bytes.
+    head: u64,
     /// The first instant that has this text, and how long it has it, in ns.
     since: u64,
     unit_ns: u64,
@@ -82,6 +84,7 @@ impl TimestampText {
             sum: 0,
             // The second before the end of time: never equal to a real one.
             second: u64::MAX,
+            head: 0,
             since: 0,
             unit_ns: precision.unit_ns(),
             len: precision.text_len(),
@@ -136,6 +139,12 @@ impl TimestampText {
         self.text.get(..self.len).unwrap_or_default()
     }
 
+    /// Which text stands before the last eight bytes: the same number, the same text at this precision.
+    #[inline(always)]
+    pub(super) fn head(&self) -> u64 {
+        self.head
+    }
+
     /// The same in two parts, of which the last has eight bytes, and the sum of all.
     #[inline(always)]
     pub(super) fn parts(&self) -> (&[u8], [u8; SHORT], u8) {
@@ -145,7 +154,9 @@ impl TimestampText {
 
     /// Of nine digits the first is not within the last eight bytes.
     fn write_nanos(&mut self, fraction: u64) -> u64 {
-        self.write_at::<1>(18, fraction / 100_000_000);
+        let first = fraction / 100_000_000;
+        self.write_at::<1>(18, first);
+        self.head = self.second.saturating_mul(10) + first;
         self.sum_head();
         eight_digits(fraction % 100_000_000)
     }
@@ -156,7 +167,7 @@ impl TimestampText {
 
     #[cold]
     fn write_second(&mut self, second: u64) {
-        self.second = second;
+        (self.second, self.head) = (second, second);
         let (year, month, day) = civil(second / S_PER_DAY);
         let of_day = second % S_PER_DAY;
         self.write_at::<4>(0, year);

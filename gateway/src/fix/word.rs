@@ -133,6 +133,12 @@ impl Short {
         }
     }
 
+    /// The text at the end of a word, and zeros before it.
+    #[inline(always)]
+    pub fn alone(self) -> u64 {
+        self.text & u64::MAX << (8 * (SHORT - self.len) % 64)
+    }
+
     /// Whether one of its bytes is the separator.
     #[inline(always)]
     pub fn has_soh(self) -> bool {
