@@ -134,6 +134,25 @@ impl<T: Copy> Producer<T> {
         if !self.has_room(1) {
             return Err(Full(message));
         }
+        self.publish(message);
+        Ok(())
+    }
+
+    /// Publishes as many of `batch`, from its front, as there is room for; returns how many. Each is
+    /// there for the consumer as soon as it is written.
+    #[inline]
+    pub fn push_slice(&mut self, batch: &[T]) -> usize {
+        let count = if self.has_room(batch.len()) { batch.len() } else { self.room() };
+        let count = count.min(batch.len());
+        for &message in batch.iter().take(count) {
+            self.publish(message);
+        }
+        count
+    }
+
+    /// The caller has seen to the room.
+    #[inline(always)]
+    fn publish(&mut self, message: T) {
         // SAFETY: the mask is the number of slots − 1, so the index is within them.
         let slot = unsafe { self.ring.slots.get_unchecked(self.pushed & self.mask) };
         // SAFETY: there is room, so the consumer has finished with this slot (the acquire load of
@@ -141,7 +160,6 @@ impl<T: Copy> Producer<T> {
         slot.message.with_mut(|place| unsafe { (*place).write(message) });
         self.pushed = self.pushed.wrapping_add(1);
         slot.number.store(self.pushed, Ordering::Release);
-        Ok(())
     }
 
     /// Whether at least `count` messages can be pushed now. Reads the consumer's line only where the
@@ -187,6 +205,18 @@ impl<T: Copy> Consumer<T> {
     /// The oldest message, where there is one.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
+        let mut message = None;
+        self.take_if(|oldest| {
+            message = Some(*oldest);
+            true
+        });
+        message
+    }
+
+    /// Shows the oldest message where it lies, without a copy of it; it goes if `is_taken` says so.
+    /// What that said; `None` where there is no message.
+    #[inline]
+    pub fn take_if(&mut self, is_taken: impl FnOnce(&T) -> bool) -> Option<bool> {
         // SAFETY: the mask is the number of slots − 1, so the index is within them.
         let slot = unsafe { self.ring.slots.get_unchecked(self.taken & self.mask) };
         let next = self.taken.wrapping_add(1);
@@ -195,10 +225,12 @@ impl<T: Copy> Consumer<T> {
         }
         // SAFETY: the number is this position's, so the producer has written the message (release,
         // acquire), and it does not write there again before `taken` below passes this position.
-        let message = slot.message.with(|place| unsafe { (*place).assume_init_read() });
-        self.taken = next;
-        self.ring.taken.store(next, Ordering::Release);
-        Some(message)
+        let is_taken = slot.message.with(|place| is_taken(unsafe { (*place).assume_init_ref() }));
+        if is_taken {
+            self.taken = next;
+            self.ring.taken.store(next, Ordering::Release);
+        }
+        Some(is_taken)
     }
 
     /// Whether nothing waits right now.
@@ -461,108 +493,5 @@ impl<T> std::fmt::Debug for RecordConsumer<T> {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_slot_ring_gives_the_message_back() {
-        let (mut producer, mut consumer) = slots::<u64>(3);
-        assert_eq!(producer.capacity(), 4, "rounded up to a power of two");
-        for n in 0..4 {
-            assert_eq!(producer.push(n), Ok(()));
-        }
-        assert_eq!(producer.push(99), Err(Full(99)));
-        assert_eq!((producer.room(), producer.len()), (0, 4));
-        assert_eq!(consumer.pop(), Some(0));
-        assert!(producer.has_room(1) && !producer.has_room(2));
-        assert_eq!(producer.push(4), Ok(()));
-        assert_eq!(
-            std::iter::from_fn(|| consumer.pop()).collect::<Vec<_>>(),
-            [1, 2, 3, 4],
-            "first in, first out, across the wrap"
-        );
-    }
-
-    #[test]
-    fn what_was_pushed_before_the_producer_went_is_still_popped() {
-        let (mut producer, mut consumer) = slots::<u64>(2);
-        producer.push(7).unwrap();
-        drop(producer);
-        assert!(!consumer.is_disconnected(), "a message still waits");
-        assert_eq!(consumer.pop(), Some(7));
-        assert!(consumer.is_disconnected());
-
-        let (mut producer, mut consumer) = records::<u64>(2);
-        producer.push(7).unwrap();
-        drop(producer);
-        assert!(!consumer.is_disconnected(), "a record still waits");
-        assert_eq!(consumer.pop(), Some(7));
-        assert!(consumer.is_disconnected());
-    }
-
-    #[test]
-    fn a_producer_learns_that_its_consumer_is_gone_and_fills_up_without_harm() {
-        let (mut producer, consumer) = slots::<u64>(2);
-        assert!(!producer.is_disconnected());
-        drop(consumer);
-        assert!(producer.is_disconnected());
-        assert_eq!(
-            [producer.push(1), producer.push(2), producer.push(3)],
-            [Ok(()), Ok(()), Err(Full(3))]
-        );
-    }
-
-    #[test]
-    fn a_batch_larger_than_the_room_is_taken_in_part() {
-        let (mut producer, mut consumer) = records::<u16>(8);
-        assert_eq!(producer.push_slice(&[0, 1, 2, 3, 4, 5]), 6);
-        let mut batch = [0; 4];
-        assert_eq!((consumer.pop_slice(&mut batch), batch), (4, [0, 1, 2, 3]));
-        assert_eq!(producer.push_slice(&[6, 7, 8, 9, 10, 11, 12]), 6, "the ring holds eight");
-        assert_eq!(producer.push(99), Err(Full(99)));
-        let mut rest = [0; 16];
-        assert_eq!(consumer.pop_slice(&mut rest), 8);
-        assert_eq!(rest.get(..8), Some(&[4, 5, 6, 7, 8, 9, 10, 11][..]));
-        assert_eq!((consumer.pop_slice(&mut rest), consumer.pop()), (0, None));
-    }
-
-    #[test]
-    fn two_threads_carry_every_message_once_and_in_order() {
-        const COUNT: u64 = 200_000;
-        let (mut producer, mut consumer) = slots::<[u64; 7]>(64);
-        let (mut counter, mut counted) = records::<u64>(64);
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                for n in 0..COUNT {
-                    let message = [n, !n, n ^ 1, n, n, n, n.wrapping_mul(3)];
-                    while producer.push(message).is_err() {
-                        std::thread::yield_now();
-                    }
-                }
-            });
-            scope.spawn(move || {
-                let mut expected = 0u64;
-                while !consumer.is_disconnected() {
-                    let Some(message) = consumer.pop() else {
-                        std::thread::yield_now();
-                        continue;
-                    };
-                    let n = expected;
-                    assert_eq!(message, [n, !n, n ^ 1, n, n, n, n.wrapping_mul(3)]);
-                    while counter.push_slice(&[n]) == 0 {
-                        std::thread::yield_now();
-                    }
-                    expected += 1;
-                }
-                assert_eq!(expected, COUNT);
-            });
-            let mut sum = 0;
-            let mut batch = [0; 16];
-            while !counted.is_disconnected() {
-                let count = counted.pop_slice(&mut batch);
-                sum += batch.iter().take(count).sum::<u64>();
-            }
-            assert_eq!(sum, COUNT * (COUNT - 1) / 2);
-        });
-    }
-}
+#[path = "ring_tests.rs"]
+mod tests;

@@ -32,6 +32,37 @@ fn slots_carry(capacity: usize, count: u64) {
     });
 }
 
+/// The same in batches of two, each message looked at twice where it lies before it goes.
+fn slots_show(capacity: usize, count: u64) {
+    loom::model(move || {
+        let (mut producer, mut consumer) = ring::slots::<[u64; 2]>(capacity);
+        let pusher = thread::spawn(move || {
+            let all: Vec<[u64; 2]> = (0..count).map(|n| [n, !n]).collect();
+            let mut sent = 0;
+            while sent < all.len() {
+                let taken = producer.push_slice(&all[sent..all.len().min(sent + 2)]);
+                if taken == 0 {
+                    thread::yield_now();
+                }
+                sent += taken;
+            }
+        });
+        for n in 0..count {
+            for is_taken in [false, true] {
+                let mut look = |message: &[u64; 2]| {
+                    assert_eq!(*message, [n, !n], "in order and whole");
+                    is_taken
+                };
+                while consumer.take_if(&mut look).is_none() {
+                    thread::yield_now();
+                }
+            }
+        }
+        pusher.join().unwrap();
+        assert!(consumer.is_disconnected());
+    });
+}
+
 /// The same through the record ring, in batches of two.
 fn records_carry(capacity: usize, count: u64) {
     loom::model(move || {
@@ -73,6 +104,11 @@ fn slots_of_two_carry_every_message_whole_and_in_order() {
 #[test]
 fn slots_of_four_carry_every_message_whole_and_in_order() {
     slots_carry(4, 5);
+}
+
+#[test]
+fn slots_of_two_show_every_message_whole_until_it_is_taken() {
+    slots_show(2, 3);
 }
 
 #[test]

@@ -156,6 +156,12 @@ impl Intents {
         self.records_dropped
     }
 
+    /// Nothing is to be forgotten: most steps leave nothing behind.
+    #[inline]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.orders.is_empty() && self.records.is_empty() && !self.is_tight
+    }
+
     /// Forgets both; keeps the room.
     pub fn clear(&mut self) {
         self.orders.clear();

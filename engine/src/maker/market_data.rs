@@ -10,6 +10,7 @@ use crate::risk::state::Reason;
 use crate::units::Nanos;
 
 impl Maker {
+    #[inline]
     pub(super) fn on_market(&mut self, event: &MarketEvent, out: &mut Intents) {
         self.counters.market_events = self.counters.market_events.saturating_add(1);
         let now = self.now;
@@ -29,7 +30,7 @@ impl Maker {
                 line.mids.on_gap();
             }
         }
-        let is_whole = event.last_in_message || event.update == MarketUpdate::Gap;
+        let is_whole = event.last_in_message || matches!(event.update, MarketUpdate::Gap);
         line.trust.on_event(now, is_whole);
         if is_whole {
             line.trust.on_whole_message(now, &line.book, line.volatility.sigma());

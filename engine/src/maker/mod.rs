@@ -112,7 +112,7 @@ mod tests;
 use crate::estimate::blend::Bases;
 use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Volatility;
-use crate::event::{InstrumentId, VenueId};
+use crate::event::{InstrumentId, MarketEvent, VenueId};
 use crate::instrument::{ContractValue, Currency, Instrument, InstrumentKind};
 use crate::inventory::exposure::ExposureMap;
 use crate::inventory::hedge::Attempts;
@@ -479,30 +479,40 @@ impl Maker {
     /// Consumes one input. `now` is the maker's time base and never runs backwards: an earlier
     /// value counts as the latest one.
     pub fn step(&mut self, now: Nanos, input: &Input, out: &mut Intents) {
-        self.now = self.now.max(now);
-        self.counters.inputs = self.counters.inputs.saturating_add(1);
         match input {
             Input::Order(event) => {
-                self.stamp = event.stamp;
+                self.begin(now, event.stamp);
                 self.changes = self.changes.wrapping_add(1);
                 self.answers = self.answers.wrapping_add(1);
                 self.on_order(event, out);
             }
             Input::Control(control) => {
-                self.stamp = Stamp(0);
+                self.begin(now, Stamp(0));
                 self.forget_wanted();
                 self.on_control(*control, out);
             }
             Input::Timer => {
-                self.stamp = Stamp(0);
+                self.begin(now, Stamp(0));
                 self.forget_wanted();
                 self.on_timer(out);
             }
-            Input::Market(event) => {
-                self.stamp = event.stamp;
-                self.on_market(event, out);
-            }
+            Input::Market(event) => self.step_market(now, event, out),
         }
+    }
+
+    /// [`Maker::step`] with [`Input::Market`] of an event that lies elsewhere: nearly all inputs are these,
+    /// and to make an input of each only to take it apart cost as much as putting it into the book.
+    #[inline]
+    pub fn step_market(&mut self, now: Nanos, event: &MarketEvent, out: &mut Intents) {
+        self.begin(now, event.stamp);
+        self.on_market(event, out);
+    }
+
+    #[inline]
+    fn begin(&mut self, now: Nanos, stamp: Stamp) {
+        self.now = self.now.max(now);
+        self.stamp = stamp;
+        self.counters.inputs = self.counters.inputs.saturating_add(1);
     }
 
     /// Time or an operator may have changed what no quote's key names.
@@ -519,6 +529,7 @@ impl Maker {
         self.lines.get(usize::from(instrument.0))
     }
 
+    #[inline]
     fn line_mut(&mut self, instrument: InstrumentId) -> Option<&mut Line> {
         self.lines.get_mut(usize::from(instrument.0))
     }

@@ -4,17 +4,19 @@
 //! never behind a tick; feeds order entry, the journal and telemetry. The maker's thread, hot: at most
 //! [`TURN_INPUTS`] inputs a turn. What a full ring does: while an intent ring or the journal's has no
 //! room for the worst step, market data and order events wait in the rings behind (market data resets,
-//! order events stay in the socket), but **an operator's word never waits**: it acts within the room
-//! that there is. Of the journal's ring a part is kept for order events and operators; where live
-//! trading has used that up, the maker kills itself. After a kill, order events and timers go on
-//! whatever is full, so that every cancel goes out; journal entries without room are counted.
-//! Telemetry drops and counts.
+//! order events stay in the socket; half a message, which moves no quote, waits for the journal alone),
+//! but **an operator's word never waits**: it acts within the room that there is. Of the journal's ring
+//! a part is kept for order events and operators; where live trading has used that up, the maker kills
+//! itself. After a kill, order events and timers go on whatever is full, so that every cancel goes out;
+//! journal entries without room are counted. Telemetry drops and counts.
 
 use super::control::{Act, KillCause, User};
 use super::input::{Control, Input};
 use super::intents::{Intents, Record};
 use super::{Maker, instrument_id};
-use crate::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, Refusal, Word};
+use crate::event::{
+    InstrumentId, MarketEvent, MarketUpdate, OrderEvent, OrderIntent, Refusal, Word,
+};
 use crate::inventory::transfer::TRANSFERS_MAX;
 use crate::journal::record::Record as Entry;
 use crate::latency::{Mark, Probe};
@@ -289,10 +291,14 @@ impl MakerStage {
 
     /// At most one timer a call: after a silence of many intervals there is nothing that a second one
     /// would do, and time must not pile up.
+    #[inline]
     fn run_timer(&mut self, now: Nanos) {
-        if now < self.timer_at {
-            return;
+        if now >= self.timer_at {
+            self.fire_timer(now);
         }
+    }
+
+    fn fire_timer(&mut self, now: Nanos) {
         // Due on a grid, so that the same events give the same timers whatever the turns. Its time is
         // the time at hand: on a recording time is known to have passed when an event says so.
         let interval = self.settings.timer_interval_ns.max(1);
@@ -304,18 +310,29 @@ impl MakerStage {
     /// The caller has seen to the room that it takes.
     fn step(&mut self, now: Nanos, input: &Input) {
         let number = self.number;
-        self.number = self.number.saturating_add(1);
         match *input {
             Input::Order(event) => self.journal(Entry::Order { number, now, event }),
-            Input::Market(event) if self.has_market_entries => {
-                self.journal(Entry::Market { number, now, event });
-            }
-            Input::Market(_) => {}
+            Input::Market(event) => return self.step_market(now, &event),
             Input::Control(control) => self.journal(Entry::Control { number, now, control }),
             Input::Timer => self.journal(Entry::Timer { number, now }),
         }
+        self.number = number.saturating_add(1);
         self.maker.step(now, input, &mut self.out);
         self.hand_over(number);
+    }
+
+    /// The same for a market event, wherever it lies.
+    #[inline]
+    fn step_market(&mut self, now: Nanos, event: &MarketEvent) {
+        let number = self.number;
+        if self.has_market_entries {
+            self.journal(Entry::Market { number, now, event: *event });
+        }
+        self.number = number.saturating_add(1);
+        self.maker.step_market(now, event, &mut self.out);
+        if !self.out.is_clear() {
+            self.hand_over(number);
+        }
     }
 
     fn journal(&mut self, entry: Entry) {
@@ -459,31 +476,45 @@ impl MakerStage {
     }
 
     fn take_market(&mut self, clock: Nanos) -> bool {
+        // Set aside for the turn: each event is stepped where it lies in its ring.
+        let mut rings = std::mem::take(&mut self.links.market);
         let mut is_busy = false;
-        for n in 0..self.links.market.len() {
+        'rings: for ring in &mut rings {
             for _ in 0..TURN_INPUTS {
-                // An empty ring asks for no room: with 64 sessions these checks were the turn.
-                if self.links.market.get(n).is_none_or(Consumer::is_empty) {
-                    break;
+                match ring.take_if(|event| self.take_event(clock, event)) {
+                    Some(true) => is_busy = true,
+                    Some(false) => break 'rings,
+                    // An empty ring asks for no room: with 64 sessions these checks were the turn.
+                    None => break,
                 }
-                if !self.has_market_room() {
-                    return is_busy;
-                }
-                let Some(event) = self.links.market.get_mut(n).and_then(Consumer::pop) else {
-                    break;
-                };
-                self.probe.mark(Mark::MakerIn, event.stamp);
-                let now = self.time_of(clock, event.at);
-                // There is room for a timer and for this.
-                self.run_timer(now);
-                self.step(now, &Input::Market(event));
-                if event.last_in_message {
-                    self.progress.consumed.store(event.at.0, Ordering::Release);
-                }
-                is_busy = true;
             }
         }
+        self.links.market = rings;
         is_busy
+    }
+
+    /// A step with a market event and with the timer that is due before it; false where there is no room
+    /// for what they may leave behind.
+    #[inline]
+    fn take_event(&mut self, clock: Nanos, event: &MarketEvent) -> bool {
+        let now = self.time_of(clock, event.at);
+        // Half of a message moves no quote: it leaves nothing behind but its entry.
+        let is_half = !event.last_in_message && !matches!(event.update, MarketUpdate::Gap);
+        let has_room = if is_half && now < self.timer_at {
+            self.links.journal.has_room(2 * self.entries_max)
+        } else {
+            self.has_market_room()
+        };
+        if !has_room {
+            return false;
+        }
+        self.probe.mark(Mark::MakerIn, event.stamp);
+        self.run_timer(now);
+        self.step_market(now, event);
+        if event.last_in_message {
+            self.progress.consumed.store(event.at.0, Ordering::Release);
+        }
+        true
     }
 }
 

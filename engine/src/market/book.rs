@@ -305,11 +305,13 @@ impl Book {
     }
 
     /// The displayed size at a price is now `size`; 0 (or less) removes the level.
+    #[inline]
     pub fn set(&mut self, side: Side, price: Ticks, size: Lots) {
-        match side {
-            Side::Buy => self.bids.set(price, size),
-            Side::Sell => self.asks.set(price, size),
-        }
+        let ranked = match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        ranked.set(price, size);
     }
 
     #[inline]

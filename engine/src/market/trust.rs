@@ -74,6 +74,7 @@ impl Trust {
     }
 
     /// Any event: freshness, and the end of an image where its last event is here.
+    #[inline]
     pub fn on_event(&mut self, now: Nanos, last_in_message: bool) {
         self.last_event_at = now;
         self.is_mid_message = !last_in_message;
