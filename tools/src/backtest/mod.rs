@@ -4,6 +4,7 @@
 //! live, behind the same rings; the venue is the demo's, without FIX between them. One order of time
 //! decides everything, so that the same inputs give the same intents on every machine.
 
+mod in_flight;
 pub mod plan;
 pub mod tape;
 mod treasury;
@@ -35,8 +36,10 @@ use ballast_engine::maker::input::Control;
 use ballast_engine::maker::stage::{MakerStage, TURN_INPUTS, Telemetry, TimeBase};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Notional, Stamp};
+use in_flight::InFlight;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use thiserror::Error;
 use treasury::Treasury;
 
@@ -105,8 +108,8 @@ pub struct Backtest<T: Tape> {
     venues: Vec<VenueId>,
     /// Reports on their way to the maker, by delivery.
     reports: BTreeMap<(Nanos, u64), OrderEvent>,
-    /// Market events on their way, by delivery: under a constant latency simply in order.
-    market: VecDeque<MarketEvent>,
+    /// Market events on their way.
+    market: InFlight,
     fresh: Vec<Report>,
     numbered: u64,
     hash: IntentsHash,
@@ -147,7 +150,7 @@ impl<T: Tape> Backtest<T> {
             playback: Playback::new(tape, exchange),
             venues: config.instruments.iter().map(|i| i.spec().venue).collect(),
             reports: BTreeMap::new(),
-            market: VecDeque::new(),
+            market: InFlight::default(),
             fresh: Vec::new(),
             numbered: 0,
             hash: IntentsHash::new(),
@@ -238,36 +241,36 @@ impl<T: Tape> Backtest<T> {
     fn advance(&mut self, until: Nanos) -> Result<bool, BacktestError> {
         let report = self.reports.first_key_value().map_or(Nanos(u64::MAX), |((at, _), _)| *at);
         let order = self.controls.front().map_or(Nanos(u64::MAX), |(at, _)| *at);
-        loop {
-            let tick = self.market.front().map_or(Nanos(u64::MAX), |event| event.at);
-            let delivery = report.min(tick);
-            let limit = until.min(delivery).min(order);
-            if let Some(event) = self.playback.next_market(limit, &mut self.fresh)? {
-                self.send_market(event);
-                // Nothing else came of it: the tape goes on to where something is due.
-                if self.fresh.is_empty() {
-                    continue;
-                }
-                break;
+        let mut tick = self.market.next_at();
+        // The tape goes on to where something is due or something comes of it.
+        while self.fresh.is_empty() {
+            let limit = until.min(report).min(tick).min(order);
+            let Some(event) = self.playback.next_market(limit, &mut self.fresh)? else { break };
+            tick = tick.min(event.at);
+            self.market.send(event);
+        }
+        let delivery = report.min(tick);
+        let limit = until.min(delivery).min(order);
+        if !self.fresh.is_empty() {
+            self.send_reports();
+            return Ok(true);
+        }
+        match self.playback.next_arrival(limit, &mut self.fresh)? {
+            Step::Market(_) | Step::Arrival => {}
+            // An operator's word; what would come after everything else is not waited for.
+            Step::Idle if order <= until.min(delivery) => self.deliver_word(order)?,
+            Step::Over if order <= until.min(delivery) && delivery < Nanos(u64::MAX) => {
+                self.deliver_word(order)?;
             }
-            match self.playback.next_arrival(limit, &mut self.fresh)? {
-                Step::Market(_) | Step::Arrival => {}
-                // An operator's word; what would come after everything else is not waited for.
-                Step::Idle if order <= until.min(delivery) => self.deliver_word(order)?,
-                Step::Over if order <= until.min(delivery) && delivery < Nanos(u64::MAX) => {
-                    self.deliver_word(order)?;
-                }
-                Step::Idle | Step::Over if delivery > until || delivery == Nanos(u64::MAX) => {
-                    return Ok(false);
-                }
-                Step::Idle | Step::Over if report <= tick => {
-                    if let Some((_, event)) = self.reports.pop_first() {
-                        self.deliver_order(event)?;
-                    }
-                }
-                Step::Idle | Step::Over => self.deliver_message()?,
+            Step::Idle | Step::Over if delivery > until || delivery == Nanos(u64::MAX) => {
+                return Ok(false);
             }
-            break;
+            Step::Idle | Step::Over if report <= tick => {
+                if let Some((_, event)) = self.reports.pop_first() {
+                    self.deliver_order(event)?;
+                }
+            }
+            Step::Idle | Step::Over => self.deliver_message()?,
         }
         if !self.fresh.is_empty() {
             self.send_reports();
@@ -278,49 +281,61 @@ impl<T: Tape> Backtest<T> {
     /// Hands the maker what arrived together of one message, in one turn: it would be the same one
     /// by one, but for requests and answers that take no time at all, which come after it.
     fn deliver_message(&mut self) -> Result<(), BacktestError> {
-        let Some(&MarketEvent { at, instrument, .. }) = self.market.front() else { return Ok(()) };
+        let message = self.market.message(TURN_INPUTS);
+        let Some(&MarketEvent { at, instrument, .. }) = message.first() else { return Ok(()) };
         let venue = self.venues.get(usize::from(instrument.0)).copied().unwrap_or_default();
-        let mut taken = 0;
-        while taken < TURN_INPUTS {
-            let is_together =
-                |event: &&MarketEvent| event.at == at && event.instrument == instrument;
-            let Some(&event) = self.market.get(taken).filter(is_together) else { break };
-            taken += 1;
-            if let Some(refit) = &mut self.refit {
-                for control in refit.see(&event) {
-                    self.turn(at, true, "market")?;
-                    self.deliver_control(control)?;
-                }
-            }
-            let ring = self.ends.market.get_mut(usize::from(venue.0));
-            if ring.is_none_or(|ring| ring.push(event).is_err()) {
-                return Err(BacktestError::RingFull("market"));
-            }
-            if let Some(greeks) = &mut self.greeks {
-                greeks.see(&event, &mut self.refreshed);
-            }
-            if let Some(covariance) = &mut self.covariance {
-                covariance.see(&event, &mut self.refreshed);
-            }
-            if let Some(ratios) = &mut self.ratios {
-                ratios.see(&event, &mut self.refreshed);
-            }
-            if event.last_in_message {
-                break;
-            }
+        let taken = message.len();
+        let pushed = if self.refit.is_some() { self.refit_within(venue, taken)? } else { 0 };
+        self.push_market(venue, pushed..taken)?;
+        if self.greeks.is_some() || self.covariance.is_some() || self.ratios.is_some() {
+            self.show_refreshers(taken);
         }
-        self.market.drain(..taken);
+        self.market.take(taken);
         self.turn(at, true, "market")?;
         self.deliver_refreshed()
     }
 
-    /// Under recorded latencies one instrument's stream may be faster than another's.
-    fn send_market(&mut self, event: MarketEvent) {
-        if self.market.back().is_none_or(|last| last.at <= event.at) {
-            self.market.push_back(event);
-        } else {
-            let place = self.market.partition_point(|other| other.at <= event.at);
-            self.market.insert(place, event);
+    /// Shows the refit the next so many events. Where something is due with one of them, the maker gets
+    /// those before it and then that; says how many it got.
+    fn refit_within(&mut self, venue: VenueId, count: usize) -> Result<usize, BacktestError> {
+        let mut pushed = 0;
+        for n in 0..count {
+            let Some((refit, &event)) = self.refit.as_mut().zip(self.market.first(count).get(n))
+            else {
+                break;
+            };
+            for control in refit.see(&event) {
+                self.push_market(venue, pushed..n)?;
+                pushed = n;
+                self.turn(event.at, true, "market")?;
+                self.deliver_control(control)?;
+            }
+        }
+        Ok(pushed)
+    }
+
+    /// Puts a part of what arrives next into the maker's ring.
+    fn push_market(&mut self, venue: VenueId, part: Range<usize>) -> Result<(), BacktestError> {
+        let events = self.market.first(part.end).get(part.start..).unwrap_or_default();
+        let ring = self.ends.market.get_mut(usize::from(venue.0));
+        if ring.is_none_or(|ring| ring.push_slice(events) < events.len()) {
+            return Err(BacktestError::RingFull("market"));
+        }
+        Ok(())
+    }
+
+    /// Shows the next so many events to all that is refreshed on the way.
+    fn show_refreshers(&mut self, count: usize) {
+        for event in self.market.first(count) {
+            if let Some(greeks) = &mut self.greeks {
+                greeks.see(event, &mut self.refreshed);
+            }
+            if let Some(covariance) = &mut self.covariance {
+                covariance.see(event, &mut self.refreshed);
+            }
+            if let Some(ratios) = &mut self.ratios {
+                ratios.see(event, &mut self.refreshed);
+            }
         }
     }
 

@@ -163,6 +163,16 @@ impl AnyTape {
 }
 
 impl Tape for AnyTape {
+    /// Asked once which tape it is, not for the time and for the event.
+    fn next_by(&mut self, limit: Nanos) -> Result<Option<MarketEvent>, TapeError> {
+        match self {
+            AnyTape::Recording(tape) => tape.next_by(limit),
+            AnyTape::Merged(tape) => tape.next_by(limit),
+            AnyTape::Decoded(tape) => tape.next_by(limit),
+            AnyTape::Synthetic(tape) => tape.next_by(limit),
+        }
+    }
+
     fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
         match self {
             AnyTape::Recording(tape) => tape.next(),

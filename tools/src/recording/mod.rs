@@ -41,6 +41,14 @@ pub trait Tape {
     fn next(&mut self) -> Result<Option<MarketEvent>, TapeError>;
     /// When the next event is due, without taking it; `None` at the end.
     fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError>;
+    /// The next event, if it is due at `limit` or before.
+    #[inline]
+    fn next_by(&mut self, limit: Nanos) -> Result<Option<MarketEvent>, TapeError> {
+        match self.peek_at()? {
+            Some(at) if at <= limit => self.next(),
+            Some(_) | None => Ok(None),
+        }
+    }
     /// What was read and what was left out so far.
     fn counters(&self) -> TapeCounters;
     /// Where the tape knows single orders: which of them left with the event that [`Tape::next`]

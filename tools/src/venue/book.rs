@@ -38,6 +38,7 @@ impl Default for DisplayedBook {
 
 impl DisplayedBook {
     /// The tape's word on a level, whose volume is there again in full. Returns what stood before.
+    #[inline]
     pub fn set(&mut self, side: Side, price: Ticks, size: Lots) -> Shown {
         self.levels[side.index()].set(price, Shown { size, ..Shown::default() })
     }

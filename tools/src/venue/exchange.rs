@@ -206,11 +206,11 @@ impl Exchange {
 
     /// The tape moved. Returns the event as participants will see it, after the feed latency.
     pub fn on_market(&mut self, event: &MarketEvent, out: &mut Vec<Report>) -> MarketEvent {
-        self.on_recorded(event, None, None, out)
+        MarketEvent { at: self.on_recorded(event, None, None, out), ..*event }
     }
 
     /// The same where the tape knows more: which displayed order left with the event, and when the
-    /// recorder received it.
+    /// recorder received it. Returns when participants will see it.
     #[inline]
     pub fn on_recorded(
         &mut self,
@@ -218,7 +218,7 @@ impl Exchange {
         gone: Option<OrderGone>,
         received: Option<Nanos>,
         out: &mut Vec<Report>,
-    ) -> MarketEvent {
+    ) -> Nanos {
         self.now = self.now.max(event.at);
         let index = usize::from(event.instrument.0);
         if let Some(market) = self.markets.get_mut(index) {
@@ -231,7 +231,7 @@ impl Exchange {
             }
         }
         self.happenings.clear();
-        MarketEvent { at: self.latency.feed(event.at, received), ..*event }
+        self.latency.feed(event.at, received)
     }
 
     fn on_new(&mut self, participant: Participant, new: NewOrder, out: &mut Vec<Report>) {

@@ -82,6 +82,7 @@ impl Ladder {
     }
 
     /// The level stands like this from now on. Returns how it stood.
+    #[inline]
     pub fn set(&mut self, price: Ticks, shown: Shown) -> Shown {
         if shown.size.0 <= 0 {
             return self.remove(price);

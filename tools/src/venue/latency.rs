@@ -179,6 +179,7 @@ impl Latency {
     }
 
     /// When the maker sees what happened at `at`; `received` is when the recorder saw it.
+    #[inline]
     pub fn feed(&mut self, at: Nanos, received: Option<Nanos>) -> Nanos {
         match &mut self.source {
             Source::Constant => at.plus(self.now.feed_ns),

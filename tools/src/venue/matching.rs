@@ -204,6 +204,7 @@ impl Matching {
     }
 
     /// The tape moved, where it knows with which order `gone`. Every fill here is of a resting order.
+    #[inline]
     pub fn on_market(
         &mut self,
         update: &MarketUpdate,
@@ -226,6 +227,7 @@ impl Matching {
         }
     }
 
+    #[inline]
     fn on_level(&mut self, side: Side, price: Ticks, size: Lots, out: &mut Vec<Happening>) {
         let before = self.book.set(side, price, size);
         let queue = &mut self.resting[side.index()];

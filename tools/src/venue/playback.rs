@@ -96,16 +96,15 @@ impl<T: Tape> Playback<T> {
         reports: &mut Vec<Report>,
     ) -> Result<Option<MarketEvent>, TapeError> {
         let limit = self.exchange.next_arrival().map_or(limit, |arrival| arrival.min(limit));
-        let Some(at) = self.tape.peek_at()?.filter(|at| *at <= limit) else { return Ok(None) };
+        let Some(mut event) = self.tape.next_by(limit)? else { return Ok(None) };
+        let (at, gone, received) = (event.at, self.tape.order_gone(), self.tape.received_at());
         if let Some(mischief) = &mut self.mischief {
             mischief.before(at, &mut self.exchange, reports);
-        }
-        let fresh = reports.len();
-        let Some(event) = self.tape.next()? else { return Ok(None) };
-        let (gone, received) = (self.tape.order_gone(), self.tape.received_at());
-        let event = self.exchange.on_recorded(&event, gone, received, reports);
-        if let Some(mischief) = &mut self.mischief {
+            let fresh = reports.len();
+            event.at = self.exchange.on_recorded(&event, gone, received, reports);
             mischief.after(at, reports, fresh);
+        } else {
+            event.at = self.exchange.on_recorded(&event, gone, received, reports);
         }
         Ok(Some(event))
     }
