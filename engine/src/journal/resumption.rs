@@ -18,7 +18,8 @@ use crate::pnl::ledger::undo::Booking;
 use crate::pnl::ledger::{BookedFill, Purpose as Booked};
 use crate::pnl::valuation::HalfTicks;
 use crate::risk::carried::CarriedRisk;
-use crate::risk::loss::CarriedDay;
+use crate::risk::loss::{CarriedDay, CarriedStops};
+use crate::risk::order_to_trade::CarriedRatio;
 use crate::units::{Lots, Notional, Ticks};
 
 impl Field for i128 {
@@ -106,14 +107,16 @@ impl Field for (Ticks, Lots) {
 }
 
 /// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`, of
-/// version 4 before `fills`, of version 5 before `renamed`.
+/// version 4 before `fills`, of version 5 before `renamed`, of version 6 before what `carried` has more
+/// than a day and what is switched off.
 impl Field for Resumption {
     fn put(&self, to: &mut Vec<u8>) {
         self.epoch.put(to);
         self.held.put(to);
         self.purses.put(to);
         self.orders.put(to);
-        self.carried.put(to);
+        self.carried.day.put(to);
+        self.carried.switched_off.put(to);
         self.halts.put(to);
         self.limits.put(to);
         self.unconfirmed.put(to);
@@ -122,15 +125,21 @@ impl Field for Resumption {
         self.places.put(to);
         self.fills.put(to);
         self.renamed.put(to);
+        self.carried.stops.put(to);
+        self.carried.ratios.put(to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
-        Some(Resumption {
+        let mut left = Resumption {
             epoch: Field::take(from)?,
             held: Field::take(from)?,
             purses: Field::take(from)?,
             orders: Field::take(from)?,
-            carried: Field::take(from)?,
+            carried: CarriedRisk {
+                day: Field::take(from)?,
+                switched_off: Field::take(from)?,
+                ..CarriedRisk::default()
+            },
             halts: Field::take(from)?,
             limits: Field::take(from)?,
             unconfirmed: Field::take(from)?,
@@ -139,7 +148,12 @@ impl Field for Resumption {
             places: if from.is_empty() { Places::default() } else { Field::take(from)? },
             fills: if from.is_empty() { Vec::new() } else { Field::take(from)? },
             renamed: if from.is_empty() { Vec::new() } else { Field::take(from)? },
-        })
+        };
+        if !from.is_empty() {
+            left.carried.stops = Field::take(from)?;
+            left.carried.ratios = Field::take(from)?;
+        }
+        Some(left)
     }
 }
 
@@ -159,7 +173,8 @@ structs! {
     LimitSet { knob, value }
     Renamed { cl_ord_id, first }
     Delivered { venue, numbers_since, msg_seq_num }
-    CarriedRisk { day, switched_off }
+    CarriedStops { has_lost_day, cooling_until }
+    CarriedRatio { messages, trades }
     CarriedDay { ends, pnl, best }
     Order {
         cl_ord_id, replace_id, cancel_id, cancel_of, asks_new_name, instrument, side, purpose, price,
@@ -262,6 +277,8 @@ mod tests {
             carried: CarriedRisk {
                 day: Some(CarriedDay { ends: Nanos(5), pnl: Notional(-1), best: Notional(2) }),
                 switched_off: vec![InstrumentId(1)],
+                stops: CarriedStops { has_lost_day: true, cooling_until: Some(Nanos(6)) },
+                ratios: vec![CarriedRatio { messages: 7, trades: u64::MAX }],
             },
             halts: vec![Halt {
                 instrument: InstrumentId(0),
@@ -309,15 +326,22 @@ mod tests {
             of(&mut bytes);
             bytes.len()
         };
-        let of_version_5 = bytes.len() - length(&|bytes| resumption.renamed.put(bytes));
+        let of_version_6 = bytes.len()
+            - length(&|bytes| resumption.carried.stops.put(bytes))
+            - length(&|bytes| resumption.carried.ratios.put(bytes));
+        let of_version_5 = of_version_6 - length(&|bytes| resumption.renamed.put(bytes));
         let of_version_4 = of_version_5 - length(&|bytes| resumption.fills.put(bytes));
         let of_version_3 = of_version_4 - length(&|bytes| resumption.places.put(bytes));
         let of_version_2 = of_version_3 - length(&|bytes| resumption.guarded.put(bytes));
-        let ends = [of_version_2, of_version_3, of_version_4, of_version_5];
+        let ends = [of_version_2, of_version_3, of_version_4, of_version_5, of_version_6];
         for cut in (0..bytes.len()).filter(|cut| !ends.contains(cut)) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
-        let without = Resumption { renamed: Vec::new(), ..resumption };
+        let mut without = resumption;
+        without.carried.stops = CarriedStops::default();
+        without.carried.ratios.clear();
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_6]), Some(without.clone()));
+        let without = Resumption { renamed: Vec::new(), ..without };
         assert_eq!(Resumption::take(&mut &bytes[..of_version_5]), Some(without.clone()));
         let without = Resumption { fills: Vec::new(), ..without };
         assert_eq!(Resumption::take(&mut &bytes[..of_version_4]), Some(without.clone()));

@@ -273,13 +273,6 @@ impl Maker {
             let cash = self.ledger.cash(currency)?;
             Some(Purse { currency, cash, rate: self.ledger.rate(currency) })
         };
-        let is_halted = |line: &&super::Line| {
-            let is_end = matches!(line.reason, Reason::Shutdown | Reason::Killed);
-            let stays = crashed || line.reason.doubts_account();
-            stays && line.state == State::Halted && !is_end
-        };
-        let halt =
-            |line: &super::Line| Halt { instrument: line.instrument.id(), reason: line.reason };
         let in_doubt = |(_, order): (_, Order)| Order {
             state: OrderState::InDoubt,
             // It is due to be asked about as soon as the session is up.
@@ -297,7 +290,7 @@ impl Maker {
                 .map(in_doubt)
                 .collect(),
             carried: self.carried(),
-            halts: self.lines.iter().filter(is_halted).map(halt).collect(),
+            halts: self.lines.iter().filter_map(|line| self.halt_left(line, crashed)).collect(),
             limits: Vec::new(),
             // An orderly end confirms nothing that nobody had confirmed.
             unconfirmed: self.lines.iter().filter(is_unconfirmed).map(id_of).collect(),
@@ -307,6 +300,21 @@ impl Maker {
             fills: self.fills.oldest_first().copied().collect(),
             renamed: (0..self.orders.capacity()).filter_map(|n| self.renamed_at(n)).collect(),
         }
+    }
+
+    /// What an instrument begins the next run with. One that was being flattened waits for an operator:
+    /// it must not quote what was to be traded home, and nothing is sold on the word of somebody who has
+    /// not seen the crash.
+    fn halt_left(&self, line: &super::Line, crashed: bool) -> Option<Halt> {
+        let instrument = line.instrument.id();
+        if line.state == State::Halted {
+            let is_end = matches!(line.reason, Reason::Shutdown | Reason::Killed);
+            let stays = crashed || line.reason.doubts_account();
+            return (stays && !is_end).then_some(Halt { instrument, reason: line.reason });
+        }
+        let pool = self.pool_of(instrument).and_then(|pool| self.pools.get(pool));
+        let is_flattening = line.is_flattening || pool.is_some_and(|pool| pool.is_flattening);
+        (crashed && is_flattening).then_some(Halt { instrument, reason: Reason::Operator })
     }
 
     fn renamed_at(&self, place: usize) -> Option<Renamed> {

@@ -1,9 +1,10 @@
 //! What a run goes on with from the one before: exits, confirmations, lowered limits.
 
 use super::config::MakerConfig;
-use super::control::Knob;
+use super::control::{Act, Knob, Scope, User};
 use super::guard_tests::{bids, guarded, immediate, settle, state, take_profit};
 use super::guards::GuardSettings;
+use super::input::Control;
 use super::resumption::{LimitSet, Resumption};
 use super::tests::{Desk, PERP, SPOT, config};
 use super::*;
@@ -84,7 +85,7 @@ fn an_orderly_end_confirms_no_position_that_nobody_had_confirmed() {
     assert_eq!(crashed.unconfirmed, [SPOT, PERP]);
     let mut desk = next_run(crashed, &config());
     desk.report(ClOrdId::NONE, ClOrdId::NONE, PERP, OrderUpdate::Position { lots: Lots(-1_000) });
-    desk.control(super::input::Control::Shutdown);
+    desk.control(Control::Shutdown);
     assert_eq!(desk.maker.resumption(2, false).unconfirmed, [SPOT], "nobody looked at it");
 }
 
@@ -114,5 +115,28 @@ fn lowered_limits_that_are_in_no_order_with_the_config_s_wait_for_an_operator() 
         left.limits = vec![LimitSet { knob, value }];
         let desk = next_run(left, &config());
         assert_eq!(state(&desk), (State::Halted, Reason::Operator), "{knob:?}");
+    }
+}
+
+#[test]
+fn what_a_crash_left_half_flattened_or_paused_waits_for_an_operator() {
+    let user = User::NOBODY;
+    for scope in [Scope::All, Scope::Underlying(0), Scope::Instrument(SPOT)] {
+        for act in [Act::Flatten { scope }, Act::Pause { scope }] {
+            let (mut desk, quotes) = Desk::quoting();
+            desk.fill(&bids(&quotes)[0], 10, 10);
+            desk.control(Control::By { user, second: user, act });
+            let left = desk.maker.resumption(1, true);
+            let mut desk = next_run(left, &config());
+            for (instrument, lots) in [(SPOT, 1_010), (PERP, -1_000)] {
+                let held = OrderUpdate::Position { lots: Lots(lots) };
+                desk.report(ClOrdId::NONE, ClOrdId::NONE, instrument, held);
+            }
+            assert!(desk.image(SPOT, 600_000).is_empty(), "{act:?}");
+            assert!(desk.timer().is_empty(), "{act:?}");
+            assert_eq!(state(&desk), (State::Halted, Reason::Operator), "{act:?}");
+            let sent = desk.control(Control::Resume(SPOT));
+            assert!(!sent.is_empty(), "an operator brings it back after {act:?}");
+        }
     }
 }

@@ -8,8 +8,8 @@ use super::tests::{Desk, PERP, SPOT, config, news};
 use super::*;
 use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
 use crate::pnl::ledger::Holding;
-use crate::risk::carried::CarriedRisk;
 use crate::risk::gate::BlockReason;
+use crate::risk::loss::CarriedDay;
 use crate::risk::window::WindowLimit;
 use crate::units::{Exposure, Lots, Notional, Side};
 
@@ -108,7 +108,7 @@ fn repeated_executions_halt_until_a_person_resumes_and_a_restart_remembers() {
     assert!(desk.image(SPOT, 600_000).is_empty());
     assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
     assert_eq!(news(&desk.control(Control::Resume(SPOT))), 4);
-    assert_eq!(desk.maker.carried(), CarriedRisk::default());
+    assert_eq!(desk.maker.carried().switched_off, []);
 }
 
 #[test]
@@ -130,6 +130,18 @@ fn a_day_s_loss_takes_everything_out_until_the_day_ends() {
     let day = desk.maker.carried().day.unwrap();
     assert_eq!(day.ends, Nanos(10_000_000));
     assert!(day.pnl < Notional(-999_000_000));
+    // What comes back does not reopen the day, nor does a restart.
+    desk.image(SPOT, bid.price.0);
+    desk.timer();
+    let carried = desk.maker.carried();
+    assert!(carried.day.is_some_and(|day| day.pnl > Notional(-999_000_000)));
+    let mut again = Desk::with(&MakerConfig { carried, ..config.clone() });
+    again.now = desk.now;
+    again.session(OrderUpdate::SessionUp);
+    again.image(PERP, 600_000);
+    assert!(again.image(SPOT, 600_000).is_empty());
+    again.timer();
+    assert_eq!(state(&again, SPOT), (State::Paused, Reason::DailyLoss));
     desk.now = 10_000_000;
     desk.timer();
     assert_ne!(state(&desk, SPOT).1, Reason::DailyLoss);
@@ -165,6 +177,19 @@ fn too_many_messages_for_the_day_s_trades_leave_only_cancels() {
     assert!(!moved.is_empty() && moved.iter().all(|i| i.action == OrderAction::Cancel));
     assert!(blocked(&desk, BlockReason::OrderToTrade) > 0);
     moved.iter().for_each(|cancel| assert_eq!(news(&desk.accept(cancel)), 0));
+    // The venue goes on counting over a restart, and begins anew with the day.
+    config.portfolio.loss.day_ends = vec![Nanos(10_000_000), Nanos(20_000_000)];
+    config.carried = desk.maker.carried();
+    config.carried.day = Some(CarriedDay { ends: Nanos(10_000_000), ..CarriedDay::default() });
+    for (now, is_blocked) in [(9_000_000, true), (10_000_000, false)] {
+        let mut desk = Desk::with(&config);
+        desk.now = now;
+        desk.timer();
+        desk.session(OrderUpdate::SessionUp);
+        desk.image(PERP, 600_000);
+        assert_eq!(news(&desk.image(SPOT, 600_000)) == 0, is_blocked, "at {now}");
+        assert_eq!(blocked(&desk, BlockReason::OrderToTrade) > 0, is_blocked, "at {now}");
+    }
 }
 
 /// Spot moves from elsewhere: the net delta changes and no quote was filled. What is sent is answered.
@@ -212,5 +237,15 @@ fn limits_on_net_delta_reduce_and_then_stop_and_each_is_left_only_well_inside() 
         let count = |of| entered.iter().find(|(reason, _)| *reason == of).map(|(_, count)| *count);
         assert_eq!(count(Reason::SoftLimit), Some(2));
         assert_eq!(count(Reason::Concentration), Some(1));
+    }
+}
+
+#[test]
+fn as_many_orders_live_as_the_table_holds_and_not_one_more() {
+    for (orders_max, over) in [(64, 0), (4, 0), (3, 1), (1, 3)] {
+        let (desk, quotes) = quoting(&MakerConfig { orders_max, ..config() });
+        assert_eq!(quotes.len(), 4 - over, "{orders_max}");
+        assert_eq!(desk.maker.live_orders(), 4 - over, "{orders_max}");
+        assert_eq!(blocked(&desk, BlockReason::TooManyOrders) > 0, over > 0, "{orders_max}");
     }
 }

@@ -3,6 +3,7 @@
 //! Fed by fills, marks, requests and the timer; feeds the gate and the states. Maker thread.
 
 use super::Maker;
+use super::config::MakerConfig;
 use crate::event::InstrumentId;
 use crate::instrument::{Currency, Instrument};
 use crate::maker::intents::Intents;
@@ -11,6 +12,8 @@ use crate::orders::table::OpenSize;
 use crate::pnl::valuation::{HalfTicks, position_value};
 use crate::risk::carried::CarriedRisk;
 use crate::risk::gross::{self, LOTS_VALUED};
+use crate::risk::loss::LossStop;
+use crate::risk::order_to_trade::OrderToTrade;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, Lots, Side};
 
@@ -21,7 +24,12 @@ impl Maker {
             (line.state, line.reason) == (State::Halted, Reason::RepeatedExecutions)
         };
         let switched_off = self.lines.iter().filter(is_off).map(|line| line.instrument.id());
-        CarriedRisk { day: self.loss.carried(), switched_off: switched_off.collect() }
+        CarriedRisk {
+            day: self.loss.carried(),
+            switched_off: switched_off.collect(),
+            stops: self.loss.carried_stops(),
+            ratios: self.order_to_trade.iter().map(OrderToTrade::carried).collect(),
+        }
     }
 
     /// An instrument's position or what is open in it has changed.
@@ -129,11 +137,16 @@ impl Maker {
 
     /// Looks at what was lost, and begins a new day where one has ended.
     pub(super) fn sample_losses(&mut self) {
-        let was = self.loss.stopped();
-        if self.loss.on_total(self.now, self.ledger.total()) {
+        let (was, was_new) = (self.loss.stopped(), self.loss.is_new());
+        let is_new_day = self.loss.on_total(self.now, self.ledger.total());
+        // What an earlier run sent and traded was on a day that has ended.
+        let is_day_left = was_new && self.loss.is_past_carried();
+        if is_new_day || is_day_left {
             for ratio in &mut self.order_to_trade {
                 ratio.on_day();
             }
+        }
+        if is_new_day {
             self.roll_fees();
         }
         let is_new = self.loss.stopped().is_some() && self.loss.stopped() != was;
@@ -158,6 +171,19 @@ impl Maker {
             self.options.reset(pool);
         }
     }
+}
+
+/// The loss stop of a run, as the one before left it.
+pub(super) fn loss_stop(config: &MakerConfig) -> LossStop {
+    let stop = LossStop::new(config.portfolio.loss.clone(), config.carried.day);
+    stop.stopped_before(config.carried.stops)
+}
+
+/// One a venue, as the run before left them.
+pub(super) fn ratios(config: &MakerConfig) -> Vec<OrderToTrade> {
+    let left = config.carried.ratios.iter().copied().chain(std::iter::repeat(Default::default()));
+    let ratios = config.order_to_trade.iter().zip(left);
+    ratios.map(|(limit, left)| OrderToTrade::resumed(*limit, left)).collect()
 }
 
 /// By currency: the instruments that settle in it.

@@ -4,7 +4,8 @@
 //! fed back with the next start's config. Plain values. Deliberately absent: the file.
 
 use crate::event::InstrumentId;
-use crate::risk::loss::CarriedDay;
+use crate::risk::loss::{CarriedDay, CarriedStops};
+use crate::risk::order_to_trade::CarriedRatio;
 
 /// Where the controls stand.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -13,4 +14,8 @@ pub struct CarriedRisk {
     pub day: Option<CarriedDay>,
     /// Instruments that the repeated-execution throttle has switched off and nobody on again.
     pub switched_off: Vec<InstrumentId>,
+    /// Which of the day's stops had been reached.
+    pub stops: CarriedStops,
+    /// The day's messages and trades, one a venue.
+    pub ratios: Vec<CarriedRatio>,
 }

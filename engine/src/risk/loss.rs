@@ -24,7 +24,7 @@ pub struct LossLimits {
 }
 
 /// What of a day must survive a restart: the account starts at zero, the day does not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct CarriedDay {
     /// When the day ends that this is of.
@@ -33,6 +33,16 @@ pub struct CarriedDay {
     pub pnl: Notional,
     /// The most that was earned in it so far.
     pub best: Notional,
+}
+
+/// Which stops had been reached: what comes back after a restart does not reopen either.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
+pub struct CarriedStops {
+    /// The day had lost as much as it may.
+    pub has_lost_day: bool,
+    /// A drawdown's cool-down ends then.
+    pub cooling_until: Option<Nanos>,
 }
 
 /// The day so far.
@@ -45,6 +55,7 @@ pub struct LossStop {
     /// No sample yet: it is not known what day it is.
     is_new: bool,
     carried: Option<CarriedDay>,
+    carried_stops: CarriedStops,
     /// The account's total at the day's beginning.
     start: i128,
     /// The highest total since then, or since the last cool-down.
@@ -64,6 +75,7 @@ impl LossStop {
             day: 0,
             is_new: true,
             carried,
+            carried_stops: CarriedStops::default(),
             start: 0,
             best: 0,
             total: 0,
@@ -71,6 +83,11 @@ impl LossStop {
             has_lost_day: false,
             cooling_until: None,
         }
+    }
+
+    /// The same with the stops that an earlier run had reached; until the first sample they all hold.
+    pub fn stopped_before(self, carried_stops: CarriedStops) -> LossStop {
+        LossStop { carried_stops, ..self }
     }
 
     /// The account stands at `total` since the start; `None` where that does not fit. Says whether a
@@ -104,7 +121,11 @@ impl LossStop {
             if let Some(day) = today {
                 self.start = 0i128.saturating_sub(day.pnl.0);
                 self.best = self.start.saturating_add(day.best.0);
+                self.has_lost_day = self.carried_stops.has_lost_day;
             }
+            // No longer than a fresh one: on a recording that begins again, time may be earlier.
+            let longest = now.plus(self.limits.cooldown_ns);
+            self.cooling_until = self.carried_stops.cooling_until.map(|until| until.min(longest));
             return false;
         }
         if !ended(&self.day) {
@@ -127,15 +148,39 @@ impl LossStop {
 
     /// Why nothing may be quoted now.
     pub fn stopped(&self) -> Option<Reason> {
-        if self.is_unknown || self.has_lost_day {
+        let CarriedStops { has_lost_day, cooling_until } = self.carried_stops();
+        if self.is_unknown || has_lost_day {
             return Some(Reason::DailyLoss);
         }
-        self.cooling_until.map(|_| Reason::Drawdown)
+        cooling_until.map(|_| Reason::Drawdown)
     }
 
-    /// What a restart must be told; `None` before the first sample or beyond the last day.
+    /// Has there been no sample yet?
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Is the present day another one than an earlier run's last?
+    pub fn is_past_carried(&self) -> bool {
+        let was = self.carried.map(|day| day.ends);
+        !self.is_new && was.is_some() && was != self.day_end()
+    }
+
+    /// The stops that hold: before the first sample, those that an earlier run had reached.
+    pub fn carried_stops(&self) -> CarriedStops {
+        if self.is_new {
+            return self.carried_stops;
+        }
+        CarriedStops { has_lost_day: self.has_lost_day, cooling_until: self.cooling_until }
+    }
+
+    /// What a restart must be told: before the first sample what this run was told itself, `None`
+    /// beyond the last day.
     pub fn carried(&self) -> Option<CarriedDay> {
-        let ends = self.day_end().filter(|_| !self.is_new)?;
+        if self.is_new {
+            return self.carried;
+        }
+        let ends = self.day_end()?;
         let since = |total: i128| Notional(total.saturating_sub(self.start));
         Some(CarriedDay { ends, pnl: since(self.total), best: since(self.best) })
     }
@@ -222,6 +267,48 @@ mod tests {
         next_day.on_total(Nanos(1_000), Some(Notional(0)));
         next_day.on_total(Nanos(1_001), Some(Notional(-70)));
         assert_eq!(next_day.stopped(), None);
+    }
+
+    #[test]
+    fn a_day_that_was_lost_stays_lost_over_restarts_until_it_ends() {
+        let mut before =
+            LossStop::new(LossLimits { drawdown_max: Notional(1_000), ..limits() }, None);
+        before.on_total(Nanos(1), Some(Notional(-101)));
+        before.on_total(Nanos(2), Some(Notional(-50)));
+        let (day, stops) = (before.carried(), before.carried_stops());
+        let after = || LossStop::new(limits(), day).stopped_before(stops);
+        assert_eq!(after().stopped(), Some(Reason::DailyLoss), "before the first sample too");
+        assert_eq!(
+            (after().carried(), after().carried_stops()),
+            (day, stops),
+            "as does a third run"
+        );
+        let mut same_day = after();
+        same_day.on_total(Nanos(3), Some(Notional(0)));
+        assert_eq!(same_day.stopped(), Some(Reason::DailyLoss), "50 of 100 are lost, 101 were");
+        assert!(!same_day.is_past_carried());
+        let mut next_day = after();
+        next_day.on_total(Nanos(1_000), Some(Notional(0)));
+        assert_eq!(next_day.stopped(), None);
+        assert!(next_day.is_past_carried());
+    }
+
+    #[test]
+    fn a_cool_down_goes_on_over_a_restart_and_then_counts_anew() {
+        let mut before = stop();
+        before.on_total(Nanos(2), Some(Notional(-71)));
+        let (day, stops) = (before.carried(), before.carried_stops());
+        assert_eq!(stops.cooling_until, Some(Nanos(12)));
+        let mut after = LossStop::new(limits(), day).stopped_before(stops);
+        after.on_total(Nanos(11), Some(Notional(0)));
+        assert_eq!(after.stopped(), Some(Reason::Drawdown));
+        after.on_total(Nanos(12), Some(Notional(0)));
+        assert_eq!(after.stopped(), None, "it counts from where the account stands");
+        let far = CarriedStops { cooling_until: Some(Nanos(u64::MAX)), ..stops };
+        let mut after = LossStop::new(limits(), None).stopped_before(far);
+        after.on_total(Nanos(20), Some(Notional(0)));
+        after.on_total(Nanos(30), Some(Notional(0)));
+        assert_eq!(after.stopped(), None, "no cool-down is longer than the config says");
     }
 
     #[test]

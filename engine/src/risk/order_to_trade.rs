@@ -16,6 +16,15 @@ pub struct OrderToTradeLimit {
     pub grace: u32,
 }
 
+/// What of a venue's day must survive a restart: the venue goes on counting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CarriedRatio {
+    /// Messages sent.
+    pub messages: u64,
+    /// Fills.
+    pub trades: u64,
+}
+
 /// One venue's messages and trades of the day.
 #[derive(Clone, Copy, Debug)]
 #[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
@@ -29,6 +38,16 @@ impl OrderToTrade {
     /// Nothing sent yet.
     pub fn new(limit: OrderToTradeLimit) -> OrderToTrade {
         OrderToTrade { limit, messages: 0, trades: 0 }
+    }
+
+    /// Goes on from what an earlier run sent and traded on the same day.
+    pub fn resumed(limit: OrderToTradeLimit, carried: CarriedRatio) -> OrderToTrade {
+        OrderToTrade { limit, messages: carried.messages, trades: carried.trades }
+    }
+
+    /// What a restart must be told.
+    pub fn carried(&self) -> CarriedRatio {
+        CarriedRatio { messages: self.messages, trades: self.trades }
     }
 
     /// May another new order or replace go?

@@ -18,6 +18,9 @@ use ballast_engine::maker::resumption::{
 use ballast_engine::orders::order::Order;
 use ballast_engine::pnl::fill_history::KeptFill;
 use ballast_engine::risk::carried::CarriedRisk;
+use ballast_engine::risk::loss::CarriedDay;
+use ballast_engine::risk::order_to_trade::CarriedRatio;
+use ballast_engine::units::Notional;
 
 /// From the numbers of the run before to those of this one.
 pub(super) struct Renumbering<'a> {
@@ -59,9 +62,14 @@ impl<'a> Renumbering<'a> {
             purses: self.purses(&left, is_same_money),
             orders: self.orders(&left, lost),
             carried: CarriedRisk {
-                // A day's result in another money is none.
-                day: left.carried.day.filter(|_| is_same_money),
+                // A day's result in another money is none; that the day was lost stays so.
+                day: left.carried.day.map(|day| match is_same_money {
+                    true => day,
+                    false => CarriedDay { pnl: Notional(0), best: Notional(0), ..day },
+                }),
                 switched_off: ids(&left.carried.switched_off),
+                stops: left.carried.stops,
+                ratios: self.ratios(&left.carried.ratios),
             },
             halts: halts.collect(),
             limits: limits.collect(),
@@ -72,6 +80,16 @@ impl<'a> Renumbering<'a> {
             fills: left.fills.iter().filter_map(|fill| self.fill(fill)).collect(),
             renamed: left.renamed.clone(),
         }
+    }
+
+    /// One a venue of this config; at a new one nothing was sent.
+    fn ratios(&self, left: &[CarriedRatio]) -> Vec<CarriedRatio> {
+        let venues = self.file.table.venues.iter();
+        let ratio = venues.map(|name| {
+            let old = self.old.file.table.venues.find(name);
+            old.and_then(|old| left.get(old)).copied().unwrap_or_default()
+        });
+        ratio.collect()
     }
 
     fn old_instrument(&self, id: InstrumentId) -> Option<&'a Instrument> {
