@@ -228,3 +228,13 @@ fn an_account_in_doubt_outlives_an_orderly_end_and_nothing_else_does() {
     assert_eq!(state(&other), (State::Halted, Reason::TradeAmended));
     assert!(other.maker.resumption(1, false).halts.is_empty());
 }
+
+#[test]
+fn a_fill_on_another_side_than_the_order_s_is_booked_as_told_and_halts_with_the_account_in_doubt() {
+    let (mut desk, quotes) = Desk::quoting();
+    let ask = *quotes.iter().find(|quote| quote.side == Side::Sell).unwrap();
+    let before = account(&desk).0;
+    desk.fill(&OrderIntent { side: Side::Buy, ..ask }, ask.size.0, ask.size.0);
+    assert_eq!(account(&desk).0, Lots(before.0 + ask.size.0));
+    assert_eq!(state(&desk), (State::Halted, Reason::Inconsistent));
+}

@@ -151,7 +151,12 @@ impl Maker {
                 if is_gone {
                     self.on_gone(event, order, slot, out);
                 }
-                if is_overfill {
+                // Booked as told: whether we bought or sold, only the venue can say.
+                let is_other_side =
+                    matches!(event.update, OrderUpdate::Fill { side, .. } if side != order.side);
+                if is_other_side {
+                    self.halt(instrument, Reason::Inconsistent, out);
+                } else if is_overfill {
                     self.halt(instrument, Reason::Overfill, out);
                 } else if is_inconsistent {
                     self.halt(instrument, Reason::Inconsistent, out);
