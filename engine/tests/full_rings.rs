@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 struct Bench {
     stage: MakerStage,
+    progress: Arc<Progress>,
     now: u64,
     orders: Producer<OrderEvent>,
     control: Producer<Control>,
@@ -58,10 +59,12 @@ impl Bench {
             intents_max,
         };
         let maker = Maker::new(&config).unwrap();
-        let stage = MakerStage::new(maker, links, settings, probe, Arc::new(Progress::default()));
+        let progress = Arc::new(Progress::default());
+        let stage = MakerStage::new(maker, links, settings, probe, progress.clone());
         let (_telemetry, _samples) = (telemetry, samples);
         Bench {
             stage,
+            progress,
             now: 1_000_000,
             orders,
             control,
@@ -169,6 +172,7 @@ fn live_trading_that_cannot_be_journaled_ends_and_the_journal_says_so() {
         }
     }
     assert!(bench.stage.maker().is_killed());
+    assert!(bench.progress.has_killed_itself(), "whoever guards it learns of it");
     assert_eq!(bench.stage.unjournaled(), 0, "the room for this was kept");
     let journal = bench.drain_journal();
     assert!(

@@ -15,7 +15,7 @@ use ballast_engine::journal::hash::IntentsHash;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::record::Record;
-use ballast_engine::journal::recorder::Recorder;
+use ballast_engine::journal::recorder::{Recorder, Watch};
 use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::journal::writer::{JournalWriter, Sink};
 use ballast_engine::maker::control::{Act, KillCause, Knob, Scope, User};
@@ -30,6 +30,7 @@ use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 fn header() -> Header {
@@ -470,7 +471,7 @@ fn a_file_that_is_no_journal_or_of_another_version_is_told_apart() {
     ));
     let mut bytes = written(&[], false);
     bytes[8] = 200;
-    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 6, .. })));
+    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 7, .. })));
 }
 
 /// The recorder over a ring with all of `records` in it, and the sink behind it.
@@ -486,7 +487,13 @@ fn recording(records: &[Record], room: Option<usize>) -> (Recorder<Memory>, Memo
 fn the_recorder_writes_all_that_the_maker_left_before_it_is_done() {
     let records = every_kind();
     let (mut recorder, memory) = recording(&records, None);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counted = seen.clone();
+    recorder = recorder.witnessed(Box::new(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    }));
     assert_eq!(recorder.turn(Nanos(1)), Turn::Busy);
+    assert_eq!(seen.load(Ordering::Relaxed), records.len());
     assert_eq!(recorder.turn(Nanos(2)), Turn::Done, "the maker's end of the ring is gone");
     let end = recorder.finish().unwrap();
     let (good, fault) = read(&memory.take());
@@ -496,10 +503,20 @@ fn the_recorder_writes_all_that_the_maker_left_before_it_is_done() {
 
 #[test]
 fn a_recorder_that_cannot_write_says_so_and_still_empties_the_ring() {
-    let (mut recorder, memory) = recording(&every_kind(), Some(written(&[], false).len() + 100));
+    let (recorder, memory) = recording(&every_kind(), Some(written(&[], false).len() + 100));
+    let seen = [Arc::new(AtomicUsize::new(0)), Arc::default()];
+    let watch = |of: usize| -> Watch {
+        let seen = seen[of].clone();
+        Box::new(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        })
+    };
+    let mut recorder = recorder.watched([watch(0)]).witnessed(watch(1));
     let health = recorder.health();
     assert!(!health.is_failed());
     assert_eq!(recorder.turn(Nanos(1)), Turn::Busy);
+    let counts = [0, 1].map(|n: usize| seen[n].load(Ordering::Relaxed));
+    assert_eq!(counts, [every_kind().len(), 0], "nobody is told that a lost record is written");
     assert!(health.is_failed());
     assert_eq!(recorder.turn(Nanos(2)), Turn::Done);
     assert_eq!(recorder.unwritten(), every_kind().len() as u64);

@@ -320,6 +320,15 @@ fn journal(
     Ok(writer)
 }
 
+/// The journal's stage: what it has written makes an operator's act done.
+fn recorder(
+    ring: RecordConsumer<Entry>,
+    journal: JournalWriter<Segments>,
+    desk: &Desk,
+) -> Recorder<Segments> {
+    Recorder::new(ring, journal, SYNC_INTERVAL_NS).witnessed(desk.journal_watch())
+}
+
 /// Joins everything that `file` describes. Nothing is connected before the first turn.
 pub fn pipeline(
     file: &ConfigFile,
@@ -360,7 +369,7 @@ pub fn pipeline(
     let progress = ends.progress.clone();
     let desk = Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config));
     let (tap, refit) = refit(file, &desk);
-    let recorder = Recorder::new(ends.journal, journal(file, config, state)?, SYNC_INTERVAL_NS);
+    let recorder = recorder(ends.journal, journal(file, config, state)?, &desk);
     let office = BackOffice {
         recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, state, &desk)?)),
         telemetry: ends.telemetry,
@@ -382,8 +391,8 @@ pub fn pipeline(
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
 
-/// Who looks at the journal's records: the desk, and from threads of their own Greeks, covariance,
-/// hedge ratios, collateral, the firm's other engines.
+/// Who looks at the journal's records from threads of their own: Greeks, covariance, hedge ratios,
+/// collateral, the firm's other engines.
 fn cold_taps(
     file: &ConfigFile,
     config: &MakerConfig,
@@ -398,8 +407,7 @@ fn cold_taps(
     let ratios = ratios.map(|refresh| cold_thread::tap_of(refresh, desk));
     let collateral = collateral_thread::tap_of(file, config, desk);
     let firm = firm::tap_of(file, config, state, desk)?;
-    let desk = Some(desk.journal_watch());
-    Ok([desk, greeks, covariance, ratios, collateral, firm].into_iter().flatten().collect())
+    Ok([greeks, covariance, ratios, collateral, firm].into_iter().flatten().collect())
 }
 
 /// How stages that nobody waits for wait.

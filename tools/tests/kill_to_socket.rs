@@ -103,7 +103,7 @@ impl Floor {
         let asked = clock.now();
         let killed = desk.kill(KillCause::Operator, User::new(1000, "ada"), "a test");
         let answered = clock.now();
-        assert_eq!(killed, Killed::ByMaker);
+        assert_eq!((killed.how, killed.unnoted), (Killed::ByMaker, None));
         end.store(true, Ordering::Release);
         running.join().unwrap().unwrap();
         let text = std::fs::read(log.join("sim-order-entry.fixlog")).unwrap();

@@ -5,7 +5,9 @@ use ballast::config::ConfigFile;
 use ballast::live::{Ends, wire_maker};
 use ballast::operator::desk::{Desk, Killed, NotDone, OrderLine};
 use ballast::operator::guard::Guard;
+use ballast::operator::hand::Hand;
 use ballast::operator::kill_note::KillNote;
+use ballast::operator::request::{Ask, Reply, Request};
 use ballast::operator::status::Names;
 use ballast::random::Random;
 use ballast::session_watch::SessionWatch;
@@ -185,7 +187,7 @@ fn after_a_thousand_kills_at_random_moments_no_new_order_goes_out() {
         let mut random = Random::new(seed ^ 0x5EED);
         std::thread::park_timeout(Duration::from_micros(200 + random.below(2_000)));
         let asked = instant();
-        assert_eq!(desk.kill(KillCause::Operator, user, "a test"), Killed::ByMaker);
+        assert_eq!(desk.kill(KillCause::Operator, user, "a test").how, Killed::ByMaker);
         let (out, last) = maker.join().unwrap();
         orders += out;
         nanos.push(last.saturating_duration_since(asked).as_nanos());
@@ -200,10 +202,10 @@ fn after_a_thousand_kills_at_random_moments_no_new_order_goes_out() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// A maker that turns until two acts were taken; only then its journal has what it consumed.
-fn take_two(mut floor: Floor, mut watch: impl FnMut(&Record)) {
+/// A maker that turns until so many acts were taken; only then its journal has what it consumed.
+fn take(count: u64, mut floor: Floor, mut watch: impl FnMut(&Record)) {
     let mut unwritten = Vec::new();
-    while floor.ends.progress.controls() < 2 {
+    while floor.ends.progress.controls() < count {
         floor.now += 1_000_000;
         floor.stage.turn(Nanos(floor.now));
         unwritten.extend(std::iter::from_fn(|| floor.ends.journal.pop()));
@@ -219,15 +221,141 @@ fn an_act_that_the_journal_does_not_have_is_not_called_done() {
     let (floor, desk, ..) = rig(&state, Vec::new());
     let (user, watch) = (User::new(1000, "ada"), desk.journal_watch());
     let order = |act| desk.order(user, User::NOBODY, act);
-    let maker = std::thread::spawn(move || take_two(floor, watch));
+    let maker = std::thread::spawn(move || take(2, floor, watch));
     assert_eq!(order(Act::Pause { scope: Scope::All }), Err(NotDone::NotWritten));
     assert_eq!(order(Act::Resume { scope: Scope::All }), Ok(()));
     maker.join().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// A guard with a socket of order entry's; answers who must go around the stuck maker.
-fn stall(name: &str, order_entry_turns: bool) -> (bool, bool, KillNote) {
+/// The hand over a desk whose operators are uids 1000 and 1001.
+fn ask(hand: &mut Hand, uid: u32, ask: Ask) -> Reply {
+    hand.answer(uid, &Request { name: None, ask })
+}
+
+fn set_position_max(value: &str) -> Ask {
+    let [of, key, value] = ["BTCUSDT", "position_max", value].map(str::to_owned);
+    Ask::Set { of, key, value }
+}
+
+#[test]
+fn a_lowering_that_was_not_answered_cannot_be_taken_back_by_one_operator() {
+    let folder = folder("doubted");
+    let state = StateDir::open(&folder).unwrap();
+    let (floor, desk, file, config) = rig(&state, Vec::new());
+    let watch = desk.journal_watch();
+    let mut hand = Hand::new(desk, &file, &config);
+    // The disk stalls: the maker takes the first, and its journal has it only once the second came.
+    let maker = std::thread::spawn(move || take(2, floor, watch));
+    let lowered = ask(&mut hand, 1000, set_position_max("2"));
+    assert!(!lowered.ok && lowered.text.contains("could undo it"), "{lowered:?}");
+    let raised = ask(&mut hand, 1000, set_position_max("2.75"));
+    assert!(raised.text.contains("a second operator"), "{raised:?}");
+    let by_the_same = ask(&mut hand, 1000, Ask::Confirm { id: 1 });
+    assert!(!by_the_same.ok && by_the_same.text.contains("another operator"), "{by_the_same:?}");
+    let by_another = ask(&mut hand, 1001, Ask::Confirm { id: 1 });
+    assert!(by_another.ok, "{by_another:?}");
+    maker.join().unwrap();
+    assert!(!ask(&mut hand, 1000, Ask::Confirm { id: 1 }).ok, "it counts once");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_kill_that_cannot_be_noted_is_told_to_who_killed() {
+    let folder = folder("unnoted");
+    let state = StateDir::open(&folder).unwrap();
+    // Where the note is written first there is no file to be made.
+    std::fs::create_dir_all(folder.join("killed.json.partial")).unwrap();
+    let (floor, desk, file, config) = rig(&state, Vec::new());
+    let watch = desk.journal_watch();
+    let mut hand = Hand::new(desk, &file, &config);
+    let maker = std::thread::spawn(move || take(1, floor, watch));
+    let kill = |hand: &mut Hand| ask(hand, 1000, Ask::Kill { reason: "a test".into() });
+    let killed = kill(&mut hand);
+    maker.join().unwrap();
+    assert!(!killed.ok && killed.text.contains("A RESTART WOULD TRADE AGAIN"), "{killed:?}");
+    assert_eq!(KillNote::read(&folder), None);
+    std::fs::remove_dir(folder.join("killed.json.partial")).unwrap();
+    assert!(kill(&mut hand).ok, "with room for the note it is written");
+    assert!(KillNote::read(&folder).is_some());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_maker_that_killed_itself_shuts_order_entry_stays_killed_and_resumes_for_nobody() {
+    let folder = folder("itself");
+    let state = StateDir::open(&folder).unwrap();
+    let switch = CancelSwitch::default();
+    let watch = SessionWatch::new("orders".into());
+    let line = OrderLine { watch, switch: switch.clone(), cut: Cut::default() };
+    let (mut floor, desk, file, config) = rig(&state, vec![line]);
+    let (names, signal) = (Names::new(&file, &config), Arc::default());
+    let kill_file = folder.join("kill");
+    let mut guard = Guard::new(desk.clone(), names, &file.raw.operator, kill_file, signal);
+    let mut hand = Hand::new(desk.clone(), &file, &config);
+    floor.tell(ClOrdId::NONE, ClOrdId::NONE, OrderUpdate::SessionUp);
+    for _ in 0..100_000 {
+        // Nobody empties the journal's ring.
+        floor.now += 1_000_000_000;
+        floor.stage.turn(Nanos(floor.now));
+        if floor.stage.maker().is_killed() {
+            break;
+        }
+    }
+    assert!(floor.stage.maker().is_killed());
+    // Before the guard looks, an operator would have it go on: the maker refuses.
+    let mut journal = desk.journal_watch();
+    let maker = std::thread::spawn(move || {
+        let consumed = floor.ends.progress.controls();
+        while floor.ends.progress.controls() == consumed {
+            floor.now += 1_000_000;
+            floor.stage.turn(Nanos(floor.now));
+            std::iter::from_fn(|| floor.ends.journal.pop()).for_each(|record| journal(&record));
+        }
+        std::iter::from_fn(|| floor.ends.journal.pop()).for_each(|record| journal(&record));
+        floor
+    });
+    let resumed = ask(&mut hand, 1000, Ask::Resume { what: "all".into() });
+    assert!(!resumed.ok && resumed.text.contains("refused"), "{resumed:?}");
+    let _floor = maker.join().unwrap();
+    assert!(!switch.is_shut());
+    guard.look(instant(), Duration::from_millis(5));
+    assert!(switch.is_shut());
+    assert_eq!(desk.killed().map(|note| note.cause), Some("journal".into()));
+    assert!(KillNote::read(&folder).is_some(), "a restart does not trade");
+    let resumed = ask(&mut hand, 1000, Ask::Resume { what: "all".into() });
+    assert!(!resumed.ok && resumed.text.contains("journal"), "{resumed:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_lost_order_session_kills_where_the_config_says_so_and_else_does_not() {
+    for kills in [true, false] {
+        let folder = folder(&format!("session-{kills}"));
+        let state = StateDir::open(&folder).unwrap();
+        let (switch, watch) = (CancelSwitch::default(), SessionWatch::new("orders".into()));
+        let line = OrderLine { watch: watch.clone(), switch: switch.clone(), cut: Cut::default() };
+        let (_floor, desk, file, config) = rig(&state, vec![line]);
+        let mut operator = file.raw.operator.clone();
+        operator.kill_on_session_loss = kills;
+        let (names, signal) = (Names::new(&file, &config), Arc::default());
+        let mut guard = Guard::new(desk.clone(), names, &operator, folder.join("kill"), signal);
+        for is_up in [false, true, false] {
+            assert_eq!(desk.killed(), None, "one that never came, or that is up, kills nothing");
+            watch.beat(is_up);
+            guard.look(instant(), Duration::from_millis(5));
+        }
+        assert_eq!(switch.is_shut(), kills);
+        let cause = desk.killed().map(|note| note.cause);
+        assert_eq!(cause.as_deref(), kills.then_some("session_lost"));
+        assert_eq!(KillNote::read(&folder).is_some(), kills);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// A guard with a socket of order entry's; answers who must go around the stuck maker. `signalled`: the
+/// maker had taken a kill before it hung.
+fn stall(name: &str, order_entry_turns: bool, signalled: bool) -> (bool, bool, KillNote) {
     let folder = folder(name);
     let state = StateDir::open(&folder).unwrap();
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -242,7 +370,7 @@ fn stall(name: &str, order_entry_turns: bool) -> (bool, bool, KillNote) {
     let names = Names::new(&file, &config);
     let signal = Arc::new(AtomicBool::new(false));
     let kill_file = folder.join("kill");
-    let mut guard = Guard::new(desk.clone(), names, &file.raw.operator, kill_file, signal);
+    let mut guard = Guard::new(desk.clone(), names, &file.raw.operator, kill_file, signal.clone());
     let (mut at, step) = (instant(), Duration::from_millis(5));
     for _ in 0..1_000 {
         floor.images();
@@ -251,6 +379,17 @@ fn stall(name: &str, order_entry_turns: bool) -> (bool, bool, KillNote) {
         guard.look(at, step);
     }
     assert_eq!(desk.killed(), None, "a maker that turns is not stuck");
+    if signalled {
+        let consumed = floor.ends.progress.controls();
+        let maker = std::thread::spawn(move || {
+            while floor.ends.progress.controls() == consumed {
+                floor.turn();
+            }
+        });
+        signal.store(true, Ordering::Release);
+        guard.look(at, step);
+        maker.join().unwrap();
+    }
     // From here on the maker has no turn. Order entry may have.
     let end = Arc::new(AtomicBool::new(false));
     let until = end.clone();
@@ -275,16 +414,23 @@ fn stall(name: &str, order_entry_turns: bool) -> (bool, bool, KillNote) {
 
 #[test]
 fn a_stuck_maker_is_killed_by_the_watchdog_through_order_entry() {
-    let (is_shut, is_cut, note) = stall("pinned", true);
+    let (is_shut, is_cut, note) = stall("pinned", true, false);
     assert!(is_shut && !is_cut, "order entry turns: it cancels, and stays connected");
     assert_eq!(note.cause, "watchdog");
 }
 
 #[test]
 fn a_maker_stuck_with_order_entry_is_disconnected() {
-    let (is_shut, is_cut, note) = stall("fused", false);
+    let (is_shut, is_cut, note) = stall("fused", false, false);
     assert!(is_shut && is_cut, "cancel-on-disconnect is what is left");
     assert!(note.reason.contains("no turn"), "{}", note.reason);
+}
+
+#[test]
+fn a_maker_that_hangs_after_a_kill_is_gone_around() {
+    let (is_shut, is_cut, note) = stall("hung", false, true);
+    assert!(is_shut && is_cut, "the rest of its cancels would never have gone out");
+    assert_eq!(note.cause, "signal", "the first kill counts");
 }
 
 #[test]

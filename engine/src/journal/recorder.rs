@@ -45,8 +45,10 @@ pub struct Recorder<S: Sink = File> {
     unwritten: u64,
     /// The latest time that it was told.
     told_at: Nanos,
-    /// See every record once the file has it.
+    /// See every record.
     watches: Vec<Watch>,
+    /// See every record that the file has.
+    witnesses: Vec<Watch>,
 }
 
 /// Whoever looks at the records that are written: on this thread, so it must not take long.
@@ -72,12 +74,20 @@ impl<S: Sink> Recorder<S> {
             unwritten: 0,
             told_at: Nanos(0),
             watches: Vec::new(),
+            witnesses: Vec::new(),
         }
     }
 
     /// The same with those who see every record, whether it can be written or not.
     pub fn watched(self, watches: impl IntoIterator<Item = Watch>) -> Recorder<S> {
         Recorder { watches: watches.into_iter().collect(), ..self }
+    }
+
+    /// The same with one who sees every record that this process's death does not take back, and no
+    /// other: after a fault none.
+    pub fn witnessed(mut self, witness: Watch) -> Recorder<S> {
+        self.witnesses.push(witness);
+        self
     }
 
     /// How it is, for the thread that acts on it.
@@ -117,9 +127,13 @@ impl<S: Sink> Recorder<S> {
                 outcome = outcome.and_then(|()| self.writer.flush());
             }
         }
-        // Behind the flush: what a watcher tells anyone, this process's death does not take back.
         for watch in &mut self.watches {
             records.iter().for_each(watch);
+        }
+        if self.fault.is_none() && outcome.is_ok() {
+            for witness in &mut self.witnesses {
+                records.iter().for_each(witness);
+            }
         }
         if self.fault.is_some() {
             self.unwritten = self.unwritten.saturating_add(count as u64);
@@ -149,6 +163,7 @@ impl<S: Sink + Send> Stage for Recorder<S> {
         } else if self.ring.is_disconnected() {
             // Whoever watches learns that this was all.
             self.watches.clear();
+            self.witnesses.clear();
             Turn::Done
         } else {
             Turn::Idle

@@ -403,7 +403,7 @@ impl Maker {
     }
 
     fn resume(&mut self, instrument: InstrumentId, out: &mut Intents) {
-        if self.is_killed || self.refuses(instrument) {
+        if self.refuses(instrument) {
             return;
         }
         self.reset_controls(instrument);
@@ -422,9 +422,11 @@ impl Maker {
         self.requote(instrument, out);
     }
 
-    /// What is held is in doubt: whatever an operator wants of it waits until it was put right.
+    /// Everything is stopped, or what is held is in doubt: whatever an operator wants of it waits until
+    /// it was put right.
     fn refuses(&mut self, instrument: InstrumentId) -> bool {
-        let refuses = self.line(instrument).is_some_and(|line| line.reason.doubts_account());
+        let is_doubted = self.line(instrument).is_some_and(|line| line.reason.doubts_account());
+        let refuses = self.is_killed || is_doubted;
         self.counters.acts_refused = self.counters.acts_refused.saturating_add(refuses.into());
         refuses
     }
@@ -519,9 +521,6 @@ impl Maker {
     }
 
     fn flatten(&mut self, scope: Scope, out: &mut Intents) {
-        if self.is_killed {
-            return;
-        }
         for n in 0..self.lines.len() {
             let id = instrument_id(n);
             if !self.covers(scope, id) || self.refuses(id) {

@@ -26,7 +26,7 @@ use crate::ring::{Consumer, Producer, RecordProducer};
 use crate::stage::{Stage, Turn};
 use crate::units::{Exposure, Nanos, Notional};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Most inputs a turn takes from one kind of ring.
 pub const TURN_INPUTS: usize = 64;
@@ -55,6 +55,7 @@ pub struct Progress {
     turns: AtomicU64,
     controls: AtomicU64,
     refused: AtomicU64,
+    has_killed_itself: AtomicBool,
 }
 
 impl Progress {
@@ -76,6 +77,11 @@ impl Progress {
     /// How often an operator's order was refused by the maker. Read it after the number of those consumed.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Has the maker killed itself, because nothing of what it does could be journaled any more?
+    pub fn has_killed_itself(&self) -> bool {
+        self.has_killed_itself.load(Ordering::Acquire)
     }
 
     /// How many reports on orders were consumed, their intents handed over.
@@ -279,6 +285,7 @@ impl MakerStage {
             let kill = Control::By { user: User::NOBODY, second: User::NOBODY, act };
             self.keep_within_room();
             self.step(now, &Input::Control(kill));
+            self.progress.has_killed_itself.store(true, Ordering::Release);
         }
     }
 

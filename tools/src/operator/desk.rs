@@ -59,17 +59,43 @@ pub enum Killed {
     ByDisconnect,
 }
 
+/// A kill that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kill {
+    /// How it went.
+    pub how: Killed,
+    /// Why its note is not on disk: a restart would trade again.
+    pub unnoted: Option<String>,
+}
+
 /// An act that was not done, as far as is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum NotDone {
-    /// It lies in the ring, or found no room there.
-    #[error("the maker did not take it within a second; see status")]
+    /// The ring has no room.
+    #[error("it was not handed over: the maker's ring is full; nothing of it will be done")]
+    NoRoom,
+    /// It lies in the ring.
+    #[error(
+        "the maker did not take it within a second, and may still take it: before you give it again, \
+         look at `ballast status` and `ballast journal` whether it was done"
+    )]
     NotTaken,
     /// A process that died now could forget it.
     #[error(
-        "the maker took it, but its journal does not have it after a second: a crash could undo it; see status"
+        "the maker took it, but its journal does not have it after a second: a crash could undo it. Do \
+         not give it again before `ballast status` and `ballast journal` say whether it was done"
     )]
     NotWritten,
+}
+
+impl NotDone {
+    /// May it be done all the same, now or later?
+    pub fn may_hold(self) -> bool {
+        match self {
+            NotDone::NoRoom => false,
+            NotDone::NotTaken | NotDone::NotWritten => true,
+        }
+    }
 }
 
 /// The desk.
@@ -187,7 +213,7 @@ impl Desk {
     /// # Errors
     /// It was not, within a second.
     pub fn order(&self, user: User, second: User, act: Act) -> Result<(), NotDone> {
-        let number = self.push(Control::By { user, second, act }).ok_or(NotDone::NotTaken)?;
+        let number = self.push(Control::By { user, second, act }).ok_or(NotDone::NoRoom)?;
         if !self.was_taken(number, ORDER_LOOKS) {
             return Err(NotDone::NotTaken);
         }
@@ -195,14 +221,23 @@ impl Desk {
         is_within(ORDER_LOOKS, is_written).then_some(()).ok_or(NotDone::NotWritten)
     }
 
-    /// What the recorder must show every record that the journal has: by it an act counts as written.
+    /// What the recorder must show every record that the journal has, and no other: by it an act counts
+    /// as written.
     pub fn journal_watch(&self) -> Watch {
         let written = self.written.clone();
         Box::new(move |record| {
-            if matches!(record, Record::Control { .. }) {
+            let Record::Control { control, .. } = record else { return };
+            // The maker's own kill came through no ring, and would count for the act behind it.
+            let is_own = matches!(control, Control::By { user, .. } if *user == User::NOBODY);
+            if !is_own {
                 written.fetch_add(1, Ordering::Release);
             }
         })
+    }
+
+    /// Has the maker killed itself?
+    pub fn has_maker_killed_itself(&self) -> bool {
+        self.progress.has_killed_itself()
     }
 
     /// How often the maker has refused an order that it took.
@@ -216,7 +251,7 @@ impl Desk {
 
     /// Stops everything, for good in this run and over restarts. A second kill goes the same way again
     /// and leaves the first one's note.
-    pub fn kill(&self, cause: KillCause, user: User, reason: &str) -> Killed {
+    pub fn kill(&self, cause: KillCause, user: User, reason: &str) -> Kill {
         for line in &self.lines {
             line.switch.shut();
         }
@@ -224,7 +259,7 @@ impl Desk {
         let number = self.push(Control::By { user, second: User::NOBODY, act });
         let looks = if cause == KillCause::Watchdog { 1 } else { KILL_LOOKS };
         let is_taken = number.is_some_and(|number| self.was_taken(number, looks));
-        let killed = if is_taken { Killed::ByMaker } else { self.go_around() };
+        let how = if is_taken { Killed::ByMaker } else { self.go_around() };
         let note = KillNote {
             cause: cause.name().into(),
             by: user.to_string(),
@@ -232,12 +267,13 @@ impl Desk {
             at: now_text(),
             epoch: self.epoch,
         };
-        if let Err(error) = note.write(&self.folder) {
+        let unnoted = note.write(&self.folder).err().map(|error| {
             let folder = self.folder.display().to_string();
             tracing::error!(folder, %error, "the kill is not on disk: a restart would trade again");
-        }
+            format!("{folder}: {error}")
+        });
         lock(&self.killed).get_or_insert(note);
-        killed
+        Kill { how, unnoted }
     }
 
     /// The maker does not turn: order entry cancels what it knows, or its connection ends.

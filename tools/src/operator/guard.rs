@@ -6,7 +6,7 @@
 //! Absent: judgement of the market; the maker pauses by itself and says why.
 
 use super::alerts::{Alert, Alerts};
-use super::desk::{Desk, now_text};
+use super::desk::{Desk, Kill, now_text};
 use super::standing::News;
 use super::status::Names;
 use crate::config::operator::RawOperator;
@@ -51,6 +51,8 @@ pub struct Guard {
     told: BTreeMap<(&'static str, String), Instant>,
     looks: u32,
     is_killed: bool,
+    /// The watchdog has gone around the maker: whatever killed before, that is done once.
+    has_gone_around: bool,
 }
 
 /// The monotonic clock: the watchdog measures real time.
@@ -87,6 +89,7 @@ impl Guard {
             told: BTreeMap::new(),
             looks: 0,
             is_killed: false,
+            has_gone_around: false,
             desk,
         }
     }
@@ -114,6 +117,9 @@ impl Guard {
             let reason = format!("{} is there", self.kill_file.display());
             self.kill(at, KillCause::File, &reason);
         }
+        if self.desk.has_maker_killed_itself() && self.desk.killed().is_none() {
+            self.kill(at, KillCause::Journal, "the journal did not keep up: its ring was full");
+        }
         self.watch(at, ran);
         self.look_at_sessions(at);
         self.tell_news(at);
@@ -128,7 +134,9 @@ impl Guard {
             return;
         }
         self.still += ran;
-        if self.still >= self.stuck_after && !self.is_killed {
+        // Also after a kill: the maker may have hung before all of its cancels went out.
+        if self.still >= self.stuck_after && !self.has_gone_around {
+            self.has_gone_around = true;
             let reason = format!("the maker had no turn for {} ms", self.still.as_millis());
             self.kill(at, KillCause::Watchdog, &reason);
         }
@@ -137,9 +145,13 @@ impl Guard {
     fn kill(&mut self, at: Instant, cause: KillCause, reason: &str) {
         self.is_killed = true;
         let user = User::new(rustix::process::geteuid().as_raw(), "ballast");
-        let how = self.desk.kill(cause, user, reason);
+        let Kill { how, unnoted } = self.desk.kill(cause, user, reason);
         tracing::error!(cause = cause.name(), reason, ?how, "killed");
         self.alert(at, "killed", String::new(), format!("{}: {reason}", cause.name()));
+        if let Some(why) = unnoted {
+            let reason = format!("a restart would trade again: {why}");
+            self.alert(at, "kill_not_noted", String::new(), reason);
+        }
     }
 
     fn look_at_sessions(&mut self, at: Instant) {

@@ -4,7 +4,7 @@
 //! thread. A raised limit waits here for a second operator: another uid, or a name of
 //! `operator.second` other than the first one's (a name is a claim; two uids are proof).
 
-use super::desk::{Desk, Killed};
+use super::desk::{Desk, Kill, Killed, NotDone};
 use super::request::{Ask, Reply, Request, TransferStep};
 use super::rules::Rules;
 use super::status;
@@ -167,18 +167,56 @@ impl Hand {
     }
 
     fn order(&self, user: User, second: User, act: Act) -> Result<Reply, String> {
-        let text = words::act_by(self.rules.table(), user, second, &act);
-        tracing::info!(act = text, "operator");
         let refused_before = self.desk.refused();
-        self.desk.order(user, second, act).map_err(|why| format!("{text}: {why}"))?;
+        let text = self.hand_over(user, second, act).map_err(|(_, text)| text)?;
         if self.desk.refused() == refused_before {
             return Ok(Reply::done(text.clone(), json!({ "done": text })));
         }
+        if self.desk.killed().is_some() || self.desk.has_maker_killed_itself() {
+            return Err(format!("{text}: refused, everything is stopped for good in this run"));
+        }
+        let in_doubt = self.in_doubt();
+        if in_doubt.is_empty() {
+            return Err(format!(
+                "{text}: refused where the run is ending or what is held is in doubt; see status"
+            ));
+        }
         Err(format!(
-            "{text}: done, but for what is held in doubt ({}): look at what the venue says, then `ballast \
-             book adjust SYMBOL AMOUNT` (0 where our number is right), and again",
-            self.in_doubt()
+            "{text}: done, but for what is held in doubt ({in_doubt}): look at what the venue says, then \
+             `ballast book adjust SYMBOL AMOUNT` (0 where our number is right), and again"
         ))
+    }
+
+    /// The act in words, once the maker and its journal have it.
+    fn hand_over(&self, user: User, second: User, act: Act) -> Result<String, (NotDone, String)> {
+        let text = words::act_by(self.rules.table(), user, second, &act);
+        tracing::info!(act = text, "operator");
+        match self.desk.order(user, second, act) {
+            Ok(()) => Ok(text),
+            Err(why) => Err((why, format!("{text}: {why}"))),
+        }
+    }
+
+    /// Sets a limit or a parameter. What was not answered may hold or not: the rules keep both.
+    fn set_now(
+        &mut self,
+        user: User,
+        second: User,
+        knob: Knob,
+        value: i64,
+    ) -> Result<Reply, String> {
+        match self.hand_over(user, second, Act::Set { knob, value }) {
+            Ok(text) => {
+                self.rules.changed(knob, value);
+                Ok(Reply::done(text.clone(), json!({ "done": text })))
+            }
+            Err((why, text)) => {
+                if why.may_hold() {
+                    self.rules.doubt(knob, value);
+                }
+                Err(text)
+            }
+        }
     }
 
     /// The instruments whose account is in doubt, and why.
@@ -191,7 +229,8 @@ impl Hand {
     }
 
     fn kill(&self, user: User, reason: &str) -> Reply {
-        let how = match self.desk.kill(KillCause::Operator, user, reason) {
+        let Kill { how, unnoted } = self.desk.kill(KillCause::Operator, user, reason);
+        let how = match how {
             Killed::ByMaker => "the maker has cancelled everything",
             Killed::ByOrderEntry => "the maker does not turn: order entry cancels by itself",
             Killed::ByDisconnect => {
@@ -201,15 +240,19 @@ impl Hand {
         };
         tracing::error!(by = %user, reason, how, "killed");
         let text = format!("killed by {user}: {how}; no new order goes out in this run");
+        if let Some(why) = unnoted {
+            return Reply::refused(format!(
+                "{text}. BUT the kill is not on disk ({why}): A RESTART WOULD TRADE AGAIN. Keep the run from \
+                 being started, make room there and kill again"
+            ));
+        }
         Reply::done(text.clone(), json!({ "done": text }))
     }
 
     fn set(&mut self, user: User, of: &str, key: &str, value: &str) -> Result<Reply, String> {
         let (knob, value, is_raise) = self.rules.change(of, key, value)?;
         if !is_raise {
-            let reply = self.order(user, User::NOBODY, Act::Set { knob, value })?;
-            self.rules.changed(knob, value);
-            return Ok(reply);
+            return self.set_now(user, User::NOBODY, knob, value);
         }
         let at = now();
         self.pending.retain(|pending| pending.until > at);
@@ -247,9 +290,7 @@ impl Hand {
         let owner = words::knob_owner(self.rules.table(), knob);
         let text = words::knob_value(self.rules.table(), knob, value);
         self.rules.change(&owner, knob.name(), &text)?;
-        let reply = self.order(by, user, Act::Set { knob, value })?;
-        self.rules.changed(knob, value);
-        Ok(reply)
+        self.set_now(by, user, knob, value)
     }
 
     fn is_second(&self, user: User) -> bool {

@@ -22,6 +22,8 @@ use serde_json::{Map, Value, json};
 pub struct Rules {
     table: InstrumentTable,
     values: Vec<(Knob, i64)>,
+    /// What may have become of them: changes that were not answered.
+    doubted: Vec<(Knob, i64)>,
     /// Outer edges of the hedgers' bands, by underlying: soft limits stay outside them.
     bands: Vec<i64>,
     /// This engine's parts of its firm's hard limits, by underlying.
@@ -78,7 +80,8 @@ impl Rules {
         let funded = config.instruments.iter().zip(&config.settings);
         let funded = funded.filter(|(_, settings)| settings.standing.funding.is_some());
         let funded = funded.map(|(instrument, _)| instrument.id()).collect();
-        let mut rules = Rules { table: file.table.clone(), values, bands, parts, funded };
+        let (table, doubted) = (file.table.clone(), Vec::new());
+        let mut rules = Rules { table, values, doubted, bands, parts, funded };
         for set in config.resumption.iter().flat_map(|resumption| &resumption.limits) {
             if rules.value(set.knob).is_some_and(|value| set.value < value) {
                 rules.changed(set.knob, set.value);
@@ -97,8 +100,28 @@ impl Rules {
         self.values.iter().find(|(known, _)| *known == knob).map(|(_, value)| *value)
     }
 
-    /// A change was handed to the maker.
+    /// A change was handed to the maker, which may have taken it or take it yet: until the next that is
+    /// done, both values may hold.
+    pub fn doubt(&mut self, knob: Knob, value: i64) {
+        self.doubted.retain(|doubted| *doubted != (knob, value));
+        self.doubted.push((knob, value));
+    }
+
+    /// The lowest that a knob may stand at.
+    fn least(&self, knob: Knob) -> Option<i64> {
+        let doubted = self.doubted.iter().filter(|(of, _)| *of == knob).map(|(_, value)| *value);
+        self.value(knob).into_iter().chain(doubted).min()
+    }
+
+    /// The highest.
+    fn most(&self, knob: Knob) -> Option<i64> {
+        let doubted = self.doubted.iter().filter(|(of, _)| *of == knob).map(|(_, value)| *value);
+        self.value(knob).into_iter().chain(doubted).max()
+    }
+
+    /// A change was taken by the maker.
     pub fn changed(&mut self, knob: Knob, value: i64) {
+        self.doubted.retain(|(of, _)| *of != knob);
         if let Some(known) = self.values.iter_mut().find(|(known, _)| *known == knob) {
             known.1 = value;
         }
@@ -159,7 +182,8 @@ impl Rules {
         let value =
             self.parse(knob, text).map_err(|why| format!("{of} {key} = {text:?}: {why}"))?;
         self.check(knob, value).map_err(|why| format!("{of} {key} = {text}: {why}"))?;
-        let now = self.value(knob).unwrap_or(i64::MAX);
+        // What is above any value that it may have takes two.
+        let now = self.least(knob).unwrap_or(i64::MAX);
         Ok((knob, value, knob.is_limit() && value > now))
     }
 
@@ -187,10 +211,8 @@ impl Rules {
     }
 
     fn check(&self, knob: Knob, value: i64) -> Result<(), String> {
-        let ordered = |place: u8| {
-            let of = |other: Knob| {
-                if other == knob { value } else { self.value(other).unwrap_or(0) }
-            };
+        let ordered_as = |place: u8, known: &dyn Fn(Knob) -> Option<i64>| {
+            let of = |other: Knob| if other == knob { value } else { known(other).unwrap_or(0) };
             let (soft, stop, hard) =
                 (of(Knob::Soft(place)), of(Knob::Stop(place)), of(Knob::Hard(place)));
             let band = self.bands.get(usize::from(place)).copied().unwrap_or(0);
@@ -210,6 +232,12 @@ impl Rules {
                 return Err(format!("must not be within the hedger's band ({})", text(band)));
             }
             Ok(())
+        };
+        // Whatever the others stand at, the maker must take it.
+        let ordered = |place: u8| {
+            ordered_as(place, &|other| self.value(other))?;
+            ordered_as(place, &|other| self.least(other))?;
+            ordered_as(place, &|other| self.most(other))
         };
         match knob {
             Knob::Soft(place) | Knob::Stop(place) | Knob::Hard(place) => ordered(place),
@@ -332,8 +360,16 @@ impl Rules {
                 .or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(keys) = owner {
                 let text = words::knob_value(&self.table, *knob, *value);
+                let doubted = self.doubted.iter().filter(|(of, _)| of == knob);
+                let doubted =
+                    doubted.map(|(_, value)| words::knob_value(&self.table, *knob, *value));
+                let doubted: Vec<_> = doubted.collect();
                 let kind = if knob.is_limit() { "limit" } else { "parameter" };
-                keys.insert(knob.name().into(), json!({ "value": text, "kind": kind }));
+                let mut row = json!({ "value": text, "kind": kind });
+                if !doubted.is_empty() {
+                    row["or"] = json!(doubted.join(" or "));
+                }
+                keys.insert(knob.name().into(), row);
             }
         }
         Value::Object(owners)
@@ -383,5 +419,40 @@ mod tests {
         assert!(raise("BTC", "hard", "0.4"));
         assert_eq!(rules.document()["BTCUSDT"]["position_max"]["value"], "1.00000");
         assert_eq!(rules.value(Knob::Collar(spot)), Some(20_000), "a raised one went with the run");
+    }
+
+    #[test]
+    fn a_lowering_that_was_not_answered_counts_for_the_raise_test_until_one_is_done() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo.toml");
+        let file = ConfigFile::read(&root).unwrap();
+        let mut rules = Rules::new(&file, &file.maker(1).unwrap());
+        let knob = Knob::PositionMax(InstrumentId(0));
+        let is_raise =
+            |rules: &Rules, text| rules.change("BTCUSDT", "position_max", text).unwrap().2;
+        assert!(!is_raise(&rules, "2.75"), "the config says 3");
+        rules.doubt(knob, 200_000);
+        assert!(is_raise(&rules, "2.75"), "the maker may hold 2");
+        assert!(!is_raise(&rules, "2"));
+        // A raise that was not answered lowers nothing.
+        rules.doubt(knob, 275_000);
+        assert!(is_raise(&rules, "2.5"));
+        let row = &rules.document()["BTCUSDT"]["position_max"];
+        assert_eq!((&row["value"], &row["or"]), (&json!("3.00000"), &json!("2.00000 or 2.75000")));
+        rules.changed(knob, 250_000);
+        assert!(!is_raise(&rules, "2.5"));
+        assert!(is_raise(&rules, "2.75"));
+    }
+
+    #[test]
+    fn an_order_of_limits_must_hold_with_whatever_was_not_answered() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo.toml");
+        let file = ConfigFile::read(&root).unwrap();
+        let mut rules = Rules::new(&file, &file.maker(1).unwrap());
+        let (stop, hard) = (rules.value(Knob::Stop(0)).unwrap(), Knob::Hard(0));
+        let lower = Decimal::text_of(stop - 1, NANO);
+        assert!(rules.change("BTC", "stop", &lower).is_ok());
+        rules.doubt(hard, stop - 1);
+        assert!(rules.change("BTC", "stop", &lower).unwrap_err().contains("must keep"));
+        assert!(rules.change("BTC", "hard", &Decimal::text_of(stop + 1, NANO)).is_ok());
     }
 }

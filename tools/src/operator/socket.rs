@@ -78,22 +78,27 @@ impl Socket {
         let _ = std::fs::remove_file(&self.path);
     }
 
+    /// What is answered to a peer of this uid, by the system's word on it.
+    fn reply(&self, uid: u32, from: impl Read, hand: &mut Hand) -> io::Result<Reply> {
+        if !self.uids.contains(&uid) {
+            tracing::warn!(uid, "refused an operator's connection");
+            let why = format!("uid {uid} may not: it does not stand in operator.uids");
+            return Ok(Reply::refused(why));
+        }
+        let mut line = String::new();
+        BufReader::new(from).take(LINE_BYTES_MAX as u64).read_line(&mut line)?;
+        Ok(match serde_json::from_str::<Request>(&line) {
+            Ok(request) => hand.answer(uid, &request),
+            Err(error) => Reply::refused(format!("not a request: {error}")),
+        })
+    }
+
     fn talk(&self, stream: UnixStream, hand: &mut Hand) -> io::Result<()> {
         let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let reply = if self.uids.contains(&uid) {
-            let mut line = String::new();
-            BufReader::new(&stream).take(LINE_BYTES_MAX as u64).read_line(&mut line)?;
-            match serde_json::from_str::<Request>(&line) {
-                Ok(request) => hand.answer(uid, &request),
-                Err(error) => Reply::refused(format!("not a request: {error}")),
-            }
-        } else {
-            tracing::warn!(uid, "refused an operator's connection");
-            Reply::refused(format!("uid {uid} may not: it does not stand in operator.uids"))
-        };
+        let reply = self.reply(uid, &stream, hand)?;
         let mut bytes = serde_json::to_vec(&reply)?;
         bytes.push(b'\n');
         (&stream).write_all(&bytes)
@@ -113,4 +118,45 @@ pub fn ask(path: &Path, request: &Request) -> io::Result<Reply> {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     Ok(serde_json::from_str(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+    use crate::operator::desk::Desk;
+    use crate::state_dir::StateDir;
+    use ballast_engine::ring;
+
+    const KILL: &[u8] = b"{\"name\":null,\"ask\":{\"kill\":{\"reason\":\"a test\"}}}\n";
+    const STATUS: &[u8] = b"{\"name\":null,\"ask\":\"status\"}\n";
+
+    #[test]
+    fn a_uid_that_is_not_named_is_refused_before_its_request_is_read() {
+        let folder = std::env::temp_dir().join(format!("ballast-peer-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let state = StateDir::open(&folder).unwrap();
+        let file = ConfigFile::demo().unwrap();
+        let config = file.maker(1).unwrap();
+        let (control, mut orders) = ring::slots(2);
+        let progress = Arc::default();
+        let desk = Desk::new(control, progress, Vec::new(), Vec::new(), &state, &config);
+        let desk = Arc::new(desk);
+        let mut hand = Hand::new(desk.clone(), &file, &config);
+        let path = folder.join("operator.sock");
+        let socket = Socket::open(&path, &[4_000_000_001]).unwrap();
+        for foreign in [4_000_000_000, 4_000_000_002, u32::MAX] {
+            let mut asked = KILL;
+            let reply = socket.reply(foreign, &mut asked, &mut hand).unwrap();
+            assert!(!reply.ok && reply.text.contains("operator.uids"), "{reply:?}");
+            assert_eq!(asked, KILL, "nothing of it was read");
+        }
+        assert!(desk.killed().is_none() && orders.pop().is_none());
+        for known in [4_000_000_001, 0, rustix::process::geteuid().as_raw()] {
+            assert!(socket.reply(known, STATUS, &mut hand).unwrap().ok, "{known}");
+        }
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o660, "others stand in operator.uids");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -240,7 +240,9 @@ pub fn limits_for_people(document: &Value) -> String {
     for (owner, keys) in fields(document, "values") {
         for (key, row) in keys.as_object().into_iter().flatten() {
             let (value, kind) = (text(row, "value"), text(row, "kind"));
-            let _ = writeln!(out, "{owner:<16} {key:<22} {value:>16}   {kind}");
+            let or = row.get("or").and_then(Value::as_str);
+            let or = or.map(|or| format!(", or {or}: an act was not answered")).unwrap_or_default();
+            let _ = writeln!(out, "{owner:<16} {key:<22} {value:>16}   {kind}{or}");
         }
     }
     for row in rows(document, "pending") {
