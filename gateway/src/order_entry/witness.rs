@@ -4,15 +4,15 @@
 //! and with the very bytes that the transport is given; on the first difference the bytes stay here, the
 //! connection ends, and the stage is told. Order-entry thread; no allocation or lock but when a connection
 //! begins and ends; one look at each byte. It shares no line with what writes messages (templates, session,
-//! buffers): it reads them as a counterparty would. Deliberately absent: messages that are no orders, and
-//! what was resent with PossDupFlag(43), which was counted when it first went out.
+//! buffers): it reads them as a counterparty would. Our sessions gap-fill orders and never
+//! resend them: one with PossDupFlag(43) is a difference. Deliberately absent: messages that are no orders.
 
 use crate::fix::{tag, value};
 use crate::transport::{Lost, Received, Transport, Written};
 use crate::venue::dialect::Rules;
 use crate::venue::line::{Dial, Dialled};
 use crate::venue::symbols::Symbols;
-use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent};
+use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
 use ballast_engine::ring::{self, Consumer, Producer};
 use ballast_engine::units::{Nanos, Side};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -165,6 +165,9 @@ struct Ordered<'a> {
     side: Option<&'a [u8]>,
     size: Option<&'a [u8]>,
     price: Option<&'a [u8]>,
+    ord_type: Option<&'a [u8]>,
+    exec_inst: Option<&'a [u8]>,
+    time_in_force: Option<&'a [u8]>,
     is_resent: bool,
 }
 
@@ -191,11 +194,8 @@ impl Witness {
             return true;
         }
         let ordered = read_fields(fields, self.rules.report_tags.symbol);
-        if ordered.is_resent {
-            return true;
-        }
         let intent = self.ring.pop();
-        intent.is_some_and(|intent| self.agrees(msg_type, &ordered, &intent))
+        !ordered.is_resent && intent.is_some_and(|intent| self.agrees(msg_type, &ordered, &intent))
     }
 
     fn agrees(&self, msg_type: &[u8], ordered: &Ordered<'_>, intent: &OrderIntent) -> bool {
@@ -230,6 +230,26 @@ impl Witness {
             && (!has_terms || lots == Some(Ok(intent.size)))
             && (!has_terms || is_amendment || ordered.side == Some(side))
             && (is_cancel || is_amendment || ticks == Some(Ok(intent.price)))
+            && (is_cancel || is_amendment || self.lives_as_long(expected, is_kept, ordered, intent))
+    }
+
+    /// Whether it rests or takes as was intended: a quote that takes, or a hedge that rests, is another
+    /// order.
+    fn lives_as_long(
+        &self,
+        msg_type: &[u8],
+        is_kept: bool,
+        ordered: &Ordered<'_>,
+        intent: &OrderIntent,
+    ) -> bool {
+        let resting = self.rules.resting_time_in_force.filter(|_| msg_type != b"XCN" && !is_kept);
+        let (exec_inst, time_in_force): (_, Option<&[u8]>) = match intent.time_in_force {
+            TimeInForce::PostOnly => (Some(self.rules.post_only), resting),
+            TimeInForce::ImmediateOrCancel => (None, Some(&b"3"[..])),
+        };
+        let ord_type: Option<&[u8]> = if is_kept { None } else { Some(&b"2"[..]) };
+        (ordered.exec_inst, ordered.time_in_force, ordered.ord_type)
+            == (exec_inst, time_in_force, ord_type)
     }
 }
 
@@ -269,6 +289,9 @@ fn read_fields(mut fields: &[u8], symbol_tag: u32) -> Ordered<'_> {
             tag::SIDE => ordered.side = text,
             tag::ORDER_QTY => ordered.size = text,
             tag::PRICE => ordered.price = text,
+            tag::ORD_TYPE => ordered.ord_type = text,
+            tag::EXEC_INST => ordered.exec_inst = text,
+            tag::TIME_IN_FORCE => ordered.time_in_force = text,
             tag::POSS_DUP_FLAG => ordered.is_resent = text == Some(b"Y"),
             _ if number == symbol_tag => ordered.symbol = text,
             _ => {}

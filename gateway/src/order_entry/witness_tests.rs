@@ -103,14 +103,14 @@ fn message(body: &str) -> Vec<u8> {
     format!("8=FIX.4.4\u{1}9={}\u{1}{body}10=000\u{1}", body.len()).into_bytes()
 }
 
-const NEW: &str = "35=D|49=A|56=B|34=9|11=7|55=BTC|54=1|38=0.040|40=2|44=61000.5|";
+const NEW: &str = "35=D|49=A|56=B|34=9|11=7|55=BTC|18=6|54=1|38=0.040|40=2|59=0|44=61000.5|";
 
 #[test]
 fn what_was_intended_goes_out_whatever_the_socket_takes_at_a_time() {
     for at_a_time in [1, 7, 40, 4096] {
         let mut rig = rig(RULES, at_a_time);
         let cancel = "35=F|49=A|34=11|11=9|41=8|55=BTC|54=1|38=0.04|";
-        let replace = "35=G|34=10|11=8|41=7|55=BTC|54=1|38=0.04|44=61000.50|";
+        let replace = "35=G|34=10|11=8|41=7|55=BTC|18=6|54=1|38=0.04|40=2|59=0|44=61000.50|";
         let all = ["35=0|49=A|34=8|", NEW, replace, cancel].map(message).concat();
         rig.intended.expect(&intent(OrderAction::New, 7));
         rig.intended.expect(&intent(OrderAction::Replace, 8));
@@ -133,6 +133,13 @@ fn each_difference_stops_the_message_before_the_socket_and_is_told_once() {
         ("no price", NEW.replace("44=61000.5|", "")),
         ("a price off the grid", NEW.replace("61000.5", "61000.7")),
         ("no text of a name", NEW.replace("11=7", "11=x")),
+        ("one that may take", NEW.replace("|18=6", "")),
+        ("another instruction", NEW.replace("18=6", "18=G")),
+        ("one that takes", NEW.replace("59=0", "59=3")),
+        ("one that rests in another way", NEW.replace("59=0", "59=1")),
+        ("no word how long it rests", NEW.replace("|59=0", "")),
+        ("a market order", NEW.replace("40=2", "40=1")),
+        ("one that is resent", NEW.replace("|49=A", "|43=Y|49=A")),
     ];
     for (what, forged) in planted {
         let mut rig = rig(RULES, 4096);
@@ -173,9 +180,8 @@ fn bytes_that_are_no_whole_message_are_a_difference() {
 }
 
 #[test]
-fn what_is_resent_was_counted_before_and_a_new_connection_begins_with_nothing() {
+fn a_new_connection_begins_with_nothing() {
     let mut rig = rig(RULES, 4096);
-    assert!(rig.write(&message(&NEW.replace("|49=A", "|43=Y|49=A"))));
     // The session took it and the connection ended before it went out.
     rig.intended.expect(&intent(OrderAction::New, 5));
     rig.link = None;
@@ -184,6 +190,27 @@ fn what_is_resent_was_counted_before_and_a_new_connection_begins_with_nothing() 
     rig.intended.expect(&intent(OrderAction::New, 7));
     assert!(rig.write(&message(NEW)));
     assert!(!rig.intended.take_difference());
+}
+
+#[test]
+fn a_hedge_takes_or_goes() {
+    let hedge = NEW.replace("|18=6", "").replace("59=0", "59=3");
+    let planted = [
+        ("one that rests", NEW.to_owned()),
+        ("one that rests for the day", hedge.replace("59=3", "59=0")),
+        ("one without a word", hedge.replace("|59=3", "")),
+        ("one that must not take", hedge.replace("|54=1", "|18=6|54=1")),
+    ];
+    let intent = intent(OrderAction::New, 7);
+    let intent = OrderIntent { time_in_force: TimeInForce::ImmediateOrCancel, ..intent };
+    for (what, forged) in planted {
+        let mut rig = rig(RULES, 4096);
+        rig.intended.expect(&intent);
+        assert!(!rig.write(&message(&forged)), "{what}");
+    }
+    let mut rig = rig(RULES, 4096);
+    rig.intended.expect(&intent);
+    assert!(rig.write(&message(&hedge)));
 }
 
 #[test]
@@ -213,6 +240,8 @@ fn cancel_and_new_in_one_is_compared_as_a_replace_and_an_amendment_by_its_size()
         renewal.replace("38=0.04", "38=0.05"),
         renewal.replace("54=1", "54=2"),
         renewal.replace("41=8", "41=7"),
+        renewal.replace("|18=6", ""),
+        renewal.replace("40=2", "40=1"),
         amendment.replace("38=0.04", "38=0.05"),
         amendment.replace("|38=0.04", ""),
         NEW.replace("11=7", "11=9"),
