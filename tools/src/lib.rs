@@ -23,6 +23,8 @@ pub mod venue_session;
 pub mod live_venue;
 /// A session seen from outside its thread.
 pub mod session_watch;
+/// Files that their owner alone may read.
+pub mod private_files;
 /// What a process leaves behind for the next one.
 pub mod state_dir;
 /// Going on from the run before.

@@ -5,6 +5,7 @@
 //! locked before a number is taken, and until the last handle is dropped. Files are made 0600, the
 //! folder 0700.
 
+use crate::private_files;
 use ballast_engine::journal::archive;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
@@ -139,10 +140,6 @@ fn locked(path: &Path) -> Result<File, StateError> {
     }
 }
 
-fn private(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
 /// Writes the number in one step, and waits for the disk.
 fn write_number(folder: &Path, name: &str, number: u32) -> Result<(), StateError> {
     let (file, partial) = (folder.join(name), folder.join(format!("{name}.partial")));
@@ -150,7 +147,7 @@ fn write_number(folder: &Path, name: &str, number: u32) -> Result<(), StateError
         let path = path.display().to_string();
         move |source| StateError::Io { path, action: "cannot be written", source }
     };
-    let mut out = private(&partial).map_err(failed(&partial))?;
+    let mut out = private_files::create(&partial).map_err(failed(&partial))?;
     writeln!(out, "{number}")
         .and_then(|()| out.sync_all())
         .and_then(|()| fs::rename(&partial, &file))

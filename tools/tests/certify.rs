@@ -70,7 +70,12 @@ impl Venue {
     }
 
     fn evidence(&self, file: &str) -> String {
-        let bytes = std::fs::read(self.folder.join("evidence").join(file)).unwrap();
+        let path = self.folder.join("evidence").join(file);
+        for path in [path.as_path(), path.parent().unwrap()] {
+            let mode = std::fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        }
+        let bytes = std::fs::read(path).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 

@@ -114,12 +114,13 @@ fn a_run_with_a_password_shows_it_nowhere_and_its_files_are_its_owners() {
         assert!(!holds(&bytes, PASSWORD), "{}", path.display());
         logons += usize::from(holds(&bytes, "553=desk\x01554=***\x01"));
         let mode = fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let is_page = path.starts_with(run.folder.join("report"));
-        assert!(mode & 0o077 == 0 || is_page, "{} has mode {mode:o}", path.display());
+        assert!(mode & 0o077 == 0, "{} has mode {mode:o}", path.display());
     }
     assert!(logons >= 2, "both sessions' Logons were logged, masked: {logons}");
-    let state = fs::metadata(run.folder.join("state")).unwrap().permissions().mode();
-    assert_eq!(state & 0o077, 0, "{state:o}");
+    for folder in ["state", "fixlog", "report"] {
+        let mode = fs::metadata(run.folder.join(folder)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{folder} has mode {mode:o}");
+    }
     let journal = run.command(&["journal", "--market", "state"]).output().unwrap();
     assert!(journal.status.success() && !holds(&journal.stdout, PASSWORD));
 }

@@ -10,6 +10,7 @@ use crate::certify::script::Script;
 use crate::certify::{Leg, Run};
 use crate::config::ConfigFile;
 use crate::config::file::{RawSession, RawVenue};
+use crate::private_files;
 use crate::venue_session::{self, SessionFault};
 use ballast_engine::units::Nanos;
 use ballast_gateway::dictionary::Dictionary;
@@ -178,10 +179,12 @@ fn write_evidence(
     done: &[Done],
     dictionaries: &[Dictionary],
 ) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("script.toml"), script)?;
+    private_files::make_folder(folder)?;
+    private_files::write_whole(&folder.join("script.toml"), script.as_bytes())?;
     let lines: Vec<String> = done.iter().map(Done::line).collect();
-    std::fs::write(folder.join("result.txt"), lines.join("\n") + "\n")?;
+    private_files::write_whole(&folder.join("result.txt"), (lines.join("
+") + "
+").as_bytes())?;
     for (leg, dictionary) in run.legs().iter().zip(dictionaries) {
         let mut raw = Vec::new();
         let mut clock = TimestampText::new(Precision::Nanos);
@@ -191,10 +194,10 @@ fn write_evidence(
             mask_message(&passed.message, &mut raw);
             raw.push(b'\n');
         }
-        std::fs::write(folder.join(format!("{}.fixlog", leg.name)), &raw)?;
+        private_files::write_whole(&folder.join(format!("{}.fixlog", leg.name)), &raw)?;
         let mut decoded = Vec::new();
         fix_decode::print_log(raw.as_slice(), &mut decoded, dictionary)?;
-        std::fs::write(folder.join(format!("{}.decoded.txt", leg.name)), decoded)?;
+        private_files::write_whole(&folder.join(format!("{}.decoded.txt", leg.name)), &decoded)?;
     }
     Ok(())
 }

@@ -16,12 +16,12 @@ pub mod recorder;
 pub mod series;
 pub mod svg;
 
+use crate::private_files;
 use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::units::{Nanos, Notional, Side};
 use hdrhistogram::Histogram;
 use series::Series;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -157,7 +157,7 @@ impl RunReport {
     /// Writes all files into `folder`, which is made where it is missing. A file stands under its
     /// name only once it is whole.
     pub fn write(&self, folder: &Path) -> Result<(), ReportError> {
-        fs::create_dir_all(folder)
+        private_files::make_folder(folder)
             .map_err(|source| ReportError { path: folder.to_path_buf(), source })?;
         let summary = format!("{:#}\n", self.summary);
         write_whole(&folder.join("summary.json"), &summary)?;
@@ -169,8 +169,6 @@ impl RunReport {
 }
 
 fn write_whole(path: &Path, text: &str) -> Result<(), ReportError> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, text)
-        .and_then(|()| fs::rename(&partial, path))
+    private_files::write_whole(path, text.as_bytes())
         .map_err(|source| ReportError { path: path.to_path_buf(), source })
 }
