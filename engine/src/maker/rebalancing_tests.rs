@@ -10,6 +10,7 @@ use crate::inventory::holdings::PlaceTerms;
 use crate::inventory::rebalance::{Balance, Means, RebalanceConfig, TransferTerms};
 use crate::inventory::transfer::{TransferId, TransferStage};
 use crate::pnl::ledger::Holding;
+use crate::risk::gate::{BlockReason, Proposal};
 use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::throttle::MessageRate;
 use crate::units::*;
@@ -287,4 +288,29 @@ fn an_operator_s_trade_and_cash_without_a_place_keep_the_sums() {
     assert_eq!(totals[2], 119_999_999_999_991);
     // 180 of value and 4.5 basis points of fee.
     assert_eq!(totals[3], 120_000_000_000_000 - 180_000_000_000 - 81_000_000);
+}
+
+#[test]
+fn spot_is_bought_with_the_last_unit_of_cash_and_not_with_one_that_is_not_there() {
+    // 600 of value and 4.5 basis points of fee.
+    let needed = 600_270_000_000;
+    for (cash, is_blocked) in
+        [(i64::MAX, false), (needed, false), (needed - 1, true), (0, true), (-1, true)]
+    {
+        let mut config = two_venues([1_000, 1_000], [0, 0]);
+        config.rebalance.places[2].opening = cash;
+        config.opening_cash = vec![(CASH, Notional(cash.into()))];
+        let maker = Maker::new(&config).unwrap();
+        let line = maker.line(HERE).unwrap();
+        let (size, price) = (Lots(10), Ticks(600_000));
+        let buy = Proposal { instrument: HERE, side: Side::Buy, price, size, added: size };
+        let blocked = is_blocked.then_some(BlockReason::Cash);
+        assert_eq!(maker.cash_block(line, &buy), blocked, "{cash}");
+        // What asks for no more than works, and what brings cash, takes none.
+        let nothing = Proposal { added: Lots(0), ..buy };
+        assert_eq!(maker.cash_block(line, &nothing), (cash < 0).then_some(BlockReason::Cash));
+        assert_eq!(maker.cash_block(line, &Proposal { side: Side::Sell, ..buy }), None);
+        let extreme = Proposal { price: Ticks(i64::MAX), added: Lots(i64::MAX), ..buy };
+        assert_eq!(maker.cash_block(line, &extreme), Some(BlockReason::Cash));
+    }
 }

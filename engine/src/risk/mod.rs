@@ -25,3 +25,6 @@ pub mod share;
 pub mod state;
 pub mod throttle;
 pub mod window;
+
+#[cfg(test)]
+mod boundary_tests;

@@ -146,4 +146,20 @@ mod tests {
         assert!(faults_of("store_sync_ms = 60000").starts_with("0 faults"));
         assert!(faults_of("store_sync_ms = 60001").contains("journal.store_sync_ms = 60001"));
     }
+
+    #[test]
+    fn metrics_are_told_on_a_loopback_address_alone() {
+        let faults_of = |address: &str| {
+            let mut faults = Faults::default();
+            let raw: RawOperator = toml::from_str(&format!("metrics = \"{address}\"")).unwrap();
+            raw.check(&mut faults);
+            faults.to_string()
+        };
+        for loopback in ["127.0.0.1:9464", "127.255.255.255:1", "[::1]:9464"] {
+            assert!(faults_of(loopback).starts_with("0 faults"), "{loopback}");
+        }
+        for open in ["0.0.0.0:9464", "[::]:9464", "126.255.255.255:1", "128.0.0.0:1", "[::2]:1"] {
+            assert!(faults_of(open).contains("operator.metrics"), "{open}");
+        }
+    }
 }
