@@ -5,23 +5,26 @@
 //! backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
 //! thread of its own. A refresh is due by the config's clock, and at once where the reference has moved
 //! half as far as Greeks are believed. An expiry that cannot be fitted keeps its last Greeks, which age
-//! until nobody believes them.
+//! until nobody believes them. Where the reference is not what the options' forward is (a perpetual, a
+//! spot, a future of another expiry), the forward is parity's, and slopes are told against the reference.
 
 use crate::config::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::option_settings;
 use crate::refresh::Refresh;
 use ballast_engine::calibration::options::american::{American, Carry};
-use ballast_engine::calibration::options::quantise::{OptionGrid, coin_settled, refreshed};
+use ballast_engine::calibration::options::quantise::{
+    OptionGrid, against_reference, coin_settled, refreshed,
+};
 use ballast_engine::calibration::options::surface::{
-    Chain, Exercise, OptionQuote, Slice, fit_surface,
+    Chain, Exercise, OptionQuote, Premium, Slice, fit_surface,
 };
 use ballast_engine::calibration::options::{Greeks, InverseOption, OptionsError};
 use ballast_engine::estimate::option_value::OptionGreeks;
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::instrument::{ContractValue, Instrument};
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig};
+use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig, is_forward};
 use ballast_engine::maker::options::RefreshedGreeks;
 use ballast_engine::market::book::Book;
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms};
@@ -34,6 +37,8 @@ const RETRY_NS: u64 = 1_000_000_000;
 const NS_PER_YEAR: f64 = 365.0 * 86_400.0 * 1e9;
 /// A strike further from the forward than this, either way, is in another unit.
 const STRIKE_FACTOR_MAX: f64 = 10.0;
+/// So is a forward that parity finds further than this from what the options are on.
+const FORWARD_FACTOR_MAX: f64 = 2.0;
 
 /// How often what happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,11 +64,16 @@ struct Seen {
 
 /// One option.
 struct Watched {
+    symbol: String,
     settings: OptionSettings,
     terms: OptionTerms,
     strike: f64,
     /// Units of the underlying in a lot.
     per_lot: f64,
+    /// What it is on is what its forward is; else parity finds that.
+    is_on_forward: bool,
+    /// That its strike is in another unit was told.
+    is_told: bool,
 }
 
 /// What options of one underlying are refreshed by.
@@ -104,7 +114,8 @@ impl GreekRefresh {
         let mut groups: Vec<Group> = Vec::new();
         for settings in &config.options {
             let instrument = instruments.get(usize::from(settings.instrument.0))?;
-            let watched = watched(instrument, settings)?;
+            let reference = instruments.get(usize::from(settings.reference.0))?;
+            let watched = watched(instrument, reference, settings)?;
             let known = groups.iter_mut().find(|group| group.reference == settings.reference);
             if let Some(known) = known {
                 known.options.push(watched);
@@ -164,13 +175,28 @@ impl Refresh for GreekRefresh {
     }
 }
 
-fn watched(instrument: &Instrument, settings: &OptionSettings) -> Option<Watched> {
+fn watched(
+    instrument: &Instrument,
+    reference: &Instrument,
+    settings: &OptionSettings,
+) -> Option<Watched> {
     let ContractValue::Option { nano_underlying_per_lot, .. } = instrument.value() else {
         return None;
     };
     let terms = *instrument.option()?;
     let per_lot = nano_underlying_per_lot as f64 * 1e-9;
-    Some(Watched { settings: *settings, terms, strike: number(terms.strike), per_lot })
+    let is_on_forward = is_forward(reference, &terms);
+    let strike = number(terms.strike);
+    let symbol = instrument.symbol().to_owned();
+    Some(Watched {
+        symbol,
+        settings: *settings,
+        terms,
+        strike,
+        per_lot,
+        is_on_forward,
+        is_told: false,
+    })
 }
 
 /// Best bid and ask of a whole book, in units.
@@ -182,6 +208,10 @@ fn touch(seen: &[Seen], instrument: InstrumentId) -> Option<(f64, f64)> {
 
 fn mid(seen: &[Seen], instrument: InstrumentId) -> Option<f64> {
     touch(seen, instrument).filter(|(bid, ask)| ask > bid).map(|(bid, ask)| 0.5 * (bid + ask))
+}
+
+fn is_same_unit(strike: f64, price: f64) -> bool {
+    (1.0 / STRIKE_FACTOR_MAX..=STRIKE_FACTOR_MAX).contains(&(strike / price))
 }
 
 impl Group {
@@ -219,14 +249,18 @@ impl Group {
             self.chain(*expiry, *style, years, price, seen, counters)
         });
         let chains: Vec<Chain> = chains.collect();
+        self.tell_strikes(price);
         for ((expiry, _), slice) in expiries.iter().zip(fit_surface(&chains)) {
-            let Ok(slice) = slice else {
+            let ratios = 1.0 / FORWARD_FACTOR_MAX..=FORWARD_FACTOR_MAX;
+            let Ok(slice) = slice.as_ref().map_err(drop).and_then(|slice| {
+                if ratios.contains(&(slice.forward / price)) { Ok(slice) } else { Err(()) }
+            }) else {
                 counters.unfitted += 1;
                 continue;
             };
             for option in self.options.iter().filter(|option| option.terms.expiry == *expiry) {
                 let instrument = option.settings.instrument;
-                match option.greeks(at, price, &slice, seen) {
+                match option.greeks(at, price, slice, seen) {
                     Ok(greeks) => {
                         counters.greeks += 1;
                         let refreshed = RefreshedGreeks { instrument, greeks };
@@ -241,6 +275,25 @@ impl Group {
         self.due = at.plus(if is_made { self.every_ns } else { self.every_ns.min(RETRY_NS) });
     }
 
+    /// Tells once of each option whose strike is in another unit than the price of what it is on: it
+    /// gets no Greeks, and so it is neither quoted nor hedged.
+    fn tell_strikes(&mut self, price: f64) {
+        for option in self.options.iter_mut().filter(|option| !option.is_told) {
+            option.is_told = !is_same_unit(option.strike, price);
+            if option.is_told {
+                let (symbol, strike) = (option.symbol.as_str(), option.strike);
+                tracing::warn!(
+                    alert = "strike_scale",
+                    of = symbol,
+                    strike,
+                    price,
+                    "the strike is more than ten times, or less than a tenth, of the price of what the \
+                     option is on: it is not quoted; is the strike in the unit of that price?"
+                );
+            }
+        }
+    }
+
     fn chain(
         &self,
         expiry: Nanos,
@@ -251,27 +304,24 @@ impl Group {
         counters: &mut RefreshCounters,
     ) -> Chain {
         let mut quotes = Vec::new();
-        let of_expiry = self.options.iter().filter(|option| option.terms.expiry == expiry);
-        for option in of_expiry {
+        let of_expiry = || self.options.iter().filter(|option| option.terms.expiry == expiry);
+        for option in of_expiry() {
             let Some((bid, ask)) = touch(seen, option.settings.instrument) else { continue };
             if ask <= bid {
                 counters.crossed += 1;
                 continue;
             }
-            // A premium in coin is told in the currency of the strike.
-            let unit = if option.terms.delivery == Delivery::Coin { price } else { 1.0 };
-            quotes.push(OptionQuote {
-                strike: option.strike,
-                option_type: option.terms.option_type,
-                bid: bid * unit,
-                ask: ask * unit,
-            });
+            let (strike, option_type) = (option.strike, option.terms.option_type);
+            quotes.push(OptionQuote { strike, option_type, bid, ask });
         }
         let exercise = match style {
             ExerciseStyle::American => Exercise::AmericanOnFuture,
             ExerciseStyle::European => Exercise::European,
         };
-        Chain { years, exercise, future: Some(price), rate: self.rate, quotes }
+        let is_coin = of_expiry().any(|option| option.terms.delivery == Delivery::Coin);
+        let premium = if is_coin { Premium::Coin } else { Premium::Money };
+        let future = of_expiry().all(|option| option.is_on_forward).then_some(price);
+        Chain { years, exercise, premium, future, rate: self.rate, quotes }
     }
 }
 
@@ -283,8 +333,7 @@ impl Watched {
         slice: &Slice,
         seen: &[Seen],
     ) -> Result<OptionGreeks, OptionsError> {
-        let ratio = self.strike / slice.forward;
-        if !(1.0 / STRIKE_FACTOR_MAX..=STRIKE_FACTOR_MAX).contains(&ratio) {
+        if !is_same_unit(self.strike, slice.forward) {
             return Err(OptionsError::OutOfRange { name: "strike" });
         }
         let tick = |id: InstrumentId| seen.get(usize::from(id.0)).map_or(0.0, |seen| seen.tick);
@@ -323,6 +372,7 @@ impl Watched {
                 Greeks { price, delta, gamma, vega: a.vega, theta: a.theta, ..european }
             }
         };
+        let greeks = against_reference(&greeks, slice.forward / price);
         refreshed(&greeks, volatility, price, at, &grid)
     }
 }

@@ -8,7 +8,7 @@ use crate::estimate::option_value::ExpansionBounds;
 use crate::event::InstrumentId;
 use crate::instrument::Underlying;
 use crate::instrument::{ContractValue, Instrument, InstrumentKind};
-use crate::option_terms::Delivery;
+use crate::option_terms::{Delivery, OptionTerms, OptionType};
 use crate::quote::Quoter;
 use crate::quote::option_skew::OptionQuoting;
 use crate::risk::greek_limits::GreekLimits;
@@ -99,6 +99,28 @@ pub enum OptionFault {
          the options on {reference}; is it in the unit of the underlying's price?"
     )]
     StrikeScale {
+        /// Which.
+        symbol: String,
+        /// On what.
+        reference: String,
+    },
+    /// Premiums that are no one number together.
+    #[error(
+        "{symbol} settles in another currency than {other}, an option on the same underlying: their \
+         Greeks would be added as if they were one; give it an underlying of its own"
+    )]
+    Settlement {
+        /// Which.
+        symbol: String,
+        /// Beside which.
+        other: String,
+    },
+    /// Nothing says its forward.
+    #[error(
+        "{symbol}: {reference} is not its forward, which takes put-call parity: a strike of its expiry \
+         needs both a call and a put, or it needs a future that expires with it as its reference"
+    )]
+    NoPair {
         /// Which.
         symbol: String,
         /// On what.
@@ -220,10 +242,36 @@ impl MakerConfig {
         if !is_symmetric {
             return Some(OptionFault::Model { symbol });
         }
+        if !is_forward(reference, terms) && !self.has_pair(reference.id(), terms.expiry) {
+            return Some(OptionFault::NoPair { symbol, reference: on });
+        }
+        let others = self.options.options.iter().filter_map(|other| {
+            self.instruments.get(usize::from(other.instrument.0)).filter(|o| o.option().is_some())
+        });
+        let spec = instrument.spec();
+        let mut others = others.filter(|other| other.spec().underlying == spec.underlying);
+        if let Some(other) = others.find(|other| other.spec().settlement != spec.settlement) {
+            let other = other.symbol().to_owned();
+            return Some(OptionFault::Settlement { symbol, other });
+        }
         let middle = self.middle_strike(reference.id())?;
         let strike = i128::from(terms.nano_strike()?);
         let is_far = strike > 10 * i128::from(middle) || strike * 10 < i128::from(middle);
         is_far.then_some(OptionFault::StrikeScale { symbol, reference: on })
+    }
+
+    /// Does a strike of an expiry on a reference have both rights?
+    fn has_pair(&self, reference: InstrumentId, expiry: Nanos) -> bool {
+        let on = self.options.options.iter().filter(|option| option.reference == reference);
+        let terms = on.filter_map(|option| {
+            let instrument = self.instruments.get(usize::from(option.instrument.0))?;
+            instrument.option().filter(|terms| terms.expiry == expiry)
+        });
+        let strikes = |of: OptionType| {
+            terms.clone().filter(move |terms| terms.option_type == of).map(OptionTerms::nano_strike)
+        };
+        let mut calls = strikes(OptionType::Call);
+        calls.any(|call| strikes(OptionType::Put).any(|put| put == call))
     }
 
     /// The middle one of the strikes on a reference.
@@ -235,6 +283,20 @@ impl MakerConfig {
         let mut strikes: Vec<i64> = strikes.collect();
         strikes.sort_unstable();
         strikes.get(strikes.len() / 2).copied()
+    }
+}
+
+/// Is what an option is on what its forward is? A future that it delivers, or that expires with it; any
+/// other reference stands off the forward by what holding it costs.
+pub fn is_forward(reference: &Instrument, terms: &OptionTerms) -> bool {
+    match reference.spec().kind {
+        InstrumentKind::DatedFuture { expiry } => {
+            terms.delivery == Delivery::Future || expiry == terms.expiry
+        }
+        InstrumentKind::Spot
+        | InstrumentKind::LinearPerpetual
+        | InstrumentKind::InversePerpetual
+        | InstrumentKind::Option(_) => false,
     }
 }
 

@@ -63,6 +63,38 @@ pub fn forward_at_rate(
     }))
 }
 
+/// The forward of options that are quoted in coin, which know no rate: `c − p = 1 − K/F` at every
+/// strike, weighed as [`forward_at_rate`] does. `None` where no strike says one.
+///
+/// # Errors
+/// An error that is not above zero.
+pub fn forward_in_coin(points: &[ParityPoint]) -> Result<Option<Parity>, OptionsError> {
+    let (mut sum, mut weights, mut strikes) = (0.0, 0.0, 0);
+    for point in points {
+        // A call that is worth a coin more than its put says nothing of any forward.
+        let share = 1.0 - point.call_less_put;
+        if share.is_nan() || share <= 0.0 {
+            continue;
+        }
+        let forward = point.strike / share;
+        // dF = F²/K d(c − p).
+        let weight = 1.0 / square(positive("error", point.error)? * forward / share);
+        sum += weight * forward;
+        weights += weight;
+        strikes += 1;
+    }
+    if strikes == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Parity {
+        forward: in_range("forward", sum / weights)?,
+        forward_error: 1.0 / libm::sqrt(weights),
+        rate: 0.0,
+        rate_error: 0.0,
+        strikes,
+    }))
+}
+
 /// Forward and rate together, as the weighted line through `C − P` over the strikes. `None` with
 /// fewer than three strikes, or where the line does not fall.
 ///
@@ -136,6 +168,22 @@ mod tests {
         assert!(short.rate_error > 0.2, "{short:?}");
         let long = forward_and_rate(&points(3700.0, 0.0, 5.0), 5.0).unwrap().unwrap();
         assert!(long.rate_error < 1e-3, "{long:?}");
+    }
+
+    #[test]
+    fn coin_options_say_their_forward_without_a_rate() {
+        let at = |strike: f64| ParityPoint {
+            strike,
+            call_less_put: 1.0 - strike / 61_500.0,
+            error: 0.0005,
+        };
+        let mut points: Vec<_> = [50_000.0, 60_000.0, 70_000.0].map(at).into();
+        let found = forward_in_coin(&points).unwrap().unwrap();
+        assert!((found.forward - 61_500.0).abs() < 1e-9, "{found:?}");
+        assert_eq!((found.rate, found.strikes), (0.0, 3));
+        points.push(ParityPoint { call_less_put: 1.2, ..points[0] });
+        assert_eq!(forward_in_coin(&points).unwrap().unwrap(), found, "says nothing");
+        assert_eq!(forward_in_coin(&[]), Ok(None));
     }
 
     #[test]

@@ -72,8 +72,16 @@ pub fn refreshed(
     })
 }
 
+/// Greeks against what an option is expanded in, where its forward is `ratio` times that: a perpetual
+/// or a spot that its forward moves in proportion to.
+pub fn against_reference(greeks: &Greeks, ratio: f64) -> Greeks {
+    let gamma = greeks.gamma * ratio * ratio;
+    Greeks { delta: greeks.delta * ratio, gamma, vanna: greeks.vanna * ratio, ..*greeks }
+}
+
 /// The same of a coin-settled option: value and slopes in its coin, exposure as the Black-76 delta, so
-/// that with the premium counted as coin the sum is what the coin must be hedged by.
+/// that with the premium counted as coin the sum is what the coin must be hedged by: also where its
+/// forward is not `underlying` but moves in proportion to it, since `v + S·dv/dS = v + F·dv/dF = Δ`.
 ///
 /// # Errors
 /// As [`quantise`].
@@ -84,12 +92,13 @@ pub fn coin_settled(
     grid: &OptionGrid,
 ) -> Result<OptionGreeks, OptionsError> {
     let coin = option.greeks()?;
+    let ratio = option.forward / positive("S", underlying)?;
     let none = Greeks {
         d1: 0.0,
         d2: 0.0,
         price: coin.coin_price,
-        delta: coin.dcoin_df,
-        gamma: coin.d2coin_df2,
+        delta: coin.dcoin_df * ratio,
+        gamma: coin.d2coin_df2 * ratio * ratio,
         vega: coin.vega_coin,
         theta: coin.theta_coin,
         rho: 0.0,
@@ -97,7 +106,7 @@ pub fn coin_settled(
         volga: 0.0,
     };
     let in_coin = refreshed(&none, option.volatility, underlying, at, grid)?;
-    let dollar = Greeks { delta: coin.bs_delta, gamma: coin.gamma_usd, ..none };
+    let dollar = Greeks { delta: coin.bs_delta, gamma: coin.gamma_usd * ratio, ..none };
     let exposed = quantise(&dollar, underlying, at, grid)?;
     let (exposure, exposure_gamma) = (exposed.exposure, exposed.exposure_gamma);
     let taken = QuantisedGreeks { exposure, exposure_gamma, ..in_coin.taken };

@@ -8,7 +8,7 @@ use super::american::{American, Carry};
 use super::fit::{FitError, FittedSvi, SmilePoint, fit};
 use super::implied::{self, NoVolatility};
 use super::normal::log_ratio;
-use super::parity::{Parity, ParityPoint, forward_and_rate, forward_at_rate};
+use super::parity::{Parity, ParityPoint, forward_and_rate, forward_at_rate, forward_in_coin};
 use super::svi::Svi;
 use super::{Black76, OptionType, OptionsError};
 use thiserror::Error;
@@ -52,6 +52,15 @@ pub enum Exercise {
     AmericanOnFuture,
 }
 
+/// What the premiums of a chain are written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Premium {
+    /// The money that the strikes are written in.
+    Money,
+    /// The underlying itself: worth the forward each, and without a rate (Deribit's convention).
+    Coin,
+}
+
 /// The quotes of one expiry at one moment.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Chain {
@@ -59,9 +68,11 @@ pub struct Chain {
     pub years: f64,
     /// When its options may be exercised.
     pub exercise: Exercise,
+    /// What they are quoted in.
+    pub premium: Premium,
     /// The future's mid where one of this expiry trades; else parity finds the forward.
     pub future: Option<f64>,
-    /// The rate where parity cannot say it.
+    /// The rate where parity cannot say it; of premiums in coin none is asked for.
     pub rate: f64,
     /// The quotes.
     pub quotes: Vec<OptionQuote>,
@@ -134,10 +145,15 @@ impl Chain {
             return Err(SurfaceError::NotInOrder { years: self.years });
         }
         let (forward, rate, parity) = self.forward()?;
+        let unit = match self.premium {
+            Premium::Money => 1.0,
+            Premium::Coin => forward,
+        };
         let mut points = Vec::new();
         let mut left_out = Vec::new();
         for quote in &self.quotes {
-            match self.smile_point(quote, forward, rate) {
+            let in_money = OptionQuote { bid: quote.bid * unit, ask: quote.ask * unit, ..*quote };
+            match self.smile_point(&in_money, forward, rate) {
                 Ok(point) => points.push(point),
                 Err(reason) => left_out.push((*quote, reason)),
             }
@@ -159,6 +175,11 @@ impl Chain {
     /// Forward, rate and what parity said. A future's mid is the forward; a rate comes from parity
     /// where the strikes can say one.
     fn forward(&self) -> Result<(f64, f64, Option<Parity>), SurfaceError> {
+        if self.premium == Premium::Coin {
+            let parity = forward_in_coin(&self.parity_points(None, 0.0))?;
+            let forward = self.future.or(parity.map(|found| found.forward));
+            return Ok((forward.ok_or(SurfaceError::NoForward)?, 0.0, parity));
+        }
         let (mut forward, mut rate) = (self.future, self.rate);
         let mut parity = None;
         // The early exercise premium that parity must do without depends on the rate: again.
@@ -355,7 +376,7 @@ mod tests {
                 });
             }
         }
-        Chain { years: 0.2, exercise, future, rate: 0.03, quotes }
+        Chain { years: 0.2, exercise, premium: Premium::Money, future, rate: 0.03, quotes }
     }
 
     #[test]
@@ -367,6 +388,23 @@ mod tests {
             let truth = SMILE.volatility(libm::log(strike / 3234.0), 0.2);
             assert!((slice.volatility(strike) - truth).abs() < 1e-5);
         }
+    }
+
+    #[test]
+    fn premiums_in_coin_give_forward_and_smile_without_a_rate() {
+        let mut coin = chain(Exercise::European, None);
+        // Undiscounted, over the forward.
+        let per_coin = libm::exp(0.0155 * 0.2) / 3234.0;
+        for quote in &mut coin.quotes {
+            (quote.bid, quote.ask) = (quote.bid * per_coin, quote.ask * per_coin);
+        }
+        coin.premium = Premium::Coin;
+        let slice = coin.fit(None).unwrap();
+        assert!((slice.forward - 3234.0).abs() < 1e-6, "{}", slice.forward);
+        assert_eq!(slice.rate, 0.0);
+        let truth = SMILE.volatility(libm::log(3200.0 / 3234.0), 0.2);
+        assert!((slice.volatility(3200.0) - truth).abs() < 1e-5, "{}", slice.volatility(3200.0));
+        assert!(slice.left_out.is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::{BAR_NS, Bar, LeanError, LeanFile, LeanMarket, LeanOption, QuoteBar, TradeBar};
 use super::{NEW_YORK, interest_rate, posix, utc};
-use ballast_engine::calibration::options::surface::{Chain, Exercise, OptionQuote};
+use ballast_engine::calibration::options::surface::{Chain, Exercise, OptionQuote, Premium};
 use ballast_engine::units::{Decimal, Nanos};
 use jiff::civil::{Date, Time};
 use std::collections::BTreeMap;
@@ -140,6 +140,7 @@ impl OptionDay {
                 expires_at,
                 index: self.index(at),
                 chain: Chain {
+                    premium: Premium::Money,
                     years,
                     exercise,
                     future: self.future(at),
