@@ -3,6 +3,8 @@
 use ballast::config::{ConfigFault, ConfigFile, option_terms};
 use ballast_engine::option_terms::OptionType;
 use ballast_engine::units::Nanos;
+use std::path::Path;
+use std::process::Command;
 
 const ES: &str = include_str!("../../config/es-options.toml");
 
@@ -37,12 +39,19 @@ fn a_missing_underlying_is_told() {
 }
 
 #[test]
-fn a_wrong_multiplier_cannot_deliver_whole_futures() {
-    let text = faults(&[(
-        "multiplier = \"50\"\nbase = \"ES\"\nquote = \"USD\"\nmaker_fee_bps = \"3\"",
-        "multiplier = \"5\"\nbase = \"ES\"\nquote = \"USD\"\nmaker_fee_bps = \"3\"",
-    )]);
-    assert!(text.contains("whole number of the future's"), "{text}");
+fn an_option_is_on_one_contract_of_its_future_unless_the_file_says_on_how_many() {
+    let chain = "multiplier = \"50\"\nbase = \"ES\"\nquote = \"USD\"\nmaker_fee_bps = \"3\"";
+    for wrong in ["5", "500", "25", "50.5"] {
+        let text = faults(&[(chain, &chain.replace("50", wrong))]);
+        let part = "ES-20200320-C-3300.multiplier";
+        assert!(text.contains(part) && text.contains("1 × 50"), "{wrong}: {text}");
+    }
+    let reference = "reference = \"ES-202003\"\nvenue";
+    let ten = "reference = \"ES-202003\"\ndelivers = 10\nvenue";
+    assert_eq!(faults(&[(chain, &chain.replace("50", "500")), (reference, ten)]), "");
+    assert!(faults(&[(reference, ten)]).contains("10 × 50"));
+    let none = "reference = \"ES-202003\"\ndelivers = 0\nvenue";
+    assert!(faults(&[(reference, none)]).contains("0 × 50"));
 }
 
 #[test]
@@ -86,11 +95,56 @@ fn an_option_does_not_hedge() {
 
 #[test]
 fn an_expired_option_is_told_before_a_run_begins() {
-    let file = ConfigFile::parse("es.toml", ES.to_owned()).unwrap();
-    let at = |ns| option_terms::expired(&file.table.instruments, Nanos(ns)).to_string();
+    let config = ConfigFile::parse("es.toml", ES.to_owned()).unwrap().maker(1).unwrap();
+    let at = |ns| option_terms::expired(&config, Nanos(ns)).0.to_string();
     let expiry = 1_584_711_000_000_000_000;
     assert!(at(expiry - 1).starts_with("0 faults"), "{}", at(expiry - 1));
     let text = at(expiry);
     assert!(text.contains("2020-03-20T13:30:00Z: this option has expired"), "{text}");
     assert!(text.starts_with("17 faults"), "{text}");
+}
+
+/// `ballast run` with the chain of 2020, which has long expired: its exit code and what it says.
+fn run(folder: &Path, opening: Option<&str>) -> (i32, String) {
+    let state = format!("state_dir = {:?}", folder.join("state").display().to_string());
+    let text = ES.replace("state_dir = \"ballast-run\"", &state);
+    let text =
+        text.replace("127.0.0.1:9878", "127.0.0.1:1").replace("127.0.0.1:9879", "127.0.0.1:1");
+    let mut tables: toml::Table = text.parse().unwrap();
+    if let Some(opening) = opening {
+        let chain = &tables["chains"].as_array().unwrap()[0];
+        let mut settings = chain["settings"].as_table().unwrap().clone();
+        settings.insert("opening".into(), opening.into());
+        let all = tables["instrument"].as_table_mut().unwrap();
+        all.insert("ES-20200320-C-3300".into(), settings.into());
+        // What else has expired is not held, and goes.
+        let chain = tables["chains"].as_array_mut().unwrap()[0].as_table_mut().unwrap();
+        chain.insert("calls".into(), toml::Value::Array(vec!["3300".into()]));
+        chain.insert("puts".into(), toml::Value::Array(Vec::new()));
+    }
+    let path = folder.join("run.toml");
+    std::fs::write(&path, toml::to_string(&tables).unwrap()).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_ballast"));
+    run.args(["run", "--logon-within", "1", "--config"]).arg(&path);
+    let output = run.output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_run_goes_on_with_an_expired_option_that_is_held_and_with_no_other() {
+    let folder = std::env::temp_dir().join(format!("ballast-expired-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let (code, told) = run(&folder, None);
+    assert!(code == 2 && told.contains("has expired and nothing of it is held"), "{code} {told}");
+    assert!(!folder.join("state").exists(), "and leaves nothing behind");
+    // Three are held: it starts, tells how to settle them, and ends for want of a venue alone.
+    let (code, told) = run(&folder, Some("3"));
+    assert!(code == 1 && told.contains("no Logon within 1 s"), "{code} {told}");
+    assert!(told.contains("ballast book expire ES-20200320-C-3300 PRICE"), "{told}");
+    // So does the next one, for which the journal says what is held.
+    let (code, told) = run(&folder, Some("0"));
+    assert!(code == 1 && told.contains("goes on from run 1"), "{code} {told}");
+    assert!(told.contains("ballast book expire ES-20200320-C-3300 PRICE"), "{told}");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

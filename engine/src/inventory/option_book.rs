@@ -26,6 +26,9 @@ pub enum Unvalued {
     NoReference,
     /// Too long, or too far, from its refresh.
     Outside(Outside),
+    /// It has expired, and where its future was then nobody saw: until it is settled, whether it
+    /// delivers is not known.
+    NotFixed,
 }
 
 /// One option.
@@ -54,6 +57,11 @@ pub struct OptionLine {
     ranges: Ranges,
     /// It is held, or may come to be, and has no Greeks.
     is_unknown: bool,
+    /// Where the reference was last seen before the expiry, and when.
+    seen: Option<(Nanos, SubTicks)>,
+    /// Where it was at the expiry: what the reference does afterwards changes nothing of what is
+    /// delivered.
+    fixed: Option<SubTicks>,
 }
 
 /// A bucket's sums and limits.
@@ -359,6 +367,8 @@ impl OptionLine {
             per_lot: GreekVector::default(),
             ranges: [Range::default(); GREEKS],
             is_unknown: false,
+            seen: None,
+            fixed: None,
         }
     }
 
@@ -390,13 +400,28 @@ impl OptionLine {
     }
 
     /// An option that has expired counts until it is settled: as its future where it delivers one.
-    fn valued(&self, now: Nanos, price: Option<SubTicks>) -> Result<OptionValue, Unvalued> {
-        let price = price.ok_or(Unvalued::NoReference)?;
+    fn valued(&mut self, now: Nanos, price: Option<SubTicks>) -> Result<OptionValue, Unvalued> {
         if self.terms.is_expired(now) {
-            return Ok(self.at_expiry(price));
+            return self.fix(now, price);
         }
+        let price = price.ok_or(Unvalued::NoReference)?;
+        self.seen = Some((now, price));
         let greeks = self.greeks.ok_or(Unvalued::NoGreeks)?;
         greeks.taken.expand(now, price, &self.settings.bounds).map_err(Unvalued::Outside)
+    }
+
+    /// What is delivered was decided at the expiry: by the price that was seen last before it or, where
+    /// none was in the age that Greeks are believed for, first after it. What pays delivers nothing.
+    fn fix(&mut self, now: Nanos, price: Option<SubTicks>) -> Result<OptionValue, Unvalued> {
+        if self.settings.nano_delivered == 0 {
+            return Ok(self.at_expiry(self.settings.strike));
+        }
+        let (expiry, age_max_ns) = (self.terms.expiry, self.settings.bounds.age_max_ns);
+        let before = self.seen.filter(|(at, _)| expiry.since(*at) <= age_max_ns);
+        let after = price.filter(|_| now.since(expiry) <= age_max_ns);
+        let fixed = self.fixed.or(before.map(|(_, price)| price)).or(after);
+        self.fixed = fixed;
+        fixed.map(|price| self.at_expiry(price)).ok_or(Unvalued::NotFixed)
     }
 
     fn at_expiry(&self, price: SubTicks) -> OptionValue {

@@ -332,6 +332,7 @@ impl Maker {
             Err(Unvalued::NoGreeks) => Some(Reason::NoGreeks),
             Err(Unvalued::NoReference) => Some(Reason::NoReference),
             Err(Unvalued::Outside(_)) => Some(Reason::GreeksOutside),
+            Err(Unvalued::NotFixed) => Some(Reason::Expired),
         }
     }
 

@@ -298,7 +298,7 @@ impl Run<'_> {
     fn whole<T: Tape>(self, mut tape: T) -> Result<Ended, PlanFault> {
         let Run { plan, file, config, journal, sample_ns } = self;
         let start = tape.peek_at()?.unwrap_or_default();
-        let expired = option_terms::expired(&config.instruments, start);
+        let expired = option_terms::expired(config, start).0;
         if !expired.is_empty() {
             return Err(PlanFault::Asked(format!("{}: {expired}", file.path)));
         }

@@ -115,19 +115,28 @@ fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// An option that is over by this host's clock is refused before anything begins; a run in a venue's
-/// own time learns of it from the maker, which does not quote it.
-fn not_expired(file: &ConfigFile) -> Result<(), Failure> {
+/// An option that is over by this host's clock is refused where nothing of it is held; else nothing is
+/// traded in it until it is booked how it ended. A run in a venue's own time learns of it from the maker,
+/// which does not quote it.
+fn not_expired(file: &ConfigFile, config: &MakerConfig) -> Result<(), Failure> {
     if file.raw.run.time == TimeKind::Venue {
         return Ok(());
     }
     let now = jiff::Timestamp::now().as_nanosecond();
     let now = Nanos(u64::try_from(now).unwrap_or(0));
-    let expired = option_terms::expired(&file.table.instruments, now);
-    if expired.is_empty() {
-        return Ok(());
+    let (expired, held) = option_terms::expired(config, now);
+    if !expired.is_empty() {
+        return Err(Failure::Usage(format!("{}: {expired}", file.path)));
     }
-    Err(Failure::Usage(format!("{}: {expired}", file.path)))
+    for symbol in held {
+        tracing::warn!(
+            alert = "expired",
+            of = symbol,
+            "has expired and is not settled: nothing is traded in it, and while it may deliver a future, \
+             nothing of its underlying; say how it ended by `ballast book expire {symbol} PRICE`"
+        );
+    }
+    Ok(())
 }
 
 /// The maker's config with what the run before left.
@@ -158,18 +167,27 @@ fn make_ready(file: &ConfigFile) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+/// The config, good by itself. Before the state folder is touched: one that is refused leaves nothing
+/// behind.
+fn read(args: &RunArgs) -> Result<ConfigFile, Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
-    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let file = ConfigFile::read(&args.config).map_err(|error| usage(&error))?;
-    // Before the state folder is touched: a config that is refused leaves nothing behind.
-    file.maker(1).map_err(|error| usage(&error))?;
-    not_expired(&file)?;
+    let fresh = file.maker(1).map_err(|error| usage(&error))?;
+    if !file.raw.run.state_dir.exists() {
+        not_expired(&file, &fresh)?;
+    }
+    Ok(file)
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let file = read(args)?;
     operator::start_log();
     let folder = &file.raw.run.state_dir;
     operator::may_start(&file, folder).map_err(|error| failed(&error))?;
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
     let config = going_on(&file, &state, args.opening_from_config)?;
+    not_expired(&file, &config)?;
     let interrupted = interrupts().map_err(|error| failed(&error))?;
     let (sessions, missing) = (Arc::default(), Arc::default());
     let end = RunEnd {

@@ -8,6 +8,7 @@ use super::faults::Faults;
 use super::file::RawConfig;
 use super::instruments::{InstrumentTable, time};
 use super::maker::sub_ticks;
+use super::option_terms::RawOption;
 use ballast_engine::estimate::option_value::ExpansionBounds;
 use ballast_engine::instrument::{ContractValue, Instrument, Underlying};
 use ballast_engine::maker::option_config::{OptionLimits, OptionSettings, OptionsConfig};
@@ -155,6 +156,7 @@ fn settings(
         );
         return None;
     };
+    check_multiplier(written, instrument, reference, faults);
     let at = |name: &str| format!("{key}.{name}");
     let tick = reference.spec().tick;
     let mut ticks = |name: &str, text: &str| sub_ticks(&at(name), text, tick, faults);
@@ -190,6 +192,37 @@ fn settings(
         strike: strike?,
         nano_delivered: nano_delivered(instrument, terms),
     })
+}
+
+/// One contract is on one contract's worth of its future, unless the file says on how many: a multiplier
+/// with a digit too many would deliver, and be hedged and limited as, ten times what trades.
+fn check_multiplier(
+    written: &RawOption,
+    option: &Instrument,
+    future: &Instrument,
+    faults: &mut Faults,
+) {
+    let key = format!("instruments.{}", option.symbol());
+    if option.option().is_some_and(|terms| terms.delivery != Delivery::Future) {
+        if let Some(delivers) = written.delivers {
+            faults.add(
+                format!("{key}.option.delivers"),
+                delivers,
+                "what pays delivers none: leave it out",
+            );
+        }
+        return;
+    }
+    let contracts = i64::from(written.delivers.unwrap_or(1));
+    let (own, each) = (option.spec().multiplier, future.spec().multiplier);
+    if own.count_of(each) != Ok(contracts) || contracts == 0 {
+        let allowed = format!(
+            "{contracts} × {each}, the multiplier of {}: or say how many of them a contract delivers by \
+             `delivers`",
+            future.symbol()
+        );
+        faults.add(format!("{key}.multiplier"), own, allowed);
+    }
 }
 
 fn check_pin(key: &str, pin: &RawPin, faults: &mut Faults) {

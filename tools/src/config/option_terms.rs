@@ -7,8 +7,9 @@
 use super::faults::Faults;
 use super::file::{RawConfig, RawSettings};
 use super::instruments::{RawCoarseTick, RawInstrument, time};
-use ballast_engine::instrument::Instrument;
+use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
+use ballast_engine::units::Nanos;
 use serde::Deserialize;
 
 /// `option = { … }` of an instrument.
@@ -28,6 +29,8 @@ pub struct RawOption {
     pub delivery: String,
     /// Symbol that it is on.
     pub reference: String,
+    /// How many contracts of its future one contract delivers; left out: one. Of what pays, none is said.
+    pub delivers: Option<u32>,
 }
 
 /// `[[chains]]`: one instrument for every strike and right.
@@ -50,6 +53,8 @@ pub struct RawChain {
     pub delivery: String,
     /// Symbol that they are on.
     pub reference: String,
+    /// How many contracts of their future one contract delivers; left out: one.
+    pub delivers: Option<u32>,
     /// Name of the venue.
     pub venue: String,
     /// Name of the underlying.
@@ -101,6 +106,7 @@ impl RawChain {
                 style: self.style.clone(),
                 delivery: self.delivery.clone(),
                 reference: self.reference.clone(),
+                delivers: self.delivers,
             }),
             tick: self.tick.clone(),
             coarse_tick: self.coarse_tick.clone(),
@@ -178,16 +184,26 @@ fn one_of<T: Copy>(key: &str, text: &str, allowed: &[(&str, T)], faults: &mut Fa
     found
 }
 
-/// The options that were over at `now`.
-pub fn expired(instruments: &[Instrument], now: ballast_engine::units::Nanos) -> Faults {
-    let mut faults = Faults::default();
-    for instrument in instruments {
-        if let Some(terms) = instrument.option().filter(|terms| terms.is_expired(now)) {
-            let at = jiff::Timestamp::from_nanosecond(terms.expiry.0.into());
-            let at = at.map_or_else(|_| terms.expiry.0.to_string(), |at| at.to_string());
-            let key = format!("instruments.{}.option.expiry", instrument.symbol());
-            faults.add(key, at, "this option has expired: take it out of the config");
+/// The options that were over at `now` with nothing held or open in them: faults; and those with
+/// something, which stay until somebody says how they ended.
+pub fn expired(config: &MakerConfig, now: Nanos) -> (Faults, Vec<&str>) {
+    let (mut faults, mut held) = (Faults::default(), Vec::new());
+    let orders = config.resumption.iter().flat_map(|left| &left.orders);
+    for (instrument, settings) in config.instruments.iter().zip(&config.settings) {
+        let Some(terms) = instrument.option().filter(|terms| terms.is_expired(now)) else {
+            continue;
+        };
+        let is_open = orders.clone().any(|order| order.instrument == instrument.id());
+        if settings.opening.0 != 0 || is_open {
+            held.push(instrument.symbol());
+            continue;
         }
+        let at = jiff::Timestamp::from_nanosecond(terms.expiry.0.into());
+        let at = at.map_or_else(|_| terms.expiry.0.to_string(), |at| at.to_string());
+        let key = format!("instruments.{}.option.expiry", instrument.symbol());
+        let allowed =
+            "this option has expired and nothing of it is held: take it out of the config";
+        faults.add(key, at, allowed);
     }
-    faults
+    (faults, held)
 }
