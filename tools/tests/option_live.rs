@@ -71,3 +71,95 @@ fn an_option_book_is_quoted_and_hedged_over_real_fix_and_replays() {
     assert!(replay.status.success() && told.contains("identical"), "{told}");
     std::fs::remove_dir_all(&state).unwrap();
 }
+
+/// A process that ends with its test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const CALL: &str = "ES-20200320-C-3300";
+
+/// A config of that call alone, of which three are held, at a venue that does not answer.
+fn held_call(folder: &Path) -> String {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(crate_root.join("../config/es-options.toml")).unwrap();
+    let mut tables: toml::Table = text.parse().unwrap();
+    let run = tables["run"].as_table_mut().unwrap();
+    run.insert("state_dir".into(), folder.join("state").display().to_string().into());
+    run.insert("sample_ms".into(), 50.into());
+    let venue = tables["venues"].as_array_mut().unwrap()[0].as_table_mut().unwrap();
+    for of in ["market_data", "order_entry"] {
+        venue[of].as_table_mut().unwrap().insert("address".into(), "127.0.0.1:1".into());
+    }
+    let chain = tables["chains"].as_array_mut().unwrap()[0].as_table_mut().unwrap();
+    chain.insert("calls".into(), toml::Value::Array(vec!["3300".into()]));
+    chain.insert("puts".into(), toml::Value::Array(Vec::new()));
+    let mut settings = chain["settings"].as_table().unwrap().clone();
+    settings.insert("opening".into(), "3".into());
+    tables["instrument"].as_table_mut().unwrap().insert(CALL.into(), settings.into());
+    toml::to_string(&tables).unwrap()
+}
+
+/// A call of 2020, long over, of which three are held: `book` says how they ended, on a run that no venue
+/// answers, and what cannot be is refused before it is booked.
+#[test]
+fn an_expired_option_is_settled_by_the_operator_and_by_no_impossible_word() {
+    let folder = std::env::temp_dir().join(format!("ballast-option-end-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = folder.join("run.toml");
+    std::fs::write(&config, held_call(&folder)).unwrap();
+    let mut run = Command::new(BALLAST);
+    run.args(["run", "--json", "--logon-within", "300", "--config"]).arg(&config);
+    run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let run = Running(run.spawn().unwrap());
+    let ask = |arguments: &[&str]| {
+        let mut command = Command::new(BALLAST);
+        let output = command.args(arguments).arg("--socket").arg(folder.join("state")).output();
+        let output = output.unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+    };
+    let until = |held: [&str; 2]| {
+        for _ in 0..600 {
+            let (is_up, told) = ask(&["status", "--json"]);
+            let status: Value = serde_json::from_str(&told).unwrap_or_default();
+            let rows = status["instruments"].as_array().cloned().unwrap_or_default();
+            let position = |symbol: &str| {
+                let row = rows.iter().find(|row| row["symbol"] == symbol);
+                row.map(|row| row["position"].clone()).unwrap_or_default()
+            };
+            if is_up && [position(CALL), position("ES-202003")] == held {
+                return;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        panic!("never {held:?}: {:?}", ask(&["status"]));
+    };
+    until(["3", "0"]);
+    for (words, part) in [
+        (&["expire", CALL, "32.5"][..], "a settlement price is between 1650 and 6600"),
+        (&["expire", "ES-202003", "3304"], "is no option"),
+        (&["exercise", "100", CALL], "3 of ES-20200320-C-3300 are held"),
+        (&["assign", "1", CALL], "3 of ES-20200320-C-3300 are held"),
+        (&["exercise", "1", CALL, "3304"], "delivers its future at the strike"),
+    ] {
+        let (is_done, told) = ask(&[&["book"], words].concat());
+        assert!(!is_done && told.contains(part), "{words:?}: {told}");
+    }
+    let (is_done, told) = ask(&["book", "exercise", "1", CALL]);
+    assert!(is_done, "{told}");
+    until(["2", "1"]);
+    let (is_done, told) = ask(&["book", "expire", CALL, "3304"]);
+    assert!(is_done, "{told}");
+    until(["0", "3"]);
+    let (is_done, told) = ask(&["book", "expire", CALL, "3304"]);
+    assert!(!is_done && told.contains("nothing of ES-20200320-C-3300 is held"), "{told}");
+    drop(run);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

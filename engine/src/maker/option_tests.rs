@@ -15,6 +15,7 @@ use crate::estimate::option_value::{ExpansionBounds, OptionGreeks, QuantisedGree
 use crate::event::*;
 use crate::instrument::*;
 use crate::inventory::hedge::{Band, BandRule};
+use crate::inventory::option_book::Unvalued;
 use crate::option_terms::{Delivery, ExerciseStyle, OptionTerms, OptionType};
 use crate::orders::order::Purpose;
 use crate::quote::Model;
@@ -375,16 +376,61 @@ fn near_strike_and_expiry_quotes_widen_then_stop_and_an_expired_option_ends_in_i
     assert_eq!(reason(&desk, CALL), Reason::PinRisk);
     desk.timer();
     assert_eq!(reason(&desk, CALL), Reason::Expired);
-    // Not settled yet, and at the money it delivers nothing: four points up it counts as its future.
+    // Not settled yet, and at the money it delivers nothing, wherever its future goes now.
     assert_eq!(desk.maker.delta(0), Some(Exposure(0)));
     desk.image(FUTURE, HOME + 16);
-    assert_eq!(desk.maker.delta(0), Some(Exposure(6 * LOT)));
+    assert_eq!(desk.maker.delta(0), Some(Exposure(0)));
     let act = Act::Expire { instrument: CALL, price: 3_004_000_000_000 };
     desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
     let position = |id| desk.maker.ledger().position(id).unwrap().0;
     assert_eq!((position(CALL), position(FUTURE)), (0, 3));
     assert_eq!(desk.maker.delta(0), Some(Exposure(6 * LOT)));
     sums_to_the_ledger(&desk);
+}
+
+/// Long three calls at their expiry, their future `ticks` above the strike.
+fn at_expiry(ticks: i64) -> Desk {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 3, 3);
+    desk.now = EXPIRY.0 - 4_500;
+    desk.image(FUTURE, HOME + ticks);
+    desk.timer();
+    desk.now = EXPIRY.0;
+    desk.timer();
+    desk
+}
+
+#[test]
+fn what_an_expired_option_delivers_is_decided_at_its_expiry() {
+    for (at_the_end, delivered) in [(16, 6 * LOT), (-16, 0)] {
+        let mut desk = at_expiry(at_the_end);
+        assert_eq!(desk.maker.delta(0), Some(Exposure(delivered)));
+        // Across the strike and back: nothing is bought or sold for it.
+        for ticks in [-at_the_end, at_the_end, -at_the_end] {
+            let sent = desk.image(FUTURE, HOME + ticks);
+            assert_eq!(desk.maker.delta(0), Some(Exposure(delivered)), "{ticks}");
+            assert!(!sent.iter().any(|intent| intent.instrument == FUTURE), "{sent:?}");
+        }
+    }
+}
+
+#[test]
+fn an_expiry_that_nobody_saw_is_not_guessed_and_can_be_settled() {
+    let mut config = with(limits(i64::MAX / 10));
+    config.settings[1].opening = Lots(3);
+    let mut desk = Desk::with(&config);
+    desk.now = EXPIRY.0 + 10_000_000;
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(CALL, 100);
+    desk.image(FUTURE, HOME + 16);
+    let sent = desk.timer();
+    assert_eq!(desk.maker.option(CALL).unwrap().value, Err(Unvalued::NotFixed));
+    assert_eq!(reason(&desk, CALL), Reason::Expired);
+    assert!(desk.maker.delta(0).is_none() && sent.is_empty(), "{sent:?}");
+    let act = Act::Expire { instrument: CALL, price: 3_004_000_000_000 };
+    desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
+    assert_eq!(desk.maker.ledger().position(FUTURE), Some(Lots(3)));
+    assert_eq!(desk.maker.delta(0), Some(Exposure(6 * LOT)));
 }
 
 fn sums_to_the_ledger(desk: &Desk) {
@@ -424,6 +470,91 @@ fn greeks_of_no_option_or_older_than_the_last_change_nothing() {
     assert_eq!(desk.maker.option(CALL).unwrap().greeks, taken);
     assert_eq!(desk.maker.counters().parameters_refused, 3);
     assert!(size_of::<Control>() <= 128, "the ring's slots keep to two lines");
+}
+
+#[test]
+fn an_option_ends_in_its_time_and_by_no_more_than_is_held() {
+    let (mut desk, quotes) = begin(&with(limits(i64::MAX / 10)));
+    desk.fill(&side(&quotes, CALL, Side::Buy)[0], 3, 3);
+    let end = |desk: &mut Desk, act| {
+        desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
+        let position = |id| desk.maker.ledger().position(id).unwrap().0;
+        (position(CALL), position(FUTURE), desk.maker.counters().acts_refused)
+    };
+    let exercise = |lots| Act::Exercise { instrument: CALL, lots: Lots(lots), price: 0 };
+    // It lives; three are held; and none of them is short.
+    let expire = Act::Expire { instrument: CALL, price: 3_004_000_000_000 };
+    let hedged = desk.maker.ledger().position(FUTURE).unwrap().0;
+    assert_eq!(end(&mut desk, expire), (3, hedged, 1));
+    assert_eq!(end(&mut desk, exercise(100)), (3, hedged, 2));
+    assert_eq!(end(&mut desk, exercise(-1)), (3, hedged, 3));
+    assert_ne!(desk.maker.snapshot(CALL).unwrap().state, State::Halted, "nothing was booked");
+    // An American one is exercised before its end.
+    assert_eq!(end(&mut desk, exercise(1)), (2, hedged + 1, 3));
+    desk.now = EXPIRY.0;
+    assert_eq!(end(&mut desk, expire), (0, hedged + 3, 3));
+
+    let mut european = with(limits(i64::MAX / 10));
+    let terms = *european.instruments[1].option().unwrap();
+    let kind = InstrumentKind::Option(OptionTerms { style: ExerciseStyle::European, ..terms });
+    let spec = InstrumentSpec { kind, ..european.instruments[1].spec().clone() };
+    european.instruments[1] = Instrument::new(CALL, spec).unwrap();
+    european.settings[1].opening = Lots(3);
+    let mut desk = Desk::with(&european);
+    assert_eq!(end(&mut desk, exercise(1)), (3, 0, 1));
+}
+
+fn told(config: &MakerConfig) -> Vec<String> {
+    config.faults().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn options_of_one_underlying_settle_in_one_currency() {
+    let mut config = with(limits(1_000));
+    let terms =
+        OptionTerms { delivery: Delivery::Coin, ..*config.instruments[2].option().unwrap() };
+    let spec = InstrumentSpec {
+        quote: Currency(0),
+        settlement: Currency(0),
+        kind: InstrumentKind::Option(terms),
+        ..config.instruments[2].spec().clone()
+    };
+    config.instruments[2] = Instrument::new(PUT, spec).unwrap();
+    let faults = told(&config);
+    let part = "settles in another currency than";
+    assert!(faults.iter().any(|fault| fault.contains(part)), "{faults:?}");
+}
+
+#[test]
+fn options_on_what_is_not_their_forward_need_a_call_and_a_put_of_one_strike() {
+    let mut config = with(limits(1_000));
+    let spec = InstrumentSpec {
+        kind: InstrumentKind::LinearPerpetual,
+        ..config.instruments[0].spec().clone()
+    };
+    config.instruments[0] = Instrument::new(FUTURE, spec).unwrap();
+    for place in [1, 2] {
+        let spec = config.instruments[place].spec().clone();
+        let terms = *config.instruments[place].option().unwrap();
+        let terms = OptionTerms { delivery: Delivery::Cash, ..terms };
+        let spec = InstrumentSpec { kind: InstrumentKind::Option(terms), ..spec };
+        config.instruments[place] = Instrument::new(spec_id(place), spec).unwrap();
+    }
+    assert_eq!(told(&config), Vec::<String>::new());
+    let terms =
+        OptionTerms { strike: "3010".parse().unwrap(), ..*config.instruments[2].option().unwrap() };
+    let spec = InstrumentSpec {
+        kind: InstrumentKind::Option(terms),
+        ..config.instruments[2].spec().clone()
+    };
+    config.instruments[2] = Instrument::new(PUT, spec).unwrap();
+    let faults = told(&config);
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].contains("needs both a call and a put"), "{faults:?}");
+}
+
+fn spec_id(place: usize) -> InstrumentId {
+    InstrumentId(u16::try_from(place).unwrap())
 }
 
 #[test]

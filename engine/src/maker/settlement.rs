@@ -9,17 +9,34 @@ use super::option_config::underlying_per_lot;
 use crate::event::InstrumentId;
 use crate::instrument::Instrument;
 use crate::maker::intents::Intents;
-use crate::option_terms::{Delivery, OptionTerms};
+use crate::option_terms::{Delivery, ExerciseStyle, OptionTerms};
 use crate::pnl::ledger::LedgerError;
 use crate::pnl::ledger::settlement::Delivered;
 use crate::units::{Lots, Notional};
 
 impl Maker {
+    /// May an option end in this way now? What lives does not expire, a European one is not exercised
+    /// before its end, and more than is held, or the other way, is neither exercised nor assigned. What
+    /// may not is refused and counted.
+    fn may_end(&mut self, option: InstrumentId, exercised: Option<Lots>) -> bool {
+        let held = self.ledger.position(option).unwrap_or_default();
+        let may = self.terms(option).is_some_and(|terms| {
+            let is_in_time = terms.is_expired(self.now)
+                || exercised.is_some() && terms.style == ExerciseStyle::American;
+            let is_held = exercised.is_none_or(|lots| {
+                lots.0.signum() == held.0.signum() && lots.0.unsigned_abs() <= held.0.unsigned_abs()
+            });
+            is_in_time && is_held
+        });
+        self.counters.acts_refused = self.counters.acts_refused.saturating_add((!may).into());
+        may
+    }
+
     /// The whole position expires with the underlying at `price` (1e-9): in the money it pays or
     /// delivers, else it is gone.
     pub(super) fn expire(&mut self, option: InstrumentId, price: i64, out: &mut Intents) {
         let held = self.ledger.position(option).unwrap_or_default();
-        if held.0 == 0 {
+        if held.0 == 0 || !self.may_end(option, None) {
             return;
         }
         let Some(terms) = self.terms(option) else { return };
@@ -43,6 +60,9 @@ impl Maker {
         price: i64,
         out: &mut Intents,
     ) {
+        if !self.may_end(option, Some(lots)) {
+            return;
+        }
         let Some(terms) = self.terms(option) else { return };
         let before = self.ledger.moved(option).unwrap_or_default();
         let booked = match terms.delivery {

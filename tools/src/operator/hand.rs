@@ -134,12 +134,13 @@ impl Hand {
                 self.order(user, User::NOBODY, Act::Adjust { holding, amount })
             }
             Ask::Expire { symbol, price } => {
-                let act = self.rules.expiry(symbol, price)?;
-                self.order(user, User::NOBODY, act)
+                let act = self.rules.expiry(&self.desk.standing(), symbol, price)?;
+                self.end_option(user, act)
             }
             Ask::Exercise { symbol, size, price } => {
-                let act = self.rules.exercise(symbol, size, price.as_deref())?;
-                self.order(user, User::NOBODY, act)
+                let price = price.as_deref();
+                let act = self.rules.exercise(&self.desk.standing(), symbol, size, price)?;
+                self.end_option(user, act)
             }
         }
     }
@@ -164,6 +165,19 @@ impl Hand {
     fn funding_rate(&self, user: User, symbol: &str, bps: &str) -> Result<Reply, String> {
         let (instrument, rate) = self.rules.funding_rate(symbol, bps)?;
         self.order(user, User::NOBODY, Act::FundingRate { instrument, rate })
+    }
+
+    /// What is held may have changed since the sample that the request was checked by.
+    fn end_option(&self, user: User, act: Act) -> Result<Reply, String> {
+        let refused_before = self.desk.refused();
+        let reply = self.order(user, User::NOBODY, act);
+        if self.desk.refused() == refused_before {
+            return reply;
+        }
+        let text = words::act(self.rules.table(), &act);
+        Err(format!(
+            "{text}: refused, nothing is booked: it is not what is held now; look at `ballast status`"
+        ))
     }
 
     fn order(&self, user: User, second: User, act: Act) -> Result<Reply, String> {

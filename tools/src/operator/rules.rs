@@ -30,6 +30,8 @@ pub struct Rules {
     parts: Vec<Option<i64>>,
     /// Instruments whose funding schedule the config knows.
     funded: Vec<InstrumentId>,
+    /// Options with what they are on.
+    references: Vec<(InstrumentId, InstrumentId)>,
 }
 
 impl Rules {
@@ -80,14 +82,22 @@ impl Rules {
         let funded = config.instruments.iter().zip(&config.settings);
         let funded = funded.filter(|(_, settings)| settings.standing.funding.is_some());
         let funded = funded.map(|(instrument, _)| instrument.id()).collect();
+        let options = config.options.options.iter();
+        let references = options.map(|option| (option.instrument, option.reference)).collect();
         let (table, doubted) = (file.table.clone(), Vec::new());
-        let mut rules = Rules { table, values, doubted, bands, parts, funded };
+        let mut rules = Rules { table, values, doubted, bands, parts, funded, references };
         for set in config.resumption.iter().flat_map(|resumption| &resumption.limits) {
             if rules.value(set.knob).is_some_and(|value| set.value < value) {
                 rules.changed(set.knob, set.value);
             }
         }
         rules
+    }
+
+    /// What an option is on.
+    pub(super) fn reference(&self, option: InstrumentId) -> Option<InstrumentId> {
+        let found = self.references.iter().find(|(of, _)| *of == option);
+        found.map(|(_, reference)| *reference)
     }
 
     /// The names in it.
