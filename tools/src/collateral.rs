@@ -261,7 +261,8 @@ impl Assessor {
                 let (forward, strike) = (option.forward * scale, option.strike * scale);
                 let option = Black76 { forward, strike, ..option };
                 let holding = self.holding(account, instrument, forward);
-                holding.book.options.push(OptionPosition { option, units });
+                // Its forward is a future's, or by parity what a future's would be.
+                holding.book.options.push(OptionPosition { option, units, has_basis: true });
             }
         }
         Some(())
@@ -291,7 +292,8 @@ impl Assessor {
         let Some(found) = &self.last else { return Value::Null };
         let money = |value: f64| json!(format!("{value:.2}"));
         let margins = self.venues.iter().zip(&found.margins);
-        let scenarios = self.rules.scenarios.iter().zip(&found.scenarios);
+        let ends: Vec<_> = found.ends().collect();
+        let scenarios = self.rules.scenarios.iter().zip(&ends);
         json!({
             "equity": money(found.equity),
             "collateral": money(found.collateral),
@@ -302,7 +304,11 @@ impl Assessor {
                 .map(|(name, used)| (name.clone(), json!(format!("{used:.4}"))))
                 .collect::<serde_json::Map<_, _>>(),
             "liquidation_distance": found.distance.map(|distance| format!("{distance:.4}")),
-            "scenarios": scenarios.map(|(scenario, profit)| (scenario.name.clone(), money(*profit)))
+            "scenarios": scenarios.clone()
+                .map(|(scenario, (end, _))| (scenario.name.clone(), money(*end)))
+                .collect::<serde_json::Map<_, _>>(),
+            "worst_on_the_way": scenarios
+                .map(|(scenario, (_, worst))| (scenario.name.clone(), money(worst.profit)))
                 .collect::<serde_json::Map<_, _>>(),
             "stressed_loss": found.stressed().map(|(_, loss)| money(loss)),
         })
@@ -334,10 +340,11 @@ pub fn for_people(document: &Value) -> Vec<String> {
             list("margin")
         ),
         format!(
-            "liquidation at a move of {}; stressed loss {} ({})",
+            "liquidation at a move of {}; stressed loss {} (at their ends {}; on the way {})",
             text("liquidation_distance"),
             text("stressed_loss"),
-            list("scenarios")
+            list("scenarios"),
+            list("worst_on_the_way")
         ),
     ]
 }

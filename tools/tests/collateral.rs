@@ -201,6 +201,11 @@ fn every_fault_of_the_table_is_told_with_what_is_allowed() {
         ("prices = [\"-0.1\", \"0\", \"0.1\"]", "prices = []", "at least one move"),
         ("linear_rate = \"0.05\"", "linear_rate = \"-1\"", "linear_rate = \"-1\""),
         ("every_s = 2", "every_s = 2\nevery_ms = 1", "unknown field"),
+        (
+            "inverse_rate = \"0.10\"",
+            "inverse_rate = \"0.10\"\nextremes = { prices = [\"-0.3\"], weight = \"1.5\" }",
+            "sim.extremes.weight = \"1.5\": a number from 0 to 1",
+        ),
     ] {
         let text = told(&[(from, to)]);
         assert!(text.contains(part), "{to}: {part} in {text}");

@@ -19,6 +19,7 @@ pub mod hedge_table;
 pub mod intensity;
 pub mod internalise_or_hedge;
 pub mod linear;
+mod liquidation;
 pub mod microprice;
 pub mod multi_asset;
 pub mod options;

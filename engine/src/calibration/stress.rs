@@ -4,7 +4,7 @@
 //! people. Calibration thread. Every option is repriced, not expanded. Deliberately absent: a venue's own
 //! margin formula: rates and grids are arguments, and what comes out is an estimate of what it will ask.
 //!
-//! A venue's margin is covered by what is held there, where that is known; else by one heap of all.
+//! How far liquidation is, `liquidation.rs` finds. A venue's margin is covered by what is held there, where that is known; else by one heap of all.
 
 use super::options::OptionsError;
 use super::options::scenario::{Book, Shock, haircut};
@@ -78,6 +78,17 @@ pub struct Scenario {
     pub collateral: f64,
 }
 
+/// A point of a scenario's way: what the account earns there, and what quotes would take beyond that.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Node {
+    /// Which part of the scenario has happened, above 0 and at most 1.
+    pub part: f64,
+    /// What the account earns (negative: loses).
+    pub profit: f64,
+    /// What it would lose beyond that, ≥ 0, were every quote filled in full on its worse side.
+    pub quoted: f64,
+}
+
 /// The rules of an account.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AccountRules {
@@ -104,12 +115,12 @@ pub struct Account {
 
 /// Collateral that covers a margin.
 #[derive(Clone, Copy)]
-struct Cover {
+pub(super) struct Cover {
     /// Whose margin; `None`: all venues'.
-    venue: Option<usize>,
+    pub(super) venue: Option<usize>,
     /// After haircuts.
-    collateral: f64,
-    margin: f64,
+    pub(super) collateral: f64,
+    pub(super) margin: f64,
 }
 
 /// What was found.
@@ -125,38 +136,34 @@ pub struct Assessment {
     pub utilisation: f64,
     /// By venue, where each covers its own; empty where all is one heap.
     pub venues: Vec<f64>,
-    /// The least move of all prices, either way, at which the collateral covers the margin no more,
-    /// somewhere; `None` where none up to all of the price does.
+    /// The least move of all prices, or of one underlying's alone, either way and with volatilities as
+    /// they are or at the grid's highest, at which the collateral covers the margin no more, somewhere;
+    /// `None` where none up to all of the price does.
     pub distance: Option<f64>,
-    /// What each scenario earns (negative: loses), in the order of the rules.
-    pub scenarios: Vec<f64>,
-    /// What each scenario would take beyond that, ≥ 0, were every quote filled in full on its worse side.
-    pub quoted: Vec<f64>,
+    /// The way of each scenario, in the order of the rules: a book may lose most before its end. The last
+    /// node of each is the scenario itself.
+    pub scenarios: Vec<Vec<Node>>,
 }
 
-/// Where the search for liquidation looks: in small steps near by, in larger ones beyond.
-const NEAR: f64 = 0.005;
-const NEAR_STEPS: i32 = 20;
-const FAR: f64 = 0.02;
-const FAR_STEPS: i32 = 44;
-/// Halvings of a step.
-const HALVINGS: u32 = 20;
+/// Even steps of a scenario's way; every strike that a forward passes is a node besides.
+const STEPS: u32 = 16;
+
+impl Scenario {
+    /// The same, as far as a part of it has happened.
+    fn partly(&self, part: f64) -> Scenario {
+        Scenario {
+            name: String::new(),
+            prices: self.prices.iter().map(|price| part * price).collect(),
+            volatility: part * self.volatility,
+            basis: part * self.basis,
+            collateral: part * self.collateral,
+        }
+    }
+}
 
 impl Holding {
-    /// The same after a move of every price.
-    fn after(&self, price: f64) -> Holding {
-        let factor = 1.0 + price;
-        let mut moved = self.clone();
-        moved.book.underlying_price *= factor;
-        moved.linear *= factor;
-        for position in &mut moved.book.options {
-            position.option.forward *= factor;
-        }
-        moved
-    }
-
     /// What a shock earns, with what is owned.
-    fn profit(&self, shock: &Shock) -> Result<f64, OptionsError> {
+    pub(super) fn profit(&self, shock: &Shock) -> Result<f64, OptionsError> {
         Ok(self.book.profit(shock)? + self.owned * self.book.underlying_price * shock.price)
     }
 
@@ -164,13 +171,26 @@ impl Holding {
     fn under(&self, scenario: &Scenario) -> Result<f64, OptionsError> {
         let price = scenario.prices.get(self.underlying);
         let price = *price.ok_or(OptionsError::OutOfRange { name: "underlying" })?;
-        let shock = Shock { price, volatility: scenario.volatility, weight: 1.0 };
-        let after = self.book.underlying_price * (1.0 + price);
-        Ok(self.profit(&shock)? + self.book.underlying_units * after * scenario.basis)
+        let (volatility, basis) = (scenario.volatility, scenario.basis);
+        self.profit(&Shock { basis, ..Shock::of(price, volatility) })
+    }
+
+    /// The parts of a scenario at which its forwards pass the strikes that are held.
+    fn strikes_on_the_way(&self, scenario: &Scenario, parts: &mut Vec<f64>) {
+        let price = scenario.prices.get(self.underlying).copied().unwrap_or(0.0);
+        for position in &self.book.options {
+            // (1 + pλ)(1 + bλ) is the line of its ends to within pb/4 of the price.
+            let basis = if position.has_basis { scenario.basis } else { 0.0 };
+            let whole = (1.0 + price) * (1.0 + basis) - 1.0;
+            let part = (position.option.strike / position.option.forward - 1.0) / whole;
+            if part > 0.0 && part < 1.0 {
+                parts.push(part);
+            }
+        }
     }
 
     /// A book with options by its worst node, anything else by its rate.
-    fn margin(&self, venue: &VenueRules) -> Result<f64, OptionsError> {
+    pub(super) fn margin(&self, venue: &VenueRules) -> Result<f64, OptionsError> {
         if self.book.options.is_empty() {
             return Ok(venue.linear_rate * self.linear + venue.inverse_rate * self.inverse);
         }
@@ -215,25 +235,9 @@ impl Account {
         }
         let venues = if self.is_apart { used } else { Vec::new() };
         let collateral = all.collateral;
-        let (mut scenarios, mut quoted) = (Vec::new(), Vec::new());
-        for scenario in &rules.scenarios {
-            scenarios.push(self.under(scenario)?);
-            let mut loss = 0.0;
-            for quote in &self.quotes {
-                loss += quote.under(scenario)?.abs();
-            }
-            quoted.push(loss);
-        }
-        Ok(Assessment {
-            margins,
-            equity,
-            collateral,
-            utilisation,
-            venues,
-            distance,
-            scenarios,
-            quoted,
-        })
+        let scenarios = rules.scenarios.iter().map(|scenario| self.way(scenario));
+        let scenarios = scenarios.collect::<Result<Vec<_>, _>>()?;
+        Ok(Assessment { margins, equity, collateral, utilisation, venues, distance, scenarios })
     }
 
     /// Collateral of a venue, or all, after haircuts.
@@ -247,73 +251,28 @@ impl Account {
     }
 
     /// Positions of a venue, or all.
-    fn of(&self, venue: Option<usize>) -> impl Iterator<Item = &Holding> {
+    pub(super) fn of(&self, venue: Option<usize>) -> impl Iterator<Item = &Holding> {
         self.holdings.iter().filter(move |held| venue.is_none_or(|venue| held.venue == venue))
     }
 
-    /// What is left over the margin after a move of every price; haircuts stay what they are.
-    fn free_after(
-        &self,
-        cover: &Cover,
-        price: f64,
-        rules: &AccountRules,
-    ) -> Result<f64, OptionsError> {
-        let shock = Shock { price, volatility: 0.0, weight: 1.0 };
-        let mut free = cover.collateral;
-        for holding in self.of(cover.venue) {
-            free += holding.profit(&shock)?;
-            if let Some(venue) = rules.venues.get(holding.venue) {
-                free -= holding.after(price).margin(venue)?;
+    /// A scenario in even steps and at every strike, nearest first.
+    fn way(&self, scenario: &Scenario) -> Result<Vec<Node>, OptionsError> {
+        let mut parts: Vec<f64> =
+            (1..=STEPS).map(|step| f64::from(step) / f64::from(STEPS)).collect();
+        for holding in &self.holdings {
+            holding.strikes_on_the_way(scenario, &mut parts);
+        }
+        parts.sort_by(f64::total_cmp);
+        parts.dedup();
+        let node = |part: f64| {
+            let scenario = scenario.partly(part);
+            let mut quoted = 0.0;
+            for quote in &self.quotes {
+                quoted += quote.under(&scenario)?.abs();
             }
-        }
-        Ok(free)
-    }
-
-    /// The nearest move, either way, after which the margin is not covered.
-    fn distance(&self, cover: &Cover, rules: &AccountRules) -> Result<Option<f64>, OptionsError> {
-        if self.of(cover.venue).next().is_none() {
-            return Ok(None);
-        }
-        if cover.collateral < cover.margin {
-            return Ok(Some(0.0));
-        }
-        let near = (1..=NEAR_STEPS).map(|n| f64::from(n) * NEAR);
-        let edge_of_near = f64::from(NEAR_STEPS) * NEAR;
-        let far = (1..=FAR_STEPS).map(|n| edge_of_near + f64::from(n) * FAR);
-        let mut survived = 0.0;
-        for beyond in near.chain(far) {
-            let mut nearest: Option<f64> = None;
-            for way in [1.0, -1.0] {
-                if self.free_after(cover, way * beyond, rules)? < 0.0 {
-                    let found = self.edge(cover, way, (survived, beyond), rules)?;
-                    nearest = Some(nearest.map_or(found, |nearest| nearest.min(found)));
-                }
-            }
-            if nearest.is_some() {
-                return Ok(nearest);
-            }
-            survived = beyond;
-        }
-        Ok(None)
-    }
-
-    /// Between a move that is survived and one that is not: the last that is.
-    fn edge(
-        &self,
-        cover: &Cover,
-        way: f64,
-        (mut low, mut high): (f64, f64),
-        rules: &AccountRules,
-    ) -> Result<f64, OptionsError> {
-        for _ in 0..HALVINGS {
-            let middle = 0.5 * (low + high);
-            if self.free_after(cover, way * middle, rules)? < 0.0 {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Ok(low)
+            Ok(Node { part, profit: self.under(&scenario)?, quoted })
+        };
+        parts.into_iter().map(node).collect()
     }
 
     /// What a scenario earns, collateral included.
@@ -351,24 +310,33 @@ impl Collateral {
 }
 
 impl Assessment {
-    /// What the worst scenario loses, ≥ 0, and its place; `None` without scenarios.
+    /// What each scenario earns at its end (negative: loses), and where on its way it earns least.
+    pub fn ends(&self) -> impl Iterator<Item = (f64, Node)> {
+        self.scenarios.iter().filter_map(|way| {
+            let worst = way.iter().min_by(|a, b| a.profit.total_cmp(&b.profit))?;
+            Some((way.last()?.profit, *worst))
+        })
+    }
+
+    /// What the worst scenario loses where on its way that is most, ≥ 0, and its place; `None` without
+    /// scenarios.
     pub fn stressed(&self) -> Option<(usize, f64)> {
-        let worst = self.scenarios.iter().enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        Some((worst.0, (-worst.1).max(0.0)))
+        let worst = self.ends().map(|(_, worst)| worst.profit).enumerate();
+        let (place, profit) = worst.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        Some((place, (-profit).max(0.0)))
     }
 
     /// How often all quotes may be filled, each on its worse side, before a scenario loses more than
     /// `limit`: 0.5 where half of each may; infinite where nothing is quoted.
     pub fn addable(&self, limit: f64) -> f64 {
-        let scenarios = self.scenarios.iter().zip(&self.quoted);
-        let scenarios = scenarios.filter(|(_, quoted)| **quoted > 0.0);
-        let often = scenarios.map(|(profit, quoted)| (limit + profit).max(0.0) / quoted);
+        let nodes = self.scenarios.iter().flatten().filter(|node| node.quoted > 0.0);
+        let often = nodes.map(|node| (limit + node.profit).max(0.0) / node.quoted);
         often.fold(f64::INFINITY, f64::min)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::options::scenario::{OptionPosition, grid};
     use super::super::options::{Black76, OptionType};
     use super::*;
@@ -377,7 +345,7 @@ mod tests {
         Scenario { name: "all".into(), prices: vec![price], volatility, basis, collateral }
     }
 
-    fn rules() -> AccountRules {
+    pub(in super::super) fn rules() -> AccountRules {
         AccountRules {
             venues: vec![VenueRules {
                 linear_rate: 0.05,
@@ -389,7 +357,7 @@ mod tests {
         }
     }
 
-    fn futures(units: f64) -> Holding {
+    pub(in super::super) fn futures(units: f64) -> Holding {
         Holding {
             book: Book { options: vec![], underlying_units: units, underlying_price: 100.0 },
             linear: units.abs() * 100.0,
@@ -397,7 +365,7 @@ mod tests {
         }
     }
 
-    fn dollars(value: f64) -> Collateral {
+    pub(in super::super) fn dollars(value: f64) -> Collateral {
         Collateral { venue: None, value, volatility: 0.0, is_reporting: true, is_owned: false }
     }
 
@@ -405,7 +373,15 @@ mod tests {
         Collateral { venue: None, value, volatility, is_reporting: false, is_owned: false }
     }
 
-    fn assess(holdings: Vec<Holding>, collateral: Vec<Collateral>) -> Assessment {
+    /// What a scenario earns at its end.
+    fn end(found: &Assessment, place: usize) -> f64 {
+        found.ends().nth(place).unwrap().0
+    }
+
+    pub(in super::super) fn assess(
+        holdings: Vec<Holding>,
+        collateral: Vec<Collateral>,
+    ) -> Assessment {
         Account { holdings, collateral, ..Account::default() }.assess(&rules()).unwrap()
     }
 
@@ -417,45 +393,12 @@ mod tests {
         // 250 − 1000 m = 50 (1 − m) at m = 200/950.
         assert!((found.distance.unwrap() - 200.0 / 950.0).abs() < 1e-7, "{found:?}");
         // 200 by the price, and 1 % of the basis on 800.
-        assert!((found.scenarios[0] + 208.0).abs() < 1e-9);
+        assert!((end(&found, 0) + 208.0).abs() < 1e-9);
         assert_eq!(found.stressed().map(|(place, _)| place), Some(0));
         // A short one is liquidated sooner: what margin is asked grows with the price.
         let short = assess(vec![futures(-10.0)], vec![dollars(250.0)]);
         assert!((short.distance.unwrap() - 200.0 / 1050.0).abs() < 1e-7, "{short:?}");
         assert_eq!(short.stressed().map(|(place, _)| place), Some(1));
-    }
-
-    #[test]
-    fn a_short_option_is_margined_by_the_worst_node_of_its_grid() {
-        let option = Black76 {
-            forward: 100.0,
-            strike: 100.0,
-            years: 0.1,
-            volatility: 0.3,
-            rate: 0.0,
-            option_type: OptionType::Call,
-        };
-        let book = Book {
-            options: vec![OptionPosition { option, units: -10.0 }],
-            underlying_units: 0.0,
-            underlying_price: 100.0,
-        };
-        let worst = book.worst(&rules().venues[0].grid).unwrap().unwrap();
-        let short = Holding { book, ..Holding::default() };
-        let found = assess(vec![short.clone()], vec![dollars(1_000.0)]);
-        assert_eq!(worst.shock.price, 0.1);
-        assert_eq!(found.margins, vec![-worst.profit]);
-        // Where it is liquidated, the margin of that moment is just covered.
-        let distance = found.distance.unwrap();
-        let account = Account {
-            holdings: vec![short],
-            collateral: vec![dollars(1_000.0)],
-            ..Account::default()
-        };
-        let cover = Cover { venue: None, collateral: 1_000.0, margin: 0.0 };
-        let free = |price: f64| account.free_after(&cover, price, &rules()).unwrap();
-        assert!(free(distance) >= 0.0 && free(distance) < 0.01, "{distance}");
-        assert!(free(distance + 1e-6) < 0.0 && free(-distance) > 0.0);
     }
 
     #[test]
@@ -471,17 +414,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_held_is_never_liquidated_and_a_hedged_pair_by_its_margin_alone() {
-        let none = assess(vec![], vec![dollars(1.0)]);
-        assert_eq!((none.utilisation, none.distance), (0.0, None));
-        let pair = assess(vec![futures(10.0), futures(-10.0)], vec![dollars(250.0)]);
-        // 100 of margin at 100, 250 at 250.
-        assert_eq!((pair.utilisation, pair.distance), (0.4, None));
-        let thin = assess(vec![futures(10.0), futures(-10.0)], vec![dollars(110.0)]);
-        assert!((thin.distance.unwrap() - 0.1).abs() < 1e-7, "{thin:?}");
-    }
-
-    #[test]
     fn a_coin_that_its_inverse_contract_hedges_is_liquidated_by_no_move() {
         let coin = Collateral { is_owned: true, ..coins(1_000.0, 0.6) };
         let hedged = Holding {
@@ -493,7 +425,7 @@ mod tests {
         let found = assess(vec![hedged.clone()], vec![coin]);
         assert_eq!((found.margins.clone(), found.distance), (vec![100.0], None));
         // The coin's shock is its price's, which both legs feel; the basis hits the contract alone.
-        assert!((found.scenarios[0] - 8.0).abs() < 1e-9, "{found:?}");
+        assert!((end(&found, 0) - 8.0).abs() < 1e-9, "{found:?}");
         let bare = Holding { owned: 0.0, ..hedged };
         assert!(assess(vec![bare], vec![dollars(1_000.0)]).distance.is_some());
     }
@@ -509,7 +441,7 @@ mod tests {
         let apart = Scenario { prices: vec![-0.1, 0.05], ..scenario(0.0, 0.0, 0.0, -0.3) };
         let rules = AccountRules { scenarios: vec![apart], ..rules() };
         // 100 and 50 by the prices, 30 by the coins.
-        assert!((both.assess(&rules).unwrap().scenarios[0] + 180.0).abs() < 1e-9);
+        assert!((end(&both.assess(&rules).unwrap(), 0) + 180.0).abs() < 1e-9);
         let nowhere = Holding { underlying: 2, ..other.clone() };
         for lost in [nowhere, Holding { venue: 1, ..other }] {
             let account = Account { holdings: vec![lost], ..Account::default() };
@@ -543,17 +475,52 @@ mod tests {
         assert_eq!(empty.assess(&rules).unwrap().utilisation, f64::INFINITY);
     }
 
+    /// Long 60 of a strike, short 30 of the next and 3 futures: the ends of the scenarios are tame, what
+    /// is lost between them is not.
+    #[test]
+    fn a_scenario_is_looked_at_on_its_way_and_at_every_strike() {
+        let put = |strike, units: f64| {
+            let (forward, years, volatility, rate) = (3_234.0, 0.02, 0.14, 0.0);
+            let option_type = OptionType::Put;
+            let option = Black76 { forward, strike, years, volatility, rate, option_type };
+            OptionPosition { option, units: units * 50.0, has_basis: true }
+        };
+        let book = Book {
+            options: vec![put(3_000.0, 60.0), put(3_150.0, -30.0)],
+            underlying_units: -150.0,
+            underlying_price: 3_234.0,
+        };
+        let held = Holding { book, ..Holding::default() };
+        let account = Account { holdings: vec![held], ..Account::default() };
+        let crash = scenario(-0.10, 0.60, -0.005, 0.0);
+        let rally = scenario(0.06, -0.20, 0.003, 0.0);
+        let rules = AccountRules { scenarios: vec![crash, rally], ..rules() };
+        let found = account.assess(&rules).unwrap();
+        let ends: Vec<_> = found.ends().collect();
+        let (place, loss) = found.stressed().unwrap();
+        assert_eq!(place, 0);
+        assert!(ends.iter().all(|(end, _)| *end > -0.5 * loss), "{ends:?} {loss}");
+        assert!(loss > 80_000.0 && (0.5..0.9).contains(&ends[0].1.part), "{ends:?}");
+        // No finer look finds more than a twentieth beyond it.
+        let finer = (1..1000).map(|n| rules.scenarios[0].partly(f64::from(n) / 1000.0));
+        let least = finer.map(|part| account.under(&part).unwrap()).fold(0.0, f64::min);
+        assert!(-least < 1.05 * loss, "{least} {loss}");
+        // What quotes may add ends at that node too.
+        let quoted = Account { quotes: vec![futures(1.0)], ..account };
+        assert_eq!(quoted.assess(&rules).unwrap().addable(loss), 0.0);
+    }
+
     #[test]
     fn quotes_may_add_what_no_scenario_loses_beyond_the_limit() {
         let quotes = vec![futures(5.0), futures(-3.0)];
         let account = Account { holdings: vec![futures(10.0)], quotes, ..Account::default() };
         let found = account.assess(&rules()).unwrap();
         // 208 by the fall, and as much a unit by the quotes, whichever side is filled.
-        assert!((found.quoted[0] - 8.0 * 20.8).abs() < 1e-9, "{found:?}");
+        assert!((found.scenarios[0][15].quoted - 8.0 * 20.8).abs() < 1e-9, "{found:?}");
         assert!((found.addable(208.0 + 2.0 * 8.0 * 20.8) - 2.0).abs() < 1e-9);
         // A rise earns on what is held and still costs as much on the worse sides.
         assert!((found.addable(208.0 + 0.5 * 8.0 * 20.8) - 0.5).abs() < 1e-9);
-        assert_eq!((found.addable(208.0), found.addable(100.0)), (0.0, 0.0));
+        assert!(found.addable(208.0) < 1e-12 && found.addable(100.0) == 0.0);
         let flat = Account::default().assess(&rules()).unwrap();
         assert_eq!(flat.addable(0.0), f64::INFINITY, "nothing is quoted");
     }

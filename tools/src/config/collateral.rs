@@ -7,7 +7,7 @@
 use super::faults::Faults;
 use super::file::RawConfig;
 use super::instruments::InstrumentTable;
-use ballast_engine::calibration::options::scenario::grid;
+use ballast_engine::calibration::options::scenario::{Shock, grid};
 use ballast_engine::calibration::stress::{AccountRules, HaircutRules, Scenario, VenueRules};
 use ballast_engine::risk::collateral::CollateralLimits;
 use ballast_engine::units::Decimal;
@@ -85,6 +85,18 @@ pub struct RawMargin {
     pub prices: Vec<String>,
     /// Relative moves of volatility, with each of them.
     pub volatilities: Vec<String>,
+    /// Moves beyond the grid that count in part; left out: none.
+    pub extremes: Option<RawExtremes>,
+}
+
+/// `extremes = { … }`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawExtremes {
+    /// Relative moves of price, with volatility as it is.
+    pub prices: Vec<String>,
+    /// Part of the loss there that is asked for.
+    pub weight: String,
 }
 
 /// The maker's limits; `None` where the table is left out or `faults` says why.
@@ -202,13 +214,24 @@ fn venue(raw: &RawCollateral, name: &str, faults: &mut Faults) -> Option<VenueRu
     };
     let (prices, volatilities) =
         (moves("prices", &margin.prices), moves("volatilities", &margin.volatilities));
+    let extremes = extremes(margin.extremes.as_ref(), &key("extremes"), faults);
     let linear_rate = number(&key("linear_rate"), &margin.linear_rate, 0.0, 1.0, faults);
     let inverse_rate = number(&key("inverse_rate"), &margin.inverse_rate, 0.0, 1.0, faults);
     Some(VenueRules {
         linear_rate: linear_rate?,
         inverse_rate: inverse_rate?,
-        grid: grid(&prices?, &volatilities?),
+        grid: grid(&prices?, &volatilities?).into_iter().chain(extremes?).collect(),
     })
+}
+
+fn extremes(raw: Option<&RawExtremes>, key: &str, faults: &mut Faults) -> Option<Vec<Shock>> {
+    let Some(raw) = raw else { return Some(Vec::new()) };
+    let weight = number(&format!("{key}.weight"), &raw.weight, 0.0, 1.0, faults);
+    let key = format!("{key}.prices");
+    let prices = raw.prices.iter().map(|text| number(&key, text, -0.99, 10.0, faults));
+    let prices = prices.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()?;
+    let weight = weight?;
+    Some(prices.into_iter().map(|price| Shock { weight, ..Shock::of(price, 0.0) }).collect())
 }
 
 fn number(key: &str, text: &str, least: f64, most: f64, faults: &mut Faults) -> Option<f64> {

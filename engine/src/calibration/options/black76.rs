@@ -81,6 +81,18 @@ pub(super) fn terms_at(
 }
 
 impl Black76 {
+    /// Value alone.
+    ///
+    /// # Errors
+    /// As [`Black76::greeks`].
+    pub fn price(&self) -> Result<f64, OptionsError> {
+        let forward = positive("F", self.forward)?;
+        let strike = positive("K", self.strike)?;
+        let s = positive("sigma", self.volatility)? * libm::sqrt(positive("T", self.years)?);
+        let t = terms(forward, strike, positive("sigma sqrt T", s)?, self.option_type)?;
+        in_range("price", libm::exp(-finite("r", self.rate)? * self.years) * t.undiscounted)
+    }
+
     /// Value and sensitivities.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub struct OptionPosition {
     pub option: Black76,
     /// Units of the underlying; negative is short.
     pub units: f64,
+    /// Its forward is a future's or a perpetual's, or stands off spot as theirs do: the basis moves it.
+    pub has_basis: bool,
 }
 
 /// A book on one underlying.
@@ -21,7 +23,7 @@ pub struct OptionPosition {
 pub struct Book {
     /// Options.
     pub options: Vec<OptionPosition>,
-    /// Units of the underlying held in futures or spot; negative is short.
+    /// Units of the underlying held in futures and perpetuals; negative is short.
     pub underlying_units: f64,
     /// Price of the underlying, which the units are marked at.
     pub underlying_price: f64,
@@ -34,6 +36,8 @@ pub struct Shock {
     pub price: f64,
     /// Relative move of every volatility: 0.3 turns 20 % into 26 %. Above −1.
     pub volatility: f64,
+    /// Move of futures, perpetuals and forwards against spot, as a part of the moved price. Above −1.
+    pub basis: f64,
     /// Part of the profit or loss that counts: venues take a third or so of extreme moves.
     pub weight: f64,
 }
@@ -52,11 +56,17 @@ pub fn grid(prices: &[f64], volatilities: &[f64]) -> Vec<Shock> {
     prices
         .iter()
         .flat_map(|price| {
-            let shock =
-                |volatility: &f64| Shock { price: *price, volatility: *volatility, weight: 1.0 };
+            let shock = |volatility: &f64| Shock::of(*price, *volatility);
             volatilities.iter().map(shock)
         })
         .collect()
+}
+
+impl Shock {
+    /// Price and volatility moved, the basis where it is, all of it counted.
+    pub fn of(price: f64, volatility: f64) -> Shock {
+        Shock { price, volatility, basis: 0.0, weight: 1.0 }
+    }
 }
 
 impl Book {
@@ -65,19 +75,34 @@ impl Book {
     /// # Errors
     /// A shock of −1 or below, or a position that cannot be valued.
     pub fn profit(&self, shock: &Shock) -> Result<f64, OptionsError> {
+        self.profit_from(self.value()?, shock)
+    }
+
+    /// What the options are worth.
+    fn value(&self) -> Result<f64, OptionsError> {
+        let mut value = 0.0;
+        for position in &self.options {
+            value += position.units * position.option.price()?;
+        }
+        Ok(value)
+    }
+
+    fn profit_from(&self, value: f64, shock: &Shock) -> Result<f64, OptionsError> {
         let price = positive("1 + price shock", 1.0 + shock.price)?;
         let volatility = positive("1 + volatility shock", 1.0 + shock.volatility)?;
-        let mut profit = self.underlying_units * self.underlying_price * shock.price;
+        let derivative = price * positive("1 + basis shock", 1.0 + shock.basis)?;
+        let linear = self.underlying_units * self.underlying_price * (derivative - 1.0);
+        let mut shocked = 0.0;
         for position in &self.options {
-            let shocked = Black76 {
-                forward: position.option.forward * price,
+            let factor = if position.has_basis { derivative } else { price };
+            let option = Black76 {
+                forward: position.option.forward * factor,
                 volatility: position.option.volatility * volatility,
                 ..position.option
             };
-            let change = shocked.greeks()?.price - position.option.greeks()?.price;
-            profit += position.units * change;
+            shocked += position.units * option.price()?;
         }
-        finite("profit", profit)
+        finite("profit", linear + shocked - value)
     }
 
     /// The node with the least weighted profit, the first of equals; `None` on an empty grid.
@@ -86,8 +111,9 @@ impl Book {
     /// As [`Book::profit`].
     pub fn worst(&self, shocks: &[Shock]) -> Result<Option<WorstCase>, OptionsError> {
         let mut worst: Option<WorstCase> = None;
+        let value = self.value()?;
         for shock in shocks {
-            let profit = finite("weight", shock.weight)? * self.profit(shock)?;
+            let profit = finite("weight", shock.weight)? * self.profit_from(value, shock)?;
             if worst.is_none_or(|worst| profit < worst.profit) {
                 worst = Some(WorstCase { profit, shock: *shock });
             }
@@ -145,8 +171,11 @@ mod tests {
     }
 
     fn short_straddle() -> Book {
-        let short =
-            |option_type| OptionPosition { option: option(60_000.0, option_type), units: -1.0 };
+        let short = |option_type| OptionPosition {
+            option: option(60_000.0, option_type),
+            units: -1.0,
+            has_basis: true,
+        };
         Book {
             options: vec![short(OptionType::Call), short(OptionType::Put)],
             underlying_units: 0.0,
@@ -170,8 +199,16 @@ mod tests {
         // Long call, short put, short the forward: nothing is left to move.
         let book = Book {
             options: vec![
-                OptionPosition { option: option(55_000.0, OptionType::Call), units: 2.0 },
-                OptionPosition { option: option(55_000.0, OptionType::Put), units: -2.0 },
+                OptionPosition {
+                    option: option(55_000.0, OptionType::Call),
+                    units: 2.0,
+                    has_basis: true,
+                },
+                OptionPosition {
+                    option: option(55_000.0, OptionType::Put),
+                    units: -2.0,
+                    has_basis: true,
+                },
             ],
             underlying_units: -2.0,
             underlying_price: 60_000.0,
@@ -183,8 +220,32 @@ mod tests {
     }
 
     #[test]
+    fn a_hedged_book_has_no_basis_to_first_order() {
+        let call = |has_basis| OptionPosition {
+            option: option(62_000.0, OptionType::Call),
+            units: 10.0,
+            has_basis,
+        };
+        let hedged = |has_basis| {
+            let options = vec![call(has_basis)];
+            let mut book = Book { options, underlying_units: 0.0, underlying_price: 60_000.0 };
+            book.underlying_units = -book.net_delta().unwrap();
+            book
+        };
+        let moved = |has_basis, basis: f64| {
+            hedged(has_basis).profit(&Shock { basis, ..Shock::of(0.0, 0.0) }).unwrap()
+        };
+        // What is left is gamma: the same both ways, and a hundredth for a tenth of the move.
+        let (up, down, small) = (moved(true, 0.005), moved(true, -0.005), moved(true, 0.0005));
+        assert!(up > 0.0 && (up / down - 1.0).abs() < 0.02, "{up} {down}");
+        assert!((small * 100.0 / up - 1.0).abs() < 0.02, "{small} {up}");
+        // On the spot itself there is no such forward, and the futures are a bet on their basis.
+        assert!(moved(false, -0.005) > 1_000.0 && moved(false, 0.005) < -1_000.0);
+    }
+
+    #[test]
     fn an_extreme_move_counts_by_its_weight() {
-        let full = Shock { price: 0.45, volatility: 0.0, weight: 1.0 };
+        let full = Shock::of(0.45, 0.0);
         let third = Shock { weight: 1.0 / 3.0, ..full };
         let of = |shock| short_straddle().worst(&[shock]).unwrap().unwrap().profit;
         assert!((of(third) * 3.0 - of(full)).abs() < 1e-9);
@@ -193,7 +254,7 @@ mod tests {
     #[test]
     fn a_shock_to_nothing_is_refused() {
         for (price, volatility) in [(-1.0, 0.0), (-1.5, 0.0), (0.0, -1.0), (f64::NAN, 0.0)] {
-            let shock = Shock { price, volatility, weight: 1.0 };
+            let shock = Shock::of(price, volatility);
             assert!(short_straddle().profit(&shock).is_err());
         }
     }
