@@ -53,18 +53,14 @@ impl Params {
     /// A number, written as a JSON number or as text.
     fn number(&mut self, key: &str) -> Result<f64, String> {
         let text = self.text(key)?;
-        let is_decimal = text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
-        match text.parse::<f64>() {
-            Ok(number) if is_decimal && number.is_finite() => Ok(number),
-            _ => Err(format!("{key} is \"{text}\"; write a finite decimal number")),
-        }
+        number(key, &text)
     }
 
-    fn decimal(&mut self, key: &str) -> Result<Decimal, String> {
+    /// A number as it is written, and its decimal where that has no more digits than one holds.
+    fn decimal(&mut self, key: &str) -> Result<(f64, Option<Decimal>), String> {
         let text = self.text(key)?;
-        text.parse().map_err(|error| format!("{key} is \"{text}\": it {error}"))
+        let number = number(key, &text)?;
+        Ok((number, plain(&text).and_then(|plain| plain.parse().ok())))
     }
 
     fn option_type(&mut self) -> Result<OptionType, String> {
@@ -94,6 +90,42 @@ impl Params {
             None => Ok(()),
         }
     }
+}
+
+fn number(key: &str, text: &str) -> Result<f64, String> {
+    let is_decimal =
+        text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    match text.parse::<f64>() {
+        Ok(number) if is_decimal && number.is_finite() => Ok(number),
+        _ => Err(format!("{key} is \"{text}\"; write a finite decimal number")),
+    }
+}
+
+/// A number without a plus, an exponent or zeros behind its last digit; `None` where an exponent makes
+/// more digits than anybody needs.
+fn plain(text: &str) -> Option<String> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.abs() <= 40)?;
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut all = format!("{whole}{part}");
+    let mut point = i32::try_from(whole.len()).ok()? + exponent;
+    while point < 1 {
+        all.insert(0, '0');
+        point += 1;
+    }
+    let point = usize::try_from(point).ok()?;
+    while all.len() < point {
+        all.push('0');
+    }
+    let (whole, part) = all.split_at_checked(point)?;
+    let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let dot = if part.is_empty() { "" } else { "." };
+    Some(format!("{sign}{whole}{dot}{part}"))
 }
 
 fn object(answers: &[(&str, f64)]) -> Map<String, Value> {
@@ -228,12 +260,13 @@ fn inverse_future(params: &mut Params) -> Result<Map<String, Value>, String> {
 
 /// The rounded count is a JSON number, as in the reference file: it is a count, not a price.
 fn hedge_contracts(params: &mut Params) -> Result<Map<String, Value>, String> {
-    let hedge = HedgeContracts::of(
-        params.decimal("coin_inventory")?,
-        params.decimal("F")?,
-        params.decimal("contract_usd")?,
-    )
-    .map_err(|error| error.to_string())?;
+    let (q, f) = (params.decimal("coin_inventory")?, params.decimal("F")?);
+    let c = params.decimal("contract_usd")?;
+    let hedge = match (q.1, f.1, c.1) {
+        (Some(q), Some(f), Some(c)) => HedgeContracts::of(q, f, c),
+        _ => HedgeContracts::near(q.0, f.0, c.0),
+    };
+    let hedge = hedge.map_err(|error| error.to_string())?;
     let mut answer = object(&[("contracts_exact", hedge.exact)]);
     answer.insert("contracts_rounded_half_away".into(), hedge.rounded_half_away.into());
     Ok(answer)
@@ -242,6 +275,30 @@ fn hedge_contracts(params: &mut Params) -> Result<Map<String, Value>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_hedge_is_counted_however_its_numbers_are_written() {
+        let count = |coins: &str, forward: &str, contract: &str| {
+            let case = json!({"coin_inventory": coins, "F": forward, "contract_usd": contract});
+            let params = case.as_object().unwrap().clone();
+            let answer = answer("hedge_contracts", params).unwrap();
+            (answer["contracts_exact"].clone(), answer["contracts_rounded_half_away"].to_string())
+        };
+        assert_eq!(plain("+3.750").as_deref(), Some("3.75"));
+        assert_eq!(plain("-1.5e-3").as_deref(), Some("-0.0015"));
+        assert_eq!(plain("1.25e3").as_deref(), Some("1250"));
+        assert_eq!(plain("000.0").as_deref(), Some("0"));
+        assert_eq!(count("+3.75", "60000", "100"), count("3.75", "6e4", "1e2"));
+        assert_eq!(count("1e-3", "60000", "10"), count("0.001", "60000", "10"));
+        assert_eq!(count("0.001", "50000", "100").1, "-1.0", "a half, exactly");
+        // Nineteen digits and more are no decimal of ours, and no reason to refuse.
+        let (exact, rounded) = count("1.2345678901234567890123", "60000", "100");
+        assert!(exact.as_str().unwrap().starts_with("-740.740734074"), "{exact}");
+        assert_eq!(rounded, "-741.0");
+        let (exact, rounded) = count("0", "60000", "100");
+        assert_eq!((exact.as_str(), rounded.as_str()), (Some("0.000000000000"), "0.0"));
+    }
 
     #[test]
     fn an_answer_has_no_exponent_and_twelve_decimals() {

@@ -160,7 +160,24 @@ impl HedgeContracts {
         let exact = in_range("contracts_exact", -q * f / c)?;
         let rounded_half_away = quotient_half_away(coin_inventory, forward, contract_usd)
             .ok_or(OptionsError::OutOfRange { name: "contracts_rounded_half_away" })?;
-        Ok(HedgeContracts { exact, rounded_half_away: -(rounded_half_away as f64) })
+        // Less, not minus: no contract is 0, and not −0.
+        Ok(HedgeContracts { exact, rounded_half_away: 0.0 - rounded_half_away as f64 })
+    }
+
+    /// The same of numbers that have more digits than a [`Decimal`]: a half is one to the last digit of
+    /// a double.
+    ///
+    /// # Errors
+    /// As [`HedgeContracts::of`].
+    pub fn near(
+        coin_inventory: f64,
+        forward: f64,
+        contract_usd: f64,
+    ) -> Result<HedgeContracts, OptionsError> {
+        let q = finite("coin_inventory", coin_inventory)?;
+        let (f, c) = (positive("F", forward)?, positive("contract_usd", contract_usd)?);
+        let exact = in_range("contracts_exact", -q * f / c)?;
+        Ok(HedgeContracts { exact, rounded_half_away: libm::round(exact) + 0.0 })
     }
 }
 
@@ -207,7 +224,7 @@ mod tests {
         // 0.35 × 61690 / 10 is 2159.15; 1.15 × 30 / 1 is 34.5, which binary fractions make 34.4999…
         assert_eq!(hedge("0.35", "61690", "10"), -2159.0);
         assert_eq!(hedge("1.15", "30", "1"), -35.0);
-        assert_eq!(hedge("0", "30", "1"), 0.0);
+        assert!(hedge("0", "30", "1").to_bits() == 0 && hedge("0.4", "1", "1").to_bits() == 0);
         assert_eq!(hedge("1", "1", "0.3"), -3.0);
         assert_eq!(hedge("1", "5", "3"), -2.0);
     }
