@@ -16,8 +16,8 @@ use crate::units::{Lots, Notional};
 
 impl Maker {
     /// May an option end in this way now? What lives does not expire, a European one is not exercised
-    /// before its end, and more than is held, or the other way, is neither exercised nor assigned. What
-    /// may not is refused and counted.
+    /// before its end, more than is held, or the other way, is neither exercised nor assigned, and a future
+    /// without a mark is not delivered. What may not is refused and counted.
     fn may_end(&mut self, option: InstrumentId, exercised: Option<Lots>) -> bool {
         let held = self.ledger.position(option).unwrap_or_default();
         let may = self.terms(option).is_some_and(|terms| {
@@ -26,7 +26,9 @@ impl Maker {
             let is_held = exercised.is_none_or(|lots| {
                 lots.0.signum() == held.0.signum() && lots.0.unsigned_abs() <= held.0.unsigned_abs()
             });
-            is_in_time && is_held
+            let future = self.delivers(option).filter(|_| exercised.is_some());
+            let is_marked = future.is_none_or(|future| self.ledger.mark(future).is_some());
+            is_in_time && is_held && is_marked
         });
         self.counters.acts_refused = self.counters.acts_refused.saturating_add((!may).into());
         may

@@ -176,7 +176,8 @@ impl Hand {
         }
         let text = words::act(self.rules.table(), &act);
         Err(format!(
-            "{text}: refused, nothing is booked: it is not what is held now; look at `ballast status`"
+            "{text}: refused, nothing is booked: more than is held now, or a future without a mark is \
+             delivered; look at `ballast status`"
         ))
     }
 
