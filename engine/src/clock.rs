@@ -8,7 +8,8 @@
 //! from one start, and clocks of one start differ by less than a microsecond.
 //!
 //! A [`Clock`] never goes back: it takes UTC once at start and counts on from there, so a step of the
-//! system's clock does not reach the maker. Deliberately absent: virtual time (a backtest passes its
+//! system's clock does not reach the maker. A counter that steps back (a virtual machine that was put to
+//! sleep, a firmware that wrote to it) costs one reading of CLOCK_MONOTONIC; [`Drift`] says what it did. Deliberately absent: virtual time (a backtest passes its
 //! own `now` and has no clock), and floating point.
 //!
 //! Cost: one counter read (8 ns here, in steps of 10) and a multiply; every 100 ms one
@@ -142,7 +143,8 @@ impl Clock {
     #[inline]
     pub fn now(&mut self) -> Nanos {
         let stamp = self.counter.stamp();
-        let since = self.counter.nanos_between(self.anchor.stamp, stamp);
+        // Wrapping: a counter that stepped back is then far too late, and no clock stands still.
+        let since = self.counter.nanos_of_steps(stamp.0.wrapping_sub(self.anchor.stamp.0));
         if since >= ANCHOR_NS {
             return self.set_right();
         }
@@ -164,13 +166,29 @@ impl Clock {
     pub fn counter(&self) -> Counter {
         self.counter
     }
+}
 
-    /// How far the calibrated rate is off CLOCK_MONOTONIC since the start, in parts per billion: what
-    /// a latency measured with [`Counter::nanos_between`] is wrong by. Not for the hot path.
-    pub fn drift_ppb(&self) -> i64 {
+/// How far a counter's calibrated rate is off CLOCK_MONOTONIC, from a moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct Drift {
+    counter: Counter,
+    stamp: Stamp,
+    monotonic: Instant,
+}
+
+impl Drift {
+    /// Watches `counter` from now on.
+    pub fn of(counter: Counter) -> Drift {
+        let (stamp, monotonic) = bracketed(&counter);
+        Drift { counter, stamp, monotonic }
+    }
+
+    /// In parts per billion: what a latency measured with [`Counter::nanos_between`] is wrong by. Not for
+    /// the hot path.
+    pub fn ppb(&self) -> i64 {
         let (stamp, at) = bracketed(&self.counter);
-        let true_ns = i128::from(nanos_of(at.duration_since(self.started.monotonic)));
-        let counted_ns = i128::from(self.counter.nanos_between(self.started.stamp, stamp));
+        let true_ns = i128::from(nanos_of(at.duration_since(self.monotonic)));
+        let counted_ns = i128::from(self.counter.nanos_between(self.stamp, stamp));
         if true_ns == 0 {
             return 0;
         }
@@ -270,6 +288,36 @@ mod tests {
             last = now;
         }
         assert!(clock.set_right() >= last, "setting right never goes back either");
+    }
+
+    /// Until CLOCK_MONOTONIC has moved by 2 ms.
+    fn two_milliseconds() {
+        let from = monotonic();
+        while monotonic().duration_since(from) < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn a_counter_that_stepped_back_does_not_stop_the_clock() {
+        let mut clock = Clock::with_counter(Counter::monotonic());
+        let before = clock.now();
+        clock.anchor.stamp = Stamp(u64::MAX / 2);
+        let resumed = clock.now();
+        assert!(resumed >= before);
+        two_milliseconds();
+        assert!(clock.now().since(resumed) >= 2_000_000, "it goes on");
+    }
+
+    #[test]
+    fn drift_is_what_the_rate_is_wrong_by() {
+        let honest = Drift::of(Counter::monotonic());
+        // Counts nanoseconds as a quarter more than they are.
+        let fast = Counter { rate: (1 << RATE_SHIFT) / 4 * 5, ..Counter::monotonic() };
+        let fast = Drift::of(fast);
+        two_milliseconds();
+        assert!(honest.ppb().abs() < 50_000_000, "{}", honest.ppb());
+        assert!((200_000_000..300_000_000).contains(&fast.ppb()), "{}", fast.ppb());
     }
 
     #[test]

@@ -8,6 +8,8 @@
 use crate::clock::Counter;
 use crate::ring::{self, RecordConsumer, RecordProducer};
 use crate::units::Stamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A boundary that an event passes on its way, in the order of the way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -71,16 +73,41 @@ pub struct Sample {
 pub struct Probe {
     counter: Counter,
     out: RecordProducer<Sample>,
-    dropped: u64,
+    dropped: Arc<AtomicU64>,
 }
 
-/// The other end of a [`Probe`]: samples in the order of their marking.
-pub type Samples = RecordConsumer<Sample>;
+/// The other end of a [`Probe`]: samples in the order of their marking, and how many are missing.
+#[derive(Debug)]
+pub struct Samples {
+    out: RecordConsumer<Sample>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Samples {
+    /// The oldest sample, where there is one.
+    #[inline]
+    pub fn pop(&mut self) -> Option<Sample> {
+        self.out.pop()
+    }
+
+    /// Whether the stage is gone and all that it marked was taken.
+    pub fn is_disconnected(&mut self) -> bool {
+        self.out.is_disconnected()
+    }
+
+    /// How many samples found the ring full, so far: whoever shows percentiles shows this beside them,
+    /// or the worst minutes are missing unseen.
+    pub fn dropped(&self) -> u64 {
+        // Relaxed: nothing is read on the strength of it.
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
 
 /// A probe and the samples that come out of it; `capacity` samples may wait for the recorder.
 pub fn probe(counter: Counter, capacity: usize) -> (Probe, Samples) {
-    let (out, samples) = ring::records(capacity);
-    (Probe { counter, out, dropped: 0 }, samples)
+    let (into, out) = ring::records(capacity);
+    let dropped = Arc::new(AtomicU64::new(0));
+    (Probe { counter, out: into, dropped: dropped.clone() }, Samples { out, dropped })
 }
 
 impl Probe {
@@ -99,13 +126,8 @@ impl Probe {
     pub fn record(&mut self, mark: Mark, origin: Stamp, now: Stamp) {
         let sample = Sample { origin, steps: now.0.saturating_sub(origin.0), mark };
         if self.out.push(sample).is_err() {
-            self.dropped += 1;
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// How many samples found the ring full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
     }
 
     /// The counter that it reads, for arrivals.
@@ -124,7 +146,7 @@ mod tests {
         for n in 1..=3 {
             probe.record(Mark::Written, Stamp(10), Stamp(10 + n));
         }
-        assert_eq!(probe.dropped(), 1);
+        assert_eq!(samples.dropped(), 1);
         assert_eq!(samples.pop().map(|s| (s.origin, s.steps)), Some((Stamp(10), 1)));
     }
 
@@ -132,7 +154,7 @@ mod tests {
     fn an_event_without_a_stamp_is_not_measured() {
         let (mut probe, mut samples) = probe(Counter::monotonic(), 2);
         probe.mark(Mark::MakerIn, Stamp(0));
-        assert!(samples.is_empty());
+        assert_eq!(samples.pop(), None);
         let origin = probe.counter().stamp();
         probe.mark(Mark::MakerIn, origin);
         assert_eq!(samples.pop().map(|s| (s.origin, s.mark)), Some((origin, Mark::MakerIn)));

@@ -5,11 +5,12 @@
 //! own, parked between looks. A journal that cannot be written ends the run: what is not recorded is
 //! not traded.
 
+use crate::latency_window::LatencyWindow;
 use crate::observer::Observer;
 use crate::operator::desk::Desk;
 use crate::operator::standing::Latency;
 use crate::outbox::Outbox;
-use ballast_engine::clock::Counter;
+use ballast_engine::clock::{Counter, Drift};
 use ballast_engine::journal::recorder::Recorder;
 use ballast_engine::journal::segments::Segments;
 use ballast_engine::latency::{Mark, Samples};
@@ -20,6 +21,8 @@ use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use std::sync::Arc;
 
+/// What the host's own stalls are called among the latencies.
+pub const HICCUP: &str = "host_hiccup";
 /// Telemetry and samples taken in one turn.
 const TELEMETRY_MAX: usize = 4096;
 
@@ -50,6 +53,12 @@ pub struct BackOffice {
     pub telemetry: RecordConsumer<Telemetry>,
     /// From every stage that marks latency.
     pub samples: Vec<Samples>,
+    /// Gaps of the hot threads, in nanoseconds: the host's own stalls.
+    pub hiccups: Vec<RecordConsumer<u64>>,
+    /// The latencies of the last seconds.
+    pub window: LatencyWindow,
+    /// How far the counter is off.
+    pub drift: Drift,
     /// To the maker, and what operators are shown.
     pub desk: Arc<Desk>,
     /// The series.
@@ -69,6 +78,11 @@ pub struct BackOffice {
 }
 
 impl BackOffice {
+    /// Samples that found no room, so far.
+    pub fn samples_dropped(&self) -> u64 {
+        self.samples.iter().map(Samples::dropped).sum()
+    }
+
     fn look(&mut self) -> bool {
         let mut is_busy = false;
         if !self.telemetry.is_empty() {
@@ -91,7 +105,15 @@ impl BackOffice {
                     other => other.name(),
                 };
                 self.observer.recorder_mut().latency(name, nanos);
+                self.window.record(name, nanos);
                 is_busy = true;
+            }
+        }
+        for gaps in &mut self.hiccups {
+            for _ in 0..TELEMETRY_MAX {
+                let Some(nanos) = gaps.pop() else { break };
+                self.observer.recorder_mut().latency(HICCUP, nanos);
+                self.window.record(HICCUP, nanos);
             }
         }
         is_busy
@@ -105,11 +127,20 @@ impl BackOffice {
         self.told_at = now;
         let recorder = self.observer.recorder_mut();
         let names = Mark::ALL.into_iter().filter(|mark| *mark != Mark::Written).map(Mark::name);
-        let latency = std::iter::once("tick_to_order").chain(names).filter_map(|name| {
+        let names = std::iter::once("tick_to_order").chain(names).chain([HICCUP]);
+        let latency = names.filter_map(|name| {
             recorder.histogram(name).map(|histogram| Latency::of(name, histogram))
         });
         let latency = latency.collect();
-        self.desk.standing().latency = latency;
+        let window = self.window.turn(now);
+        let (samples_dropped, drift_ppb) = (self.samples_dropped(), self.drift.ppb());
+        let mut standing = self.desk.standing();
+        standing.latency = latency;
+        standing.latency_dropped = samples_dropped;
+        standing.drift_ppb = drift_ppb;
+        if let Some(window) = window {
+            standing.latency_window = window;
+        }
     }
 
     fn end(&mut self, now: Nanos) {
@@ -138,7 +169,10 @@ impl Stage for BackOffice {
         if has_all {
             self.outbox.on_journaled();
         }
-        let is_busy = journal == Turn::Busy || self.look();
+        // Also where the journal has more to write: a burst would else fill the rings that nobody looks at,
+        // and its own latencies, the worst there are, would be missing.
+        let has_looked = self.look();
+        let is_busy = journal == Turn::Busy || has_looked;
         if has_all && journal == Turn::Done {
             self.outbox.on_journaled();
         }
@@ -150,5 +184,86 @@ impl Stage for BackOffice {
             (false, true) => Turn::Done,
             (false, false) => Turn::Idle,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+    use crate::state_dir::StateDir;
+    use ballast_engine::journal::header::Header;
+    use ballast_engine::journal::record::Record;
+    use ballast_engine::journal::writer::JournalWriter;
+    use ballast_engine::latency::{self, Probe};
+    use ballast_engine::ring::{self, RecordProducer};
+    use ballast_engine::units::Stamp;
+    use std::path::Path;
+
+    /// Never ends.
+    struct Never;
+
+    impl EndWhen for Never {
+        fn is_over(&mut self, _: Nanos) -> bool {
+            false
+        }
+    }
+
+    /// A back office whose rings a test holds the other ends of.
+    fn office(folder: &Path) -> (BackOffice, RecordProducer<Record>, Probe) {
+        let file = ConfigFile::demo().unwrap();
+        let state = StateDir::open(folder).unwrap();
+        let config = file.maker(state.epoch()).unwrap();
+        let header = Header {
+            epoch: state.epoch(),
+            started: Nanos(0),
+            binary: String::new(),
+            config: file.text.clone(),
+            resumption: config.resumption.clone(),
+        };
+        let segments = Segments::create(&state.journal(), 1 << 30, Box::new(drop)).unwrap();
+        let writer = JournalWriter::over(segments, &state.journal(), &header).unwrap();
+        let (journal, records) = ring::records(1 << 10);
+        let counter = Counter::monotonic();
+        let (probe, samples) = latency::probe(counter, 2);
+        let (control, _) = ring::slots(16);
+        let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
+        let office = BackOffice {
+            recorder: Recorder::new(records, writer, 1_000_000_000),
+            telemetry: ring::records(2).1,
+            samples: vec![samples],
+            hiccups: Vec::new(),
+            window: LatencyWindow::default(),
+            drift: Drift::of(counter),
+            desk: Arc::new(desk),
+            observer: Observer::new(&file, &config),
+            outbox: Outbox::open(state.folder(), &file),
+            counter,
+            end: Box::new(Never),
+            progress: Box::new(Silent),
+            is_ending: false,
+            told_at: Nanos(0),
+        };
+        (office, journal, probe)
+    }
+
+    #[test]
+    fn latencies_are_taken_also_while_the_journal_is_busy_and_lost_ones_are_told() {
+        let folder = std::env::temp_dir().join(format!("ballast-office-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let (mut office, mut journal, mut probe) = office(&folder);
+        for number in 1..=4 {
+            let now = Nanos(number * 1_000_000_000);
+            journal.push(Record::Timer { number, now }).unwrap();
+            // Three where the ring holds two.
+            for _ in 0..3 {
+                probe.record(Mark::Written, Stamp(10), Stamp(1_010));
+            }
+            assert_eq!(office.turn(now), Turn::Busy);
+        }
+        let standing = office.desk.standing().clone();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(standing.latency[0].count, 8, "{:?}", standing.latency);
+        assert_eq!(standing.latency_dropped, 4);
     }
 }

@@ -31,6 +31,10 @@ pub mod state_dir;
 pub mod recovery;
 /// The cold side of a run: journal, telemetry, the decision to end.
 pub mod back_office;
+/// Latencies of the last ten seconds.
+pub mod latency_window;
+/// The host's own stalls, as a hot thread sees them.
+pub mod hiccup;
 /// What is seen of a run while it goes on.
 pub mod observer;
 /// The operator's hand on a running maker.

@@ -13,6 +13,8 @@ use crate::covariance::CovarianceRefresh;
 use crate::firm::{self, LinkFault};
 use crate::greek_refresh::GreekRefresh;
 use crate::hedge_ratios::HedgeRatios;
+use crate::hiccup::Watchful;
+use crate::latency_window::LatencyWindow;
 use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
@@ -23,7 +25,7 @@ use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
 use crate::venue_session::SessionFault;
-use ballast_engine::clock::Counter;
+use ballast_engine::clock::{Counter, Drift};
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
@@ -370,10 +372,13 @@ pub fn pipeline(
     let desk = Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config));
     let (tap, refit) = refit(file, &desk);
     let recorder = recorder(ends.journal, journal(file, config, state)?, &desk);
-    let office = BackOffice {
+    let mut office = BackOffice {
         recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, state, &desk)?)),
         telemetry: ends.telemetry,
         samples,
+        hiccups: Vec::new(),
+        window: LatencyWindow::default(),
+        drift: Drift::of(counter),
         desk: desk.clone(),
         observer: Observer::new(file, config),
         outbox: Outbox::open(state.folder(), file),
@@ -384,8 +389,9 @@ pub fn pipeline(
         told_at: Nanos(0),
     };
     let maker = boxed_maker(maker, &remains, &desk);
-    let office = boxed_office(office, &remains);
-    let mut seats = seats(&file.raw.run, feeds, maker, entries, office);
+    let (mut seats, hiccups) = hot_seats(&file.raw.run, feeds, maker, entries);
+    office.hiccups = hiccups;
+    seats.push(Seat::new(boxed_office(office, &remains), None, COLD));
     seats.extend(refit.map(|refit| Seat::new(boxed_refit(refit, &remains), None, COLD)));
     seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
@@ -506,31 +512,34 @@ fn left_working(session: &str, entry: &VenueOrderEntry) -> Option<String> {
     })
 }
 
-/// Who sits where. Fused, the whole front runs on one core, feeds first and order entry last, so that
-/// a tick goes through in one turn; the back office is cold and sleeps between looks.
-fn seats(
+/// Who sits on the hot cores, and where the gaps of their threads come out. Fused, the whole front runs
+/// on one core, feeds first and order entry last, so that a tick goes through in one turn.
+fn hot_seats(
     run: &RawRun,
     feeds: Vec<BoxedStage>,
     maker: BoxedStage,
     entries: Vec<BoxedStage>,
-    office: BoxedStage,
-) -> Vec<Seat<'static>> {
+) -> (Vec<Seat<'static>>, Vec<RecordConsumer<u64>>) {
     let core = |place: usize| run.cores.and_then(|cores| cores.get(place).copied());
     let fuse = |name, stages: Vec<BoxedStage>| {
         stages.into_iter().fold(Fused::new(name), |fused, stage| fused.then(stage))
     };
-    let mut seats = match run.runner {
+    let watched = |stage: BoxedStage, core| {
+        let (stage, gaps) = Watchful::new(stage);
+        (Seat::new(stage, core, Wait::Spin), gaps)
+    };
+    match run.runner {
         RunnerKind::Fused => {
             let front: Vec<_> =
                 feeds.into_iter().chain(std::iter::once(maker)).chain(entries).collect();
-            vec![Seat::new(fuse("front", front), core(1), Wait::Spin)]
+            std::iter::once(watched(Box::new(fuse("front", front)), core(1))).unzip()
         }
-        RunnerKind::Pinned => vec![
-            Seat::new(fuse("feed", feeds), core(0), Wait::Spin),
-            Seat::new(maker, core(1), Wait::Spin),
-            Seat::new(fuse("order-entry", entries), core(2), Wait::Spin),
-        ],
-    };
-    seats.push(Seat::new(office, None, COLD));
-    seats
+        RunnerKind::Pinned => [
+            watched(Box::new(fuse("feed", feeds)), core(0)),
+            watched(maker, core(1)),
+            watched(Box::new(fuse("order-entry", entries)), core(2)),
+        ]
+        .into_iter()
+        .unzip(),
+    }
 }

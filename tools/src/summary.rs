@@ -25,6 +25,11 @@ pub struct RunFacts {
     pub tape_events: u64,
     /// Tick to order, where it was measured.
     pub tick_to_order: Option<Histogram<u64>>,
+    /// The host's own stalls in the same minutes, where there were any.
+    pub host_hiccups: Option<Histogram<u64>>,
+    /// Latencies that found no room, and how far their counter was off in parts per billion, where
+    /// latencies were measured.
+    pub latency_faults: Option<(u64, i64)>,
     /// What crossed the FIX sessions, where there were any.
     pub fix: Option<FixCounts>,
     /// Telemetry that found no room.
@@ -108,6 +113,13 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     }
     if let Some(histogram) = &facts.tick_to_order {
         document.insert("tick_to_order_ns".into(), percentiles(histogram));
+    }
+    if let Some(histogram) = &facts.host_hiccups {
+        document.insert("host_hiccups_ns".into(), percentiles(histogram));
+    }
+    if let Some((dropped, drift_ppb)) = facts.latency_faults {
+        document.insert("latency_samples_dropped".into(), json!(dropped));
+        document.insert("counter_drift_ppb".into(), json!(drift_ppb));
     }
     if let Some(fix) = &facts.fix {
         let fix = json!({
@@ -229,10 +241,15 @@ pub fn for_people(document: &Value) -> String {
         format!("net delta  {}   (largest {})", text("delta_end"), text("delta_max_abs")),
         format!("pnl        {}   [{}]", text("pnl"), text("reporting_currency")),
     ];
-    for (key, name) in [("tick_to_order_ns", "to order ns"), ("fix", "fix")] {
+    for (key, name) in
+        [("tick_to_order_ns", "to order ns"), ("host_hiccups_ns", "host ns"), ("fix", "fix")]
+    {
         if !document[key].is_null() {
             lines.push(format!("{name:<10} {}", text(key)));
         }
+    }
+    if let Some(lost) = document["latency_samples_dropped"].as_u64().filter(|lost| *lost > 0) {
+        lines.push(format!("           {lost} LATENCIES NOT TAKEN, the worst may be among them"));
     }
     if document["tape"].is_object() {
         lines.push(format!("tape       {}", text("plays")));

@@ -1,6 +1,7 @@
 //! What `demo` and `run` say at their end: a summary for people or as JSON, and the report.
 
 use super::Failure;
+use crate::back_office::HICCUP;
 use crate::config::ConfigFile;
 use crate::live::Remains;
 use crate::summary::{RunFacts, for_people, summary};
@@ -49,6 +50,7 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
     };
     let maker = remains.maker.take().ok_or_else(|| unfinished("maker"))?;
     let office = remains.office.take().ok_or_else(|| unfinished("back office"))?;
+    let latency_faults = Some((office.samples_dropped(), office.drift.ppb()));
     let end = office.recorder.finish().map_err(|error| Failure::Failed(error.to_string()))?;
     let underlyings = file.table.underlyings.iter();
     let liquidity = office.observer.liquidity().document(&maker, underlyings);
@@ -59,6 +61,8 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
         intents_sha256: end.intents_sha256.to_string(),
         tape_events,
         tick_to_order: recorder.histogram("tick_to_order").cloned(),
+        host_hiccups: recorder.histogram(HICCUP).cloned(),
+        latency_faults,
         fix: Some(remains.fix),
         telemetry_dropped: remains.telemetry_dropped,
         liquidity,

@@ -5,6 +5,7 @@
 //! with more values than the config has names.
 
 use super::desk::Desk;
+use super::standing::Latency;
 use super::status::Names;
 use crate::session_watch::SessionWatch;
 use ballast_engine::risk::collateral::CollateralView;
@@ -105,6 +106,16 @@ fn unsynced(desk: &Desk) -> Vec<(Labels, f64)> {
     desk.sessions().iter().map(row).collect()
 }
 
+fn latencies(all: &[Latency]) -> Vec<(Labels, f64)> {
+    let rows = all.iter().flat_map(|latency| {
+        ["p50", "p99", "p99.9", "max"].into_iter().zip(latency.nanos).map(|(at, nanos)| {
+            let labels = vec![("stretch", latency.name.to_owned()), ("at", at.to_owned())];
+            (labels, nanos as f64 * 1e-9)
+        })
+    });
+    rows.collect()
+}
+
 /// All metrics as they are now.
 pub fn text(names: &Names, desk: &Desk) -> String {
     let standing = desk.standing().clone();
@@ -152,13 +163,13 @@ pub fn text(names: &Names, desk: &Desk) -> String {
     family("blocked", "Proposals that the gate blocked", blocked.collect());
     let changes = standing.changes.iter().map(|(reason, n)| (of("reason", reason), *n as f64));
     family("state_changes", "Changes of an instrument's state", changes.collect());
-    let latency = standing.latency.iter().flat_map(|latency| {
-        ["p50", "p99", "p99.9", "max"].into_iter().zip(latency.nanos).map(|(at, nanos)| {
-            let labels = vec![("stretch", latency.name.to_owned()), ("at", at.to_owned())];
-            (labels, nanos as f64 * 1e-9)
-        })
-    });
-    family("latency_seconds", "Percentiles since the start", latency.collect());
+    family("latency_seconds", "Percentiles since the start", latencies(&standing.latency));
+    let window = latencies(&standing.latency_window);
+    family("latency_window_seconds", "Percentiles of the last whole ten seconds", window);
+    let dropped = one(standing.latency_dropped as f64);
+    family("latency_samples_dropped", "Latencies that found no room", dropped);
+    let drift = one(standing.drift_ppb as f64 * 1e-9);
+    family("counter_drift_ratio", "How far the counter of latencies is off", drift);
     registry.register("fills", "Fills booked", ConstCounter::new(standing.fills));
     let mut out = String::new();
     // Writing into a string fails nowhere.

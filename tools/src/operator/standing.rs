@@ -82,6 +82,12 @@ pub struct Standing {
     pub balances: Vec<CurrencyBalance>,
     /// Where it is measured.
     pub latency: Vec<Latency>,
+    /// The same of the last whole window alone.
+    pub latency_window: Vec<Latency>,
+    /// Samples of latency that found no room.
+    pub latency_dropped: u64,
+    /// How far the counter that latencies are measured by is off, in parts per billion.
+    pub drift_ppb: i64,
     /// The journal can no longer be written.
     pub is_journal_lost: bool,
     /// The collateral, where it is watched and was assessed.

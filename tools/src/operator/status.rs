@@ -4,7 +4,7 @@
 //! the document does not say.
 
 use super::desk::Desk;
-use super::standing::Standing;
+use super::standing::{Latency, Standing};
 use crate::config::ConfigFile;
 use crate::config::instruments::InstrumentTable;
 use crate::hedge_ratios;
@@ -116,17 +116,6 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         rows.insert("total".into(), json!(total.to_string()));
         Value::Object(rows)
     });
-    let latency: Map<_, _> = standing
-        .latency
-        .iter()
-        .map(|latency| {
-            let [p50, p99, p999, max] = latency.nanos;
-            let row = json!({
-                "count": latency.count, "p50": p50, "p99": p99, "p99_9": p999, "max": max,
-            });
-            (latency.name.to_owned(), row)
-        })
-        .collect();
     json!({
         "epoch": desk.epoch(),
         "pid": std::process::id(),
@@ -145,9 +134,26 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "hedge_ratios": standing.hedge_ratios,
         "firm": standing.firm,
         "sessions": sessions.collect::<Vec<_>>(),
-        "latency_ns": latency,
+        "latency_ns": latencies(&standing.latency),
+        "latency_window_ns": latencies(&standing.latency_window),
+        "latency_samples_dropped": standing.latency_dropped,
+        "counter_drift_ppb": standing.drift_ppb,
     })
 }
+
+fn latencies(all: &[Latency]) -> Map<String, Value> {
+    let rows = all.iter().map(|latency| {
+        let [p50, p99, p999, max] = latency.nanos;
+        let row = json!({
+            "count": latency.count, "p50": p50, "p99": p99, "p99_9": p999, "max": max,
+        });
+        (latency.name.to_owned(), row)
+    });
+    rows.collect()
+}
+
+/// A counter that is off by more than a thousandth measures wrong.
+const DRIFT_PPB_MAX: i64 = 1_000_000;
 
 fn text<'a>(row: &'a Value, key: &str) -> &'a str {
     row.get(key).and_then(Value::as_str).unwrap_or("-")
@@ -229,6 +235,15 @@ pub fn for_people(document: &Value) -> String {
         let of = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
         let (p50, p99, p999, max) = (of("p50"), of("p99"), of("p99_9"), of("max"));
         let _ = writeln!(out, "{name:<14} ns p50 {p50}  p99 {p99}  p99.9 {p999}  max {max}");
+    }
+    let number = |key: &str| document.get(key).and_then(Value::as_i64).unwrap_or(0);
+    if number("latency_samples_dropped") > 0 {
+        let lost = number("latency_samples_dropped");
+        let _ = writeln!(out, "{lost} LATENCIES WERE NOT TAKEN: the worst may be among them");
+    }
+    if number("counter_drift_ppb").abs() > DRIFT_PPB_MAX {
+        let ppb = number("counter_drift_ppb");
+        let _ = writeln!(out, "THE COUNTER IS OFF by {ppb} parts per billion: so are latencies");
     }
     out.truncate(out.trim_end().len());
     out

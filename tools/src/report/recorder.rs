@@ -247,9 +247,7 @@ impl SeriesRecorder {
 
     /// One latency of the kind `name`, in nanoseconds.
     pub fn latency(&mut self, name: &'static str, nanos: u64) {
-        let histogram = self.latencies.entry(name).or_insert_with(|| {
-            Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("bounds that the crate allows")
-        });
+        let histogram = self.latencies.entry(name).or_insert_with(latency_histogram);
         histogram.saturating_record(nanos);
     }
 
@@ -284,6 +282,11 @@ impl SeriesRecorder {
             summary,
         }
     }
+}
+
+/// An empty histogram of latencies in nanoseconds.
+pub fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).expect("bounds that the crate allows")
 }
 
 /// Money as a number for a picture.
