@@ -36,6 +36,16 @@ const CASES: &[Case] = &[
     ("nohz-full", State::Ok, &[("sys/devices/system/cpu/nohz_full", "1-3")]),
     ("nohz-full", State::Warn, &[("sys/devices/system/cpu/nohz_full", "")]),
     ("rcu-nocbs", State::Ok, &[("proc/cmdline", "ro rcu_nocbs=2 nohz_full=3")]),
+    (
+        "rcu-nocbs",
+        State::Ok,
+        &[("proc/cmdline", "rcu_nocbs=all"), ("sys/devices/system/cpu/possible", "0-3")],
+    ),
+    (
+        "rcu-nocbs",
+        State::Ok,
+        &[("proc/cmdline", "nohz_full=1-N"), ("sys/devices/system/cpu/possible", "0-3")],
+    ),
     ("rcu-nocbs", State::Warn, &[("proc/cmdline", "ro rcu_nocbs=2")]),
     ("irq-affinity", State::Ok, &[("proc/irq/24/effective_affinity_list", "0-1")]),
     (
@@ -96,6 +106,15 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        "idle-states",
+        State::Ok,
+        &[
+            ("sys/devices/system/cpu/cpu2/cpuidle/state1/latency", "133"),
+            ("sys/devices/system/cpu/cpu2/cpuidle/state1/disable", "0"),
+            ("dev/cpu_dma_latency", "\0\0\0\0"),
+        ],
+    ),
+    (
         "watchdog",
         State::Ok,
         &[
@@ -121,6 +140,22 @@ const CASES: &[Case] = &[
     ("clocksource", State::Fail, &[(CLOCKSOURCE, "hpet")]),
     ("tsc", State::Ok, &[("proc/cpuinfo", "flags\t\t: fpu constant_tsc nonstop_tsc\n")]),
     ("tsc", State::Warn, &[("proc/cpuinfo", "flags\t\t: fpu constant_tsc\n")]),
+    (
+        "tsc",
+        State::Warn,
+        &[
+            ("proc/cpuinfo", "flags\t\t: fpu constant_tsc nonstop_tsc\n"),
+            (AVAILABLE, "hpet acpi_pm \n"),
+        ],
+    ),
+    (
+        "tsc",
+        State::Ok,
+        &[
+            ("proc/cpuinfo", "flags\t\t: fpu constant_tsc nonstop_tsc\n"),
+            (AVAILABLE, "kvm-clock tsc acpi_pm \n"),
+        ],
+    ),
     ("steal-time", State::Ok, &[("proc/stat", "cpu  5000 0 4000 90000 0 0 0 20 0 0\n")]),
     ("steal-time", State::Warn, &[("proc/stat", "cpu  5000 0 4000 90000 0 0 0 2000 0 0\n")]),
     ("transparent-hugepages", State::Ok, &[(HUGE, "always [madvise] never")]),
@@ -135,6 +170,16 @@ const CASES: &[Case] = &[
     ("memlock", State::Warn, &[(LIMITS, "Max locked memory         8388608  8388608  bytes\n")]),
     ("vm-stat-interval", State::Ok, &[("proc/sys/vm/stat_interval", "120")]),
     ("vm-stat-interval", State::Warn, &[("proc/sys/vm/stat_interval", "1")]),
+    ("numa-placement", State::Ok, TWO_NODES),
+    (
+        "numa-placement",
+        State::Warn,
+        &[
+            ("sys/devices/system/cpu/online", "0-3"),
+            ("sys/devices/system/node/node0/cpulist", "0-2"),
+            ("sys/devices/system/node/node1/cpulist", "3"),
+        ],
+    ),
     ("nic-numa", State::Ok, TWO_NODES),
     (
         "nic-numa",
@@ -173,6 +218,17 @@ const CASES: &[Case] = &[
             ("sys/fs/cgroup/system.slice/cpu.max", "150000 100000\n"),
         ],
     ),
+    (
+        // A container sees its own group as the root, and the limit there.
+        "cpu-quota",
+        State::Fail,
+        &[("proc/self/cgroup", "0::/init\n"), ("sys/fs/cgroup/cpu.max", "150000 100000\n")],
+    ),
+    (
+        "cpu-quota",
+        State::Fail,
+        &[("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/cpu.max", "150000 100000\n")],
+    ),
     ("open-files", State::Ok, &[(LIMITS, "Max open files            65536  65536  files\n")]),
     ("open-files", State::Warn, &[(LIMITS, "Max open files            1024  4096  files\n")]),
     ("time-sync", State::Ok, &[("proc/5/comm", "chronyd")]),
@@ -180,6 +236,7 @@ const CASES: &[Case] = &[
 ];
 
 const CLOCKSOURCE: &str = "sys/devices/system/clocksource/clocksource0/current_clocksource";
+const AVAILABLE: &str = "sys/devices/system/clocksource/clocksource0/available_clocksource";
 const HUGE: &str = "sys/kernel/mm/transparent_hugepage/enabled";
 const LIMITS: &str = "proc/self/limits";
 
@@ -216,8 +273,11 @@ fn every_check_tells_a_good_host_from_a_bad_one() {
 
 #[test]
 fn without_named_cores_what_needs_them_is_skipped() {
-    let tree = Tree::of(TWO_NODES);
-    for check in CHECKS.iter().filter(|check| ["cores", "nic-numa"].contains(&check.id)) {
+    const NEED_CORES: [&str; 4] = ["cores", "watchdog", "numa-placement", "nic-numa"];
+    let mut files = TWO_NODES.to_vec();
+    files.push(("proc/sys/kernel/watchdog", "1"));
+    let tree = Tree::of(&files);
+    for check in CHECKS.iter().filter(|check| NEED_CORES.contains(&check.id)) {
         assert_eq!(check.run(&tree.host(&[])).state, State::Skip, "{}", check.id);
     }
 }

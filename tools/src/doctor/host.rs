@@ -41,6 +41,27 @@ pub enum HostConfigError {
 #[derive(Deserialize)]
 struct RawFile {
     host: Option<RawHost>,
+    run: Option<RawPlaces>,
+}
+
+/// What of `[run]` says where the hot stages run; the rest is the run's own.
+#[derive(Deserialize)]
+struct RawPlaces {
+    runner: Option<String>,
+    cores: Option<Vec<usize>>,
+}
+
+impl RawPlaces {
+    /// The cores that spin: fused, the second alone is used.
+    fn hot(self) -> Vec<usize> {
+        let mut cores = self.cores.unwrap_or_default();
+        if self.runner.as_deref() == Some("fused") {
+            cores = cores.get(1).copied().into_iter().collect();
+        }
+        cores.sort_unstable();
+        cores.dedup();
+        cores
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,7 +78,8 @@ impl Host {
         Host { root: root.to_path_buf(), cores: Vec::new(), nic: None }
     }
 
-    /// Takes cores and interface from the `[host]` table of a config file, where it has one.
+    /// Takes cores and interface from the `[host]` table of a config file, where it has one; cores that it
+    /// does not name are those of `[run]`.
     pub fn configure(&mut self, file: &Path) -> Result<(), HostConfigError> {
         let path = file.display().to_string();
         let text = fs::read_to_string(file)
@@ -69,6 +91,9 @@ impl Host {
         if let Some(host) = raw.host {
             self.cores = host.cores;
             self.nic = host.nic;
+        }
+        if self.cores.is_empty() {
+            self.cores = raw.run.map(RawPlaces::hot).unwrap_or_default();
         }
         Ok(())
     }
@@ -111,6 +136,26 @@ impl Host {
             let (key, value) = word.split_once('=').unwrap_or((word, ""));
             (key == name).then(|| value.to_owned())
         })
+    }
+
+    /// A boot parameter that lists cores, as the kernel reads it: "0-3,8", "all", and N for the last core.
+    pub fn boot_cores(&self, name: &str) -> Vec<usize> {
+        let Some(list) = self.boot_parameter(name) else { return Vec::new() };
+        let every = self.list("sys/devices/system/cpu/possible");
+        let every = every.or_else(|| self.list("sys/devices/system/cpu/online"));
+        let every = every.unwrap_or_default();
+        if list == "all" {
+            return every;
+        }
+        let last = every.last().map(usize::to_string).unwrap_or_default();
+        pin::parse_list(&list.replace('N', &last))
+    }
+
+    /// The wake-up latency in µs that a process holds `/dev/cpu_dma_latency` open for, where that may be
+    /// read (by root alone).
+    pub fn dma_latency_us(&self) -> Option<i32> {
+        let bytes = fs::read(self.root.join("dev/cpu_dma_latency")).ok()?;
+        Some(i32::from_ne_bytes(bytes.try_into().ok()?))
     }
 
     /// Which of the named processes run, by `/proc/*/comm`; `None` where there is no `/proc`.
@@ -206,10 +251,17 @@ mod tests {
         let tree = Tree::of(&[
             ("run.toml", "[quote]\nx = 1\n[host]\ncores = [2, 3]\nnic = \"ens5\"\n"),
             ("bad.toml", "[host]\ncoers = [2]\n"),
+            ("fused.toml", "[run]\nrunner = \"fused\"\ncores = [1, 2, 3]\ntimer_ms = 10\n"),
+            ("pinned.toml", "[run]\nrunner = \"pinned\"\ncores = [3, 2, 3]\n[host]\n"),
         ]);
         let mut host = tree.host(&[]);
         host.configure(&host.root().join("run.toml")).unwrap();
         assert_eq!((host.cores.as_slice(), host.nic.as_deref()), (&[2, 3][..], Some("ens5")));
+        for (file, hot) in [("fused.toml", &[2][..]), ("pinned.toml", &[2, 3])] {
+            let mut host = tree.host(&[]);
+            host.configure(&host.root().join(file)).unwrap();
+            assert_eq!(host.cores, hot, "{file}");
+        }
         let error = host.configure(&host.root().join("bad.toml")).unwrap_err().to_string();
         assert!(error.contains("coers") && error.contains("bad.toml"), "{error}");
         assert!(matches!(
@@ -225,6 +277,19 @@ mod tests {
         assert_eq!(host.boot_parameter("isolcpus").as_deref(), Some("2,3"));
         assert_eq!(host.boot_parameter("quiet").as_deref(), Some(""));
         assert_eq!(host.boot_parameter("nohz_full"), None);
+    }
+
+    #[test]
+    fn cores_of_a_boot_parameter_may_be_all_or_end_at_the_last() {
+        let tree = Tree::of(&[
+            ("sys/devices/system/cpu/possible", "0-3"),
+            ("proc/cmdline", "rcu_nocbs=all nohz_full=1-N isolcpus=2,N"),
+        ]);
+        let host = tree.host(&[]);
+        assert_eq!(host.boot_cores("rcu_nocbs"), [0, 1, 2, 3]);
+        assert_eq!(host.boot_cores("nohz_full"), [1, 2, 3]);
+        assert_eq!(host.boot_cores("isolcpus"), [2, 3]);
+        assert_eq!(host.boot_cores("quiet"), Vec::<usize>::new());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Checks of memory: what moves, merges, swaps or scans pages behind a running thread's back.
 
+use super::processor::UNNAMED;
 use super::{Finding, Host};
+use ballast_engine::pin::Topology;
 
 pub(super) fn transparent_hugepages(host: &Host) -> Finding {
     let path = "sys/kernel/mm/transparent_hugepage/enabled";
@@ -31,6 +33,25 @@ pub(super) fn numa_balancing(host: &Host) -> Finding {
         Some(_) => Finding::warn(
             "on: pages are unmapped so that faults show who uses them",
             "sysctl kernel.numa_balancing=0 (boot: numa_balancing=disable)",
+        ),
+    }
+}
+
+/// Memory is taken on the node of the core that touches it first: where hot cores are on one node, so is
+/// what they share.
+pub(super) fn numa_placement(host: &Host) -> Finding {
+    let topology = Topology::read(host.root());
+    let of = |core: &usize| topology.cores.get(core).and_then(|known| known.numa_node);
+    let mut nodes: Vec<usize> = host.cores.iter().filter_map(of).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    match nodes.as_slice() {
+        _ if host.cores.is_empty() => Finding::skip(UNNAMED),
+        [] => Finding::skip("the kernel shows no nodes"),
+        [node] => Finding::ok(format!("all hot cores are on node {node}")),
+        [first, ..] => Finding::warn(
+            format!("hot cores on nodes {nodes:?}: what they share is remote to some of them"),
+            format!("choose cores of one node; numactl --cpunodebind={first} --membind={first} …"),
         ),
     }
 }

@@ -109,6 +109,7 @@ pub const CHECKS: &[Check] = &[
     Check { id: "swap", look: memory::swap },
     Check { id: "memlock", look: memory::memlock },
     Check { id: "vm-stat-interval", look: memory::vm_stat_interval },
+    Check { id: "numa-placement", look: memory::numa_placement },
     Check { id: "nic-numa", look: network::nic_numa },
     Check { id: "receive-steering", look: network::receive_steering },
     Check { id: "busy-poll", look: network::busy_poll },

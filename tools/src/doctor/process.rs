@@ -39,13 +39,14 @@ pub(super) fn cpu_quota(host: &Host) -> Finding {
             && !text.starts_with("max")
         {
             return Finding::fail(
-                format!("{group} may use {text} (µs of each period)"),
+                format!("/{} may use {text} (µs of each period)", group.trim_matches('/')),
                 format!("echo max > /{path} (systemd: CPUQuota=)"),
             );
         }
-        match group.rsplit_once('/') {
-            Some((parent, _)) if !parent.is_empty() => group = parent,
-            _ => return Finding::ok("none"),
+        // Up to the root: in a container its file is the container's own group.
+        match group.trim_end_matches('/').rsplit_once('/') {
+            Some((parent, _)) => group = parent,
+            None => return Finding::ok("none"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Finding, Host};
 use ballast_engine::pin::{self, PinFault, Topology};
 
-const UNNAMED: &str = "no cores are named; give --cores or [host] cores in the config";
+pub(super) const UNNAMED: &str = "no cores are named; give --cores or [host] cores in the config";
 
 pub(super) fn cores(host: &Host) -> Finding {
     let topology = Topology::read(host.root());
@@ -88,11 +88,8 @@ pub(super) fn rcu_nocbs(host: &Host) -> Finding {
         return Finding::skip(UNNAMED);
     }
     // nohz_full implies rcu_nocbs for the same cores.
-    let covered: Vec<usize> = ["rcu_nocbs", "nohz_full"]
-        .iter()
-        .filter_map(|name| host.boot_parameter(name))
-        .flat_map(|list| pin::parse_list(&list))
-        .collect();
+    let covered: Vec<usize> =
+        ["rcu_nocbs", "nohz_full"].iter().flat_map(|name| host.boot_cores(name)).collect();
     match host.hot_cores_missing_from(&covered).as_slice() {
         [] => Finding::ok("callbacks run elsewhere"),
         missing => Finding::warn(
@@ -214,7 +211,14 @@ pub(super) fn energy_preference(host: &Host) -> Finding {
     should_be(host, "energy_performance_preference", "performance")
 }
 
+/// How long a hot core may take to wake.
+const WAKE_US_MAX: i32 = 2;
+
 pub(super) fn idle_states(host: &Host) -> Finding {
+    // Held open for all cores at once: nothing else matters then.
+    if let Some(us @ 0..=WAKE_US_MAX) = host.dma_latency_us() {
+        return Finding::ok(format!("/dev/cpu_dma_latency is held at {us} µs"));
+    }
     let mut has_states = false;
     let mut slow: Vec<String> = Vec::new();
     for core in cores_to_look_at(host) {
@@ -225,7 +229,10 @@ pub(super) fn idle_states(host: &Host) -> Finding {
         for state in host.entries(&format!("{base}/cpuidle")) {
             has_states = true;
             let at = |file: &str| host.number(&format!("{base}/cpuidle/{state}/{file}"));
-            if !is_held && at("disable") == Some(0) && at("latency").is_some_and(|us| us > 2) {
+            if !is_held
+                && at("disable") == Some(0)
+                && at("latency").is_some_and(|us| us > WAKE_US_MAX.into())
+            {
                 slow.push(format!("cpu{core}/{state}"));
             }
         }
@@ -248,7 +255,8 @@ pub(super) fn watchdog(host: &Host) -> Finding {
             "the NMI watchdog interrupts every core and takes a performance counter",
             "sysctl kernel.nmi_watchdog=0 (boot: nmi_watchdog=0)",
         ),
-        (_, Some(1)) if !host.cores.is_empty() && watchdog_covers_hot(host) => Finding::warn(
+        (_, Some(1)) if host.cores.is_empty() => Finding::skip(UNNAMED),
+        (_, Some(1)) if watchdog_covers_hot(host) => Finding::warn(
             "the soft-lockup watchdog wakes a thread on hot cores",
             "echo HOUSEKEEPING > /proc/sys/kernel/watchdog_cpumask, or sysctl kernel.watchdog=0",
         ),
@@ -294,6 +302,13 @@ pub(super) fn tsc(host: &Host) -> Finding {
         .into_iter()
         .filter(|flag| !flags.split_whitespace().any(|word| word == *flag))
         .collect();
+    let known = host.text("sys/devices/system/clocksource/clocksource0/available_clocksource");
+    if missing.is_empty() && known.is_some_and(|known| !known.split(' ').any(|one| one == "tsc")) {
+        return Finding::warn(
+            "the kernel has found it to drift or to differ between cores: so do our stamps",
+            "dmesg | grep -i tsc says why; another host, or boot: tsc=reliable where the kernel errs",
+        );
+    }
     if missing.is_empty() {
         return Finding::ok("constant and never stopping");
     }
