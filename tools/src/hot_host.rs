@@ -6,6 +6,7 @@
 //! loader's (tuning.md), and everything that `ballast doctor` looks at beside.
 
 use crate::config::file::{RawConfig, RunnerKind};
+use ballast_engine::clock::Source;
 use ballast_engine::pin::{PinFault, Topology, nic_numa_node};
 use rustix::mm::{MlockAllFlags, mlockall};
 use std::path::Path;
@@ -19,11 +20,24 @@ use thiserror::Error;
 )]
 pub struct NotLocked(#[from] rustix::io::Errno);
 
-/// Keeps every page that the process has now in memory, touched: rings, books, stores. What is made
-/// later is the cold threads' own and may be paged: to lock that too would end a run in its middle
-/// where the limit is reached.
+/// Keeps every page that the process has now in memory, touched: rings, books, stores, and once they run the
+/// threads' stacks. What is made later is the cold threads' own and may be paged: to lock that too would end
+/// a run in its middle where the limit is reached.
 pub fn lock_memory() -> Result<(), NotLocked> {
     Ok(mlockall(MlockAllFlags::CURRENT)?)
+}
+
+/// What speaks against the counter that the run's time comes from, on the host below `root`: a processor
+/// promises an invariant counter for itself, the kernel compares it between cores and over time.
+pub fn counter_warning(source: Source, root: &Path) -> Option<String> {
+    let known = root.join("sys/devices/system/clocksource/clocksource0/available_clocksource");
+    let known = std::fs::read_to_string(known).ok()?;
+    let is_trusted = known.split_whitespace().any(|one| one == "tsc");
+    (source == Source::Tsc && !is_trusted).then(|| {
+        "the kernel has found the time stamp counter to drift or to differ between cores, and this run's \
+         time and latencies come from it (`ballast doctor`, tsc)"
+            .to_owned()
+    })
 }
 
 /// What speaks against the cores that a config names, on the host below `root` ("/" but in tests). A
@@ -85,6 +99,23 @@ mod tests {
         assert_eq!(told("runner = \"fused\"\ncores = [0, 2, 0]", ""), Vec::<String>::new());
         assert_eq!(told("runner = \"fused\"", ""), Vec::<String>::new());
         fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn a_counter_that_the_kernel_does_not_trust_is_told() {
+        let root = std::env::temp_dir().join(format!("ballast-counter-{}", std::process::id()));
+        let folder = root.join("sys/devices/system/clocksource/clocksource0");
+        fs::create_dir_all(&folder).unwrap();
+        let told = |known: &str, source| {
+            fs::write(folder.join("available_clocksource"), known).unwrap();
+            counter_warning(source, &root)
+        };
+        assert_eq!(told("kvm-clock tsc acpi_pm \n", Source::Tsc), None);
+        assert_eq!(told("hpet acpi_pm \n", Source::Monotonic), None);
+        let warning = told("hpet acpi_pm \n", Source::Tsc).unwrap();
+        assert!(warning.contains("time stamp counter"), "{warning}");
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(counter_warning(Source::Tsc, &root), None, "a kernel that does not say");
     }
 
     #[test]

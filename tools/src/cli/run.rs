@@ -6,7 +6,7 @@ use super::progress_line::Line;
 use crate::back_office::{EndWhen, Silent};
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
-use crate::hot_host;
+use crate::hot_host::{self, NotLocked};
 use crate::live::{self, LiveOptions, Remains};
 use crate::operator::{self, Operator};
 use crate::recovery::{self, RecoveryError};
@@ -47,6 +47,9 @@ struct RunEnd {
     /// Sessions that did not log on in time.
     missing: Arc<Mutex<Vec<String>>>,
     logon_within_ns: u64,
+    /// The memory is to be locked, and why the threads' part of it was not.
+    lock_memory: bool,
+    not_locked: Arc<Mutex<Option<NotLocked>>>,
     started: Option<Nanos>,
     is_up: bool,
 }
@@ -61,6 +64,15 @@ impl EndWhen for RunEnd {
             if let Some(trouble) = session.take_trouble() {
                 eprintln!("{}: {trouble}", session.name);
             }
+        }
+        // Asked for the first time on the back office's thread, when the hot ones have been made: their stacks
+        // were not there when the rest was locked.
+        if self.started.is_none()
+            && self.lock_memory
+            && let Err(error) = hot_host::lock_memory()
+        {
+            *self.not_locked.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return true;
         }
         let started = *self.started.get_or_insert(now);
         if self.is_up {
@@ -157,8 +169,10 @@ fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerCon
 }
 
 /// The host, now that everything is allocated: what costs latency is told.
-fn make_ready(file: &ConfigFile) -> Result<(), Failure> {
-    for warning in hot_host::core_warnings(&file.raw, Path::new("/")) {
+fn make_ready(file: &ConfigFile, clock: &Clock) -> Result<(), Failure> {
+    let root = Path::new("/");
+    let counter = hot_host::counter_warning(clock.counter().source(), root);
+    for warning in hot_host::core_warnings(&file.raw, root).into_iter().chain(counter) {
         tracing::warn!("{warning}");
     }
     if file.raw.run.lock_memory {
@@ -189,12 +203,14 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = going_on(&file, &state, args.opening_from_config)?;
     not_expired(&file, &config)?;
     let interrupted = interrupts().map_err(|error| failed(&error))?;
-    let (sessions, missing) = (Arc::default(), Arc::default());
+    let (sessions, missing, not_locked) = (Arc::default(), Arc::default(), Arc::default());
     let end = RunEnd {
         interrupted,
         sessions: Arc::clone(&sessions),
         missing: Arc::clone(&missing),
         logon_within_ns: args.logon_within.saturating_mul(1_000_000_000),
+        lock_memory: file.raw.run.lock_memory,
+        not_locked: Arc::clone(&not_locked),
         started: None,
         is_up: false,
     };
@@ -216,10 +232,14 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     state.begin().map_err(|error| failed(&error))?;
     *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
     let hand = Operator::start(&file, &config, &state, &pipeline.desk).map_err(|e| failed(&e))?;
-    make_ready(&file)?;
+    make_ready(&file, &clock)?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     drop(hand);
     let mut remains = taken(&pipeline.remains);
+    if let Some(error) = taken(&not_locked) {
+        let refused = Failure::Failed(error.to_string());
+        return Err(ended_in_order(remains).err().unwrap_or(refused));
+    }
     if let Err(late) = all_came(&taken(&missing), args.logon_within) {
         return Err(ended_in_order(remains).err().unwrap_or(late));
     }
@@ -235,4 +255,38 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     outcome::tell(&args.outcome, ended)?;
     nothing_works(&left_working)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_threads_brought_is_locked_when_they_run() {
+        let locked_kb = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        let not_locked = Arc::<Mutex<Option<NotLocked>>>::default();
+        let mut end = RunEnd {
+            interrupted: Arc::default(),
+            sessions: Arc::default(),
+            missing: Arc::default(),
+            logon_within_ns: u64::MAX,
+            lock_memory: true,
+            not_locked: not_locked.clone(),
+            started: None,
+            is_up: false,
+        };
+        let is_over = end.is_over(Nanos(1));
+        match taken(&not_locked) {
+            None => {
+                assert!(!is_over && locked_kb() > 1_000, "{} kB", locked_kb());
+                rustix::mm::munlockall().unwrap();
+                assert!(!end.is_over(Nanos(2)), "once is enough");
+            }
+            Some(error) => assert!(is_over && error.to_string().contains("memlock"), "{error}"),
+        }
+    }
 }
