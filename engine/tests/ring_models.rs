@@ -96,6 +96,59 @@ fn records_carry(capacity: usize, count: u64) {
     });
 }
 
+/// The same, one record at a time at both ends; the end is seen while the producer may be going.
+fn single_records_carry(capacity: usize, count: u64) {
+    loom::model(move || {
+        let (mut producer, mut consumer) = ring::records::<[u64; 2]>(capacity);
+        let pusher = thread::spawn(move || {
+            for n in 0..count {
+                while producer.push([n, !n]).is_err() {
+                    thread::yield_now();
+                }
+            }
+        });
+        let mut expected = 0;
+        while !consumer.is_disconnected() {
+            match consumer.pop() {
+                Some(record) => {
+                    assert_eq!(record, [expected, !expected], "in order and whole");
+                    expected += 1;
+                }
+                None => thread::yield_now(),
+            }
+        }
+        assert_eq!(expected, count, "who sees the producer gone has seen its last record");
+        pusher.join().unwrap();
+    });
+}
+
+#[test]
+fn single_records_of_two_are_whole_in_order_and_all_seen_before_the_end() {
+    single_records_carry(2, 3);
+}
+
+#[test]
+fn single_records_of_four_are_whole_in_order_and_all_seen_before_the_end() {
+    single_records_carry(4, 5);
+}
+
+#[test]
+fn a_producer_of_records_that_sees_its_consumer_gone_never_touches_what_it_reads() {
+    loom::model(|| {
+        let (mut producer, mut consumer) = ring::records::<[u64; 2]>(2);
+        let popper = thread::spawn(move || consumer.pop());
+        let mut pushed = 0;
+        while pushed < 3 && !producer.is_disconnected() {
+            match producer.push([pushed, !pushed]) {
+                Ok(()) => pushed += 1,
+                Err(_) => thread::yield_now(),
+            }
+        }
+        let popped = popper.join().unwrap();
+        assert!(popped.is_none() || popped == Some([0, !0]));
+    });
+}
+
 #[test]
 fn slots_of_two_carry_every_message_whole_and_in_order() {
     slots_carry(2, 3);

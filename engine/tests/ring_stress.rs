@@ -99,8 +99,15 @@ fn records_carry(capacity: usize) {
     let (mut next, mut patience) = (0, Patience(0));
     let mut room = [[0; 9]; 16];
     while next < count {
+        // As they were pushed: batches, now and then a single pop.
         let size = 1 + (mixed(!next) % 16) as usize;
-        let taken = consumer.pop_slice(&mut room[..size]);
+        let taken = match &mut room[..size] {
+            [one] => consumer.pop().map_or(0, |record| {
+                *one = record;
+                1
+            }),
+            many => consumer.pop_slice(many),
+        };
         for got in &room[..taken] {
             assert_eq!(*got, message::<9>(next), "record {next} of {count}, capacity {capacity}");
             next += 1;
