@@ -3,18 +3,22 @@
 //! Near: the order from its prepared template, a write, reads until the report is whole, and the report
 //! framed, decoded and read. Far: the order framed, decoded and read, and the report sent. `tcp_echo`
 //! beside it carries the same number of bytes each way and looks at none. These have one order on its way
-//! at a time; `.steady` and `.bursts` come by a schedule. The maker and the session's store are not in it.
+//! at a time; `.steady` and `.bursts` come by a schedule, and their service is the far end's, in whose
+//! socket an order waits. The maker and the session's store are not in it.
 
+use crate::bracket::Bracket;
 use crate::codec::messages::{
     FIELDS_MAX, LEN_MAX, Orders, execution_report, read_execution_report, read_order,
 };
-use crate::document::{Document, Ratio};
-use crate::engine::Figures;
+use crate::document::Document;
+use crate::figures::Figures;
 use crate::hiccup::Hiccups;
-use crate::histogram::Latencies;
-use crate::loopback::{Paced, connected, is_hang_up, other, read_full, write_all};
-use crate::open_loop::{Outcome, Schedule};
+use crate::histogram::{Latencies, RUNS_MIN};
+use crate::loopback::{Paced, connected, is_hang_up, other, read_full, read_stamped, write_all};
+use crate::open_loop::{Outcome, Schedule, Sliced};
+use crate::ratio::Ratio;
 use crate::session::Session;
+use ballast_engine::clock::Counter;
 use ballast_gateway::fix::decode::Decoder;
 use std::io::Result;
 use std::net::TcpStream;
@@ -29,21 +33,19 @@ const RATE: u64 = 10_000;
 pub fn measure(session: &Session, document: &mut Document) -> std::result::Result<(), String> {
     let cores = session.two_cores()?;
     let (mut figures, mut hiccups, mut ratios) = (Figures::default(), Hiccups::new(), Vec::new());
-    let share = session.share(0.8);
-    while share.is_left() {
+    let (share, mut rounds, bracket) = (session.share(0.8), 0, Bracket::new(session, cores));
+    while share.is_left() || rounds < RUNS_MIN {
+        rounds += 1;
         hiccups.watch(session.counter, &cores, Duration::from_millis(5));
-        let echo = run(session, cores, false);
-        let fix = run(session, cores, true);
-        let (echo, fix) = (
-            echo.map_err(|error| format!("ack.tcp_echo: {error}"))?,
-            fix.map_err(|error| format!("ack.order_to_report: {error}"))?,
-        );
-        ratios.push(fix.at(0.5) / echo.at(0.5));
-        figures.add("ack.tcp_echo", &echo, &echo);
-        figures.add("ack.order_to_report", &fix, &fix);
+        let ((echo, fix), floor) = bracket
+            .around(|| Ok((run(session, cores, false)?, run(session, cores, true)?)))
+            .map_err(|error: std::io::Error| format!("ack.order_to_report: {error}"))?;
+        ratios.extend(floor.map(|_| fix.at(0.5) / echo.at(0.5)));
+        figures.add("ack.tcp_echo", &echo, &echo, floor.is_some());
+        figures.add("ack.order_to_report", &fix, &fix, floor.is_some());
     }
     figures.into_document(document);
-    document.ratios.extend(Ratio::new("ack.order_to_report / tcp_echo", ratios, None));
+    document.add_ratio(Ratio::new("ack.order_to_report / tcp_echo", ratios, None));
     for (name, schedule) in session.schedules(RATE) {
         hiccups.watch(session.counter, &cores, Duration::from_millis(5));
         let outcome = paced(session, cores, &schedule)
@@ -75,8 +77,13 @@ fn paced(session: &Session, cores: [usize; 2], schedule: &Schedule) -> Result<Ou
         };
         Paced { counter, schedule, duration_ns }.run(stream, next, whole)
     };
-    let far = |stream| answer(stream, order_len, &report, true);
-    connected(cores, false, near, far).map(|(outcome, ())| outcome)
+    let far = |mut stream: TcpStream| {
+        let mut service = Sliced::new(duration_ns);
+        answer(counter, &mut stream, (order_len, &report), true, |at, ns| service.record(at, ns))?;
+        Ok(service)
+    };
+    let (outcome, service) = connected(cores, false, near, far)?;
+    Ok(Outcome { service, ..outcome })
 }
 
 /// One connection, one run of round trips; with `is_read`, both ends read what they get.
@@ -84,7 +91,9 @@ fn run(session: &Session, cores: [usize; 2], is_read: bool) -> Result<Latencies>
     let report = other(execution_report().map_err(|error| error.to_string()))?;
     let order_len = other(Orders::new().and_then(|mut o| o.by_template().map(<[u8]>::len)))?;
     let near = |stream| ask(session, stream, report.len(), is_read);
-    let far = |stream| answer(stream, order_len, &report, is_read);
+    let far = |mut stream: TcpStream| {
+        answer(session.counter, &mut stream, (order_len, &report), is_read, |_, _| ())
+    };
     connected(cores, false, near, far).map(|(run, ())| run)
 }
 
@@ -114,19 +123,30 @@ fn ask(
     Ok(run)
 }
 
-fn answer(mut stream: TcpStream, order_len: usize, report: &[u8], is_read: bool) -> Result<()> {
+/// The far end, until it is hung up on. `served` is told when each order came, from the first on, and how
+/// long it took from the read that brought it to the end of its report's write.
+fn answer(
+    counter: Counter,
+    stream: &mut TcpStream,
+    (order_len, report): (usize, &[u8]),
+    is_read: bool,
+    mut served: impl FnMut(u64, u64),
+) -> Result<()> {
     let mut decoder = Decoder::new(FIELDS_MAX);
-    let mut order = [0; LEN_MAX];
+    let (mut order, mut start) = ([0; LEN_MAX], None);
     loop {
-        let read = read_full(&mut stream, &mut order[..order_len]);
+        let read = read_stamped(counter, stream, &mut order[..order_len]);
         if is_hang_up(&read) {
             return Ok(());
         }
-        read?;
+        let (count, from) = read?;
+        read_full(stream, &mut order[count..order_len])?;
         if is_read {
             other(read_order(&mut decoder, &order[..order_len]))?;
         }
-        write_all(&mut stream, report)?;
+        write_all(stream, report)?;
+        let start = *start.get_or_insert(from);
+        served(counter.nanos_between(start, from), counter.nanos_between(from, counter.stamp()));
     }
 }
 
@@ -141,7 +161,12 @@ mod tests {
         let report = execution_report().unwrap();
         let len = Orders::new().unwrap().by_template().unwrap().len();
         let near = |stream| ask(&session, stream, report.len(), true);
-        let run = connected([0, 0], true, near, |stream| answer(stream, len, &report, true));
+        let mut served = 0;
+        let far = |mut stream: TcpStream| {
+            answer(session.counter, &mut stream, (len, &report), true, |_, _| served += 1)
+        };
+        let run = connected([0, 0], true, near, far);
         assert_eq!(run.unwrap().0.count(), TRIPS as u64);
+        assert_eq!(served, TRIPS + TRIPS / 10, "and each was served");
     }
 }

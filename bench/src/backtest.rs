@@ -5,8 +5,12 @@
 //! venue, and from its files, which adds unpacking and reading JSON. The synthetic market plays from
 //! memory. A message is what its venue sent at once; it holds one or more events.
 
-use crate::document::{Document, Measurement, Ratio};
+use crate::bracket::Bracket;
+use crate::document::Document;
+use crate::figures::Figures;
 use crate::hiccup::Hiccups;
+use crate::histogram::RUNS_MIN;
+use crate::ratio::Ratio;
 use crate::session::Session;
 use ballast::backtest::Backtest;
 use ballast::backtest::tape::AnyTape;
@@ -21,8 +25,6 @@ use ballast_engine::pin;
 use ballast_engine::units::Nanos;
 use std::time::Duration;
 
-/// Runs of each, whatever the time: the median of fewer is none.
-const RUNS_MIN: usize = 7;
 const SEED: u64 = 7;
 const SYNTHETIC_NS: u64 = 60_000_000_000;
 const ORDER_LATENCY_NS: u64 = 1_000_000;
@@ -59,8 +61,9 @@ struct Player<'s> {
 
 /// Runs the backtest benchmark into `document`.
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
-    let [near, _] = session.two_cores()?;
-    pin::pin_current_thread(near);
+    let cores = session.two_cores()?;
+    let bracket = Bracket::new(session, cores);
+    pin::pin_current_thread(cores[0]);
     let overrides = Overrides { no_fees: true, ..Overrides::default() };
     let file = ConfigFile::demo().and_then(|file| file.changed(&overrides));
     let file = file.map_err(|fault| fault.to_string())?;
@@ -72,35 +75,57 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     let instruments = &player.config.instruments;
     let synthetic = events_of(AnyTape::synthetic(instruments, SEED, Some(SYNTHETIC_NS)))?;
     let recorded = session.tape.as_deref().map(|folder| events_of(open(folder)?)).transpose()?;
-    let mut seconds: [Vec<f64>; 3] = Default::default();
-    let mut hiccups = Hiccups::new();
+    let recorded = recorded.unwrap_or_default();
+    let markets = [
+        Market::new("backtest.synthetic", &synthetic),
+        Market::new("backtest.recorded", &recorded),
+        Market::new("backtest.recorded_with_decoding", &recorded),
+    ];
+    let mut markets = markets.map(|market| (market, Vec::new()));
+    let (mut figures, mut hiccups, mut rounds) = (Figures::default(), Hiccups::new(), 0);
     let share = session.share(1.0);
-    while seconds[0].len() < RUNS_MIN || share.is_left() {
-        hiccups.watch(session.counter, &[near], Duration::from_millis(5));
-        seconds[0].push(player.play(InMemory { events: &synthetic, next: 0 })?);
-        if let (Some(events), Some(folder)) = (&recorded, &session.tape) {
-            seconds[1].push(player.play(InMemory { events, next: 0 })?);
-            seconds[2].push(player.play(open(folder)?)?);
+    while rounds < RUNS_MIN || share.is_left() {
+        rounds += 1;
+        hiccups.watch(session.counter, &cores[..1], Duration::from_millis(5));
+        for (place, (market, kept)) in markets.iter_mut().enumerate() {
+            let events = market.events;
+            let (seconds, floor) = match (place, &session.tape) {
+                (0, _) => bracket.around(|| player.play(InMemory { events, next: 0 }))?,
+                (_, None) => continue,
+                (1, Some(_)) => bracket.around(|| player.play(InMemory { events, next: 0 }))?,
+                (_, Some(folder)) => bracket.around(|| player.play(open(folder)?))?,
+            };
+            let name = format!("{}.message", market.name);
+            figures.add_one(&name, seconds * 1e9 / market.messages, floor.is_some());
+            kept.extend(floor.map(|_| seconds));
         }
     }
     document.add_hiccups(&hiccups);
-    let recorded = recorded.unwrap_or_default();
-    let [of_synthetic, of_memory, of_files] = seconds;
-    add(document, "backtest.synthetic", &synthetic, of_synthetic);
-    add(document, "backtest.recorded", &recorded, of_memory);
-    add(document, "backtest.recorded_with_decoding", &recorded, of_files);
+    figures.into_document(document);
+    markets.into_iter().for_each(|(market, kept)| market.throughput(&kept, document));
     Ok(())
 }
 
-/// Nanoseconds a message, and thousands of messages and events a second.
-fn add(document: &mut Document, name: &str, events: &[MarketEvent], seconds: Vec<f64>) {
-    let messages = events.iter().filter(|event| event.last_in_message).count() as f64;
-    let of = |count: f64| seconds.iter().map(|s| count / s / 1_000.0).collect::<Vec<_>>();
-    let figures = seconds.iter().map(|s| s * 1e9 / messages).collect();
-    document.measurements.extend(Measurement::new(&format!("{name}.message"), figures, 0, None));
-    for (unit, count) in [("messages", messages), ("events", events.len() as f64)] {
-        let name = format!("{name}, thousand {unit} a second");
-        document.ratios.extend(Ratio::new(&name, of(count), None));
+/// What is played.
+struct Market<'e> {
+    name: &'static str,
+    events: &'e [MarketEvent],
+    messages: f64,
+}
+
+impl Market<'_> {
+    fn new<'e>(name: &'static str, events: &'e [MarketEvent]) -> Market<'e> {
+        let messages = events.iter().filter(|event| event.last_in_message).count() as f64;
+        Market { name, events, messages }
+    }
+
+    /// Thousands of messages and events a second.
+    fn throughput(&self, seconds: &[f64], document: &mut Document) {
+        for (unit, count) in [("messages", self.messages), ("events", self.events.len() as f64)] {
+            let name = format!("{}, thousand {unit} a second", self.name);
+            let figures = seconds.iter().map(|s| count / s / 1_000.0).collect();
+            document.add_ratio(Ratio::new(&name, figures, None).more_is_good());
+        }
     }
 }
 

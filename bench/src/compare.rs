@@ -1,8 +1,9 @@
-//! `ballast-bench compare A.json B.json`: what became slower or faster from A to B.
+//! `ballast-bench compare A.json B.json`: what became worse or better from A to B.
 //!
-//! A figure is worse only where its median grew by more than the limit and the two runs' 95 % intervals
-//! do not overlap: on a noisy host either alone happens by chance. Ratios are compared like times: both
-//! are better when smaller.
+//! A figure is worse only where its median moved the wrong way by more than the limit and the 95 %
+//! intervals of both do not overlap: on a noisy host either alone happens by chance. What has no interval
+//! (fewer than seven runs) is shown and never judged. Each ratio says which way is good; times and their
+//! p99.9 are better when smaller.
 
 use serde_json::Value;
 
@@ -19,12 +20,19 @@ pub struct Change {
     pub percent: f64,
     /// Whether the intervals are apart.
     pub is_certain: bool,
+    /// How growth counts: 1 for worse, -1 for better, 0 for neither.
+    weight: f64,
 }
 
 impl Change {
-    /// Whether it grew by more than `limit_percent` beyond doubt.
+    /// Whether it moved the wrong way by more than `limit_percent` beyond doubt.
     pub fn is_worse(&self, limit_percent: f64) -> bool {
-        self.is_certain && self.percent > limit_percent
+        self.is_certain && self.percent * self.weight > limit_percent
+    }
+
+    /// Whether it moved the right way beyond doubt.
+    pub fn is_better(&self) -> bool {
+        self.is_certain && self.percent * self.weight < 0.0
     }
 }
 
@@ -33,61 +41,112 @@ pub fn changes(a: &Value, b: &Value) -> Result<(Vec<Change>, Vec<String>), Strin
     let (a, b) = (figures(a)?, figures(b)?);
     let mut alone: Vec<String> = Vec::new();
     let mut changes = Vec::new();
-    for (name, [before, _, before_high]) in &a {
-        let Some((_, [after, after_low, _])) = b.iter().find(|(other, _)| other == name) else {
-            alone.push(format!("{name} is only in the first"));
-            continue;
-        };
-        let percent = (after - before) * 100.0 / before;
-        let is_certain = if after >= before {
-            after_low > before_high
-        } else {
-            let (before_low, after_high) = (bound(&a, name, 1), bound(&b, name, 2));
-            after_high < before_low
-        };
-        let (before, after) = (*before, *after);
-        changes.push(Change { name: name.clone(), before, after, percent, is_certain });
-    }
-    for (name, _) in &b {
-        if !a.iter().any(|(other, _)| other == name) {
-            alone.push(format!("{name} is only in the second"));
+    for one in &a {
+        match b.iter().find(|other| other.name == one.name) {
+            Some(other) => changes.push(change(one, other)),
+            None => alone.push(format!("{} is only in the first", one.name)),
         }
     }
+    let is_new = |other: &&Figure| !a.iter().any(|one| one.name == other.name);
+    alone.extend(b.iter().filter(is_new).map(|one| format!("{} is only in the second", one.name)));
     Ok((changes, alone))
 }
 
+fn change(before: &Figure, after: &Figure) -> Change {
+    let percent = match after.median - before.median {
+        0.0 => 0.0,
+        grown => grown * 100.0 / before.median,
+    };
+    let is_certain = match (before.ci95, after.ci95) {
+        (Some([low, high]), Some([after_low, after_high])) => after_low > high || after_high < low,
+        _ => false,
+    };
+    Change {
+        name: before.name.clone(),
+        before: before.median,
+        after: after.median,
+        percent,
+        is_certain,
+        weight: before.weight,
+    }
+}
+
+/// What makes two hosts' times incomparable; ratios still are.
+const HOST_KEYS: [&str; 17] = [
+    "cpu",
+    "kernel",
+    "command_line",
+    "governor",
+    "energy_preference",
+    "turbo_off",
+    "boost",
+    "isolated",
+    "nohz_full",
+    "clocksource",
+    "counter",
+    "tsc_invariant",
+    "is_virtual",
+    "smt",
+    "transparent_hugepage",
+    "mitigations",
+    "cores_online",
+];
+
 /// What differs between the two hosts: then times cannot be compared, only ratios.
 pub fn host_differences(a: &Value, b: &Value) -> Vec<String> {
-    ["cpu", "kernel", "governor", "isolated", "clocksource", "is_virtual", "smt"]
-        .iter()
-        .filter(|key| a["host"][**key] != b["host"][**key])
-        .map(|key| format!("{key}: {} and {}", a["host"][*key], b["host"][*key]))
+    let of = |document: &Value, key: &str| document["host"][key].clone();
+    let host = HOST_KEYS.into_iter().map(|key| (key, of(a, key), of(b, key)));
+    let cores = std::iter::once(("cores", a["cores"].clone(), b["cores"].clone()));
+    host.chain(cores)
+        .filter(|(_, a, b)| a != b)
+        .map(|(key, a, b)| format!("{key}: {a} and {b}"))
         .collect()
 }
 
-type Figures = Vec<(String, [f64; 3])>;
-
-fn bound(figures: &Figures, name: &str, index: usize) -> f64 {
-    figures.iter().find(|(other, _)| other == name).map_or(f64::NAN, |(_, values)| values[index])
+/// One figure of a document.
+struct Figure {
+    name: String,
+    median: f64,
+    ci95: Option<[f64; 2]>,
+    weight: f64,
 }
 
-/// Name → median, low, high.
-fn figures(document: &Value) -> Result<Figures, String> {
+impl Figure {
+    fn of(name: String, value: &Value, weight: f64) -> Option<Figure> {
+        let number = |v: &Value| v.as_f64();
+        let ends = [number(&value["ci95"][0]), number(&value["ci95"][1])];
+        let ci95 = match ends {
+            [Some(low), Some(high)] => Some([low, high]),
+            _ => None,
+        };
+        Some(Figure { name, median: number(&value["median"])?, ci95, weight })
+    }
+}
+
+fn figures(document: &Value) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
     for (list, key) in [("measurements", "typical"), ("ratios", "value")] {
         let entries = document[list].as_array().ok_or_else(|| {
             format!("has no list \"{list}\"; write it with ballast-bench --json FILE")
         })?;
         for entry in entries {
-            let value = &entry[key];
-            let number = |v: &Value| v.as_f64();
-            let parts = [&value["median"], &value["ci95"][0], &value["ci95"][1]].map(number);
-            let (Some(name), [Some(median), Some(low), Some(high)]) =
-                (entry["name"].as_str(), parts)
-            else {
-                return Err(format!("has an entry in \"{list}\" without name, median or ci95"));
+            let weight = match entry["better"].as_str() {
+                Some("larger") => -1.0,
+                Some("neither") => 0.0,
+                _ => 1.0,
             };
-            figures.push((name.to_owned(), [median, low, high]));
+            let name = entry["name"].as_str().unwrap_or_default();
+            // A promise that could not be measured has no value to compare.
+            if entry[key].is_null() && list == "ratios" {
+                continue;
+            }
+            let figure = Figure::of(name.to_owned(), &entry[key], weight);
+            let figure = figure.filter(|figure| !figure.name.is_empty());
+            figures.push(
+                figure
+                    .ok_or_else(|| format!("has an entry in \"{list}\" without name or median"))?,
+            );
+            figures.extend(Figure::of(format!("{name} p99.9"), &entry["p999_over_runs"], weight));
         }
     }
     Ok(figures)
@@ -120,7 +179,44 @@ mod tests {
         );
         assert!(!change(&before, &document(115.0, 101.0, 140.0)).is_worse(10.0), "within doubt");
         let better = change(&before, &document(80.0, 79.0, 81.0));
-        assert!(better.is_certain && !better.is_worse(10.0));
+        assert!(better.is_better() && !better.is_worse(10.0));
+    }
+
+    #[test]
+    fn more_of_what_should_be_more_is_better_and_less_is_worse() {
+        let of = |median: f64| {
+            let value = json!({"median": median, "ci95": [median - 1.0, median + 1.0]});
+            let ratio = json!({"name": "messages a second", "better": "larger", "value": value});
+            json!({ "measurements": [], "ratios": [ratio] })
+        };
+        let faster = change(&of(100.0), &of(150.0));
+        assert!(faster.is_better() && !faster.is_worse(10.0));
+        assert!(change(&of(100.0), &of(80.0)).is_worse(10.0));
+    }
+
+    #[test]
+    fn a_single_run_is_shown_and_never_judged_and_nothing_stays_nothing() {
+        let of = |median: f64| {
+            json!({
+                "measurements": [{"name": "m", "typical": {"median": median, "ci95": null}}],
+                "ratios": [{"name": "promised", "value": null}],
+            })
+        };
+        let slower = change(&of(100.0), &of(900.0));
+        assert!(!slower.is_worse(10.0) && !slower.is_better());
+        assert_eq!(change(&of(0.0), &of(0.0)).percent, 0.0);
+    }
+
+    #[test]
+    fn the_tail_over_runs_is_compared_too() {
+        let of = |tail: f64| {
+            let mut document = document(1.0, 1.0, 1.0);
+            document["measurements"][0]["p999_over_runs"] =
+                json!({"median": tail, "ci95": [tail, tail]});
+            document
+        };
+        let (changes, _) = changes(&of(100.0), &of(300.0)).unwrap();
+        assert!(changes[1].name == "m p99.9" && changes[1].is_worse(10.0), "{changes:?}");
     }
 
     #[test]
@@ -142,6 +238,9 @@ mod tests {
     fn hosts_that_differ_are_named() {
         let mut other = document(1.0, 1.0, 1.0);
         other["host"]["cpu"] = json!("y");
-        assert_eq!(host_differences(&document(1.0, 1.0, 1.0), &other), ["cpu: \"x\" and \"y\""]);
+        other["host"]["mitigations"] = json!({"spectre_v2": "Mitigation: x"});
+        let told = host_differences(&document(1.0, 1.0, 1.0), &other);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told[0], "cpu: \"x\" and \"y\"");
     }
 }

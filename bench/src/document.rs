@@ -5,8 +5,10 @@ use crate::hiccup::Hiccups;
 use crate::histogram::{Latencies, OverRuns};
 use crate::host::{self, Load};
 use crate::page;
+use crate::ratio::Ratio;
 use crate::session::Session;
 use crate::spent::Faults;
+use ballast_engine::clock::Drift;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -21,6 +23,8 @@ pub struct Measurement {
     pub name: String,
     /// The typical figure of each run, over the runs.
     pub over: OverRuns,
+    /// The p99.9 of each run, over the runs, where they were long enough.
+    pub tail: Option<OverRuns>,
     /// Runs left out because the floor moved around them.
     pub dropped: usize,
     /// All values of all kept runs, where they were timed one by one or by the batch.
@@ -38,29 +42,8 @@ impl Measurement {
         latencies: Option<Latencies>,
     ) -> Option<Measurement> {
         let over = OverRuns::of(figures)?;
-        Some(Measurement { name: name.to_owned(), over, dropped, latencies, maxima: Vec::new() })
-    }
-}
-
-/// One thing relative to another of the same run.
-pub struct Ratio {
-    /// "this / that".
-    pub name: String,
-    /// Over the runs.
-    pub over: OverRuns,
-    /// What it must not exceed, where something was promised.
-    pub bound: Option<f64>,
-}
-
-impl Ratio {
-    /// Of one ratio a run; `None` without runs.
-    pub fn new(name: &str, figures: Vec<f64>, bound: Option<f64>) -> Option<Ratio> {
-        OverRuns::of(figures).map(|over| Ratio { name: name.to_owned(), over, bound })
-    }
-
-    /// Whether the median keeps to the bound; `None` where nothing was promised.
-    pub fn holds(&self) -> Option<bool> {
-        self.bound.map(|bound| self.over.median <= bound)
+        let (name, maxima) = (name.to_owned(), Vec::new());
+        Some(Measurement { name, over, tail: None, dropped, latencies, maxima })
     }
 }
 
@@ -68,8 +51,11 @@ impl Ratio {
 pub struct Document {
     command: String,
     started: Load,
+    cores: [usize; 2],
     facts: Value,
     date: String,
+    drift: Drift,
+    failures: Vec<String>,
     /// Of the host alone, before anything was measured.
     jitter_floor: Hiccups,
     faults: Option<Faults>,
@@ -84,20 +70,51 @@ impl Document {
     /// An empty one for `command`, with the host as it is now: its load, and how long a spinning thread
     /// is kept away at most while nothing else of ours runs.
     pub fn new(command: String, session: &Session, date: String) -> Result<Document, String> {
+        let cores = session.two_cores()?;
+        let mut document = Document::of_cores(cores, command, session, date);
+        document.jitter_floor.watch(session.counter, &cores, JITTER_FLOOR);
+        Ok(document)
+    }
+
+    /// The same without a look at the host's jitter.
+    pub fn of_cores(
+        cores: [usize; 2],
+        command: String,
+        session: &Session,
+        date: String,
+    ) -> Document {
         let root = Path::new("/");
-        let mut jitter_floor = Hiccups::new();
-        jitter_floor.watch(session.counter, &session.two_cores()?, JITTER_FLOOR);
-        Ok(Document {
+        Document {
             command,
             started: Load::read(root),
-            facts: host::facts(root, &session.counter),
+            cores,
+            facts: host::facts(root, &session.counter, cores[0]),
             date,
-            jitter_floor,
+            drift: Drift::of(session.counter),
+            failures: Vec::new(),
+            jitter_floor: Hiccups::new(),
             faults: Faults::of_process(),
             hiccups: Hiccups::new(),
             measurements: Vec::new(),
             ratios: Vec::new(),
-        })
+        }
+    }
+
+    /// A ratio, unless there is nothing to say of it.
+    pub fn add_ratio(&mut self, ratio: Ratio) {
+        if !ratio.is_void() {
+            self.ratios.push(ratio);
+        }
+    }
+
+    /// What could not be measured, and why; the rest of the document stands.
+    pub fn fail(&mut self, why: String) {
+        self.failures.push(why);
+    }
+
+    /// What could not be measured.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
     }
 
     /// Adds what the host did by itself while a benchmark ran.
@@ -112,9 +129,13 @@ impl Document {
         &self.hiccups
     }
 
-    /// Whether every promise among the ratios was kept.
-    pub fn holds(&self) -> bool {
-        self.ratios.iter().all(|ratio| ratio.holds() != Some(false))
+    /// Promises that were not kept and what could not be measured, with why.
+    pub fn broken(&self) -> Vec<String> {
+        let promises = self
+            .ratios
+            .iter()
+            .filter_map(|ratio| ratio.broken_because().map(|why| format!("{}: {why}", ratio.name)));
+        self.failures.iter().cloned().chain(promises).collect()
     }
 
     /// Why absolute figures of this run mean little; empty where they do.
@@ -134,24 +155,14 @@ impl Document {
                     "name": m.name,
                     "unit": "ns",
                     "typical": m.over.to_json(),
+                    "p999_over_runs": m.tail.map(OverRuns::to_json),
                     "runs_dropped": m.dropped,
                     "distribution": m.latencies.as_ref().map(Latencies::to_json),
                     "maxima_per_10ms": m.maxima,
                 })
             })
             .collect();
-        let ratios: Vec<Value> = self
-            .ratios
-            .iter()
-            .map(|r| {
-                json!({
-                    "name": r.name,
-                    "value": r.over.to_json(),
-                    "bound": r.bound,
-                    "holds": r.holds(),
-                })
-            })
-            .collect();
+        let ratios: Vec<Value> = self.ratios.iter().map(Ratio::to_json).collect();
         json!({
             "tool": "ballast-bench",
             "version": env!("CARGO_PKG_VERSION"),
@@ -159,7 +170,11 @@ impl Document {
             "date": self.date,
             "command": self.command,
             "host": self.facts,
+            "cores": self.cores,
             "load_1m": [self.started.load_1m, ended.load_1m],
+            "steal_percent": host::steal_percent(self.started, ended),
+            "counter_drift_ppb": self.drift.ppb(),
+            "failures": self.failures,
             "fit": { "is_fit": unfit.is_empty(), "because": unfit },
             "jitter_floor": self.jitter_floor.to_json(),
             "hiccups": self.hiccups.to_json(),
@@ -183,11 +198,10 @@ impl Document {
         );
         for m in &self.measurements {
             println!(
-                "{:<44} {:>9.1} ns  [{:.1}, {:.1}]  {} runs{}",
+                "{:<44} {:>9.1} ns  [{}]  {} runs{}",
                 m.name,
                 m.over.median,
-                m.over.low,
-                m.over.high,
+                m.over.interval(1),
                 m.over.runs,
                 if m.dropped > 0 { format!(", {} dropped", m.dropped) } else { String::new() }
             );
@@ -197,15 +211,19 @@ impl Document {
         }
         println!();
         for r in &self.ratios {
-            let promise = match (r.bound, r.holds()) {
-                (Some(bound), Some(true)) => format!("  holds: at most {bound}"),
-                (Some(bound), _) => format!("  DOES NOT HOLD: at most {bound}"),
-                (None, _) => String::new(),
+            let promise = match (r.broken_because(), r.bound) {
+                (Some(why), _) => format!("  DOES NOT HOLD: {why}"),
+                (None, Some(_)) => format!("  holds: {}", r.promise()),
+                (None, None) => String::new(),
             };
-            println!(
-                "{:<44} {:>9.3}     [{:.3}, {:.3}]{promise}",
-                r.name, r.over.median, r.over.low, r.over.high
-            );
+            let (median, interval) =
+                r.over.map_or((String::from("-"), String::from("-")), |over| {
+                    (format!("{:.3}", over.median), over.interval(3))
+                });
+            println!("{:<44} {median:>9}     [{interval}]{promise}", r.name);
+        }
+        for failure in &self.failures {
+            println!("NOT MEASURED: {failure}");
         }
         println!("\nthe host itself, in the same minutes, on the same cores:");
         println!(
@@ -214,6 +232,7 @@ impl Document {
             self.hiccups.lost_percent()
         );
         println!("    {}", self.hiccups.gaps.line());
+        println!("the counter drifted by {} parts per billion", self.drift.ppb());
         if let Some(Faults { minor, major }) = self.faults() {
             println!("page faults of the whole command: {minor} minor, {major} major");
         }
@@ -247,10 +266,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_promise_is_broken_only_beyond_its_bound() {
-        let ratio = |median, bound| Ratio::new("a / b", vec![median], bound).unwrap();
-        assert_eq!(ratio(1.1, Some(1.1)).holds(), Some(true));
-        assert_eq!(ratio(1.101, Some(1.1)).holds(), Some(false));
-        assert_eq!(ratio(9.0, None).holds(), None);
+    fn what_a_benchmark_could_not_do_and_what_it_could_not_measure_break_the_check() {
+        let session = Session::in_tests();
+        let document = || Document::of_cores([0, 0], "test".into(), &session, String::new());
+        let mut empty = document();
+        assert_eq!(empty.broken(), Vec::<String>::new());
+        empty.add_ratio(Ratio::new("a / b", Vec::new(), Some(1.0)));
+        empty.add_ratio(Ratio::new("c / d", Vec::new(), None));
+        assert_eq!(empty.broken().len(), 1, "{:?}", empty.broken());
+        assert_eq!(empty.to_json()["ratios"][0]["holds"], false);
+        let mut failed = document();
+        failed.fail("ring: two cores are needed".into());
+        assert_eq!(failed.broken(), ["ring: two cores are needed"]);
+        assert_eq!(failed.to_json()["failures"][0], "ring: two cores are needed");
+    }
+
+    #[test]
+    fn the_document_says_where_it_comes_from() {
+        let session = Session::in_tests();
+        let document = Document::of_cores([0, 0], "ring".into(), &session, "today".into());
+        let json = document.to_json();
+        assert_eq!((&json["cores"], &json["date"]), (&json!([0, 0]), &json!("today")));
+        assert!(json["steal_percent"].is_number() && json["counter_drift_ppb"].is_number());
     }
 }

@@ -13,7 +13,11 @@ const VALUE_MAX_PS: u64 = 1_000_000_000_000_000;
 
 /// Every latency of one measurement.
 #[derive(Clone)]
-pub struct Latencies(Histogram<u64>);
+pub struct Latencies {
+    all: Histogram<u64>,
+    /// A value is the mean of a batch: its tail is not that of single events.
+    is_of_batches: bool,
+}
 
 impl Default for Latencies {
     fn default() -> Latencies {
@@ -24,50 +28,61 @@ impl Default for Latencies {
 impl Latencies {
     /// None yet.
     pub fn new() -> Latencies {
-        Latencies(Histogram::new_with_bounds(1, VALUE_MAX_PS, 3).expect("valid bounds"))
+        let mut all = Histogram::new_with_bounds(1, VALUE_MAX_PS, 3).expect("valid bounds");
+        // Touched: a page that is first written while something is timed would be timed too.
+        all.reset();
+        Latencies { all, is_of_batches: false }
     }
 
     /// One event that took `ns`.
     pub fn record_ns(&mut self, ns: u64) {
-        self.0.saturating_record(ns.saturating_mul(1_000));
+        self.all.saturating_record(ns.saturating_mul(1_000));
     }
 
     /// One batch of `count` events that took `ns` together, as one value: the mean of the batch.
     pub fn record_batch(&mut self, ns: u64, count: u64) {
-        self.0.saturating_record(ns.saturating_mul(1_000) / count.max(1));
+        self.is_of_batches |= count > 1;
+        self.all.saturating_record(ns.saturating_mul(1_000) / count.max(1));
     }
 
     /// Takes in all values of another run.
     pub fn merge(&mut self, other: &Latencies) {
-        self.0.add(&other.0).expect("same bounds");
+        self.all.add(&other.all).expect("same bounds");
+        self.is_of_batches |= other.is_of_batches;
+    }
+
+    /// What one value is: with batches, percentiles are those of the batches' means.
+    pub fn of(&self) -> &'static str {
+        if self.is_of_batches { "batch means" } else { "single events" }
     }
 
     /// How many values.
     pub fn count(&self) -> u64 {
-        self.0.len()
+        self.all.len()
     }
 
     /// The value below which `quantile` (0 to 1) of all values lie, in ns.
     pub fn at(&self, quantile: f64) -> f64 {
-        self.0.value_at_quantile(quantile) as f64 / 1_000.0
+        self.all.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
     /// The mean, in ns.
     pub fn mean(&self) -> f64 {
-        self.0.mean() / 1_000.0
+        self.all.mean() / 1_000.0
     }
 
     /// The longest, in ns.
     pub fn max(&self) -> f64 {
-        self.0.max() as f64 / 1_000.0
+        self.all.max() as f64 / 1_000.0
     }
 
     /// Percentiles to p99.99, max and count.
     pub fn to_json(&self) -> Value {
         json!({
+            "of": self.of(),
             "count": self.count(),
-            "min": self.0.min() as f64 / 1_000.0,
-            "mean": (self.0.mean() / 100.0).round() / 10.0,
+            "min": self.all.min() as f64 / 1_000.0,
+            "mean": (self.all.mean() / 100.0).round() / 10.0,
             "p50": self.at(0.5),
             "p90": self.at(0.9),
             "p99": self.at(0.99),
@@ -80,14 +95,15 @@ impl Latencies {
     /// One line for people.
     pub fn line(&self) -> String {
         format!(
-            "p50 {:>8.1}  p90 {:>8.1}  p99 {:>9.1}  p99.9 {:>10.1}  p99.99 {:>10.1}  max {:>11.0}  n {}",
+            "p50 {:>8.1}  p90 {:>8.1}  p99 {:>9.1}  p99.9 {:>10.1}  p99.99 {:>10.1}  max {:>11.0}  n {}{}",
             self.at(0.5),
             self.at(0.9),
             self.at(0.99),
             self.at(0.999),
             self.at(0.9999),
             self.max(),
-            self.count()
+            self.count(),
+            if self.is_of_batches { " batches" } else { "" }
         )
     }
 
@@ -109,8 +125,8 @@ impl Latencies {
         let _ = writeln!(
             text,
             "#[Mean    = {:12.3}, StdDeviation   = {:12.3}]",
-            self.0.mean() / 1_000.0,
-            self.0.stdev() / 1_000.0
+            self.all.mean() / 1_000.0,
+            self.all.stdev() / 1_000.0
         );
         let _ = writeln!(
             text,
@@ -124,7 +140,7 @@ impl Latencies {
     /// The percentile distribution, five points for each halving of the distance to 100 %.
     pub fn points(&self) -> Vec<Point> {
         let mut count = 0;
-        self.0
+        self.all
             .iter_quantiles(5)
             .map(|step| {
                 count += step.count_since_last_iteration();
@@ -149,15 +165,17 @@ pub struct Point {
     pub count: u64,
 }
 
+/// Runs below which there is no median to speak of: what is promised is promised of at least so many.
+pub const RUNS_MIN: usize = 7;
+
 /// What several runs of one thing gave: the median, and where it lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OverRuns {
     /// The median over the runs.
     pub median: f64,
-    /// Lower end of the 95 % interval of the median (order statistics, no assumption of shape).
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
+    /// Where the median lies with 95 % confidence (order statistics, no assumption of shape); `None` of
+    /// fewer than [`RUNS_MIN`] runs, which cannot say.
+    pub ci95: Option<[f64; 2]>,
     /// How many runs.
     pub runs: usize,
 }
@@ -170,7 +188,8 @@ impl OverRuns {
         let last = runs.checked_sub(1)?;
         let median = (figures[last / 2] + figures[runs / 2]) / 2.0;
         let margin = ((runs as f64 - 1.96 * (runs as f64).sqrt()) / 2.0).max(0.0) as usize;
-        Some(OverRuns { median, low: figures[margin], high: figures[last - margin], runs })
+        let ci95 = (runs >= RUNS_MIN).then(|| [figures[margin], figures[last - margin]]);
+        Some(OverRuns { median, ci95, runs })
     }
 
     /// As JSON, rounded to thousandths.
@@ -178,9 +197,17 @@ impl OverRuns {
         let round = |value: f64| (value * 1_000.0).round() / 1_000.0;
         json!({
             "median": round(self.median),
-            "ci95": [round(self.low), round(self.high)],
+            "ci95": self.ci95.map(|ends| ends.map(round)),
             "runs": self.runs,
         })
+    }
+
+    /// The interval for people, with `digits` decimals.
+    pub fn interval(self, digits: usize) -> String {
+        match self.ci95 {
+            Some([low, high]) => format!("{low:.digits$} – {high:.digits$}"),
+            None => "too few runs".to_owned(),
+        }
     }
 }
 
@@ -199,6 +226,16 @@ mod tests {
     }
 
     #[test]
+    fn means_of_batches_are_called_that() {
+        let (mut single, mut batch) = (Latencies::new(), Latencies::new());
+        single.record_ns(10);
+        batch.record_batch(640, 64);
+        assert_eq!((single.of(), batch.of()), ("single events", "batch means"));
+        single.merge(&batch);
+        assert!(single.line().ends_with("n 2 batches"), "{}", single.line());
+    }
+
+    #[test]
     fn the_percentile_text_ends_at_the_maximum_with_every_value_counted() {
         let mut latencies = Latencies::new();
         (1..=1_000).for_each(|ns| latencies.record_ns(ns));
@@ -210,9 +247,11 @@ mod tests {
     #[test]
     fn the_median_over_runs_ignores_one_disturbed_run() {
         let over = OverRuns::of(vec![10.0, 11.0, 500.0, 9.0, 10.0, 12.0, 10.0]).unwrap();
-        assert_eq!((over.median, over.low, over.high, over.runs), (10.0, 9.0, 500.0, 7));
+        assert_eq!((over.median, over.ci95, over.runs), (10.0, Some([9.0, 500.0]), 7));
         assert_eq!(OverRuns::of(Vec::new()), None);
         let many = OverRuns::of((0..100).map(f64::from).collect()).unwrap();
-        assert_eq!((many.median, many.low, many.high), (49.5, 40.0, 59.0));
+        assert_eq!((many.median, many.ci95), (49.5, Some([40.0, 59.0])));
+        let few = OverRuns::of(vec![1.0, 2.0]).unwrap();
+        assert_eq!((few.ci95, few.to_json()["ci95"].is_null()), (None, true), "two say nothing");
     }
 }

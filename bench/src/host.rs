@@ -39,8 +39,8 @@ impl Load {
     }
 }
 
-/// All facts about the host below `root` ("/" but in tests).
-pub fn facts(root: &Path, counter: &ballast_engine::clock::Counter) -> Value {
+/// All facts about the host below `root` ("/" but in tests), of a core those of the one that is measured on.
+pub fn facts(root: &Path, counter: &ballast_engine::clock::Counter, core: usize) -> Value {
     let cpuinfo = text(root, "proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
         cpuinfo
@@ -52,13 +52,15 @@ pub fn facts(root: &Path, counter: &ballast_engine::clock::Counter) -> Value {
     let flags = field("flags").unwrap_or_default();
     let has = |flag: &str| flags.split(' ').any(|f| f == flag);
     let sys = |path: &str| text(root, path);
+    let of_core = |file: &str| sys(&format!("sys/devices/system/cpu/cpu{core}/cpufreq/{file}"));
     json!({
         "cpu": field("model name"),
         "cores_online": sys("sys/devices/system/cpu/online"),
         "is_virtual": has("hypervisor"),
         "kernel": sys("proc/sys/kernel/osrelease"),
         "command_line": sys("proc/cmdline"),
-        "governor": sys("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": of_core("scaling_governor"),
+        "energy_preference": of_core("energy_performance_preference"),
         "turbo_off": sys("sys/devices/system/cpu/intel_pstate/no_turbo"),
         "boost": sys("sys/devices/system/cpu/cpufreq/boost"),
         "isolated": sys("sys/devices/system/cpu/isolated"),
@@ -66,6 +68,7 @@ pub fn facts(root: &Path, counter: &ballast_engine::clock::Counter) -> Value {
         "smt": sys("sys/devices/system/cpu/smt/active"),
         "transparent_hugepage": sys("sys/kernel/mm/transparent_hugepage/enabled"),
         "clocksource": sys("sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "clocksources": sys("sys/devices/system/clocksource/clocksource0/available_clocksource"),
         "tsc_invariant": has("constant_tsc") && has("nonstop_tsc"),
         "counter": format!("{:?}", counter.source()),
         "counter_steps_per_second": counter.steps_per_second(),
@@ -90,6 +93,12 @@ fn mitigations(root: &Path) -> Value {
     Value::Object(found.into_iter().collect::<Map<_, _>>())
 }
 
+/// Which part of the time between two looks the hypervisor gave to others, in percent.
+pub fn steal_percent(before: Load, after: Load) -> f64 {
+    let all = after.all_ticks.saturating_sub(before.all_ticks).max(1);
+    after.steal_ticks.saturating_sub(before.steal_ticks) as f64 * 100.0 / all as f64
+}
+
 /// Why the host was not fit for absolute figures; empty where it was. Ratios to the floor of the same
 /// run may still hold.
 pub fn unfit_because(before: Load, after: Load, hiccups: &Hiccups) -> Vec<String> {
@@ -97,9 +106,7 @@ pub fn unfit_because(before: Load, after: Load, hiccups: &Hiccups) -> Vec<String
     if before.load_1m > 0.5 {
         reasons.push(format!("{:.1} other threads were runnable before the run", before.load_1m));
     }
-    let all = after.all_ticks.saturating_sub(before.all_ticks).max(1);
-    let steal = after.steal_ticks.saturating_sub(before.steal_ticks);
-    let steal_percent = steal as f64 * 100.0 / all as f64;
+    let steal_percent = steal_percent(before, after);
     if steal_percent > 0.1 {
         reasons.push(format!("the hypervisor took {steal_percent:.1} % of the time"));
     }
@@ -145,6 +152,39 @@ mod tests {
         let reasons = unfit_because(Load { load_1m: 2.0, ..quiet }, stolen, &hiccups);
         assert_eq!(reasons.len(), 3);
         assert!(reasons[1].contains("1.0 %"), "{reasons:?}");
+    }
+
+    #[test]
+    fn facts_are_the_measured_cores_and_what_is_not_told_is_null() {
+        let root = std::env::temp_dir().join(format!("ballast-bench-facts-{}", std::process::id()));
+        let put = |path: &str, text: &str| {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        put(
+            "proc/cpuinfo",
+            "model name\t: Fast 9000\nflags\t\t: fpu constant_tsc nonstop_tsc hypervisor\n",
+        );
+        put("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
+        put("sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "performance\n");
+        put("sys/devices/system/cpu/cpu3/cpufreq/energy_performance_preference", "balance_power\n");
+        put("sys/devices/system/cpu/vulnerabilities/spectre_v2", "Mitigation: Retpolines\n");
+        put("sys/devices/system/cpu/vulnerabilities/meltdown", "Not affected\n");
+        let facts = facts(&root, &ballast_engine::clock::Counter::monotonic(), 3);
+        fs::remove_dir_all(&root).unwrap();
+        for (key, value) in [
+            ("cpu", json!("Fast 9000")),
+            ("is_virtual", json!(true)),
+            ("tsc_invariant", json!(true)),
+            ("governor", json!("performance")),
+            ("energy_preference", json!("balance_power")),
+            ("mitigations", json!({ "spectre_v2": "Mitigation: Retpolines" })),
+            ("counter", json!("Monotonic")),
+            ("boost", Value::Null),
+        ] {
+            assert_eq!(facts[key], value, "{key}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use crate::open_loop::{Outcome, Schedule};
 use ballast_engine::clock::Counter;
 use ballast_engine::pin;
+use ballast_engine::units::Stamp;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -54,14 +55,15 @@ pub struct Paced<'s> {
 impl Paced<'_> {
     /// `next` writes a message and says its length; `whole` says how many bytes of what has come are
     /// whole answers, and how many answers that is, in the order of the messages. The stream must not
-    /// block: answers are read while a message waits for room.
+    /// block: answers are read while a message waits for room. Responses alone: what the service was, the
+    /// far end knows, in whose queue the messages wait.
     pub fn run(
         &self,
         mut stream: TcpStream,
         mut next: impl FnMut(&mut [u8]) -> Result<usize>,
         mut whole: impl FnMut(&[u8]) -> (usize, usize),
     ) -> Result<Outcome> {
-        let mut outcome = Outcome::new();
+        let mut outcome = Outcome::new(self.duration_ns);
         let mut due = self.schedule.due_ns().take_while(|due| *due < self.duration_ns).peekable();
         let (mut message, mut room) = (vec![0; ROOM_LEN], vec![0; ROOM_LEN]);
         let (mut waiting, mut len) = (VecDeque::new(), next(&mut message)?);
@@ -74,7 +76,7 @@ impl Paced<'_> {
             if sent.is_none()
                 && let Some(due) = due.next_if(|due| *due <= at)
             {
-                waiting.push_back((due, at));
+                waiting.push_back(due);
                 sent = Some(0);
             }
             if let Some(out) = &mut sent {
@@ -86,8 +88,8 @@ impl Paced<'_> {
             have += read_now(&mut stream, &mut room[have..])?;
             let (bytes, answers) = whole(&room[..have]);
             let at = now();
-            for (due, taken_up) in waiting.drain(..answers.min(waiting.len())) {
-                outcome.record(due, taken_up, at);
+            for due in waiting.drain(..answers.min(waiting.len())) {
+                outcome.respond(due, at);
             }
             room.copy_within(bytes..have, 0);
             have -= bytes;
@@ -129,6 +131,23 @@ pub fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<usize> {
         match stream.read(buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) => return Ok(count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A read, spinning, and when the read began that brought something.
+pub fn read_stamped(
+    counter: Counter,
+    stream: &mut TcpStream,
+    room: &mut [u8],
+) -> Result<(usize, Stamp)> {
+    loop {
+        let from = counter.stamp();
+        match stream.read(room) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => return Ok((count, from)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
             Err(error) => return Err(error),
         }

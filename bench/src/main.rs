@@ -13,11 +13,14 @@
 mod ack;
 mod allocations;
 mod backtest;
+mod bracket;
 mod breakdown;
 mod codec;
 mod compare;
+mod curve;
 mod document;
 mod engine;
+mod figures;
 mod hiccup;
 mod histogram;
 mod host;
@@ -25,6 +28,7 @@ mod loopback;
 mod markdown;
 mod open_loop;
 mod page;
+mod ratio;
 mod rig;
 mod ring;
 mod scale;
@@ -79,7 +83,7 @@ enum Command {
         a: PathBuf,
         /// The result after.
         b: PathBuf,
-        /// Growth of a median that counts as worse.
+        /// Move of a median or a p99.9 in the wrong direction that counts as worse.
         #[arg(long, default_value = "10%", value_parser = percent)]
         fail_over: f64,
     },
@@ -106,10 +110,11 @@ struct Options {
     /// Write result.json, .hgrm files and report.html here.
     #[arg(long)]
     report: Option<PathBuf>,
-    /// Write the latency tables of the README here, with date, host and commit.
+    /// Write the latency tables here, with date, host and commit: a file with the README's two marks
+    /// gets them between these.
     #[arg(long)]
     markdown: Option<PathBuf>,
-    /// Exit with 1 where a ratio exceeds its bound.
+    /// Exit with 1 where a ratio exceeds its bound or what was promised could not be measured.
     #[arg(long)]
     check: bool,
 }
@@ -173,11 +178,13 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
         arrivals_ns: arrivals_ns.unwrap_or_default(),
         tape: options.tape.clone(),
     };
-    let rate = options.rate.map(|rate| format!(" --rate {rate}")).unwrap_or_default();
-    let command = format!("{name}{rate} --duration {}", options.duration);
+    let command = options.command(name);
     let mut document = Document::new(command, &session, date(counter)).map_err(Failure::NotSo)?;
     for measure in measures {
-        on_its_own_thread(*measure, &session, &mut document).map_err(Failure::NotSo)?;
+        // What one could not do does not take away what the others found.
+        if let Err(why) = on_its_own_thread(*measure, &session, &mut document) {
+            document.fail(why);
+        }
     }
     document.print();
     let text = format!("{:#}\n", document.to_json());
@@ -186,16 +193,32 @@ fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), F
             .map_err(|error| Failure::NotSo(format!("{}: {error}", file.display())))?;
     }
     if let Some(file) = &options.markdown {
-        fs::write(file, markdown::tables(&document.to_json()))
+        let before = fs::read_to_string(file).ok();
+        let tables = markdown::tables(&document.to_json());
+        fs::write(file, markdown::placed(before.as_deref(), &tables))
             .map_err(|error| Failure::NotSo(format!("{}: {error}", file.display())))?;
     }
     if let Some(folder) = &options.report {
         document.write_report(folder).map_err(Failure::NotSo)?;
     }
-    if options.check && !document.holds() {
-        return Err(Failure::NotSo("a ratio exceeds its bound; see above".to_owned()));
+    let broken = if options.check { document.broken() } else { document.failures().to_vec() };
+    if broken.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(Failure::NotSo(format!("not as promised:\n  {}", broken.join("\n  "))))
+}
+
+impl Options {
+    /// The command line that gives this result again.
+    fn command(&self, name: &str) -> String {
+        let rate = self.rate.map(|rate| format!(" --rate {rate}"));
+        let file = |flag: &str, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| format!(" {flag} {}", path.display()))
+        };
+        let parts = [rate, file("--arrivals", &self.arrivals), file("--tape", &self.tape)];
+        let parts: String = parts.into_iter().flatten().collect();
+        format!("{name}{parts} --duration {}", self.duration)
+    }
 }
 
 /// A benchmark pins its thread: the next one must find all cores free again.
@@ -249,10 +272,10 @@ fn compared(a: &Path, b: &Path, fail_over: f64) -> Result<(), Failure> {
     }
     let mut worse = Vec::new();
     for change in &changes {
-        let verdict = match (change.is_worse(fail_over), change.is_certain) {
+        let verdict = match (change.is_worse(fail_over), change.is_better()) {
             (true, _) => "WORSE",
-            (false, true) if change.percent < 0.0 => "better",
-            _ => "",
+            (false, true) => "better",
+            (false, false) => "",
         };
         println!(
             "{:<44} {:>10.3} → {:>10.3}  {:>+7.1} %  {verdict}",
@@ -285,6 +308,14 @@ fn percent(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_in_the_result_has_all_that_changes_it() {
+        let line = ["ballast-bench", "all", "--rate", "5", "--arrivals", "a.txt", "--tape", "t"];
+        let Command::All(options) = Cli::parse_from(line).command else { panic!("all is all") };
+        let command = options.command("all");
+        assert_eq!(command, "all --rate 5 --arrivals a.txt --tape t --duration 20");
+    }
 
     #[test]
     fn what_one_benchmark_pins_the_next_one_finds_free() {

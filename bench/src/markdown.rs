@@ -1,6 +1,7 @@
 //! The README's latency tables, from a result: one command, so that no figure is copied by hand.
 //!
-//! Fed by `--markdown FILE`; rows that a command did not measure are left out.
+//! Fed by `--markdown FILE`; rows that a command did not measure are left out. A file that has the two marks
+//! keeps all that stands around them: so the README takes its tables from a run.
 
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -25,6 +26,23 @@ const TIMES: [(&str, &str); 16] = [
     ("backtest.synthetic.message", "backtest, a synthetic message"),
 ];
 
+/// Between these lines of a file stand the tables.
+const MARKS: [&str; 2] = ["<!-- ballast-bench: begin -->\n", "<!-- ballast-bench: end -->"];
+
+/// What the file is to hold: `tables` alone, or in place of what stands between its marks.
+pub fn placed(before: Option<&str>, tables: &str) -> String {
+    let [begin, end] = MARKS;
+    let parts = before.and_then(|text| {
+        let (head, rest) = text.split_once(begin)?;
+        let (_, tail) = rest.split_once(end)?;
+        Some((head, tail))
+    });
+    match parts {
+        Some((head, tail)) => format!("{head}{begin}{tables}{end}{tail}"),
+        None => tables.to_owned(),
+    }
+}
+
 /// Both tables, and where they come from.
 pub fn tables(result: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
@@ -40,6 +58,9 @@ pub fn tables(result: &Value) -> String {
         text(&host["kernel"]),
         fitness(&result["fit"]),
     );
+    for failure in result["failures"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(page, "\nNot measured: {}", text(failure));
+    }
     let measurements = result["measurements"].as_array().map_or(&[][..], Vec::as_slice);
     for (name, title) in TIMES {
         if let Some(found) = measurements.iter().find(|m| m["name"] == name) {
@@ -54,19 +75,19 @@ pub fn tables(result: &Value) -> String {
         tail(gaps)
     );
     page.push_str(
-        "\n| ratio in the same run | median | 95 % | at most |\n| --- | --- | --- | --- |\n",
+        "\n| ratio in the same run | median | 95 % | promised, at most |\n| --- | --- | --- | --- |\n",
     );
     for ratio in result["ratios"].as_array().map_or(&[][..], Vec::as_slice) {
         if let Some(bound) = ratio["bound"].as_f64() {
             let value = &ratio["value"];
+            let least = ratio["least"].as_f64().map(|least| format!("{least:.2} to "));
             let _ = writeln!(
                 page,
-                "| {} | {} | {} – {} | {:.2}{} |",
+                "| {} | {} | {} | {}{bound:.2}{} |",
                 text(&ratio["name"]),
-                value["median"],
-                value["ci95"][0],
-                value["ci95"][1],
-                bound,
+                value["median"].as_f64().map_or("not measured".to_owned(), |m| m.to_string()),
+                interval(value, |end| end.to_string()),
+                least.unwrap_or_default(),
                 if ratio["holds"] == false { ", not kept" } else { "" },
             );
         }
@@ -85,9 +106,18 @@ fn fitness(fit: &Value) -> String {
 
 fn cells(measurement: &Value) -> String {
     let typical = &measurement["typical"];
-    let [low, high] = [&typical["ci95"][0], &typical["ci95"][1]].map(ns);
     let median = ns(&typical["median"]);
-    format!(" {median} | {low} – {high} |{}", tail(&measurement["distribution"]))
+    let interval = interval(typical, ns);
+    format!(" {median} | {interval} |{}", tail(&measurement["distribution"]))
+}
+
+/// The 95 % interval, where there were runs enough for one.
+fn interval(value: &Value, text: impl Fn(&Value) -> String) -> String {
+    let [low, high] = [&value["ci95"][0], &value["ci95"][1]];
+    if low.is_null() {
+        return "too few runs".to_owned();
+    }
+    format!("{} – {}", text(low), text(high))
 }
 
 fn tail(distribution: &Value) -> String {
@@ -113,6 +143,19 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn tables_go_between_the_marks_of_a_file_that_has_them() {
+        let [begin, end] = MARKS;
+        let readme = format!("# Ballast\n{begin}old\n{end}\nmore\n");
+        let placed_in = placed(Some(&readme), "new\n");
+        assert_eq!(placed_in, format!("# Ballast\n{begin}new\n{end}\nmore\n"));
+        assert_eq!(placed(Some("no marks"), "new\n"), "new\n");
+        assert_eq!(placed(None, "new\n"), "new\n");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let ours = std::fs::read_to_string(root.join("README.md")).unwrap();
+        assert!(placed(Some(&ours), "new\n").starts_with("# "), "the README has its marks");
+    }
+
+    #[test]
     fn the_tables_say_where_they_come_from_and_what_was_not_kept() {
         let page = tables(&json!({
             "command": "all", "date": "2026-01-01T00:00:00Z", "commit": "abc",
@@ -126,6 +169,7 @@ mod tests {
             "ratios": [
                 { "name": "a / b", "value": { "median": 1.2, "ci95": [1.1, 1.3] }, "bound": 1.1, "holds": false },
                 { "name": "c", "value": { "median": 1.2, "ci95": [1.1, 1.3] }, "bound": null },
+                { "name": "d", "value": null, "bound": 1.02, "least": 0.98, "holds": false },
             ],
         }));
         assert!(
@@ -135,6 +179,10 @@ mod tests {
         assert!(
             page.contains("| a / b | 1.2 | 1.1 – 1.3 | 1.10, not kept |")
                 && !page.contains("| c |")
+        );
+        assert!(
+            page.contains("| d | not measured | too few runs | 0.98 to 1.02, not kept |"),
+            "{page}"
         );
     }
 }

@@ -5,7 +5,7 @@
 //! recorded inter-arrival times.
 
 use crate::document::{Document, Measurement};
-use crate::histogram::Latencies;
+use crate::histogram::{Latencies, OverRuns, RUNS_MIN};
 use crate::session::Session;
 use ballast_engine::clock::Counter;
 use ballast_engine::pin;
@@ -53,53 +53,90 @@ impl Schedule {
     }
 }
 
+/// Slices of a run by a schedule: as many runs as a median and its interval need.
+const SLICES: usize = RUNS_MIN + 1;
+/// How long one point of the series of maxima is.
+const SERIES_NS: u64 = 10_000_000;
+
+/// Latencies of a run by a schedule, each in its slice of the time.
+pub struct Sliced {
+    slices: Vec<Latencies>,
+    slice_ns: u64,
+}
+
+impl Sliced {
+    /// None yet, of a run that is so long.
+    pub fn new(duration_ns: u64) -> Sliced {
+        Sliced {
+            slices: (0..SLICES).map(|_| Latencies::new()).collect(),
+            slice_ns: (duration_ns / SLICES as u64).max(1),
+        }
+    }
+
+    /// One latency, of an event at this time from the start.
+    pub fn record(&mut self, at_ns: u64, ns: u64) {
+        let slice = usize::try_from(at_ns / self.slice_ns).unwrap_or(usize::MAX);
+        self.slices[slice.min(SLICES - 1)].record_ns(ns);
+    }
+
+    /// All slices as one.
+    pub fn whole(&self) -> Latencies {
+        self.slices.iter().fold(Latencies::new(), |mut all, slice| {
+            all.merge(slice);
+            all
+        })
+    }
+
+    /// The slices as runs; `None` where nothing happened.
+    fn into_measurement(self, name: &str, maxima: Vec<u64>) -> Option<Measurement> {
+        let seen = || self.slices.iter().filter(|slice| slice.count() > 0);
+        let typical = seen().map(|slice| slice.at(0.5)).collect();
+        let tail = OverRuns::of(seen().map(|slice| slice.at(0.999)).collect());
+        let measurement = Measurement::new(name, typical, 0, Some(self.whole()))?;
+        Some(Measurement { tail, maxima, ..measurement })
+    }
+}
+
 /// What an open-loop run saw.
 pub struct Outcome {
-    /// From when the event was taken up.
-    pub service: Latencies,
+    /// From when the event was taken up to when it was done.
+    pub service: Sliced,
     /// From when it was due.
-    pub response: Latencies,
+    pub response: Sliced,
     /// Longest response in each hundredth of a second, in ns.
     pub maxima: Vec<u64>,
 }
 
-/// How long one point of the series of maxima is.
-const SERIES_NS: u64 = 10_000_000;
-
 impl Outcome {
-    /// Nothing seen yet.
-    pub fn new() -> Outcome {
-        Outcome { service: Latencies::new(), response: Latencies::new(), maxima: Vec::new() }
+    /// Nothing seen yet, of a run that is so long.
+    pub fn new(duration_ns: u64) -> Outcome {
+        Outcome {
+            service: Sliced::new(duration_ns),
+            response: Sliced::new(duration_ns),
+            maxima: vec![0; (duration_ns / SERIES_NS) as usize + 1],
+        }
     }
 
     /// One event, due and taken up and finished at these ns from the start.
     pub fn record(&mut self, due_ns: u64, taken_up_ns: u64, finished_ns: u64) {
+        self.service.record(due_ns, finished_ns.saturating_sub(taken_up_ns));
+        self.respond(due_ns, finished_ns);
+    }
+
+    /// The same where whoever took it up measures its service.
+    pub fn respond(&mut self, due_ns: u64, finished_ns: u64) {
         let response = finished_ns.saturating_sub(due_ns);
-        self.service.record_ns(finished_ns.saturating_sub(taken_up_ns));
-        self.response.record_ns(response);
-        let point = (due_ns / SERIES_NS) as usize;
-        if self.maxima.len() <= point {
-            self.maxima.resize(point + 1, 0);
+        self.response.record(due_ns, response);
+        if let Some(longest) = self.maxima.get_mut((due_ns / SERIES_NS) as usize) {
+            *longest = response.max(*longest);
         }
-        self.maxima[point] = self.maxima[point].max(response);
     }
 
     /// Hands both distributions to the document, the maxima over time with the response.
     pub fn into_document(self, name: &str, document: &mut Document) {
-        for (kind, latencies, maxima) in
-            [("service", self.service, Vec::new()), ("response", self.response, self.maxima)]
-        {
-            if latencies.count() == 0 {
-                continue;
-            }
-            let name = format!("{name}.{kind}");
-            let typical = vec![latencies.at(0.5)];
-            let mut measurement = Measurement::new(&name, typical, 0, Some(latencies));
-            if let Some(measurement) = &mut measurement {
-                measurement.maxima = maxima;
-            }
-            document.measurements.extend(measurement);
-        }
+        let service = self.service.into_measurement(&format!("{name}.service"), Vec::new());
+        let response = self.response.into_measurement(&format!("{name}.response"), self.maxima);
+        document.measurements.extend(service.into_iter().chain(response));
     }
 }
 
@@ -129,7 +166,7 @@ pub fn through_ring(
         });
         let receiving = scope.spawn(move || {
             pin::pin_current_thread(near);
-            let mut outcome = Outcome::new();
+            let mut outcome = Outcome::new(duration_ns);
             while !consumer.is_disconnected() {
                 let Some((due, taken_up)) = consumer.pop() else {
                     std::hint::spin_loop();
@@ -172,17 +209,30 @@ mod tests {
     }
 
     #[test]
+    fn a_run_by_a_schedule_is_as_many_runs_as_a_median_needs() {
+        let mut outcome = Outcome::new(8_000);
+        (0..8).for_each(|slice| outcome.record(slice * 1_000, slice * 1_000, slice * 1_000 + 5));
+        let session = Session::in_tests();
+        let mut document = Document::of_cores([0, 0], "test".into(), &session, String::new());
+        outcome.into_document("a.steady", &mut document);
+        let names: Vec<_> = document.measurements.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names, ["a.steady.service", "a.steady.response"]);
+        assert!(document.measurements.iter().all(|m| m.over.runs == 8 && m.over.ci95.is_some()));
+    }
+
+    #[test]
     fn a_stall_counts_against_every_event_that_it_delayed() {
-        let mut outcome = Outcome::new();
+        let mut outcome = Outcome::new(1_000);
         // Due every 10 ns, but the fourth is taken up at 1,000 and then one every 10 ns: each takes 5.
         for n in 0..6u64 {
             let taken_up = if n < 3 { n * 10 } else { 1_000 + (n - 3) * 10 };
             outcome.record(n * 10, taken_up, taken_up + 5);
         }
-        assert!((outcome.service.max() - 5.0).abs() < 0.1, "service hides the stall");
-        let late = outcome.response.points().iter().filter(|p| p.ns > 900.0).count();
-        assert!(late > 0 && (outcome.response.at(0.5) - 5.0).abs() < 0.1);
-        assert_eq!(outcome.response.count(), 6);
+        let (service, response) = (outcome.service.whole(), outcome.response.whole());
+        assert!((service.max() - 5.0).abs() < 0.1, "service hides the stall");
+        let late = response.points().iter().filter(|p| p.ns > 900.0).count();
+        assert!(late > 0 && (response.at(0.5) - 5.0).abs() < 0.1);
+        assert_eq!(response.count(), 6);
         assert_eq!(outcome.maxima, [975]);
     }
 }

@@ -2,6 +2,7 @@
 //! host's own hiccups beside them. No script, no outside file.
 
 use crate::breakdown;
+use crate::curve;
 use crate::document::{Document, Measurement};
 use crate::histogram::{Latencies, Point};
 use serde_json::Value;
@@ -16,6 +17,9 @@ const BOTTOM: f64 = 40.0;
 /// Distinguishable also in grey and by most who see colours differently (Okabe and Ito).
 pub const COLOURS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
+
+/// What the host's own stalls are called in a plot.
+const HICCUPS: &str = "the host's own hiccups (≥ 500 ns)";
 
 /// The page for `document`, whose JSON is `json`.
 pub fn render(document: &Document, json: &Value) -> String {
@@ -38,22 +42,27 @@ pub fn render(document: &Document, json: &Value) -> String {
         );
     }
     body.push_str(&tables(document));
+    for failure in document.failures() {
+        let _ = write!(body, "<p class=warn>Not measured: {}.</p>", escape(failure));
+    }
     body.push_str(&breakdown::plots(document));
-    let mut curves: Vec<(&str, &Latencies)> = document
+    body.push_str(&curve::plots(document));
+    let curves: Vec<(&str, &Latencies)> = document
         .measurements
         .iter()
         .filter_map(|m| m.latencies.as_ref().map(|l| (m.name.as_str(), l)))
         .collect();
-    curves.push(("the host's own hiccups (≥ 500 ns)", &document.hiccups().gaps));
-    for part in curves.chunks(COLOURS.len()) {
+    // Beside every curve the host's own stalls of the same minutes, or they would be read as ours.
+    let host = [(HICCUPS, &document.hiccups().gaps)];
+    for part in curves.chunks(COLOURS.len() - 1) {
         body.push_str("<h2>Percentiles</h2>");
-        body.push_str(&percentile_plot(part));
+        body.push_str(&percentile_plot(&[part, &host].concat()));
     }
     for m in document.measurements.iter().filter(|m| m.maxima.len() > 1) {
         let _ = write!(body, "<h2>Longest in each 10 ms: {}</h2>", escape(&m.name));
         body.push_str(&maxima_plot(m));
     }
-    let _ = write!(body, "<h2>Host</h2><pre>{}</pre>", escape(&format!("{:#}", json["host"])));
+    let _ = write!(body, "<h2>Host</h2><pre>{}</pre>", escape(&host_text(json)));
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>ballast-bench</title><style>\
          body{{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:2em auto;padding:0 1em;\
@@ -65,49 +74,66 @@ pub fn render(document: &Document, json: &Value) -> String {
     )
 }
 
+/// The host's facts, and what it did during the run.
+fn host_text(json: &Value) -> String {
+    let during = [
+        "cores",
+        "load_1m",
+        "steal_percent",
+        "counter_drift_ppb",
+        "jitter_floor",
+        "hiccups",
+        "page_faults",
+    ];
+    let mut facts = json["host"].clone();
+    for key in during {
+        facts[key] = json[key].clone();
+    }
+    format!("{facts:#}")
+}
+
 fn tables(document: &Document) -> String {
     let mut text = String::from(
         "<h2>Times, ns</h2><table><tr><th>what<th>median of runs<th>95 %<th>runs<th>p99<th>p99.9\
-         <th>p99.99<th>max<th>count</tr>",
+         <th>p99.99<th>max<th>count<th>of</tr>",
     );
     for m in &document.measurements {
         let _ = write!(
             text,
-            "<tr><td>{}<td>{:.1}<td>{:.1} – {:.1}<td>{}",
+            "<tr><td>{}<td>{:.1}<td>{}<td>{}",
             escape(&m.name),
             m.over.median,
-            m.over.low,
-            m.over.high,
+            m.over.interval(1),
             m.over.runs
         );
         if let Some(l) = &m.latencies {
             for quantile in [0.99, 0.999, 0.9999] {
                 let _ = write!(text, "<td>{:.0}", l.at(quantile));
             }
-            let _ = write!(text, "<td>{:.0}<td>{}", l.max(), l.count());
+            let _ = write!(text, "<td>{:.0}<td>{}<td>{}", l.max(), l.count(), l.of());
         }
         text.push_str("</tr>");
     }
     text.push_str("</table>");
     if !document.ratios.is_empty() {
         text.push_str(
-            "<h2>Ratios</h2><table><tr><th>what<th>median<th>95 %<th>at most<th>holds</tr>",
+            "<h2>Ratios</h2><table><tr><th>what<th>median<th>95 %<th>promised<th>holds</tr>",
         );
     }
     for r in &document.ratios {
-        let (class, word) = match r.holds() {
-            Some(true) => ("ok", "yes"),
-            Some(false) => ("warn", "no"),
-            None => ("", ""),
+        let (class, word) = match (r.holds(), r.broken_because()) {
+            (None, _) => ("", String::new()),
+            (_, None) => ("ok", "yes".to_owned()),
+            (_, Some(why)) => ("warn", format!("no: {}", escape(&why))),
         };
-        let bound = r.bound.map(|bound| bound.to_string()).unwrap_or_default();
+        let (median, interval) = r.over.map_or_else(Default::default, |over| {
+            (format!("{:.3}", over.median), over.interval(3))
+        });
         let _ = write!(
             text,
-            "<tr><td>{}<td>{:.3}<td>{:.3} – {:.3}<td>{bound}<td class={class:?}>{word}</tr>",
+            "<tr><td>{}<td>{median}<td>{interval}<td>{}<td class={class:?}>{word}</tr>",
             escape(&r.name),
-            r.over.median,
-            r.over.low,
-            r.over.high
+            r.promise(),
         );
     }
     text.push_str("</table>");
@@ -219,12 +245,35 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ratio::Ratio;
+    use crate::session::Session;
 
     #[test]
     fn the_percentile_axis_counts_nines() {
         assert_eq!(nines(0.0), 0.0);
         assert!((nines(0.999) - 3.0).abs() < 1e-9);
         assert!((nines(1.0) - 5.0).abs() < 1e-9, "the maximum stands at the edge");
+    }
+
+    #[test]
+    fn the_hosts_hiccups_stand_in_every_plot_and_what_failed_is_told() {
+        let session = Session::in_tests();
+        let mut document = Document::of_cores([0, 0], "ring".into(), &session, String::new());
+        for n in 0..9 {
+            let mut latencies = Latencies::new();
+            latencies.record_batch(64 * (n + 1), 64);
+            let name = format!("thing.{n}");
+            document.measurements.extend(Measurement::new(&name, vec![1.0], 0, Some(latencies)));
+        }
+        document.add_ratio(Ratio::new("a / b", Vec::new(), Some(1.1)));
+        document.fail("wire: no loopback".into());
+        document.print();
+        let page = render(&document, &document.to_json());
+        assert_eq!(page.matches("<h2>Percentiles").count(), 2);
+        assert_eq!(page.matches(HICCUPS).count(), 2);
+        assert!(page.contains("Not measured: wire: no loopback"));
+        assert!(page.contains("at most 1.1<td class=\"warn\">no: not measured"), "{page}");
+        assert!(page.contains("<td>batch means</tr>") && page.contains("steal_percent"));
     }
 
     #[test]

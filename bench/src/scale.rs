@@ -6,9 +6,11 @@
 //! sessions it is a turn of the maker's stage with one event in one ring and all other rings to look
 //! at, to the intents in their ring. Points of a curve are measured in turn, round after round.
 
-use crate::document::{Document, Measurement, Ratio};
+use crate::bracket::Bracket;
+use crate::document::{Document, Measurement};
 use crate::hiccup::Hiccups;
-use crate::histogram::OverRuns;
+use crate::histogram::{OverRuns, RUNS_MIN};
+use crate::ratio::Ratio;
 use crate::rig::{BATCH, Rig};
 use crate::session::Session;
 use crate::turns::StageRig;
@@ -91,8 +93,9 @@ fn curves() -> Vec<Curve> {
 
 /// Runs the scale benchmark into `document`.
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
-    let [near, _] = session.two_cores()?;
-    pin::pin_current_thread(near);
+    let cores = session.two_cores()?;
+    let bracket = Bracket::new(session, cores);
+    pin::pin_current_thread(cores[0]);
     let mut hiccups = Hiccups::new();
     let curves = curves();
     for curve in &curves {
@@ -103,14 +106,20 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
             .map(|(_, shape)| Subject::new(session, *shape, curve.is_of_stage))
             .collect::<Result<_, _>>()?;
         let mut figures = vec![Vec::new(); subjects.len()];
-        // Seven rounds at least: the median of fewer is none.
-        while share.is_left() || figures[0].len() < 7 {
-            hiccups.watch(session.counter, &[near], Duration::from_millis(2));
-            for (subject, figures) in subjects.iter_mut().zip(&mut figures) {
-                figures.push(subject.run()?);
+        let (mut rounds, mut dropped) = (0, 0);
+        while share.is_left() || rounds < RUNS_MIN {
+            rounds += 1;
+            hiccups.watch(session.counter, &cores[..1], Duration::from_millis(2));
+            // A round is kept or dropped whole: points of a curve belong together.
+            let (round, floor) = bracket.around(|| {
+                subjects.iter_mut().map(Subject::run).collect::<Result<Vec<f64>, String>>()
+            })?;
+            dropped += usize::from(floor.is_none());
+            if floor.is_some() {
+                figures.iter_mut().zip(round).for_each(|(all, figure)| all.push(figure));
             }
         }
-        report(curve, figures, document);
+        report(curve, figures, dropped, document);
     }
     document.add_hiccups(&hiccups);
     Ok(())
@@ -145,24 +154,27 @@ impl Subject {
     }
 }
 
-fn report(curve: &Curve, figures: Vec<Vec<f64>>, document: &mut Document) {
+fn report(curve: &Curve, figures: Vec<Vec<f64>>, dropped: usize, document: &mut Document) {
     let name = curve.name;
+    if figures.iter().all(Vec::is_empty) {
+        document.fail(format!("scale.{name}: the floor moved around all {dropped} rounds"));
+    }
     let mut points = Vec::new();
     for ((size, _), figures) in curve.points.iter().zip(&figures) {
         if let Some(over) = OverRuns::of(figures.clone()) {
             points.push((*size as f64, over.median));
         }
         let name = format!("scale.{name}.{size}");
-        document.measurements.extend(Measurement::new(&name, figures.clone(), 0, None));
+        document.measurements.extend(Measurement::new(&name, figures.clone(), dropped, None));
     }
     let title = format!("scale.{name}: exponent");
-    document.ratios.extend(Ratio::new(&title, exponent(&points).into_iter().collect(), None));
+    document.add_ratio(Ratio::single(&title, exponent(&points), None));
     if let (Some(first), Some(last)) = (figures.first(), figures.last()) {
         let growth = first.iter().zip(last).map(|(first, last)| last / first).collect();
         let (from, to) = (curve.points[0].0, curve.points[curve.points.len() - 1].0);
         let bound = (name == "instruments").then_some(INSTRUMENTS_BOUND);
         let title = format!("scale.{name}: cost at {to} / at {from}");
-        document.ratios.extend(Ratio::new(&title, growth, bound));
+        document.add_ratio(Ratio::new(&title, growth, bound));
     }
 }
 

@@ -34,17 +34,17 @@ impl Session {
         Share { counter: self.counter, start: self.counter.stamp(), ns }
     }
 
-    /// When events are due: steady (or as recorded) and in bursts, `rate_default` a second where the
+    /// When events are due: steady, or as recorded where arrivals were given, and in bursts, `rate_default` a second where the
     /// command says nothing else.
     pub fn schedules(&self, rate_default: u64) -> [(&'static str, Schedule); 2] {
         let interval_ns = 1_000_000_000 / self.rate.unwrap_or(rate_default).max(1);
-        let steady = if self.arrivals_ns.is_empty() {
-            Schedule::Constant { interval_ns }
+        let first = if self.arrivals_ns.is_empty() {
+            ("steady", Schedule::Constant { interval_ns })
         } else {
-            Schedule::Recorded { gaps_ns: self.arrivals_ns.clone() }
+            ("recorded", Schedule::Recorded { gaps_ns: self.arrivals_ns.clone() })
         };
         let bursts = Schedule::Bursts { size: 16, interval_ns: 16 * interval_ns };
-        [("steady", steady), ("bursts", bursts)]
+        [first, ("bursts", bursts)]
     }
 
     /// Two cores that are not SMT siblings, sharing an L3 where the host has such a pair.
@@ -58,6 +58,21 @@ impl Session {
                 "two physical cores are needed, one for each end; this process may run on {allowed:?}"
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recorded_arrivals_have_a_name_of_their_own() {
+        let session = Session { arrivals_ns: vec![5, 7], ..Session::in_tests() };
+        assert_eq!(session.schedules(1_000).map(|(name, _)| name), ["recorded", "bursts"]);
+        assert_eq!(
+            Session::in_tests().schedules(1_000).map(|(name, _)| name),
+            ["steady", "bursts"]
+        );
     }
 }
 

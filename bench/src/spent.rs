@@ -5,7 +5,8 @@
 //! itself needs unsafe code, and the file does not.
 
 use crate::allocations;
-use crate::document::{Document, Ratio};
+use crate::document::Document;
+use crate::ratio::Ratio;
 use std::fs;
 
 /// Page faults.
@@ -100,7 +101,7 @@ impl Spent {
         }
         for (what, count, bound) in rows {
             let name = format!("{name}, {what}");
-            document.ratios.extend(Ratio::new(&name, vec![count], bound));
+            document.add_ratio(Ratio::single(&name, Some(count), bound));
         }
     }
 }

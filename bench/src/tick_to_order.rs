@@ -6,16 +6,16 @@
 //! the maker, and the prepared order messages. Left out are the sockets, the FIX session's own
 //! bookkeeping (sequence numbers, store) and the journal; `wire` has the sockets. Two runs alternate:
 //! the whole between two stamps, and every stage between stamps of its own, which sum to that run's
-//! whole; `stages / whole` says what the stamps in between cost.
+//! whole (`stages / their whole`); `with stage stamps / without` says what the stamps in between cost.
 
-use crate::document::{Document, Ratio};
-use crate::engine::{Figures, still_floor};
+use crate::bracket::Bracket;
+use crate::document::Document;
+use crate::figures::Figures;
 use crate::hiccup::Hiccups;
-use crate::histogram::Latencies;
+use crate::histogram::{Latencies, RUNS_MIN};
 use crate::open_loop::{Outcome, Schedule};
+use crate::ratio::Ratio;
 use crate::rig::{self, BATCH, HALF_SPREAD, Rig, middle};
-use crate::ring::link::Line;
-use crate::ring::round_trip::Bench;
 use crate::session::Session;
 use crate::spent::{Meter, Spent};
 use ballast_engine::clock::Counter;
@@ -36,7 +36,8 @@ use std::time::Duration;
 
 /// Ticks in a run.
 const TICKS: u64 = 4_096;
-const FLOOR_NS: u64 = 3_000_000;
+/// How far the sum of the stages may be from the whole that they are parts of.
+pub const SUM_OFF: f64 = 0.02;
 /// 400 ns over a floor of 110 ns.
 const BOUND_TO_FLOOR: f64 = 400.0 / 110.0;
 /// The longest message here.
@@ -76,35 +77,40 @@ type Stamps = [Stamp; STAGES.len() + 1];
 
 /// Runs the tick-to-order benchmark into `document`.
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
-    let [near, far] = session.two_cores()?;
-    let bench = Bench { counter: session.counter, near, far };
-    pin::pin_current_thread(near);
+    let cores = session.two_cores()?;
+    let bracket = Bracket::new(session, cores);
+    pin::pin_current_thread(cores[0]);
     let mut path = Path::new(session)?;
     let (mut figures, mut hiccups) = (Figures::default(), Hiccups::new());
-    let (mut to_floor, mut to_whole) = (Vec::new(), Vec::new());
-    let mut spent = Spent::default();
+    let (mut to_floor, mut to_sum, mut stamped) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut spent, mut rounds) = (Spent::default(), 0);
     let share = session.share(0.8);
-    while share.is_left() {
-        hiccups.watch(session.counter, &[near], Duration::from_millis(5));
-        let before = bench.round_trips::<Line>(FLOOR_NS).typical();
-        let (whole, [singles, ..]) = path.run::<false>(TICKS, &mut spent)?;
-        let after = bench.round_trips::<Line>(FLOOR_NS).typical();
-        let (sum, stages) = path.run::<true>(TICKS, &mut spent)?;
-        if let Some(floor) = still_floor(before, after) {
-            to_floor.push(whole.at(0.5) / floor);
+    while share.is_left() || rounds < RUNS_MIN {
+        rounds += 1;
+        hiccups.watch(session.counter, &cores[..1], Duration::from_millis(5));
+        let ((whole, [singles, ..]), floor) =
+            bracket.around(|| path.run::<false>(TICKS, &mut spent))?;
+        to_floor.extend(floor.map(|floor| whole.at(0.5) / floor));
+        figures.add("tick_to_order", &whole, &singles, floor.is_some());
+        let ((sum, stages), around) = bracket.around(|| path.run::<true>(TICKS, &mut spent))?;
+        let is_kept = around.is_some();
+        if is_kept {
+            to_sum.push(stages[1..].iter().map(Latencies::mean).sum::<f64>() / sum.mean());
         }
-        to_whole.push(sum.at(0.5) / whole.at(0.5));
-        figures.add("tick_to_order", &whole, &singles);
-        figures.add("tick_to_order.stages_together", &sum, &sum);
+        if is_kept && floor.is_some() {
+            stamped.push(sum.at(0.5) / whole.at(0.5));
+        }
+        figures.add("tick_to_order.stages_together", &sum, &sum, is_kept);
         for (name, batches) in STAGES.into_iter().zip(&stages[1..]) {
-            figures.add(&format!("tick_to_order.stage.{name}"), batches, batches);
+            figures.add(&format!("tick_to_order.stage.{name}"), batches, batches, is_kept);
         }
     }
     document.add_hiccups(&hiccups);
     figures.into_document(document);
     let bound = Some(BOUND_TO_FLOOR);
-    document.ratios.extend(Ratio::new("tick_to_order / floor", to_floor, bound));
-    document.ratios.extend(Ratio::new("tick_to_order stages / whole", to_whole, None));
+    document.add_ratio(Ratio::new("tick_to_order / floor", to_floor, bound));
+    document.add_ratio(Ratio::whole("tick_to_order stages / their whole, means", to_sum, SUM_OFF));
+    document.add_ratio(Ratio::new("tick_to_order with stage stamps / without", stamped, None));
     spent.into_document("tick_to_order", document);
     for (name, schedule) in session.schedules(RATE) {
         let outcome = path.paced(&schedule, session.duration_ns / 10)?;
@@ -303,7 +309,7 @@ impl Path {
     /// Messages when they are due, whatever became of those before: the next one lies ready, and what
     /// the venue answers is done before it is looked at, as on a core that does everything.
     fn paced(&mut self, schedule: &Schedule, duration_ns: u64) -> Result<Outcome, String> {
-        let (counter, mut outcome) = (self.counter, Outcome::new());
+        let (counter, mut outcome) = (self.counter, Outcome::new(duration_ns));
         let start = counter.stamp();
         let now = || counter.nanos_between(start, counter.stamp());
         for due in schedule.due_ns().take_while(|due| *due < duration_ns) {
@@ -386,7 +392,7 @@ mod tests {
     fn messages_by_a_schedule_are_all_answered_and_nothing_is_allocated_meanwhile() {
         let mut path = Path::new(&Session::in_tests()).unwrap();
         let outcome = path.paced(&Schedule::Bursts { size: 8, interval_ns: 50_000 }, 1_000_000);
-        assert_eq!(outcome.unwrap().response.count(), 160);
+        assert_eq!(outcome.unwrap().response.whole().count(), 160);
         let mut spent = Spent::default();
         path.run::<true>(256, &mut spent).unwrap();
         assert_eq!((spent.messages, spent.allocations), (256, 0));

@@ -6,17 +6,21 @@
 //! the two orders that the whole path of the `tick-to-order` benchmark, run to completion on the far
 //! core, makes of it; `tcp_echo_of_its_sizes` carries as many bytes each way. `.inside` is the far end's
 //! own view, from the read that brought a message to the end of the write of its orders, and `.stage.*`
-//! its parts; `.steady` and `.bursts` come by a schedule. The session's bookkeeping (sequence numbers,
+//! its parts, with what the kernel and the loopback take as the last; `.steady` and `.bursts` come by a
+//! schedule, with the far end's own view as their service. The session's bookkeeping (sequence numbers,
 //! store) and the journal are in none of them.
 
+use crate::bracket::Bracket;
 use crate::codec::messages::{LEN_MAX, Orders, read_order};
-use crate::document::{Document, Ratio};
-use crate::engine::Figures;
+use crate::document::Document;
+use crate::figures::Figures;
 use crate::hiccup::Hiccups;
-use crate::histogram::Latencies;
+use crate::histogram::{Latencies, RUNS_MIN};
 use crate::loopback::{connected, is_hang_up, other, read_full, write_all};
+use crate::ratio::Ratio;
 use crate::session::Session;
 use crate::spent::Spent;
+use crate::tick_to_order::SUM_OFF;
 use crate::wire_ticks::{self, STAGES};
 use ballast_gateway::fix::decode::Decoder;
 use std::collections::BTreeMap;
@@ -50,44 +54,16 @@ impl Answer {
 /// Runs the wire benchmark into `document`.
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
     let cores = session.two_cores()?;
-    let (mut figures, mut hiccups) = (Figures::default(), Hiccups::new());
-    let (mut ratios, mut tick_ratios, mut to_whole) = (Vec::new(), Vec::new(), Vec::new());
-    let mut spent = Spent::default();
-    let share = session.share(0.7);
-    while share.is_left() {
+    let bracket = Bracket::new(session, cores);
+    let (mut rounds, mut hiccups) = (Rounds::default(), Hiccups::new());
+    let (share, mut count) = (session.share(0.7), 0);
+    while share.is_left() || count < RUNS_MIN {
+        count += 1;
         hiccups.watch(session.counter, &cores, Duration::from_millis(5));
-        let mut medians = BTreeMap::new();
-        for (name, answer) in [
-            ("wire.tcp_echo.spinning", Answer::EchoSpinning),
-            ("wire.fix_reply.spinning", Answer::Order),
-            ("wire.tcp_echo.blocking", Answer::EchoBlocking),
-        ] {
-            let run = round_trips(session, cores, answer)
-                .map_err(|error| format!("{name}: loopback TCP: {error}"))?;
-            medians.insert(name, run.at(0.5));
-            figures.add(name, &run, &run);
-        }
-        ratios.push(medians["wire.fix_reply.spinning"] / medians["wire.tcp_echo.spinning"]);
-        let ([ticks, echo], far) = wire_ticks::runs(session, cores)
-            .map_err(|error| format!("wire.tick_to_order: {error}"))?;
-        tick_ratios.push(ticks.at(0.5) / echo.at(0.5));
-        figures.add("wire.tick_to_order", &ticks, &ticks);
-        figures.add("wire.tcp_echo_of_its_sizes", &echo, &echo);
-        figures.add("wire.tick_to_order.inside", &far.whole, &far.whole);
-        for (name, stage) in STAGES.into_iter().zip(&far.stages) {
-            figures.add(&format!("wire.tick_to_order.stage.{name}"), stage, stage);
-        }
-        let sum: f64 = far.stages.iter().map(Latencies::mean).sum();
-        to_whole.push(sum / far.whole.mean());
-        spent.add(far.spent);
+        rounds.echoes(session, cores, &bracket)?;
+        rounds.ticks(session, cores, &bracket)?;
     }
-    figures.into_document(document);
-    document.ratios.extend(Ratio::new("wire.fix_reply / tcp_echo", ratios, None));
-    let bound = Some(BOUND_TO_ECHO);
-    document.ratios.extend(Ratio::new("wire.tick_to_order / tcp_echo", tick_ratios, bound));
-    let name = "wire.tick_to_order stages / inside, means";
-    document.ratios.extend(Ratio::new(name, to_whole, None));
-    spent.into_document("wire.tick_to_order", document);
+    rounds.into_document(document);
     for (name, schedule) in session.schedules(RATE) {
         hiccups.watch(session.counter, &cores, Duration::from_millis(5));
         let outcome = wire_ticks::paced(session, cores, &schedule, session.duration_ns / 10)
@@ -96,6 +72,85 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     }
     document.add_hiccups(&hiccups);
     Ok(())
+}
+
+/// What all rounds gave.
+#[derive(Default)]
+struct Rounds {
+    figures: Figures,
+    replies: Vec<f64>,
+    ticks: Vec<f64>,
+    to_whole: Vec<f64>,
+    spent: Spent,
+}
+
+impl Rounds {
+    /// Echoes and FIX replies of one size.
+    fn echoes(
+        &mut self,
+        session: &Session,
+        cores: [usize; 2],
+        bracket: &Bracket,
+    ) -> Result<(), String> {
+        let mut medians = BTreeMap::new();
+        for (name, answer) in [
+            ("wire.tcp_echo.spinning", Answer::EchoSpinning),
+            ("wire.fix_reply.spinning", Answer::Order),
+            ("wire.tcp_echo.blocking", Answer::EchoBlocking),
+        ] {
+            let (run, floor) = bracket
+                .around(|| round_trips(session, cores, answer))
+                .map_err(|error| format!("{name}: loopback TCP: {error}"))?;
+            self.figures.add(name, &run, &run, floor.is_some());
+            if floor.is_some() {
+                medians.insert(name, run.at(0.5));
+            }
+        }
+        let echo = medians.get("wire.tcp_echo.spinning");
+        let reply = medians.get("wire.fix_reply.spinning");
+        self.replies.extend(reply.zip(echo).map(|(reply, echo)| reply / echo));
+        Ok(())
+    }
+
+    /// The whole path, an echo of its sizes, and the far end's own view.
+    fn ticks(
+        &mut self,
+        session: &Session,
+        cores: [usize; 2],
+        bracket: &Bracket,
+    ) -> Result<(), String> {
+        let (([ticks, echo], far), floor) = bracket
+            .around(|| wire_ticks::runs(session, cores))
+            .map_err(|error| format!("wire.tick_to_order: {error}"))?;
+        self.spent.add(far.spent);
+        let is_kept = floor.is_some();
+        let figures = &mut self.figures;
+        figures.add("wire.tick_to_order", &ticks, &ticks, is_kept);
+        figures.add("wire.tcp_echo_of_its_sizes", &echo, &echo, is_kept);
+        figures.add("wire.tick_to_order.inside", &far.whole, &far.whole, is_kept);
+        for (name, stage) in STAGES.into_iter().zip(&far.stages) {
+            figures.add(&format!("wire.tick_to_order.stage.{name}"), stage, stage, is_kept);
+        }
+        // What is left of the round trip is the kernel's and the loopback's.
+        let outside = ticks.at(0.5) - far.whole.at(0.5);
+        figures.add_one("wire.tick_to_order.stage.kernel_and_loopback", outside, is_kept);
+        if is_kept {
+            self.ticks.push(ticks.at(0.5) / echo.at(0.5));
+            let sum: f64 = far.stages.iter().map(Latencies::mean).sum();
+            self.to_whole.push(sum / far.whole.mean());
+        }
+        Ok(())
+    }
+
+    fn into_document(self, document: &mut Document) {
+        self.figures.into_document(document);
+        document.add_ratio(Ratio::new("wire.fix_reply / tcp_echo", self.replies, None));
+        let bound = Some(BOUND_TO_ECHO);
+        document.add_ratio(Ratio::new("wire.tick_to_order / tcp_echo", self.ticks, bound));
+        let name = "wire.tick_to_order stages / inside, means";
+        document.add_ratio(Ratio::whole(name, self.to_whole, SUM_OFF));
+        self.spent.into_document("wire.tick_to_order", document);
+    }
 }
 
 /// One connection, one run of single round trips.

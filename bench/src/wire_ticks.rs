@@ -7,15 +7,17 @@
 //! round trip holds beside that is the kernel's and the loopback's.
 
 use crate::histogram::Latencies;
-use crate::loopback::{Paced, connected, is_hang_up, other, read_full, read_some, write_all};
-use crate::open_loop::{Outcome, Schedule};
+use crate::loopback::{
+    Paced, connected, is_hang_up, other, read_full, read_some, read_stamped, write_all,
+};
+use crate::open_loop::{Outcome, Schedule, Sliced};
 use crate::session::Session;
 use crate::spent::{Meter, Spent};
 use crate::tick_to_order::{self, LEN_MAX, Path};
 use ballast_engine::clock::Counter;
 use ballast_engine::units::Stamp;
 use ballast_gateway::fix::frame::{Frame, frame};
-use std::io::{ErrorKind, Read, Result};
+use std::io::Result;
 use std::net::TcpStream;
 
 /// Round trips in a run, after a tenth as many to warm up.
@@ -54,12 +56,14 @@ pub struct Far {
     pub stages: [Latencies; STAGES.len()],
     /// What it took beside time.
     pub spent: Spent,
+    /// The whole by the time of a run by a schedule: its service.
+    service: Option<Sliced>,
 }
 
 /// Round trips of the whole path and of an echo of its sizes, and the far end's own view.
 pub fn runs(session: &Session, cores: [usize; 2]) -> Result<([Latencies; 2], Far)> {
     let near = |stream| ask(session, stream, None);
-    let far = |stream| decide(session, stream, WARM_UP as u64);
+    let far = |stream| decide(session, stream, WARM_UP as u64, None);
     let ((ticks, sizes), far) = connected(cores, false, near, far)?;
     let near = |stream| ask(session, stream, Some(sizes.reply));
     let ((echoed, _), ()) = connected(cores, false, near, move |stream| echo(stream, sizes))?;
@@ -78,8 +82,13 @@ pub fn paced(
         let sending = Paced { counter: session.counter, schedule, duration_ns };
         sending.run(stream, |room| other(path.question(room)), whole_pairs)
     };
-    let (outcome, _) = connected(cores, false, near, |stream| decide(session, stream, 0))?;
-    Ok(outcome)
+    let far = |stream| decide(session, stream, 0, Some(duration_ns));
+    let (outcome, far) = connected(cores, false, near, far)?;
+    // Sent at once, a message waits in the far end's socket: that is response, and only the rest service.
+    Ok(match far.service {
+        Some(service) => Outcome { service, ..outcome },
+        None => outcome,
+    })
 }
 
 /// How many bytes of `replies` are whole pairs of messages, and how many pairs.
@@ -136,33 +145,23 @@ fn read_pair(stream: &mut TcpStream, reply: &mut [u8; REPLY_MAX]) -> Result<usiz
     }
 }
 
-/// A read, spinning, and when the read began that brought something.
-fn read_stamped(
-    counter: Counter,
-    stream: &mut TcpStream,
-    room: &mut [u8],
-) -> Result<(usize, Stamp)> {
-    loop {
-        let from = counter.stamp();
-        match stream.read(room) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => return Ok((count, from)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// The far end: market data in, two orders out, until the near end hangs up. The first messages are not
 /// looked at.
-fn decide(session: &Session, mut stream: TcpStream, warm_up: u64) -> Result<Far> {
+fn decide(
+    session: &Session,
+    mut stream: TcpStream,
+    warm_up: u64,
+    paced_ns: Option<u64>,
+) -> Result<Far> {
     let counter = session.counter;
     let mut path = other(Path::new(session))?;
     let mut far = Far {
         whole: Latencies::new(),
         stages: [(); STAGES.len()].map(|()| Latencies::new()),
         spent: Spent::default(),
+        service: paced_ns.map(Sliced::new),
     };
+    let mut start = None;
     let (mut have, mut orders, mut meter) = (0, [0; REPLY_MAX], Meter::start());
     for number in 0u64.. {
         if number == warm_up {
@@ -193,7 +192,7 @@ fn decide(session: &Session, mut stream: TcpStream, warm_up: u64) -> Result<Far>
         path.buffer().copy_within(len..have, 0);
         have -= len;
         if number >= warm_up {
-            far.note(counter, &stamps);
+            far.note(counter, *start.get_or_insert(stamps[0]), &stamps);
         }
         other(path.settle())?;
     }
@@ -201,8 +200,12 @@ fn decide(session: &Session, mut stream: TcpStream, warm_up: u64) -> Result<Far>
 }
 
 impl Far {
-    fn note(&mut self, counter: Counter, stamps: &[Stamp; STAGES.len() + 1]) {
-        self.whole.record_ns(counter.nanos_between(stamps[0], stamps[STAGES.len()]));
+    fn note(&mut self, counter: Counter, start: Stamp, stamps: &[Stamp; STAGES.len() + 1]) {
+        let whole = counter.nanos_between(stamps[0], stamps[STAGES.len()]);
+        self.whole.record_ns(whole);
+        if let Some(service) = &mut self.service {
+            service.record(counter.nanos_between(start, stamps[0]), whole);
+        }
         for (stage, pair) in self.stages.iter_mut().zip(stamps.windows(2)) {
             stage.record_ns(counter.nanos_between(pair[0], pair[1]));
         }

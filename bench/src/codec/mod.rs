@@ -9,12 +9,11 @@
 pub mod messages;
 
 use crate::allocations;
-use crate::document::{Document, Measurement, Ratio};
-use crate::engine::still_floor;
+use crate::bracket::Bracket;
+use crate::document::{Document, Measurement};
 use crate::hiccup::Hiccups;
-use crate::histogram::Latencies;
-use crate::ring::link::Line;
-use crate::ring::round_trip::Bench;
+use crate::histogram::{Latencies, RUNS_MIN};
+use crate::ratio::Ratio;
 use crate::session::Session;
 use ballast_engine::pin;
 use ballast_gateway::fix::decode::Decoder;
@@ -28,8 +27,6 @@ use std::time::Duration;
 const BATCH: u64 = 64;
 /// Batches in a run.
 const BATCHES: usize = 200;
-/// A run of the ping-pong floor.
-const FLOOR_NS: u64 = 3_000_000;
 /// The floor for which the bounds below were promised, in ns.
 const FLOOR_PROMISED: f64 = 110.0;
 /// What was promised at that floor, in ns. Elsewhere the ratio to the floor binds.
@@ -57,6 +54,7 @@ struct Runs {
     to_floor: Vec<f64>,
     all: Option<Latencies>,
     allocations: u64,
+    dropped: usize,
 }
 
 /// One run and how often it allocated.
@@ -64,19 +62,17 @@ type Run = (&'static str, Latencies, u64);
 
 /// Runs the codec benchmark into `document`.
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
-    let [near, far] = session.two_cores()?;
-    let bench = Bench { counter: session.counter, near, far };
-    pin::pin_current_thread(near);
+    let cores = session.two_cores()?;
+    let bracket = Bracket::new(session, cores);
+    pin::pin_current_thread(cores[0]);
     let mut subjects = Subjects::new()?;
     let mut runs: BTreeMap<&'static str, Runs> = BTreeMap::new();
     let (mut hiccups, mut floors) = (Hiccups::new(), Vec::new());
-    let share = session.share(1.0);
-    while share.is_left() {
-        hiccups.watch(session.counter, &[near], Duration::from_millis(5));
-        let before = bench.round_trips::<Line>(FLOOR_NS).typical();
-        let round = subjects.round(session)?;
-        let after = bench.round_trips::<Line>(FLOOR_NS).typical();
-        let floor = still_floor(before, after);
+    let (share, mut rounds) = (session.share(1.0), 0);
+    while share.is_left() || rounds < RUNS_MIN {
+        rounds += 1;
+        hiccups.watch(session.counter, &cores[..1], Duration::from_millis(5));
+        let (round, floor) = bracket.around(|| subjects.round(session))?;
         floors.extend(floor);
         for (name, run, allocations) in round {
             runs.entry(name).or_default().add(run, allocations, floor);
@@ -151,21 +147,31 @@ impl Subjects {
 
 impl Runs {
     fn add(&mut self, run: Latencies, allocations: u64, floor: Option<f64>) {
-        self.typical.push(run.at(0.5));
-        self.to_floor.extend(floor.map(|floor| run.at(0.5) / floor));
+        // Allocations are the same on a disturbed host; times are not.
         self.allocations += allocations;
+        let Some(floor) = floor else {
+            self.dropped += 1;
+            return;
+        };
+        self.typical.push(run.at(0.5));
+        self.to_floor.push(run.at(0.5) / floor);
         self.all.get_or_insert_with(Latencies::new).merge(&run);
     }
 
     fn into_document(self, name: &str, document: &mut Document) {
-        let messages = self.typical.len() as u64 * BATCH * BATCHES as u64;
-        document.measurements.extend(Measurement::new(name, self.typical, 0, self.all));
+        let runs = self.typical.len() + self.dropped;
+        let messages = runs as u64 * BATCH * BATCHES as u64;
+        let measurement = Measurement::new(name, self.typical, self.dropped, self.all);
+        if measurement.is_none() {
+            document.fail(format!("{name}: the floor moved around all {runs} runs"));
+        }
+        document.measurements.extend(measurement);
         if let Some((_, ns)) = PROMISED.iter().find(|(promised, _)| *promised == name) {
             let bound = Some(ns / FLOOR_PROMISED);
-            document.ratios.extend(Ratio::new(&format!("{name} / floor"), self.to_floor, bound));
+            document.add_ratio(Ratio::new(&format!("{name} / floor"), self.to_floor, bound));
             let each = self.allocations as f64 / messages.max(1) as f64;
             let what = format!("{name}, allocations a message");
-            document.ratios.extend(Ratio::new(&what, vec![each], Some(0.0)));
+            document.add_ratio(Ratio::single(&what, Some(each), Some(0.0)));
         }
     }
 }

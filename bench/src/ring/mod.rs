@@ -6,10 +6,13 @@
 pub mod link;
 pub mod round_trip;
 
-use crate::document::{Document, Measurement, Ratio};
+use crate::bracket::{Bracket, still_floor};
+use crate::document::{Document, Measurement};
+use crate::figures::Figures;
 use crate::hiccup::Hiccups;
-use crate::histogram::{Latencies, OverRuns};
+use crate::histogram::{Latencies, OverRuns, RUNS_MIN};
 use crate::open_loop;
+use crate::ratio::Ratio;
 use crate::session::Session;
 use ballast_engine::latency::{self, Mark};
 use link::{Array, Line, Link, Records, Rtrb, Slots};
@@ -17,15 +20,13 @@ use round_trip::{Bench, Run};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How far the floor may move around a run, as a part of itself.
-const FLOOR_SHIFT_MAX: f64 = 0.1;
 /// Length of a run of a subject, and of the floor on either side of it.
 const RUN_NS: u64 = 8_000_000;
 const FLOOR_NS: u64 = 4_000_000;
 /// Messages in one bulk or same-thread run.
 const BULK_COUNT: u64 = 200_000;
-/// Below this many kept runs a figure is not printed as one.
-const RUNS_MIN: usize = 7;
+/// Rounds of bulk and same-thread runs at least: some are dropped.
+const BULK_ROUNDS_MIN: usize = 2 * RUNS_MIN;
 
 /// All kept runs of one subject.
 #[derive(Default)]
@@ -34,6 +35,7 @@ struct Kept {
     to_floor: Vec<f64>,
     batches: Option<Latencies>,
     singles: Option<Latencies>,
+    tails: Vec<f64>,
     dropped: usize,
 }
 
@@ -41,6 +43,7 @@ impl Kept {
     fn keep(&mut self, run: Run, floor: f64) {
         self.typical.push(run.typical());
         self.to_floor.push(run.typical() / floor);
+        self.tails.push(run.singles.at(0.999));
         for (all, new) in [(&mut self.batches, run.batches), (&mut self.singles, run.singles)] {
             all.get_or_insert_with(Latencies::new).merge(&new);
         }
@@ -51,15 +54,15 @@ impl Kept {
 pub fn measure(session: &Session, document: &mut Document) -> Result<(), String> {
     let [near, far] = session.two_cores()?;
     let bench = Bench { counter: session.counter, near, far };
-    round_trips(session, &bench, document)?;
-    bulk(session, &bench, document);
+    round_trips(session, &bench, document);
+    bulk(session, &bench, document)?;
     probe_cost(session, &bench, document);
     open_loop::one_way(session, [near, far], document);
     Ok(())
 }
 
 /// Interleaved rounds of every subject for half of the session's time.
-fn round_trips(session: &Session, bench: &Bench, document: &mut Document) -> Result<(), String> {
+fn round_trips(session: &Session, bench: &Bench, document: &mut Document) {
     let mut kept: BTreeMap<&'static str, Kept> = BTreeMap::new();
     let mut peers: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     let mut hiccups = Hiccups::new();
@@ -73,15 +76,15 @@ fn round_trips(session: &Session, bench: &Bench, document: &mut Document) -> Res
         {
             let (name, run) = subject(bench);
             let after = bench.round_trips::<Line>(FLOOR_NS);
-            let around = (floor.typical() + after.typical()) / 2.0;
             let entry = kept.entry(name).or_default();
-            if (after.typical() - floor.typical()).abs() > FLOOR_SHIFT_MAX * around {
-                entry.dropped += 1;
-            } else {
-                ratios.insert(name, run.typical() / around);
-                entry.keep(run, around);
+            match still_floor(floor.typical(), after.typical()) {
+                None => entry.dropped += 1,
+                Some(around) => {
+                    ratios.insert(name, run.typical() / around);
+                    entry.keep(run, around);
+                    kept.entry(Line::NAME).or_default().keep(floor, around);
+                }
             }
-            kept.entry(Line::NAME).or_default().keep(floor, around);
             floor = after;
         }
         // A peer's ratio needs both runs of the same round; each is taken relative to its own floor.
@@ -94,7 +97,7 @@ fn round_trips(session: &Session, bench: &Bench, document: &mut Document) -> Res
         }
     }
     document.add_hiccups(&hiccups);
-    report(kept, peers, document)
+    report(kept, peers, document);
 }
 
 type Subject = fn(&Bench) -> (&'static str, Run);
@@ -105,71 +108,63 @@ fn subject<L: Link>(bench: &Bench) -> (&'static str, Run) {
 
 fn report(
     kept: BTreeMap<&'static str, Kept>,
-    peers: BTreeMap<&'static str, Vec<f64>>,
+    mut peers: BTreeMap<&'static str, Vec<f64>>,
     document: &mut Document,
-) -> Result<(), String> {
+) {
     for (name, kept) in kept {
         let dropped = kept.dropped;
-        if kept.typical.len() < RUNS_MIN {
-            return Err(format!(
-                "{name}: only {} runs in which the floor held still ({dropped} dropped); the host is \
-                 too busy, or --duration too short",
-                kept.typical.len()
-            ));
-        }
         let name = format!("ring.{name}.round_trip");
         if name != "ring.floor.round_trip" {
             let bound = (name == "ring.slots.round_trip").then_some(1.1);
-            let ratio = Ratio::new(&format!("{name} / floor"), kept.to_floor, bound);
-            document.ratios.extend(ratio);
+            document.add_ratio(Ratio::new(&format!("{name} / floor"), kept.to_floor, bound));
         }
-        document.measurements.extend(Measurement::new(
-            &name,
-            kept.typical,
-            dropped,
-            kept.batches.clone(),
-        ));
-        let tail = OverRuns::of(kept.singles.iter().map(|singles| singles.at(0.5)).collect());
-        document.measurements.extend(tail.map(|over| Measurement {
+        let typical = Measurement::new(&name, kept.typical, dropped, kept.batches);
+        if typical.is_none() {
+            document.fail(format!("{name}: the floor moved around all {dropped} runs"));
+        }
+        document.measurements.extend(typical);
+        let single = OverRuns::of(kept.singles.iter().map(|singles| singles.at(0.5)).collect());
+        document.measurements.extend(single.map(|over| Measurement {
             name: format!("{name}.single"),
             over,
+            tail: OverRuns::of(kept.tails),
             dropped,
             latencies: kept.singles,
             maxima: Vec::new(),
         }));
     }
-    for (peer, ratios) in peers {
-        let bound = if peer == Rtrb::NAME { 0.75 } else { 0.45 };
+    for (peer, bound) in [(Rtrb::NAME, 0.75), (Array::NAME, 0.45)] {
         let name = format!("ring.slots.round_trip / {peer}");
-        document.ratios.extend(Ratio::new(&name, ratios, Some(bound)));
+        document.add_ratio(Ratio::new(&name, peers.remove(peer).unwrap_or_default(), Some(bound)));
     }
-    Ok(())
 }
 
 /// One way in batches of 64, and push and pop on one thread: what the recorder and the fused runner
 /// pay.
-fn bulk(session: &Session, bench: &Bench, document: &mut Document) {
-    let mut figures: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
-    let mut ratios = Vec::new();
+fn bulk(session: &Session, bench: &Bench, document: &mut Document) -> Result<(), String> {
+    let bracket = Bracket::new(session, [bench.near, bench.far]);
+    let (mut figures, mut ratios, mut rounds) = (Figures::default(), Vec::new(), 0);
     let share = session.share(0.2);
-    while share.is_left() {
-        let records = bench.bulk::<Records>(BULK_COUNT);
-        let rtrb = bench.bulk::<Rtrb>(BULK_COUNT);
-        ratios.push(records / rtrb);
-        for (name, ns) in [
-            ("ring.records.bulk", records),
-            ("ring.rtrb.bulk", rtrb),
-            ("ring.slots.same_thread", bench.same_thread::<Slots>(BULK_COUNT)),
-            ("ring.records.same_thread", bench.same_thread::<Records>(BULK_COUNT)),
-            ("ring.rtrb.same_thread", bench.same_thread::<Rtrb>(BULK_COUNT)),
-        ] {
-            figures.entry(name).or_default().push(ns);
+    while share.is_left() || rounds < BULK_ROUNDS_MIN {
+        rounds += 1;
+        let (ns, floor) = bracket.around(|| {
+            Ok::<_, String>([
+                bench.bulk::<Records>(BULK_COUNT),
+                bench.bulk::<Rtrb>(BULK_COUNT),
+                bench.same_thread::<Slots>(BULK_COUNT),
+                bench.same_thread::<Records>(BULK_COUNT),
+                bench.same_thread::<Rtrb>(BULK_COUNT),
+            ])
+        })?;
+        ratios.extend(floor.map(|_| ns[0] / ns[1]));
+        let names = ["records.bulk", "rtrb.bulk", "slots.same_thread", "records.same_thread"];
+        for (name, ns) in names.into_iter().chain(["rtrb.same_thread"]).zip(ns) {
+            figures.add_one(&format!("ring.{name}"), ns, floor.is_some());
         }
     }
-    for (name, figures) in figures {
-        document.measurements.extend(Measurement::new(name, figures, 0, None));
-    }
-    document.ratios.extend(Ratio::new("ring.records.bulk / rtrb", ratios, Some(1.2)));
+    figures.into_document(document);
+    document.add_ratio(Ratio::new("ring.records.bulk / rtrb", ratios, Some(1.2)));
+    Ok(())
 }
 
 /// What one mark at a stage's boundary costs: a counter read and a push, a recorder draining.
@@ -177,7 +172,7 @@ fn probe_cost(session: &Session, bench: &Bench, document: &mut Document) {
     const MARKS: u64 = 256;
     let (mut probe, mut samples) = latency::probe(bench.counter, 1 << 16);
     let mut figures = Vec::new();
-    let share = session.share(0.05);
+    let (share, mut rounds) = (session.share(0.05), 0);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             ballast_engine::pin::pin_current_thread(bench.far);
@@ -187,7 +182,8 @@ fn probe_cost(session: &Session, bench: &Bench, document: &mut Document) {
             }
         });
         ballast_engine::pin::pin_current_thread(bench.near);
-        while share.is_left() {
+        while share.is_left() || rounds < RUNS_MIN {
+            rounds += 1;
             let mut run = Latencies::new();
             for _ in 0..200 {
                 let from = bench.counter.stamp();
@@ -202,5 +198,5 @@ fn probe_cost(session: &Session, bench: &Bench, document: &mut Document) {
     });
     let over = figures.clone();
     document.measurements.extend(Measurement::new("measuring.mark", figures, 0, None));
-    document.ratios.extend(Ratio::new("measuring.mark, ns", over, Some(15.0)));
+    document.add_ratio(Ratio::new("measuring.mark, ns", over, Some(15.0)));
 }
