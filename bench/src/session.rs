@@ -62,21 +62,6 @@ impl Session {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recorded_arrivals_have_a_name_of_their_own() {
-        let session = Session { arrivals_ns: vec![5, 7], ..Session::in_tests() };
-        assert_eq!(session.schedules(1_000).map(|(name, _)| name), ["recorded", "bursts"]);
-        assert_eq!(
-            Session::in_tests().schedules(1_000).map(|(name, _)| name),
-            ["steady", "bursts"]
-        );
-    }
-}
-
-#[cfg(test)]
 impl Session {
     /// One that has no time left.
     pub fn in_tests() -> Session {
@@ -94,5 +79,20 @@ impl Share {
     /// Whether some of it is left.
     pub fn is_left(&self) -> bool {
         self.counter.nanos_between(self.start, self.counter.stamp()) < self.ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recorded_arrivals_have_a_name_of_their_own() {
+        let session = Session { arrivals_ns: vec![5, 7], ..Session::in_tests() };
+        assert_eq!(session.schedules(1_000).map(|(name, _)| name), ["recorded", "bursts"]);
+        assert_eq!(
+            Session::in_tests().schedules(1_000).map(|(name, _)| name),
+            ["steady", "bursts"]
+        );
     }
 }

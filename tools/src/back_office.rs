@@ -10,6 +10,7 @@ use crate::observer::Observer;
 use crate::operator::desk::Desk;
 use crate::operator::standing::Latency;
 use crate::outbox::Outbox;
+use crate::report::recorder::SeriesRecorder;
 use ballast_engine::clock::{Counter, Drift};
 use ballast_engine::journal::recorder::Recorder;
 use ballast_engine::journal::segments::Segments;
@@ -45,28 +46,78 @@ impl Progress for Silent {
     fn show(&mut self, _: Nanos, _: &Observer) {}
 }
 
+/// Latencies and the host's own stalls, as the hot threads tell them.
+pub struct Measured {
+    /// From every stage that marks latency.
+    samples: Vec<Samples>,
+    /// Gaps of the hot threads, in nanoseconds: the host's own stalls.
+    hiccups: Vec<RecordConsumer<u64>>,
+    /// The latencies of the last seconds.
+    window: LatencyWindow,
+    /// Turns counter steps into nanoseconds.
+    counter: Counter,
+    /// How far the counter is off since the start.
+    pub drift: Drift,
+}
+
+impl Measured {
+    /// Nothing yet.
+    pub fn new(
+        samples: Vec<Samples>,
+        hiccups: Vec<RecordConsumer<u64>>,
+        counter: Counter,
+    ) -> Measured {
+        let (window, drift) = (LatencyWindow::default(), Drift::of(counter));
+        Measured { samples, hiccups, window, counter, drift }
+    }
+
+    /// Samples that found no room, so far.
+    pub fn dropped(&self) -> u64 {
+        self.samples.iter().map(Samples::dropped).sum()
+    }
+
+    /// Takes what has come, so much of each at most; whether there was a latency.
+    fn take(&mut self, recorder: &mut SeriesRecorder) -> bool {
+        let mut is_busy = false;
+        for samples in &mut self.samples {
+            for _ in 0..TELEMETRY_MAX {
+                let Some(sample) = samples.pop() else { break };
+                let nanos = self.counter.nanos_of_steps(sample.steps);
+                let name = match sample.mark {
+                    // The wire's end of the way has the name that people ask for.
+                    Mark::Written => "tick_to_order",
+                    other => other.name(),
+                };
+                recorder.latency(name, nanos);
+                self.window.record(name, nanos);
+                is_busy = true;
+            }
+        }
+        for gaps in &mut self.hiccups {
+            for _ in 0..TELEMETRY_MAX {
+                let Some(nanos) = gaps.pop() else { break };
+                recorder.latency(HICCUP, nanos);
+                self.window.record(HICCUP, nanos);
+            }
+        }
+        is_busy
+    }
+}
+
 /// What the back office is made of.
 pub struct BackOffice {
     /// The journal's stage.
     pub recorder: Recorder<Segments>,
     /// From the maker.
     pub telemetry: RecordConsumer<Telemetry>,
-    /// From every stage that marks latency.
-    pub samples: Vec<Samples>,
-    /// Gaps of the hot threads, in nanoseconds: the host's own stalls.
-    pub hiccups: Vec<RecordConsumer<u64>>,
-    /// The latencies of the last seconds.
-    pub window: LatencyWindow,
-    /// How far the counter is off.
-    pub drift: Drift,
+    /// What the hot threads tell of time.
+    pub measured: Measured,
     /// To the maker, and what operators are shown.
     pub desk: Arc<Desk>,
     /// The series.
     pub observer: Observer,
     /// What treasury is asked for.
     pub outbox: Outbox,
-    /// Turns counter steps into nanoseconds.
-    pub counter: Counter,
     /// When to end.
     pub end: Box<dyn EndWhen>,
     /// What to show.
@@ -78,11 +129,6 @@ pub struct BackOffice {
 }
 
 impl BackOffice {
-    /// Samples that found no room, so far.
-    pub fn samples_dropped(&self) -> u64 {
-        self.samples.iter().map(Samples::dropped).sum()
-    }
-
     fn look(&mut self) -> bool {
         let mut is_busy = false;
         if !self.telemetry.is_empty() {
@@ -95,28 +141,7 @@ impl BackOffice {
                 is_busy = true;
             }
         }
-        for samples in &mut self.samples {
-            for _ in 0..TELEMETRY_MAX {
-                let Some(sample) = samples.pop() else { break };
-                let nanos = self.counter.nanos_of_steps(sample.steps);
-                let name = match sample.mark {
-                    // The wire's end of the way has the name that people ask for.
-                    Mark::Written => "tick_to_order",
-                    other => other.name(),
-                };
-                self.observer.recorder_mut().latency(name, nanos);
-                self.window.record(name, nanos);
-                is_busy = true;
-            }
-        }
-        for gaps in &mut self.hiccups {
-            for _ in 0..TELEMETRY_MAX {
-                let Some(nanos) = gaps.pop() else { break };
-                self.observer.recorder_mut().latency(HICCUP, nanos);
-                self.window.record(HICCUP, nanos);
-            }
-        }
-        is_busy
+        self.measured.take(self.observer.recorder_mut()) || is_busy
     }
 
     /// Once a second: the percentiles that operators and metrics are shown.
@@ -132,8 +157,8 @@ impl BackOffice {
             recorder.histogram(name).map(|histogram| Latency::of(name, histogram))
         });
         let latency = latency.collect();
-        let window = self.window.turn(now);
-        let (samples_dropped, drift_ppb) = (self.samples_dropped(), self.drift.ppb());
+        let window = self.measured.window.turn(now);
+        let (samples_dropped, drift_ppb) = (self.measured.dropped(), self.measured.drift.ppb());
         let mut standing = self.desk.standing();
         standing.latency = latency;
         standing.latency_dropped = samples_dropped;
@@ -231,14 +256,10 @@ mod tests {
         let office = BackOffice {
             recorder: Recorder::new(records, writer, 1_000_000_000),
             telemetry: ring::records(2).1,
-            samples: vec![samples],
-            hiccups: Vec::new(),
-            window: LatencyWindow::default(),
-            drift: Drift::of(counter),
+            measured: Measured::new(vec![samples], Vec::new(), counter),
             desk: Arc::new(desk),
             observer: Observer::new(&file, &config),
             outbox: Outbox::open(state.folder(), &file),
-            counter,
             end: Box::new(Never),
             progress: Box::new(Silent),
             is_ending: false,

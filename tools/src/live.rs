@@ -4,7 +4,7 @@
 //! their maker here, so that all of them run the same one. Deliberately absent: what a venue is (a
 //! socket, a pipe or a function call is at the other ends of the rings).
 
-use crate::back_office::{BackOffice, EndWhen, Progress};
+use crate::back_office::{BackOffice, EndWhen, Measured, Progress};
 use crate::cold_thread;
 use crate::collateral_thread;
 use crate::config::ConfigFile;
@@ -14,7 +14,6 @@ use crate::firm::{self, LinkFault};
 use crate::greek_refresh::GreekRefresh;
 use crate::hedge_ratios::HedgeRatios;
 use crate::hiccup::Watchful;
-use crate::latency_window::LatencyWindow;
 use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
@@ -25,7 +24,7 @@ use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
 use crate::venue_session::SessionFault;
-use ballast_engine::clock::{Counter, Drift};
+use ballast_engine::clock::Counter;
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
@@ -372,25 +371,20 @@ pub fn pipeline(
     let desk = Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config));
     let (tap, refit) = refit(file, &desk);
     let recorder = recorder(ends.journal, journal(file, config, state)?, &desk);
-    let mut office = BackOffice {
+    let maker = boxed_maker(maker, &remains, &desk);
+    let (mut seats, hiccups) = hot_seats(&file.raw.run, feeds, maker, entries);
+    let office = BackOffice {
         recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, state, &desk)?)),
         telemetry: ends.telemetry,
-        samples,
-        hiccups: Vec::new(),
-        window: LatencyWindow::default(),
-        drift: Drift::of(counter),
+        measured: Measured::new(samples, hiccups, counter),
         desk: desk.clone(),
         observer: Observer::new(file, config),
         outbox: Outbox::open(state.folder(), file),
-        counter,
         end: options.end,
         progress: options.progress,
         is_ending: false,
         told_at: Nanos(0),
     };
-    let maker = boxed_maker(maker, &remains, &desk);
-    let (mut seats, hiccups) = hot_seats(&file.raw.run, feeds, maker, entries);
-    office.hiccups = hiccups;
     seats.push(Seat::new(boxed_office(office, &remains), None, COLD));
     seats.extend(refit.map(|refit| Seat::new(boxed_refit(refit, &remains), None, COLD)));
     seats.extend(fix_log.map(|log| Seat::new(boxed_log(log, &remains), None, COLD)));

@@ -111,16 +111,7 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     if !facts.liquidity.is_null() {
         document.insert("liquidity".into(), facts.liquidity.clone());
     }
-    if let Some(histogram) = &facts.tick_to_order {
-        document.insert("tick_to_order_ns".into(), percentiles(histogram));
-    }
-    if let Some(histogram) = &facts.host_hiccups {
-        document.insert("host_hiccups_ns".into(), percentiles(histogram));
-    }
-    if let Some((dropped, drift_ppb)) = facts.latency_faults {
-        document.insert("latency_samples_dropped".into(), json!(dropped));
-        document.insert("counter_drift_ppb".into(), json!(drift_ppb));
-    }
+    latencies(&mut document, facts);
     if let Some(fix) = &facts.fix {
         let fix = json!({
             "messages_in": fix.messages_in,
@@ -132,6 +123,20 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     }
     document.insert("intents_sha256".into(), json!(facts.intents_sha256));
     Value::Object(document)
+}
+
+/// What was measured, beside the host's own stalls and what is wrong with the measuring.
+fn latencies(document: &mut Map<String, Value>, facts: &RunFacts) {
+    if let Some(histogram) = &facts.tick_to_order {
+        document.insert("tick_to_order_ns".into(), percentiles(histogram));
+    }
+    if let Some(histogram) = &facts.host_hiccups {
+        document.insert("host_hiccups_ns".into(), percentiles(histogram));
+    }
+    if let Some((dropped, drift_ppb)) = facts.latency_faults {
+        document.insert("latency_samples_dropped".into(), json!(dropped));
+        document.insert("counter_drift_ppb".into(), json!(drift_ppb));
+    }
 }
 
 /// Percentiles of a latency in nanoseconds.

@@ -145,8 +145,13 @@ fn an_operators_acts_are_done_journaled_with_the_user_and_replayed() {
         let delta: f64 = delta.parse().unwrap();
         state(status) == ("halted", "operator") && delta.abs() < 0.001
     });
+    let status = demo.status().unwrap();
+    assert!(status["latency_samples_dropped"].is_u64(), "{status}");
+    assert!(status["counter_drift_ppb"].is_i64() && status["latency_window_ns"].is_object());
     let output = demo.stop().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(summary["latency_samples_dropped"].is_u64() && summary["counter_drift_ppb"].is_i64());
     let journal = demo.state().join("journal-000001.blj");
     let replayed = demo.ballast(&["replay"], &journal);
     assert!(replayed.status.success(), "{}", text(&replayed.stderr));

@@ -50,10 +50,9 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
     };
     let maker = remains.maker.take().ok_or_else(|| unfinished("maker"))?;
     let office = remains.office.take().ok_or_else(|| unfinished("back office"))?;
-    let latency_faults = Some((office.samples_dropped(), office.drift.ppb()));
+    let latency_faults = Some((office.measured.dropped(), office.measured.drift.ppb()));
     let end = office.recorder.finish().map_err(|error| Failure::Failed(error.to_string()))?;
-    let underlyings = file.table.underlyings.iter();
-    let liquidity = office.observer.liquidity().document(&maker, underlyings);
+    let liquidity = office.observer.liquidity().document(&maker, file.table.underlyings.iter());
     let mut recorder = office.observer.into_recorder();
     // A guard lives to the end of its statement: two in one would wait for each other.
     let hedge_ratios = office.desk.standing().hedge_ratios.take().unwrap_or(Value::Null);

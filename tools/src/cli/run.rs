@@ -96,15 +96,22 @@ fn taken<T: Default>(left: &Mutex<T>) -> T {
     std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// An error where sessions did not log on in time.
-fn all_came(missing: &[String], within_s: u64) -> Result<(), Failure> {
-    if missing.is_empty() {
-        return Ok(());
+/// Why the run ended before it began: memory that is not locked, sessions that did not log on in time.
+fn refusal(
+    missing: &Mutex<Vec<String>>,
+    not_locked: &Mutex<Option<NotLocked>>,
+    within_s: u64,
+) -> Option<Failure> {
+    if let Some(error) = taken(not_locked) {
+        return Some(Failure::Failed(error.to_string()));
     }
-    Err(Failure::Failed(format!(
-        "no Logon within {within_s} s from {}: is it listening there, and does it know these comp ids?",
-        missing.join(", ")
-    )))
+    let missing = taken(missing).join(", ");
+    (!missing.is_empty()).then(|| {
+        Failure::Failed(format!(
+            "no Logon within {within_s} s from {missing}: is it listening there, and does it know these comp \
+             ids?"
+        ))
+    })
 }
 
 /// An error where orders may still work at a venue.
@@ -236,12 +243,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     drop(hand);
     let mut remains = taken(&pipeline.remains);
-    if let Some(error) = taken(&not_locked) {
-        let refused = Failure::Failed(error.to_string());
+    if let Some(refused) = refusal(&missing, &not_locked, args.logon_within) {
         return Err(ended_in_order(remains).err().unwrap_or(refused));
-    }
-    if let Err(late) = all_came(&taken(&missing), args.logon_within) {
-        return Err(ended_in_order(remains).err().unwrap_or(late));
     }
     let left_working = std::mem::take(&mut remains.left_working);
     let ended = Ended {

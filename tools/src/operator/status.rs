@@ -178,6 +178,21 @@ fn copies_for_people(session: &Value) -> String {
     }
 }
 
+/// What is wrong with the latencies that are shown.
+fn measured_wrong(document: &Value) -> String {
+    let mut out = String::new();
+    let number = |key: &str| document.get(key).and_then(Value::as_i64).unwrap_or(0);
+    if number("latency_samples_dropped") > 0 {
+        let lost = number("latency_samples_dropped");
+        let _ = writeln!(out, "{lost} LATENCIES WERE NOT TAKEN: the worst may be among them");
+    }
+    if number("counter_drift_ppb").abs() > DRIFT_PPB_MAX {
+        let ppb = number("counter_drift_ppb");
+        let _ = writeln!(out, "THE COUNTER IS OFF by {ppb} parts per billion: so are latencies");
+    }
+    out
+}
+
 /// The document of [`document`] for people.
 pub fn for_people(document: &Value) -> String {
     let mut out = String::new();
@@ -236,17 +251,7 @@ pub fn for_people(document: &Value) -> String {
         let (p50, p99, p999, max) = (of("p50"), of("p99"), of("p99_9"), of("max"));
         let _ = writeln!(out, "{name:<14} ns p50 {p50}  p99 {p99}  p99.9 {p999}  max {max}");
     }
-    let number = |key: &str| document.get(key).and_then(Value::as_i64).unwrap_or(0);
-    if number("latency_samples_dropped") > 0 {
-        let lost = number("latency_samples_dropped");
-        let _ = writeln!(out, "{lost} LATENCIES WERE NOT TAKEN: the worst may be among them");
-    }
-    if number("counter_drift_ppb").abs() > DRIFT_PPB_MAX {
-        let ppb = number("counter_drift_ppb");
-        let _ = writeln!(out, "THE COUNTER IS OFF by {ppb} parts per billion: so are latencies");
-    }
-    out.truncate(out.trim_end().len());
-    out
+    (out + &measured_wrong(document)).trim_end().to_owned()
 }
 
 /// The document of `limits` for people.
