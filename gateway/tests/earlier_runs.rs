@@ -15,7 +15,7 @@ use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::order_entry::earlier::{deliver_from, sent_after};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
-use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
+use ballast_gateway::order_entry::{OWN_IDS, OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
 use ballast_gateway::venue::deribit;
@@ -421,4 +421,40 @@ fn an_amendment_that_only_the_store_has_is_in_doubt_and_counts() {
     assert_eq!(resumption.orders[0].leaves_worst(), Lots(80));
     let replace_id = resumption.orders[0].replace_id;
     assert!(replace_id > last && replace_id < ClOrdId::new(4, 0), "{replace_id:?}");
+}
+
+#[test]
+fn mass_quotes_that_only_the_store_has_are_in_doubt_and_count() {
+    let mut store = MemoryStore::new();
+    let id = |n| ClOrdId::new(3, n).0;
+    let own = ClOrdId::new(3, OWN_IDS | 1).0;
+    let head = format!("117={own}|9019=g|296=1|302=1");
+    let (a, b, c, d, e) = (id(1), id(2), id(5), id(6), id(7));
+    for body in [
+        // Journaled: A bids, B offers.
+        format!(
+            "35=i|34=1|{head}|295=2|299={a}|55=BTC|132=6|134=0.05|18=6A|299={b}|55=BTC|133=7|135=0.05|18=6A"
+        ),
+        // Not journaled: A moves, B is taken out; what the stage took out itself says nothing.
+        format!("35=i|34=2|{head}|295=2|299={c}-{a}|55=BTC|132=6.5|18=6A|299={d}-{b}|55=BTC|135=0"),
+        format!("35=i|34=3|{head}|295=1|299={own}-{a}|55=BTC|134=0"),
+        format!("35=i|34=4|{head}|295=1|299={e}|55=BTC|133=7.5|135=0.04|18=6A"),
+    ] {
+        store.put_outbound(&wire::whole(&body)).unwrap();
+    }
+    let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+    let sent = sent_after(&store, (&symbols, &deribit::RULES), ClOrdId::new(3, 4));
+    let order = |name, n| Order { cl_ord_id: ClOrdId::new(3, name), price: Ticks(n), ..left(0) };
+    let mut resumption =
+        Resumption { orders: vec![order(1, 600), order(2, 700)], ..Resumption::default() };
+    for intent in &sent {
+        resumption.take_sent(intent);
+    }
+    let [moved, out, new] = resumption.orders.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(moved.replacement, Some((Ticks(650), moved.size)), "its size is what it was");
+    assert_eq!((moved.replace_id.0, out.cancel_id.0, out.cancel_of.0), (c, d, b));
+    assert_eq!(
+        (new.cl_ord_id.0, new.price, new.size, new.side),
+        (e, Ticks(750), Lots(40), Side::Sell)
+    );
 }

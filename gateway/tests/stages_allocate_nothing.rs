@@ -17,7 +17,8 @@ use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
 use ballast_gateway::session::{ReconnectConfig, Session};
 use ballast_gateway::store::MemoryStore;
-use ballast_gateway::venue::dialect::{Entries, Rules};
+use ballast_gateway::venue::deribit;
+use ballast_gateway::venue::dialect::{Entries, Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
@@ -204,5 +205,84 @@ fn intents_become_bytes_and_reports_become_events_without_an_allocation() {
         counted += if n < 4_200 { 0 } else { sending + hearing };
     }
     assert_eq!(fills, 4_700);
+    assert_eq!(counted, 0);
+}
+
+#[test]
+fn mass_quotes_are_gathered_sent_and_answered_without_an_allocation() {
+    let door = Door::open();
+    let (mut intents, intents_out) = slots(256);
+    let (events_in, mut events) = slots(256);
+    let config = OrderEntryConfig {
+        epoch: 1,
+        orders_max: 64,
+        time_base: TimeBase::Arrival,
+        account: None,
+        redial: REDIAL,
+        wind_down_ns: 0,
+    };
+    let session = Session::new(peer::client_config(), MemoryStore::new());
+    let line = (PipeDial(door.clone()), session);
+    let reconciliation = Reconciliation::NONE;
+    let rules = Rules { reconciliation, order_limits: RULES.order_limits, ..deribit::RULES };
+    let (rings, ids) = ((intents_out, events_in), ExecIds::new(64));
+    let entry = OrderEntry::new(config, line, (symbols(), rules), ids, rings, None).unwrap();
+    let mut entry = entry.with_mass_quotes(&[(InstrumentId(0), "group".to_owned())]);
+    let mut venue = Venue::new(&door);
+    let mut now = START;
+    for _ in 0..10 {
+        now = now.plus(100);
+        entry.turn(now);
+        venue.turn(now);
+    }
+    let (mut counted, mut placed) = (0, 0);
+    for n in 1..=2_350u64 {
+        now = now.plus(100);
+        for (id, side) in [(2 * n, Side::Buy), (2 * n + 1, Side::Sell)] {
+            let intent = OrderIntent {
+                cl_ord_id: ClOrdId(id),
+                orig_cl_ord_id: ClOrdId::NONE,
+                price: Ticks(10_000),
+                size: Lots(1),
+                stamp: Stamp(0),
+                at: now,
+                instrument: InstrumentId(0),
+                action: OrderAction::New,
+                side,
+                time_in_force: TimeInForce::PostOnly,
+            };
+            intents.push(intent).unwrap();
+        }
+        let sending = allocations_of(|| {
+            entry.turn(now);
+        });
+        venue.turn(now);
+        let inbox = venue.take_inbox();
+        let [sent] = inbox.as_slice() else { panic!("{inbox:?}") };
+        let name = sent.split('|').find_map(|field| field.strip_prefix("117=")).unwrap();
+        let (bid, offer) = (2 * n, 2 * n + 1);
+        venue.say(
+            now,
+            &format!(
+                "35=b|117={name}|297=0|295=2|299={bid}|9020=0|1167=21|55=BTC|54=1|37=V{bid}|\
+                 299={offer}|9020=2|55=BTC|54=2|368=11054"
+            ),
+        );
+        venue.say(
+            now,
+            &format!(
+                "35=8|527=C{n}|37=V{bid}|11=V{bid}|39=4|54=1|151=1|14=0|38=1|150=I|55=BTC|117={name}|\
+                 299={bid}|6=0"
+            ),
+        );
+        venue.turn(now);
+        let hearing = allocations_of(|| {
+            entry.turn(now);
+        });
+        let is_new = |update: &OrderUpdate| matches!(update, OrderUpdate::New { .. });
+        placed += std::iter::from_fn(|| events.pop()).filter(|e| is_new(&e.update)).count();
+        counted += if n < 2_100 { 0 } else { sending + hearing };
+    }
+    assert_eq!(placed, 2_350);
     assert_eq!(counted, 0);
 }

@@ -205,12 +205,12 @@ impl Resumption {
             OrderAction::New if self.orders.iter().any(|o| o.cl_ord_id == intent.cl_ord_id) => {}
             OrderAction::New => self.orders.push(order_of(intent)),
             OrderAction::Replace => {
-                let asked = (intent.price, intent.size);
-                let is_news = |order: &&mut Order| {
-                    order.replacement.unwrap_or((order.price, order.size)) != asked
-                };
+                let Some(order) = self.orders.iter_mut().find(known) else { return };
+                // What a mass quote does not say of its size is what it was.
+                let size = if intent.size == Lots(0) { order.size } else { intent.size };
+                let asked = (intent.price, size);
                 // A store that does not say the request's own name has those that the journal has, too.
-                if let Some(order) = self.orders.iter_mut().find(known).filter(is_news) {
+                if order.replacement.unwrap_or((order.price, order.size)) != asked {
                     order.replace_id = intent.cl_ord_id;
                     order.replacement = Some(asked);
                 }

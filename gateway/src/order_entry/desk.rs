@@ -10,6 +10,7 @@
 use super::amounts::Quantities;
 use super::exec_ids::ExecIds;
 use super::live_orders::{Handle, LiveOrder, LiveOrders, Refusal};
+use super::quotes::Quotes;
 use super::renewal::Refused;
 use super::report::Report;
 use super::sent::{Sent, SentMessages};
@@ -73,6 +74,7 @@ pub struct Desk {
     latest: Nanos,
     pub(super) counts: DeskCounts,
     pub(super) refused: Refused,
+    pub(super) quotes: Quotes,
 }
 
 impl Desk {
@@ -89,6 +91,7 @@ impl Desk {
             latest: Nanos(0),
             counts: DeskCounts::default(),
             refused: Refused::default(),
+            quotes: Quotes::none(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Desk {
     pub(super) fn session_over(&mut self) {
         self.live.forget_cancels();
         self.refused = Refused::default();
+        self.quotes.session_over();
     }
 
     /// Was it an order message that went out under this number?

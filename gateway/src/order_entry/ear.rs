@@ -109,6 +109,8 @@ impl Ear {
 
     pub fn hear_message(&mut self, now: Nanos, stamp: Stamp, message: &Message<'_>) {
         let (arrival, report) = self.read(now, stamp, message);
+        let is_report = message.msg_type() == msg_type::EXECUTION_REPORT;
+        let report = if is_report { self.desk.as_a_quote(&report) } else { report };
         let report = self.desk.as_the_maker_names(&report);
         let event = match message.msg_type() {
             msg_type::EXECUTION_REPORT => self.hear_report(arrival, &report, message),
@@ -117,19 +119,12 @@ impl Ear {
                 self.desk.refused.amendments = true;
                 self.desk.on_cancel_reject(arrival, &report)
             }
+            msg_type::MASS_QUOTE_ACKNOWLEDGEMENT if self.desk.quotes.is_used() => {
+                self.hear_quotes_answered(arrival, message);
+                None
+            }
             msg_type::BUSINESS_MESSAGE_REJECT | msg_type::REJECT => {
-                let is_order = report.ref_seq_num.is_some_and(|n| self.desk.has_sent(n));
-                self.desk.refused.note(report.ref_msg_type);
-                let refused = self.desk.on_question_refused(arrival, &report);
-                self.has_refused_question |= refused.is_some();
-                if refused.is_some() {
-                    refused
-                } else if !is_order && self.reconciler.on_refused(report.ref_seq_num) {
-                    self.desk.question_refused();
-                    None
-                } else {
-                    self.desk.on_message_reject(arrival, &report)
-                }
+                self.hear_rejected(arrival, &report)
             }
             msg_type::ORDER_MASS_CANCEL_REPORT => {
                 self.reconciler.on_mass_cancel(message);
@@ -152,6 +147,35 @@ impl Ear {
         if let Some(event) = event {
             self.tell(event);
         }
+    }
+
+    /// Reject(3) or BusinessMessageReject(j).
+    fn hear_rejected(&mut self, arrival: Arrival, report: &Report<'_>) -> Option<OrderEvent> {
+        if report.ref_seq_num.is_some_and(|n| self.desk.quotes.has_sent(n)) {
+            let Ear { desk, events, parked, .. } = self;
+            desk.on_quotes_rejected(arrival, report, |event| tell(events, parked, event));
+            return None;
+        }
+        let is_order = report.ref_seq_num.is_some_and(|n| self.desk.has_sent(n));
+        self.desk.refused.note(report.ref_msg_type);
+        let refused = self.desk.on_question_refused(arrival, report);
+        self.has_refused_question |= refused.is_some();
+        if refused.is_some() {
+            refused
+        } else if !is_order && self.reconciler.on_refused(report.ref_seq_num) {
+            self.desk.question_refused();
+            None
+        } else {
+            self.desk.on_message_reject(arrival, report)
+        }
+    }
+
+    fn hear_quotes_answered(&mut self, arrival: Arrival, message: &Message<'_>) {
+        let has_cancelled_all = self.reconciler.has_asked_out();
+        let Ear { desk, events, parked, .. } = self;
+        desk.on_quotes_answered(arrival, message, has_cancelled_all, |event| {
+            tell(events, parked, event);
+        });
     }
 
     fn hear_report(

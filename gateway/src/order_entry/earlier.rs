@@ -5,12 +5,13 @@
 //! Cold. Deliberately absent: the stage's own cancels; their answers name the order as well.
 
 use crate::fix::decode::Decoder;
-use crate::fix::message::Message;
+use crate::fix::message::{Message, View};
 use crate::fix::{msg_type, tag, value};
 use crate::order_entry::OWN_IDS;
 use crate::store::Store;
 use crate::venue::binance::{AMEND, CANCEL_AND_NEW};
 use crate::venue::dialect::Rules;
+use crate::venue::mass_quote;
 use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
 use ballast_engine::maker::resumption::Delivered;
@@ -49,6 +50,12 @@ pub fn sent_after(
     for number in (1..store.next_sender()).rev() {
         let Some(frame) = store.outbound(number) else { continue };
         let Ok(message) = decoder.decode(frame) else { continue };
+        if message.msg_type() == msg_type::MASS_QUOTE {
+            if !quotes_after(&message, symbols, last, &mut sent) {
+                break;
+            }
+            continue;
+        }
         let Some(action) = action_of(message.msg_type()) else { continue };
         if action == OrderAction::Cancel && rules.cancel_names_order {
             // It bears the order's id, which may be of any age.
@@ -81,6 +88,60 @@ pub fn sent_after(
     }
     sent.reverse();
     sent
+}
+
+/// The entries of a MassQuote(i) that the maker of run `last` asked for after `last`, last first; whether
+/// what was sent before it may hold any more.
+fn quotes_after(
+    message: &Message<'_>,
+    symbols: &Symbols,
+    last: ClOrdId,
+    sent: &mut Vec<OrderIntent>,
+) -> bool {
+    let Ok(entries) = message.group(tag::NO_QUOTE_ENTRIES, tag::QUOTE_ENTRY_ID) else {
+        return true;
+    };
+    let entries: Vec<_> = entries.filter_map(|entry| quote(&entry, symbols)).collect();
+    for made in entries.iter().rev().filter(|made| made.cl_ord_id.0 & OWN_IDS == 0) {
+        let is_same_run =
+            made.cl_ord_id.0 >> ClOrdId::COUNTER_BITS == last.0 >> ClOrdId::COUNTER_BITS;
+        if !is_same_run || made.cl_ord_id <= last {
+            return false;
+        }
+        sent.push(*made);
+    }
+    true
+}
+
+/// The intent that an entry was made from.
+fn quote(entry: &View<'_>, symbols: &Symbols) -> Option<OrderIntent> {
+    let (cl_ord_id, orig_cl_ord_id) = mass_quote::names_of(entry.get(tag::QUOTE_ENTRY_ID)?);
+    let symbol = symbols.at(symbols.find(entry.get(tag::SYMBOL)?)?)?;
+    let of = |price, size| (entry.get(price), entry.get(size));
+    let (side, (price, size)) = match of(tag::BID_PX, tag::BID_SIZE) {
+        (None, None) => (Side::Sell, of(tag::OFFER_PX, tag::OFFER_SIZE)),
+        bid => (Side::Buy, bid),
+    };
+    let price = price.map(|text| symbol.ticks(text)).transpose().ok()?;
+    let size = size.map(|text| symbol.lots(text)).transpose().ok()?;
+    let action = match (price, size) {
+        (Some(_), Some(_)) => OrderAction::New,
+        (Some(_), None) => OrderAction::Replace,
+        (None, _) => OrderAction::Cancel,
+    };
+    Some(OrderIntent {
+        cl_ord_id,
+        orig_cl_ord_id,
+        price: price.unwrap_or_default(),
+        // What an entry leaves out is kept: 0 stands for it.
+        size: size.unwrap_or_default(),
+        stamp: Stamp(0),
+        at: Nanos(0),
+        instrument: symbol.id(),
+        action,
+        side,
+        time_in_force: TimeInForce::PostOnly,
+    })
 }
 
 /// A name for a request that bore none: of the stage's own, which no other of that run can have.

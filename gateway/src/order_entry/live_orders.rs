@@ -12,6 +12,7 @@ use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use first_names::Departed;
 
 mod first_names;
+pub(super) mod quoted;
 
 /// Requests to one order that may be unanswered at a time.
 pub const REQUESTS_MAX: usize = 4;
@@ -76,6 +77,8 @@ pub struct LiveOrder {
     pub at: Nanos,
     /// The venue's last word.
     pub status: OrdStatus,
+    /// Whether it is a quote, and what the venue calls that.
+    pub quoted: quoted::Quoted,
     requests: [Request; REQUESTS_MAX],
     requests_used: u8,
     is_used: bool,
@@ -125,6 +128,7 @@ const NO_ORDER: LiveOrder = LiveOrder {
     side: Side::Buy,
     at: Nanos(0),
     status: OrdStatus::Sent,
+    quoted: quoted::Quoted::NONE,
     requests: [NO_REQUEST; REQUESTS_MAX],
     requests_used: 0,
     is_used: false,

@@ -31,6 +31,7 @@ pub mod drop_copy;
 mod reconcile;
 mod fills;
 mod kept_name;
+mod quotes;
 mod waiting;
 mod witness;
 mod status_led;

@@ -9,6 +9,7 @@ use crate::fix::encode::Encoder;
 use crate::fix::timestamp::{Precision, TimestampText};
 use crate::fix::{msg_type, tag};
 use crate::venue::dialect::Rules;
+use crate::venue::mass_quote;
 use crate::venue::symbols::Symbol;
 use ballast_engine::event::ClOrdId;
 use ballast_engine::units::{Nanos, Side};
@@ -36,6 +37,7 @@ pub(super) struct Asked<'a> {
 pub(super) fn msg_type_of(question: Question) -> &'static [u8] {
     match question {
         Question::MassCancel(_) => msg_type::ORDER_MASS_CANCEL_REQUEST,
+        Question::QuoteCancel => msg_type::QUOTE_CANCEL,
         Question::MassStatus | Question::Fate(_) => msg_type::ORDER_MASS_STATUS_REQUEST,
         Question::Status(_) => msg_type::ORDER_STATUS_REQUEST,
         Question::Positions => msg_type::REQUEST_FOR_POSITIONS,
@@ -61,17 +63,11 @@ pub(super) fn write(
             let scope = if asked.symbol.is_some() { b'1' } else { b'7' };
             encoder.char(tag::MASS_CANCEL_REQUEST_TYPE, scope);
         }
+        Question::QuoteCancel => mass_quote::write_cancel_all(encoder, asked.id),
         Question::MassStatus => {
             encoder.uint(tag::MASS_STATUS_REQ_ID, asked.id.0).uint(tag::MASS_STATUS_REQ_TYPE, 7);
         }
-        Question::Fate(_) => {
-            let (Some(order), Some(symbol)) = (asked.order, asked.symbol) else { return };
-            encoder
-                .bytes(rules.report_tags.symbol, symbol.text())
-                .uint(tag::MASS_STATUS_REQ_ID, order.first_name.0)
-                .uint(tag::MASS_STATUS_REQ_TYPE, 7)
-                .uint(MASS_STATUS_REQ_ID_TYPE, 1);
-        }
+        Question::Fate(_) => write_fate(encoder, asked, rules),
         Question::Status(_) => {
             let (Some(order), Some(symbol)) = (asked.order, asked.symbol) else { return };
             encoder.uint(tag::CL_ORD_ID, order.cl_ord_id.0);
@@ -99,4 +95,19 @@ pub(super) fn write(
                 .uint(tag::POS_REQ_TYPE, 0);
         }
     }
+}
+
+/// What became of one order: by the name that it was sent under. A quote has none: it is asked about by
+/// OrderID(37).
+fn write_fate(encoder: &mut Encoder<'_>, asked: &Asked<'_>, rules: &Rules) {
+    let (Some(order), Some(symbol)) = (asked.order, asked.symbol) else { return };
+    if let Some(name) = order.quoted.venue_name() {
+        encoder.bytes(tag::MASS_STATUS_REQ_ID, name).uint(tag::MASS_STATUS_REQ_TYPE, 1);
+        return;
+    }
+    encoder
+        .bytes(rules.report_tags.symbol, symbol.text())
+        .uint(tag::MASS_STATUS_REQ_ID, order.first_name.0)
+        .uint(tag::MASS_STATUS_REQ_TYPE, 7)
+        .uint(MASS_STATUS_REQ_ID_TYPE, 1);
 }

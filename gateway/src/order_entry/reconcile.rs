@@ -2,23 +2,23 @@
 //!
 //! Fed by the stage with the session's state, the index and the venue's answers; tells the stage what to
 //! ask next. Order-entry thread; cold, and yet nothing allocates. In this order, each step where the
-//! venue has it: the sequence is whole → all orders out (q) → what became of each that we know (AF
-//! naming it, `lists_one`) → what is left out one by one (F) → a list of what still works (AF), of which
-//! what we do not know is cancelled, until a list has none of it or the maker is told that some remain →
-//! each order that we know and it does not (H) → what we hold (AN), asked while nothing of ours is on
-//! its way → up. A question that is refused or not answered in time is passed over: what it would have
+//! venue has it: the sequence is whole → all mass quotes out (Z) → all orders out (q) → what became of
+//! each that we know (AF naming it, `lists_one`) → what is left out one by one (F) → a list of what still
+//! works (AF), of which what we do not know is cancelled, until a list has none of it or the maker is told
+//! that some remain → each order that we know and it does not (H) → what we hold (AN), asked while nothing
+//! of ours is on its way → up. A question that is refused or not answered in time is passed over: what it would have
 //! settled stays in doubt, and the maker knows. So is an answer that says nothing: holdings of a symbol
 //! that we do not know, a quantity that is none, "no positions" of an account that nobody named.
 //! Deliberately absent: what follows from an answer; the maker decides.
 
-use super::contract::is_other;
-use super::live_orders::LiveOrders;
+use super::live_orders::{LiveOrder, LiveOrders};
 use crate::fix::message::Message;
 use crate::fix::{tag, value};
 use crate::venue::dialect::{Reconciliation, Rules};
-use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderIntent};
 use ballast_engine::units::{Lots, Nanos};
+
+mod holdings;
 
 /// How long one step may take.
 const PATIENCE_NS: u64 = 5_000_000_000;
@@ -33,6 +33,8 @@ const RELIST_NS: u64 = 250_000_000;
 pub(super) enum Question {
     /// OrderMassCancelRequest(q), of everything or of the symbol at this place.
     MassCancel(Option<usize>),
+    /// QuoteCancel(Z) of all mass quotes.
+    QuoteCancel,
     /// OrderMassStatusRequest(AF).
     MassStatus,
     /// OrderStatusRequest(H) of the live order at this place of the index.
@@ -78,6 +80,7 @@ enum Answer {
 enum Phase {
     Idle,
     Syncing,
+    Unquoting,
     Cancelling,
     Inquiring,
     Sweeping,
@@ -99,6 +102,8 @@ pub(super) struct Reconciler {
     is_whole: bool,
     /// AF tells of one order ([`Rules::lists_one`]).
     lists_one: bool,
+    /// Mass quotes are asked out, too.
+    has_quotes: bool,
     /// q found nothing to cancel.
     is_none_affected: bool,
     /// The account may have orders that this process never sent.
@@ -138,6 +143,7 @@ impl Reconciler {
             by_symbol: rules.mass_cancel_by_symbol,
             is_whole: rules.positions_are_whole,
             lists_one: rules.lists_one,
+            has_quotes: false,
             is_none_affected: true,
             has_earlier: false,
             phase: Phase::Idle,
@@ -161,6 +167,20 @@ impl Reconciler {
     /// The config names the account.
     pub(super) fn name_account(&mut self) {
         self.has_account = true;
+    }
+
+    /// Instruments are quoted by MassQuote(i).
+    pub(super) fn expect_quotes(&mut self) {
+        self.has_quotes = true;
+    }
+
+    /// Everything was asked out, and what became of it was asked.
+    pub(super) fn has_asked_out(&self) -> bool {
+        let is_before = matches!(
+            self.phase,
+            Phase::Idle | Phase::Syncing | Phase::Unquoting | Phase::Cancelling | Phase::Inquiring
+        );
+        !is_before
     }
 
     /// Another process has sent orders over this session.
@@ -210,7 +230,10 @@ impl Reconciler {
                 self.place = place.saturating_add(1);
                 self.unanswered = self.unanswered.saturating_add(1);
             }
-            Question::MassCancel(_) | Question::MassStatus | Question::Positions => {
+            Question::MassCancel(_)
+            | Question::QuoteCancel
+            | Question::MassStatus
+            | Question::Positions => {
                 self.answer = Answer::Awaited;
             }
         }
@@ -237,6 +260,11 @@ impl Reconciler {
             Phase::Idle => Step::Wait,
             Phase::Syncing if !is_synced => Step::Wait,
             Phase::Syncing => self.begin_cancelling(now, live),
+            Phase::Unquoting => match self.answer {
+                Answer::Unasked => Step::Ask(Question::QuoteCancel),
+                Answer::Awaited => Step::Wait,
+                Answer::Given | Answer::None => self.cancel_orders(now, live),
+            },
             Phase::Cancelling => match self.answer {
                 Answer::Unasked => Step::Ask(self.mass_cancel()),
                 Answer::Awaited => Step::Wait,
@@ -274,11 +302,22 @@ impl Reconciler {
     fn begin_cancelling(&mut self, now: Nanos, live: &LiveOrders) -> Step {
         let may_be_there = live.live_count() > 0 || self.has_earlier;
         self.has_earlier = false;
-        if self.has.mass_cancel && may_be_there {
-            self.enter(now, Phase::Cancelling);
-            return Step::Ask(self.mass_cancel());
+        if !may_be_there {
+            return self.inquire(now, live);
         }
-        self.inquire(now, live)
+        if self.has_quotes {
+            self.enter(now, Phase::Unquoting);
+            return Step::Ask(Question::QuoteCancel);
+        }
+        self.cancel_orders(now, live)
+    }
+
+    fn cancel_orders(&mut self, now: Nanos, live: &LiveOrders) -> Step {
+        if !self.has.mass_cancel {
+            return self.inquire(now, live);
+        }
+        self.enter(now, Phase::Cancelling);
+        Step::Ask(self.mass_cancel())
     }
 
     fn inquire(&mut self, now: Nanos, live: &LiveOrders) -> Step {
@@ -291,8 +330,9 @@ impl Reconciler {
 
     /// One after the other; a venue's limit may make it long, and each has its time to be answered.
     fn inquire_one(&mut self, now: Nanos, live: &LiveOrders, is_late: bool) -> Step {
-        let next = (self.place..live.capacity()).find(|place| live.live_at(*place).is_some());
-        if let Some(place) = next {
+        let can_ask =
+            |place: &usize| live.live_at(*place).is_some_and(LiveOrder::can_be_asked_about);
+        if let Some(place) = (self.place..live.capacity()).find(can_ask) {
             self.since = now;
             return Step::Ask(Question::Fate(place));
         }
@@ -402,7 +442,9 @@ impl Reconciler {
 
     /// OrderMassCancelReport(r).
     pub(super) fn on_mass_cancel(&mut self, message: &Message<'_>) {
-        if self.phase == Phase::Cancelling {
+        if self.phase == Phase::Unquoting {
+            self.answer = Answer::Given;
+        } else if self.phase == Phase::Cancelling {
             let is_refused = message.get(tag::MASS_CANCEL_RESPONSE) == Some(b"0");
             let affected = message.get(tag::TOTAL_AFFECTED_ORDERS).and_then(value::parse_uint);
             self.is_none_affected &= affected == Some(0);
@@ -445,124 +487,6 @@ impl Reconciler {
             self.unanswered = self.unanswered.saturating_sub(1);
         }
     }
-
-    /// RequestForPositionsAck(AO).
-    pub(super) fn on_positions_ack(&mut self, message: &Message<'_>) {
-        if self.phase != Phase::Counting {
-            return;
-        }
-        let total = message.get(tag::TOTAL_NUM_POS_REPORTS).and_then(value::parse_uint);
-        // PosReqResult(728): 0 is valid, 2 is that there are none.
-        match message.get(tag::POS_REQ_RESULT) {
-            _ if is_rejected(message) => self.answer = Answer::None,
-            Some(b"0") if total != Some(0) => self.expect_reports(total),
-            Some(b"0" | b"2") => self.on_none_held(),
-            Some(_) | None => self.answer = Answer::None,
-        }
-    }
-
-    /// That an account holds nothing says something where we know whose it is: asked for the sender's,
-    /// because none was named, a venue may have looked for one that does not exist.
-    fn on_none_held(&mut self) {
-        self.answer = if self.has_account { Answer::Given } else { Answer::None };
-    }
-
-    /// Without a total nobody knows which report is the last, and the step runs out of time.
-    fn expect_reports(&mut self, total: Option<u64>) {
-        self.reports_total = total.or(self.reports_total);
-        if self.reports_total.is_some_and(|total| self.reports >= total) {
-            self.answer = if self.is_legible { Answer::Given } else { Answer::None };
-        }
-    }
-
-    /// PositionReport(AP): one instrument before its quantities, or each quantity with its own.
-    pub(super) fn on_positions(&mut self, message: &Message<'_>, symbols: &Symbols, symbol: u32) {
-        // After a refusal nothing is counted.
-        if self.phase != Phase::Counting || self.answer != Answer::Awaited {
-            return;
-        }
-        match message.get(tag::POS_REQ_RESULT) {
-            _ if is_rejected(message) => {
-                self.answer = Answer::None;
-                return;
-            }
-            Some(b"0") | None => {}
-            Some(b"2") => return self.on_none_held(),
-            Some(_) => {
-                self.answer = Answer::None;
-                return;
-            }
-        }
-        let mut place = None;
-        let mut total = None;
-        let mut has_quantity = message.get(tag::NO_POSITIONS) == Some(b"0");
-        // Of one entry: the symbol may come before or behind the quantity.
-        let mut waiting = Entry::default();
-        for field in message.fields() {
-            match field.tag {
-                tag if tag == symbol => place = symbols.find(field.value),
-                tag::TOTAL_NUM_POS_REPORTS => total = value::parse_uint(field.value),
-                tag::POS_TYPE => self.hold(&mut waiting, place, symbols),
-                tag::LONG_QTY => waiting.long = Some(field.value),
-                tag::SHORT_QTY => waiting.short = Some(field.value),
-                tag::CONTRACT_MULTIPLIER => waiting.multiplier = Some(field.value),
-                tag::QTY_TYPE => waiting.is_in_contracts = field.value == b"1",
-                _ => {}
-            }
-            has_quantity |= matches!(field.tag, tag::LONG_QTY | tag::SHORT_QTY);
-        }
-        self.hold(&mut waiting, place, symbols);
-        self.is_legible &= has_quantity;
-        self.reports = self.reports.saturating_add(1);
-        self.expect_reports(if self.is_whole { Some(self.reports) } else { total });
-    }
-
-    fn hold(&mut self, waiting: &mut Entry<'_>, place: Option<usize>, symbols: &Symbols) {
-        let Entry { long, short, multiplier, is_in_contracts } = std::mem::take(waiting);
-        let symbol = place.and_then(|place| symbols.at(place));
-        let held = place.and_then(|place| self.held.get_mut(place));
-        let differs = place.and_then(|place| self.differs.get_mut(place));
-        if let (Some(symbol), Some(differs)) = (symbol, differs) {
-            *differs |= is_in_contracts && multiplier.is_some_and(|text| is_other(symbol, text));
-        }
-        let (Some(symbol), Some(held)) = (symbol, held) else {
-            // A holding that we cannot name may be one of those that we ask about.
-            self.is_legible &= self.is_whole || [long, short].into_iter().flatten().all(is_nothing);
-            return;
-        };
-        let lots = |text: Option<&[u8]>| match text {
-            // A short holding is told in ShortQty(705); what a sign would mean nobody says.
-            Some([b'-', ..]) => None,
-            Some(text) => symbol.lots(text).or_else(|_| symbol.lots_floor(text)).ok(),
-            None => Some(Lots(0)),
-        };
-        let sum = lots(long)
-            .zip(lots(short))
-            .and_then(|(long, short)| held.0.checked_add(long.0)?.checked_sub(short.0).map(Lots));
-        self.is_legible &= sum.is_some();
-        *held = sum.unwrap_or(*held);
-    }
-}
-
-/// One quantity of a PositionReport(AP).
-#[derive(Clone, Copy, Default)]
-struct Entry<'a> {
-    long: Option<&'a [u8]>,
-    short: Option<&'a [u8]>,
-    /// ContractMultiplier(231).
-    multiplier: Option<&'a [u8]>,
-    /// QtyType(854): in contracts, as our own sizes are where a venue says so.
-    is_in_contracts: bool,
-}
-
-/// PosReqStatus(729) is Rejected, whatever else it says.
-fn is_rejected(message: &Message<'_>) -> bool {
-    message.get(tag::POS_REQ_STATUS) == Some(b"2")
-}
-
-/// Is it a decimal that is zero?
-fn is_nothing(text: &[u8]) -> bool {
-    text.contains(&b'0') && text.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 /// What an ExecutionReport(8) is to the list that was asked for.

@@ -6,6 +6,7 @@
 
 use crate::fix::message::{Field, Message};
 use crate::fix::{tag, timestamp, value};
+use crate::venue::mass_quote::{self, MMP_GROUP};
 use ballast_engine::event::{ClOrdId, Liquidity};
 use ballast_engine::units::{Lots, Nanos, Side};
 
@@ -35,6 +36,8 @@ pub struct ReportTags {
     pub is_status_led: bool,
     /// Reports name an order as it was sent first, whatever it was amended to (`kept_name.rs`).
     pub names_first: bool,
+    /// Reports of mass quotes name our request in QuoteEntryID(299) (`quotes.rs`).
+    pub names_quotes: bool,
 }
 
 /// The fields of FIX 4.4.
@@ -49,6 +52,7 @@ pub const FIX_44: ReportTags = ReportTags {
     names_cancels: false,
     is_status_led: false,
     names_first: false,
+    names_quotes: false,
 };
 
 /// The fields of an answer to our orders. Absent fields are `None`; texts borrow the message.
@@ -60,6 +64,12 @@ pub struct Report<'a> {
     pub is_of_cancel: bool,
     /// OrigClOrdID(41), likewise.
     pub orig_cl_ord_id: ClOrdId,
+    /// What QuoteEntryID(299) names: our request, where the report is of a quote and says so.
+    pub quote_entry: ClOrdId,
+    /// OrderID(37).
+    pub order_id: Option<&'a [u8]>,
+    /// It is of a mass quote: it has a QuoteID(117), a QuoteEntryID(299) or an MMPGroup(9019).
+    pub is_of_quote: bool,
     /// ExecType(150).
     pub exec_type: Option<&'a [u8]>,
     /// ExecTransType(20) of FIX 4.2: 1 cancels, 2 corrects, 3 is a status.
@@ -125,6 +135,9 @@ impl<'a> Report<'a> {
             cl_ord_id: ClOrdId::NONE,
             is_of_cancel: false,
             orig_cl_ord_id: ClOrdId::NONE,
+            quote_entry: ClOrdId::NONE,
+            order_id: None,
+            is_of_quote: false,
             exec_type: None,
             exec_trans_type: None,
             ord_status: None,
@@ -164,6 +177,13 @@ impl<'a> Report<'a> {
         report
     }
 
+    fn take_quote(&mut self, field: &Field<'a>) {
+        self.is_of_quote = true;
+        if field.tag == tag::QUOTE_ENTRY_ID {
+            self.quote_entry = mass_quote::names_of(field.value).0;
+        }
+    }
+
     fn take(&mut self, field: &Field<'a>, tags: ReportTags) {
         let text = field.value;
         // First, because a dialect may name any tag here, also one that means something else below.
@@ -192,6 +212,10 @@ impl<'a> Report<'a> {
         }
         match field.tag {
             tag::EXEC_TYPE => self.exec_type = Some(text),
+            tag::ORDER_ID => self.order_id = Some(text),
+            tag::QUOTE_ENTRY_ID | tag::QUOTE_ID | MMP_GROUP if tags.names_quotes => {
+                self.take_quote(field);
+            }
             EXEC_TRANS_TYPE => self.exec_trans_type = Some(text),
             tag::ORD_STATUS => self.ord_status = Some(text),
             tag::EXEC_REF_ID => self.exec_ref_id = Some(text),

@@ -45,8 +45,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use quoting::Quoting;
+
 mod asking;
 mod copies;
+mod quoting;
 mod reconciling;
 mod renewing;
 
@@ -132,6 +135,7 @@ pub struct OrderEntry<D: Dial, S: Store> {
     intended: Intended,
     pub(super) throttle: Throttle,
     pub(super) waiting: Waiting,
+    quoting: Quoting,
     intents: Consumer<OrderIntent>,
     probe: Option<Probe>,
     /// Intents that the session has taken and the socket has not.
@@ -188,6 +192,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             intended,
             throttle: Throttle::new(rules.order_limits),
             waiting: Waiting::new(rules.order_limits.when_full),
+            quoting: Quoting::default(),
             intents,
             probe,
             unwritten: Vec::with_capacity(INTENTS_MAX + CANCELS_MAX),
@@ -232,6 +237,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// Cancels every live order, now or as soon as the session is up, within the venue's limit.
     pub fn cancel_all(&mut self) {
         self.ear.sweep = Some(0);
+        self.quoting.cancels_all = self.ear.desk.quotes.is_used();
     }
 
     fn take_intents(&mut self, now: Nanos) -> bool {
@@ -251,6 +257,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 self.ear.counts.unsent += 1;
             }
         }
+        self.send_quotes(now);
         is_busy
     }
 
@@ -269,6 +276,9 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             self.ear.tell(event);
             return false;
         };
+        if let Some(place) = place.filter(|place| self.is_quoted(*place, intent)) {
+            return self.gather(now, place, intent);
+        }
         let is_turn = is_cancel || self.waiting.is_empty();
         if !is_turn || !self.throttle.pass(now, is_cancel) {
             if !is_cancel && self.waiting.take(now, intent) {
@@ -361,28 +371,29 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     fn sweep(&mut self, now: Nanos) -> bool {
         if self.switch.0.cancel.load(Ordering::Relaxed) {
             self.switch.0.cancel.store(false, Ordering::Release);
-            self.ear.sweep = Some(0);
+            self.cancel_all();
         }
         let Some(mut place) = self.ear.sweep.filter(|_| self.line.session().is_logged_on()) else {
             return false;
         };
+        if self.quoting.cancels_all && !self.cancel_all_quotes(now) {
+            return false;
+        }
         let mut cancels = 0;
         while place < self.ear.desk.live().capacity() && cancels < CANCELS_MAX {
             let order = self.ear.desk.live().live_at(place).copied();
             if let Some(order) = order.filter(|o| !o.is_cancel_pending()) {
-                let cl_ord_id = self.own_id();
-                let intent = OrderIntent {
-                    cl_ord_id,
-                    orig_cl_ord_id: order.cl_ord_id,
-                    price: order.price,
-                    size: order.size,
-                    stamp: Stamp(0),
-                    at: now,
-                    instrument: order.instrument,
-                    action: OrderAction::Cancel,
-                    side: order.side,
-                    time_in_force: TimeInForce::PostOnly,
-                };
+                if order.quoted.is_quote {
+                    let has_room = self.throttle.room_for_cancels(now) > 0;
+                    if !has_room || !self.remove_quote(now, &order) {
+                        break;
+                    }
+                    cancels += 1;
+                    place += 1;
+                    continue;
+                }
+                let intent = self.own_cancel(now, &order);
+                let cl_ord_id = intent.cl_ord_id;
                 if !self.throttle.pass(now, true) {
                     break;
                 }
@@ -400,7 +411,27 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             place += 1;
         }
         self.ear.sweep = (place < self.ear.desk.live().capacity()).then_some(place);
+        // What the limit held back is found again from the start.
+        if !self.send_quotes(now) {
+            self.ear.sweep = Some(0);
+        }
         cancels > 0
+    }
+
+    /// A cancel of the stage's own.
+    fn own_cancel(&mut self, now: Nanos, order: &LiveOrder) -> OrderIntent {
+        OrderIntent {
+            cl_ord_id: self.own_id(),
+            orig_cl_ord_id: order.cl_ord_id,
+            price: order.price,
+            size: order.size,
+            stamp: Stamp(0),
+            at: now,
+            instrument: order.instrument,
+            action: OrderAction::Cancel,
+            side: order.side,
+            time_in_force: TimeInForce::PostOnly,
+        }
     }
 
     /// The next ClOrdID(11) of the stage's own.
@@ -465,10 +496,10 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// The maker is gone: cancel, wait for the answers as long as allowed, log out. A session that is down is
     /// dialled meanwhile: not every venue cancels what a lost one leaves.
     fn wind_down(&mut self, now: Nanos) -> Turn {
-        let since = *self.leaving_since.get_or_insert_with(|| {
-            self.ear.sweep = Some(0);
-            now
-        });
+        if self.leaving_since.is_none() {
+            self.cancel_all();
+        }
+        let since = *self.leaving_since.get_or_insert(now);
         // Nobody reads the events any more.
         self.ear.parked.clear();
         self.waiting.clear();
@@ -517,6 +548,7 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
         let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));
         let is_busy = is_busy | (self.ear.reconciler.is_active() && self.reconcile(now));
         let is_busy = is_busy | self.hear_copies(now);
+        let is_busy = is_busy | self.take_out_doomed(now);
         if is_busy { Turn::Busy } else { Turn::Idle }
     }
 }

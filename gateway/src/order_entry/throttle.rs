@@ -127,6 +127,12 @@ impl Throttle {
         counting.map(of).min().unwrap_or(usize::MAX)
     }
 
+    /// How many more cancels may.
+    pub fn room_for_cancels(&mut self, now: Nanos) -> usize {
+        let counting = self.windows.iter_mut().filter(|window| window.counts(true));
+        counting.map(|window| window.room(now)).min().unwrap_or(usize::MAX)
+    }
+
     /// Whether one more may go out now; if so it counts.
     pub fn pass(&mut self, now: Nanos, is_cancel: bool) -> bool {
         for window in self.windows.iter_mut().filter(|window| window.counts(is_cancel)) {

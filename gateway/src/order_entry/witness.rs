@@ -171,6 +171,15 @@ struct Ordered<'a> {
     is_resent: bool,
 }
 
+/// The fields of an entry of a MassQuote(i) that say what it asks: bids before offers.
+#[derive(Clone, Copy, Default)]
+struct Quoted<'a> {
+    name: &'a [u8],
+    symbol: Option<&'a [u8]>,
+    prices: (Option<&'a [u8]>, Option<&'a [u8]>),
+    sizes: (Option<&'a [u8]>, Option<&'a [u8]>),
+}
+
 impl Witness {
     /// Whether whole messages, and among them no order but the next that was intended.
     fn is_intended(&mut self, mut bytes: &[u8]) -> bool {
@@ -189,6 +198,9 @@ impl Witness {
         let Some((msg_type, fields)) = body.strip_prefix(b"35=").and_then(split_field) else {
             return false;
         };
+        if msg_type == b"i" {
+            return self.are_quotes_intended(fields);
+        }
         let is_order = matches!(msg_type, b"D" | b"F" | b"G" | b"XCN" | b"XAK");
         if !is_order {
             return true;
@@ -196,6 +208,59 @@ impl Witness {
         let ordered = read_fields(fields, self.rules.report_tags.symbol);
         let intent = self.ring.pop();
         !ordered.is_resent && intent.is_some_and(|intent| self.agrees(msg_type, &ordered, &intent))
+    }
+
+    /// Every entry of a MassQuote(i) is the next intent.
+    fn are_quotes_intended(&mut self, mut fields: &[u8]) -> bool {
+        let mut entry: Option<Quoted<'_>> = None;
+        // Bounded: each turn uses up a field.
+        while let Some((name, text, rest)) = split_tagged(fields) {
+            fields = rest;
+            if name == tag::POSS_DUP_FLAG && text == b"Y" {
+                return true;
+            }
+            if name == tag::QUOTE_ENTRY_ID {
+                let before = entry.replace(Quoted { name: text, ..Quoted::default() });
+                if !before.is_none_or(|entry| self.is_quote_intended(&entry)) {
+                    return false;
+                }
+                continue;
+            }
+            let Some(entry) = &mut entry else { continue };
+            match name {
+                tag::SYMBOL => entry.symbol = Some(text),
+                tag::BID_PX => entry.prices.0 = Some(text),
+                tag::OFFER_PX => entry.prices.1 = Some(text),
+                tag::BID_SIZE => entry.sizes.0 = Some(text),
+                tag::OFFER_SIZE => entry.sizes.1 = Some(text),
+                _ => {}
+            }
+        }
+        // One without entries asks nothing.
+        entry.is_some_and(|entry| self.is_quote_intended(&entry))
+    }
+
+    fn is_quote_intended(&mut self, entry: &Quoted<'_>) -> bool {
+        let Some(intent) = self.ring.pop() else { return false };
+        let place = self.symbols.place_of(intent.instrument);
+        let Some(symbol) = place.and_then(|place| self.symbols.at(place)) else { return false };
+        let (own, other) = match intent.side {
+            Side::Buy => ((entry.prices.0, entry.sizes.0), (entry.prices.1, entry.sizes.1)),
+            Side::Sell => ((entry.prices.1, entry.sizes.1), (entry.prices.0, entry.sizes.0)),
+        };
+        let price = own.0.map(|text| symbol.ticks(text));
+        let size = own.1.map(|text| symbol.lots(text));
+        let are_terms = match intent.action {
+            OrderAction::New => price == Some(Ok(intent.price)) && size == Some(Ok(intent.size)),
+            OrderAction::Replace => price == Some(Ok(intent.price)) && size.is_none(),
+            OrderAction::Cancel => price.is_none() && own.1 == Some(b"0"),
+        };
+        let mut names = entry.name.splitn(2, |byte| *byte == b'-');
+        are_terms
+            && other == (None, None)
+            && entry.symbol == Some(symbol.text())
+            && id_of(names.next()) == intent.cl_ord_id
+            && id_of(names.next()) == intent.orig_cl_ord_id
     }
 
     fn agrees(&self, msg_type: &[u8], ordered: &Ordered<'_>, intent: &OrderIntent) -> bool {
@@ -272,17 +337,21 @@ fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((body, rest.split_at_checked(TRAILER_LEN)?.1))
 }
 
+/// The next field's tag (0 where it has none) and value, and what stands behind it.
+fn split_tagged(fields: &[u8]) -> Option<(u32, &[u8], &[u8])> {
+    let (field, rest) = split_field(fields)?;
+    let equals = field.iter().position(|byte| *byte == b'=').unwrap_or(field.len());
+    let (name, text) = field.split_at_checked(equals)?;
+    let number = value::parse_uint(name).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    Some((number, text.get(1..).unwrap_or_default(), rest))
+}
+
 fn read_fields(mut fields: &[u8], symbol_tag: u32) -> Ordered<'_> {
     let mut ordered = Ordered::default();
     // Bounded: each turn uses up a field.
-    while let Some((field, rest)) = split_field(fields) {
+    while let Some((number, text, rest)) = split_tagged(fields) {
         fields = rest;
-        let Some(equals) = field.iter().position(|byte| *byte == b'=') else { continue };
-        let Some((name, text)) = field.split_at_checked(equals) else { continue };
-        let text = text.get(1..);
-        let Some(number) = value::parse_uint(name).and_then(|n| u32::try_from(n).ok()) else {
-            continue;
-        };
+        let text = Some(text);
         match number {
             tag::CL_ORD_ID => ordered.cl_ord_id = text,
             tag::ORIG_CL_ORD_ID => ordered.orig_cl_ord_id = text,

@@ -254,3 +254,48 @@ fn cancel_and_new_in_one_is_compared_as_a_replace_and_an_amendment_by_its_size()
         assert!(!rig.write(&message(&wrong)), "{wrong} for a cancel");
     }
 }
+
+#[test]
+fn every_entry_of_a_mass_quote_is_the_next_intent_and_nothing_is_asked_beside() {
+    let head = "35=i|34=9|117=77|9019=g|296=1|302=1|304=3|295=3|";
+    let (new, moved, out) = (
+        "299=7|55=BTC|132=61000.5|134=0.040|18=6A|",
+        "299=9-8|55=BTC|132=61000.5|18=6A|",
+        "299=11-10|55=BTC|134=0|",
+    );
+    let right = format!("{head}{new}{moved}{out}");
+    let judged = |text: &str, at_a_time| {
+        let mut rig = rig(crate::venue::deribit::RULES, at_a_time);
+        rig.intended.expect(&intent(OrderAction::New, 7));
+        rig.intended.expect(&intent(OrderAction::Replace, 9));
+        rig.intended.expect(&intent(OrderAction::Cancel, 11));
+        rig.write(&message(text))
+    };
+    for at_a_time in [1, 40, 4096] {
+        assert!(judged(&right, at_a_time));
+    }
+    for (what, wrong) in [
+        ("another price", right.replacen("61000.5", "61001.0", 1)),
+        ("another size", right.replace("0.040", "0.400")),
+        ("the other side", right.replacen("132=", "133=", 1)),
+        ("both sides", right.replace("134=0.040", "134=0.040|133=62000.0|135=0.040")),
+        ("another instrument", right.replacen("BTC", "ETH", 1)),
+        ("another name", right.replace("299=7|", "299=6|")),
+        ("another order", right.replace("9-8", "9-7")),
+        ("no order", right.replace("9-8", "9")),
+        ("a move with a size", right.replace("|18=6A|299=11", "|134=0.040|18=6A|299=11")),
+        ("a cancel with a size", right.replace("134=0|", "134=0.040|")),
+        ("one more", format!("{right}299=12|55=BTC|132=61000.5|134=0.040|18=6A|")),
+        ("the order of them", format!("{head}{moved}{new}{out}")),
+        ("none", head.into()),
+    ] {
+        assert!(!judged(&wrong, 4096), "{what}");
+    }
+    // One that was left out is seen at the next.
+    let mut rig = rig(crate::venue::deribit::RULES, 4096);
+    rig.intended.expect(&intent(OrderAction::New, 7));
+    rig.intended.expect(&intent(OrderAction::Cancel, 11));
+    rig.intended.expect(&intent(OrderAction::New, 13));
+    assert!(rig.write(&message(&format!("{head}{new}{out}"))));
+    assert!(!rig.write(&message(&format!("{head}{out}"))));
+}

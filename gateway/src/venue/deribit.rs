@@ -51,6 +51,7 @@ pub const RULES: Rules = Rules {
         names_cancels: false,
         is_status_led: true,
         names_first: true,
+        names_quotes: true,
     },
     refusal_tags: ReportTags { is_status_led: true, names_first: true, ..FIX_44 },
     security_id_source: None,

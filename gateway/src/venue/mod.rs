@@ -38,3 +38,6 @@ pub mod binance;
 
 /// Deribit.
 pub mod deribit;
+
+/// Deribit's mass quotes.
+pub mod mass_quote;

@@ -291,6 +291,15 @@ pub fn desk(
     session: SessionConfig,
     (instrument, rules): (&Instrument, Rules),
 ) -> Desk {
+    desk_of(peer, tls, session, (std::slice::from_ref(instrument), rules))
+}
+
+pub fn desk_of(
+    peer: &Peer,
+    tls: TlsClient,
+    session: SessionConfig,
+    (instruments, rules): (&[Instrument], Rules),
+) -> Desk {
     let (intents, intents_out) = slots(1 << 14);
     let (events_in, events) = slots(1 << 14);
     let config = OrderEntryConfig {
@@ -301,7 +310,7 @@ pub fn desk(
         redial: REDIAL,
         wind_down_ns: 1_000_000,
     };
-    let symbols = Symbols::new(VenueId(0), std::slice::from_ref(instrument)).unwrap();
+    let symbols = Symbols::new(VenueId(0), instruments).unwrap();
     let stage = OrderEntry::new(
         config,
         (dial(peer, tls), Session::new(session, MemoryStore::new())),

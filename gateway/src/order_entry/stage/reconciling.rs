@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::venue::line::Dial;
 use ballast_engine::event::{OrderIntent, OrderUpdate, SessionFault};
 use ballast_engine::maker::resumption::Renamed;
-use ballast_engine::orders::order::Order;
+use ballast_engine::orders::order::{Order, Purpose};
 use ballast_engine::stage::Turn;
 use ballast_engine::units::{Nanos, Stamp};
 
@@ -25,6 +25,9 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             let first = renamed.iter().find(|r| r.cl_ord_id == order.cl_ord_id).map(|r| r.first);
             // One that finds no room is the maker's to ask after, by a cancel that names it.
             let _ = self.ear.desk.restore(order, first, keeps_name);
+            if matches!(order.purpose, Purpose::Quote { .. }) {
+                self.ear.desk.restore_quote(order.cl_ord_id);
+            }
         }
         self.redelivery = Some(deliver_from);
         self.ear.reconciler.expect_earlier_orders();
@@ -121,7 +124,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 (order, at.and_then(|place| symbols.at(place)))
             }
             Question::MassCancel(place) => (None, place.and_then(|place| symbols.at(place))),
-            Question::MassStatus | Question::Positions => (None, None),
+            Question::QuoteCancel | Question::MassStatus | Question::Positions => (None, None),
         };
         let rules = &self.ear.rules;
         let asked = Asked { id, order, symbol, account: &self.account, now };
