@@ -4,11 +4,12 @@
 
 use crate::config::ConfigFile;
 use crate::config::file::{RawSession, RawVenue};
+use crate::config::mass_quotes;
 use crate::live::LiveError;
 use crate::session_watch::{SessionWatch, Told};
 use crate::state_dir::StateDir;
 use crate::venue_session::{self, SessionFault, rules};
-use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent, VenueId};
+use ballast_engine::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::latency::Probe;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase as MakerTime;
@@ -55,6 +56,7 @@ pub struct Venue<'a> {
     raw: &'a RawVenue,
     config: &'a MakerConfig,
     symbols: Symbols,
+    mass_quotes: Vec<(InstrumentId, String)>,
     time: TimeBase,
     sync: SyncPolicy,
 }
@@ -79,7 +81,9 @@ impl<'a> Venue<'a> {
             MakerTime::Clock => TimeBase::Arrival,
             MakerTime::Events => TimeBase::Venue { answer_delay_ns },
         };
-        Ok(Venue { raw, config, symbols, time, sync: file.raw.journal.store_sync() })
+        let mass_quotes = mass_quotes::groups(&file.raw, &config.instruments, id);
+        let sync = file.raw.journal.store_sync();
+        Ok(Venue { raw, config, symbols, mass_quotes, time, sync })
     }
 
     /// What its two sessions are called in messages: market data, order entry.
@@ -227,10 +231,8 @@ impl<'a> Venue<'a> {
             rings,
             Some(probe),
         )
-        .map_err(|error| LiveError::Names {
-            venue: self.raw.name.clone(),
-            why: error.to_string(),
-        })?;
+        .map_err(|error| LiveError::Names { venue: self.raw.name.clone(), why: error.to_string() })?
+        .with_mass_quotes(&self.mass_quotes);
         if let Some(resumption) = resumption {
             let is_here = |order: &&Order| self.symbols.place_of(order.instrument).is_some();
             let orders: Vec<Order> = resumption.orders.iter().filter(is_here).copied().collect();

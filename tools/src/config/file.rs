@@ -492,6 +492,8 @@ pub struct RawQuote {
     pub tolerance_size: String,
     /// How long a level rests after a refusal.
     pub reject_holdoff_ms: u64,
+    /// The venue's MMP group that it is quoted in by MassQuote(i); left out, by orders of their own.
+    pub mmp_group: Option<String>,
 }
 
 /// `[instrument.SYMBOL.quote.holdings]`

@@ -14,6 +14,7 @@ use super::guards;
 use super::hedging::{self, Of};
 use super::instruments::InstrumentTable;
 use super::ladder;
+use super::mass_quotes;
 use super::option_settings;
 use super::portfolio;
 use super::rebalance;
@@ -72,6 +73,7 @@ pub fn maker_config(
     let rebalance = rebalance::rebalance(raw, table, faults);
     let portfolio_members = portfolio::members(raw, table, faults);
     let collateral = collateral::limits(raw, table, faults);
+    mass_quotes::check(raw, table, faults);
     raw.operator.check(faults);
     raw.journal.check(faults);
     if !faults.is_empty() {

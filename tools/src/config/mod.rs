@@ -15,6 +15,7 @@ mod hedging;
 pub mod instruments;
 mod keys;
 pub mod maker;
+pub mod mass_quotes;
 pub mod operator;
 pub mod option_settings;
 pub mod option_terms;
