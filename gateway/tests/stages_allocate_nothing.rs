@@ -6,10 +6,10 @@ mod peer;
 mod wire;
 
 use ballast_engine::event::{
-    ClOrdId, InstrumentId, MarketUpdate, OrderAction, OrderIntent, OrderUpdate, TimeInForce,
-    VenueId,
+    ClOrdId, InstrumentId, MarketUpdate, OrderAction, OrderEvent, OrderIntent, OrderUpdate,
+    TimeInForce, VenueId,
 };
-use ballast_engine::ring::slots;
+use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::market_data::{Feed, FeedConfig};
@@ -146,11 +146,12 @@ fn is_fill(update: &OrderUpdate) -> bool {
     matches!(update, OrderUpdate::Fill { .. })
 }
 
-#[test]
-fn intents_become_bytes_and_reports_become_events_without_an_allocation() {
+type Ends = (Door, OrderEntry<PipeDial, MemoryStore>, Producer<OrderIntent>, Consumer<OrderEvent>);
+
+fn order_entry(rules: Rules) -> Ends {
     let door = Door::open();
-    let (mut intents, intents_out) = slots(256);
-    let (events_in, mut events) = slots(256);
+    let (intents, intents_out) = slots(256);
+    let (events_in, events) = slots(256);
     let config = OrderEntryConfig {
         epoch: 1,
         orders_max: 64,
@@ -161,9 +162,29 @@ fn intents_become_bytes_and_reports_become_events_without_an_allocation() {
     };
     let session = Session::new(peer::client_config(), MemoryStore::new());
     let line = (PipeDial(door.clone()), session);
-    let rings = (intents_out, events_in);
-    let ids = ExecIds::new(64);
-    let mut entry = OrderEntry::new(config, line, (symbols(), RULES), ids, rings, None).unwrap();
+    let (rings, ids) = ((intents_out, events_in), ExecIds::new(64));
+    let entry = OrderEntry::new(config, line, (symbols(), rules), ids, rings, None).unwrap();
+    (door, entry, intents, events)
+}
+
+fn quote(id: u64, side: Side, at: Nanos) -> OrderIntent {
+    OrderIntent {
+        cl_ord_id: ClOrdId(id),
+        orig_cl_ord_id: ClOrdId::NONE,
+        price: Ticks(10_000),
+        size: Lots(1),
+        stamp: Stamp(0),
+        at,
+        instrument: InstrumentId(0),
+        action: OrderAction::New,
+        side,
+        time_in_force: TimeInForce::PostOnly,
+    }
+}
+
+#[test]
+fn intents_become_bytes_and_reports_become_events_without_an_allocation() {
+    let (door, mut entry, mut intents, mut events) = order_entry(RULES);
     let mut venue = Venue::new(&door);
     let mut now = START;
     for _ in 0..10 {
@@ -210,23 +231,9 @@ fn intents_become_bytes_and_reports_become_events_without_an_allocation() {
 
 #[test]
 fn mass_quotes_are_gathered_sent_and_answered_without_an_allocation() {
-    let door = Door::open();
-    let (mut intents, intents_out) = slots(256);
-    let (events_in, mut events) = slots(256);
-    let config = OrderEntryConfig {
-        epoch: 1,
-        orders_max: 64,
-        time_base: TimeBase::Arrival,
-        account: None,
-        redial: REDIAL,
-        wind_down_ns: 0,
-    };
-    let session = Session::new(peer::client_config(), MemoryStore::new());
-    let line = (PipeDial(door.clone()), session);
     let reconciliation = Reconciliation::NONE;
     let rules = Rules { reconciliation, order_limits: RULES.order_limits, ..deribit::RULES };
-    let (rings, ids) = ((intents_out, events_in), ExecIds::new(64));
-    let entry = OrderEntry::new(config, line, (symbols(), rules), ids, rings, None).unwrap();
+    let (door, entry, mut intents, mut events) = order_entry(rules);
     let mut entry = entry.with_mass_quotes(&[(InstrumentId(0), "group".to_owned())]);
     let mut venue = Venue::new(&door);
     let mut now = START;
@@ -239,19 +246,7 @@ fn mass_quotes_are_gathered_sent_and_answered_without_an_allocation() {
     for n in 1..=2_350u64 {
         now = now.plus(100);
         for (id, side) in [(2 * n, Side::Buy), (2 * n + 1, Side::Sell)] {
-            let intent = OrderIntent {
-                cl_ord_id: ClOrdId(id),
-                orig_cl_ord_id: ClOrdId::NONE,
-                price: Ticks(10_000),
-                size: Lots(1),
-                stamp: Stamp(0),
-                at: now,
-                instrument: InstrumentId(0),
-                action: OrderAction::New,
-                side,
-                time_in_force: TimeInForce::PostOnly,
-            };
-            intents.push(intent).unwrap();
+            intents.push(quote(id, side, now)).unwrap();
         }
         let sending = allocations_of(|| {
             entry.turn(now);

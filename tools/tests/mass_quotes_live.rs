@@ -95,7 +95,8 @@ impl State {
     }
 
     fn held(&self) -> f64 {
-        1.0 + self.quotes.traded(SYMBOL)
+        let held = 1.0 + self.quotes.traded(SYMBOL);
+        (held * 1e8).round() / 1e8
     }
 
     fn positions(&self) -> String {
