@@ -67,7 +67,8 @@ fn change(before: &Figure, after: &Figure) -> Change {
         after: after.median,
         percent,
         is_certain,
-        weight: before.weight,
+        // A file from before there were directions names none.
+        weight: after.weight,
     }
 }
 

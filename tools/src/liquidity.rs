@@ -91,7 +91,9 @@ impl Liquidity {
                 }
             }
             Telemetry::Delta { at, underlying, delta } => {
-                if let Some(held) = self.held.get_mut(usize::from(underlying)) {
+                if let (Some(held), Some(delta)) =
+                    (self.held.get_mut(usize::from(underlying)), delta)
+                {
                     held.take(at, delta.0 as f64 * 1e-9);
                 }
             }

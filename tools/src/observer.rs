@@ -149,7 +149,9 @@ impl Observer {
                 }
             }
             Telemetry::Delta { underlying, delta, .. } => {
-                if underlying == 0 {
+                if underlying == 0
+                    && let Some(delta) = delta
+                {
                     latest.delta = delta;
                 }
             }

@@ -11,7 +11,7 @@ use crate::option_report;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::Maker;
 use ballast_engine::risk::gate::BlockReason;
-use ballast_engine::units::{Decimal, Exposure, Side, decimal_text};
+use ballast_engine::units::{Decimal, Side, decimal_text};
 use ballast_gateway::session::Counters;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
@@ -79,9 +79,9 @@ pub fn summary(file: &ConfigFile, maker: &Maker, facts: &RunFacts) -> Value {
     document.insert("cancels_rejected".into(), json!(counters.cancel_rejected));
     document.insert("fills".into(), json!(counters.fills));
     by_instrument(&mut document, file, maker);
-    let delta = |n: usize| maker.delta(n).unwrap_or(Exposure(0)).to_string();
+    let delta = |n: usize| maker.delta(n).map(|delta| delta.to_string());
     document.insert("delta_end".into(), by_underlying(file, delta));
-    let most = |n: usize| decimal_text(maker.delta_max_abs(n).unwrap_or(0).into(), 9);
+    let most = |n: usize| Some(decimal_text(maker.delta_max_abs(n)?.into(), 9));
     document.insert("delta_max_abs".into(), by_underlying(file, most));
     document.insert("pnl".into(), pnl(maker));
     document.insert("reporting_currency".into(), json!(file.raw.reporting));
@@ -151,7 +151,7 @@ pub fn percentiles(histogram: &Histogram<u64>) -> Value {
     })
 }
 
-fn by_underlying(file: &ConfigFile, text: impl Fn(usize) -> String) -> Value {
+fn by_underlying(file: &ConfigFile, text: impl Fn(usize) -> Option<String>) -> Value {
     let names = file.table.underlyings.iter().enumerate();
     Value::Object(names.map(|(n, name)| (name.to_owned(), json!(text(n)))).collect())
 }

@@ -94,7 +94,9 @@ impl Trace {
                 }
             }
             Telemetry::Delta { underlying, delta, .. } => {
-                if underlying == 0 {
+                if underlying == 0
+                    && let Some(delta) = delta
+                {
                     self.inventory = delta.0 as f64 * 1e-9;
                 }
             }

@@ -77,7 +77,7 @@ fn run(events: u64) -> RunReport {
         recorder.position(at, SPOT, Lots(position));
         recorder.position(at, COIN, Lots(contracts));
         let delta = position - 100_000 + contracts * 160;
-        recorder.delta(at, 0, Exposure(delta * 10_000));
+        recorder.delta(at, 0, Some(Exposure(delta * 10_000)));
         let causes = [
             (Cause::SpreadCapture, Notional(spread)),
             (Cause::InventoryMtm, Notional(mtm)),

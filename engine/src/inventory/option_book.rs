@@ -411,14 +411,15 @@ impl OptionLine {
     }
 
     /// What is delivered was decided at the expiry: by the price that was seen last before it or, where
-    /// none was in the age that Greeks are believed for, first after it. What pays delivers nothing.
+    /// that is older than Greeks are believed for, first after it. A run that began after the expiry saw
+    /// neither and guesses nothing. What pays delivers nothing.
     fn fix(&mut self, now: Nanos, price: Option<SubTicks>) -> Result<OptionValue, Unvalued> {
         if self.settings.nano_delivered == 0 {
             return Ok(self.at_expiry(self.settings.strike));
         }
         let (expiry, age_max_ns) = (self.terms.expiry, self.settings.bounds.age_max_ns);
         let before = self.seen.filter(|(at, _)| expiry.since(*at) <= age_max_ns);
-        let after = price.filter(|_| now.since(expiry) <= age_max_ns);
+        let after = price.filter(|_| self.seen.is_some() && now.since(expiry) <= age_max_ns);
         let fixed = self.fixed.or(before.map(|(_, price)| price)).or(after);
         self.fixed = fixed;
         fixed.map(|price| self.at_expiry(price)).ok_or(Unvalued::NotFixed)

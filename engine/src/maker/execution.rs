@@ -147,13 +147,17 @@ impl Maker {
             }
             Outcome::Gone => self.on_gone(event, order, slot, out),
             Outcome::Filled { is_gone, is_overfill, is_inconsistent } => {
+                // Booked as told, but believed of nobody: whether we bought or sold, only the venue's own
+                // word on the position can say, and until then nothing of the underlying is traded.
+                let is_other_side =
+                    matches!(event.update, OrderUpdate::Fill { side, .. } if side != order.side);
+                if is_other_side {
+                    self.doubt_position(instrument);
+                }
                 self.book_fill(event, order.purpose, out);
                 if is_gone {
                     self.on_gone(event, order, slot, out);
                 }
-                // Booked as told: whether we bought or sold, only the venue can say.
-                let is_other_side =
-                    matches!(event.update, OrderUpdate::Fill { side, .. } if side != order.side);
                 if is_other_side {
                     self.halt(instrument, Reason::Inconsistent, out);
                 } else if is_overfill {

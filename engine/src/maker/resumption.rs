@@ -373,13 +373,7 @@ impl Maker {
             line.go_on_guarding(now, guarded);
         }
         for &instrument in &resumption.unconfirmed {
-            if let Some(line) = self.line_mut(instrument) {
-                line.is_unconfirmed = true;
-            }
-            let pool = self.pool_of(instrument);
-            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-                pool.unconfirmed = pool.unconfirmed.saturating_add(1);
-            }
+            self.doubt_position(instrument);
         }
     }
 
@@ -437,6 +431,19 @@ impl Maker {
                     rung.order = slot;
                 }
             }
+        }
+    }
+
+    /// The position waits for a word of the venue or of an operator: until then nothing of its underlying
+    /// is ordered.
+    pub(super) fn doubt_position(&mut self, instrument: InstrumentId) {
+        let Some(line) = self.line_mut(instrument).filter(|line| !line.is_unconfirmed) else {
+            return;
+        };
+        line.is_unconfirmed = true;
+        let pool = self.pool_of(instrument);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.unconfirmed = pool.unconfirmed.saturating_add(1);
         }
     }
 

@@ -131,7 +131,7 @@ fn a_day_s_loss_takes_everything_out_until_the_day_ends() {
     assert_eq!(day.ends, Nanos(10_000_000));
     assert!(day.pnl < Notional(-999_000_000));
     // What comes back does not reopen the day, nor does a restart.
-    desk.image(SPOT, bid.price.0);
+    desk.image(SPOT, 600_000);
     desk.timer();
     let carried = desk.maker.carried();
     assert!(carried.day.is_some_and(|day| day.pnl > Notional(-999_000_000)));

@@ -38,7 +38,11 @@ impl Maker {
     /// delivers, else it is gone.
     pub(super) fn expire(&mut self, option: InstrumentId, price: i64, out: &mut Intents) {
         let held = self.ledger.position(option).unwrap_or_default();
-        if held.0 == 0 || !self.may_end(option, None) {
+        if held.0 == 0 {
+            self.counters.acts_refused = self.counters.acts_refused.saturating_add(1);
+            return;
+        }
+        if !self.may_end(option, None) {
             return;
         }
         let Some(terms) = self.terms(option) else { return };

@@ -134,9 +134,9 @@ impl Maker {
         self.orders.live()
     }
 
-    /// Net delta of an underlying, from its target.
+    /// Net delta of an underlying, from its target; `None` where something held has no value.
     pub fn delta(&self, underlying: usize) -> Option<Exposure> {
-        self.pools.get(underlying).map(|pool| pool.delta)
+        self.pools.get(underlying).filter(|pool| pool.is_delta_known).map(|pool| pool.delta)
     }
 
     /// Largest net delta of an underlying either way so far, in 1e-9.

@@ -120,8 +120,8 @@ pub enum Telemetry {
         at: Nanos,
         /// Which, by its place in the config.
         underlying: u8,
-        /// How much.
-        delta: Exposure,
+        /// How much; `None` where something held has no value.
+        delta: Option<Exposure>,
     },
     /// What is where, and on its way: places, open transfers, currencies, in this order.
     Holdings {
@@ -382,9 +382,12 @@ impl MakerStage {
     fn sample(&mut self) {
         let at = self.maker.now();
         let interval = self.settings.sample_interval_ns;
-        // Before the first market there is nothing to show, and on the events' time no time either.
-        let has_market = self.progress.consumed() > Nanos(0);
-        if interval == 0 || at < self.sample_at || !has_market {
+        // On the events' time there is none before the first of them.
+        let has_time = match self.settings.time {
+            TimeBase::Clock => at > Nanos(0),
+            TimeBase::Events => self.progress.consumed() > Nanos(0),
+        };
+        if interval == 0 || at < self.sample_at || !has_time {
             return;
         }
         self.sample_at = at.plus(interval);
@@ -394,8 +397,8 @@ impl MakerStage {
                 self.tell(Telemetry::Instrument { at, instrument, snapshot });
             }
         }
-        for underlying in 0..u8::MAX {
-            let Some(delta) = self.maker.delta(usize::from(underlying)) else { break };
+        for underlying in (0..u8::MAX).take(self.maker.pools.len()) {
+            let delta = self.maker.delta(usize::from(underlying));
             self.tell(Telemetry::Delta { at, underlying, delta });
         }
         self.sample_holdings(at);

@@ -117,7 +117,8 @@ impl LossStop {
             // Once a run: years of days are not walked one by one.
             self.is_new = false;
             self.day = self.limits.day_ends.partition_point(|end| *end <= now);
-            let today = self.carried.filter(|day| Some(day.ends) == self.day_end());
+            // By its own end: the config's may have been edited since.
+            let today = self.carried.filter(|day| now < day.ends);
             if let Some(day) = today {
                 self.start = 0i128.saturating_sub(day.pnl.0);
                 self.best = self.start.saturating_add(day.best.0);

@@ -10,45 +10,15 @@ use super::status::OrdStatus;
 use ballast_engine::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use first_names::Departed;
+pub use request::{Form, Request};
 
 mod first_names;
 pub(super) mod quoted;
+mod request;
 
 /// Requests to one order that may be unanswered at a time.
 pub const REQUESTS_MAX: usize = 4;
 const EMPTY: u32 = u32::MAX;
-
-/// A replace or cancel that the venue has not answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Request {
-    /// Its ClOrdID(11).
-    pub cl_ord_id: ClOrdId,
-    /// Replace or cancel.
-    pub action: OrderAction,
-    /// What a replace asks for.
-    pub price: Ticks,
-    /// What a replace asks for.
-    pub size: Lots,
-    /// As what it went out.
-    pub form: Form,
-}
-
-/// As what a request went out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// As what it is, or a replace as a cancel where the venue has no replace.
-    Itself,
-    /// A cancel as a question after its order (`doubts.rs`): nothing was asked of the order.
-    Question,
-    /// A replace as XCN (`renewal.rs`).
-    Renewal,
-    /// The same, and the first half is done: the old order is cancelled.
-    HalfRenewed,
-    /// A replace as XAK.
-    Amendment,
-    /// A replace as G at a venue at which the order keeps its first name (`kept_name.rs`).
-    KeptName,
-}
 
 /// One order as order entry knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

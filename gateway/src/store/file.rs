@@ -66,6 +66,16 @@ pub struct Recovered {
     pub has_torn_tail: bool,
 }
 
+/// What a segment's file holds.
+enum Begun {
+    /// Its header, and so its records.
+    Used(Segment, Checkpoint),
+    /// No record: prepared and never used, or begun as the process was killed.
+    Empty,
+    /// Records without a header: a power cut kept the later page and not the first.
+    Headless,
+}
+
 /// A session's store on disk. One process at a time: the folder is locked.
 #[derive(Debug)]
 pub struct FileStore {
@@ -147,18 +157,34 @@ impl FileStore {
 
     fn recover(&mut self) -> Result<(), StoreError> {
         let numbers = segment_numbers(&self.config.folder)?;
+        let mut headless = None;
         for number in numbers {
             let path = segment_path(&self.config.folder, number);
-            let Some((segment, checkpoint)) = Self::begun(&path)? else {
-                std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
-                continue;
+            let (segment, checkpoint) = match Self::begun(&path)? {
+                Begun::Used(segment, checkpoint) => (segment, checkpoint),
+                Begun::Empty => {
+                    std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
+                    continue;
+                }
+                Begun::Headless => {
+                    headless.get_or_insert(path);
+                    continue;
+                }
             };
+            if let Some(path) = headless {
+                return Err(StoreError::Corrupt { path, offset: 0 });
+            }
             if self.recovered.has_torn_tail {
                 // A tear is an end: nothing may stand behind it.
                 let (path, offset) = self.tail();
                 return Err(StoreError::Corrupt { path, offset });
             }
             self.take_segment(number, segment, checkpoint);
+        }
+        if let Some(path) = headless {
+            // Nothing of the last segment had reached the disk in order: its header comes first.
+            std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
+            self.recovered.has_torn_tail = true;
         }
         // Behind the end, too: a process killed between a payload and its header leaves the payload there,
         // and a page lost with the power leaves whole records behind it.
@@ -169,15 +195,14 @@ impl FileStore {
         Ok(())
     }
 
-    /// A segment with its header; `None` for one that holds no record: prepared and never used, or begun
-    /// as the process was killed.
-    fn begun(path: &Path) -> Result<Option<(Segment, Checkpoint)>, StoreError> {
+    /// What a segment's file holds.
+    fn begun(path: &Path) -> Result<Begun, StoreError> {
         if std::fs::metadata(path).is_ok_and(|found| found.len() == 0) {
-            return Ok(None);
+            return Ok(Begun::Empty);
         }
         let segment = Segment::open(path)?;
         if let Some(checkpoint) = record::read_checkpoint(segment.bytes()) {
-            return Ok(Some((segment, checkpoint)));
+            return Ok(Begun::Used(segment, checkpoint));
         }
         if let Some(version) = record::other_version(segment.bytes()) {
             return Err(StoreError::OtherVersion { path: path.to_path_buf(), version });
@@ -185,10 +210,10 @@ impl FileStore {
         let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
         match segment.bytes().split_at_checked(record::SEGMENT_HEADER) {
             // Its numbers are the ones that the segment before it ends with.
-            Some((head, records)) if !is_zero(head) && !is_zero(records) => {
-                Err(StoreError::Corrupt { path: path.to_path_buf(), offset: 0 })
-            }
-            Some(_) | None => Ok(None),
+            Some((_, records)) if is_zero(records) => Ok(Begun::Empty),
+            Some((head, _)) if is_zero(head) => Ok(Begun::Headless),
+            Some(_) => Err(StoreError::Corrupt { path: path.to_path_buf(), offset: 0 }),
+            None => Ok(Begun::Empty),
         }
     }
 

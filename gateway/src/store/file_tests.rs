@@ -224,6 +224,31 @@ fn a_used_segment_whose_header_is_damaged_is_kept_and_told() {
 }
 
 #[test]
+fn records_without_their_segments_header_end_the_store_or_refuse_it() {
+    let folder = Folder::new("no-header");
+    let mut store = folder.open();
+    store.put_outbound(b"order").unwrap();
+    drop(store);
+    let [first, second] = [1, 2].map(|number| segment_path(&folder.0, number));
+    let whole = std::fs::read(&first).unwrap();
+    // The last one: the power went before its first page reached the disk.
+    change(&folder, 2, |bytes| {
+        bytes.copy_from_slice(&whole);
+        bytes[..record::SEGMENT_HEADER].fill(0);
+    });
+    // In front of a used one it is a hole.
+    let third = segment_path(&folder.0, 3);
+    std::fs::write(&third, &whole).unwrap();
+    let refused = FileStore::open(folder.config()).unwrap_err();
+    assert_eq!(refused, StoreError::Corrupt { path: second.clone(), offset: 0 });
+    assert!(second.exists() && first.exists());
+    std::fs::remove_file(&third).unwrap();
+    let store = folder.open();
+    assert_eq!((store.next_sender(), store.outbound(1)), (2, Some(&b"order"[..])));
+    assert!(store.recovered().has_torn_tail);
+}
+
+#[test]
 fn a_segment_that_was_begun_as_the_process_died_costs_nothing() {
     let folder = Folder::new("begun");
     let mut store = folder.open();

@@ -146,8 +146,9 @@ pub fn text(names: &Names, desk: &Desk) -> String {
     });
     family("position_lots", "Position in lots", positions.collect());
     let deltas = standing.deltas.iter().enumerate();
-    let deltas =
-        deltas.map(|(n, delta)| (of("underlying", names.underlying(n)), delta.0 as f64 * 1e-9));
+    let deltas = deltas.filter_map(|(n, delta)| {
+        Some((of("underlying", names.underlying(n)), delta.as_ref()?.0 as f64 * 1e-9))
+    });
     family("net_delta", "Exposure from its target, in units of the underlying", deltas.collect());
     if let Some((causes, total)) = &standing.pnl {
         let rows = causes.iter().map(|(cause, amount)| (cause.name(), amount.0));

@@ -81,9 +81,9 @@ impl Rules {
 }
 
 impl Rules {
-    /// A settlement price: within a quarter of the price of what the option is on, as it was seen last;
-    /// where that is not believed, within a factor of two of the middle strike on it. A digit too many or
-    /// too few would be booked as cash.
+    /// A settlement price: within a factor of two of the price of what the option is on, as it was seen
+    /// last, or where that is not believed, of the middle strike on it. A digit too many or too few would
+    /// be booked as cash.
     fn settlement(
         &self,
         standing: &Standing,
@@ -103,7 +103,7 @@ impl Rules {
             i64::try_from(half_ticks * i128::from(on.nano_quote_per_tick()) / 2).ok()
         });
         let (by, from, to, what) = match seen {
-            Some(seen) => (seen, seen - seen / 4, seen.saturating_add(seen / 4), "trades at"),
+            Some(seen) => (seen, seen / 2, seen.saturating_mul(2), "trades at"),
             None => {
                 let mut strikes: Vec<i64> = instruments
                     .iter()
@@ -220,7 +220,7 @@ mod tests {
         );
         let seen = standing.instruments[0].as_mut().unwrap();
         seen.touch = Ok(ballast_engine::market::book::Touch { bid, ask });
-        for (price, is_taken) in [("2437", false), ("2438", true), ("4062", true), ("4063", false)]
+        for (price, is_taken) in [("1624", false), ("1625", true), ("6500", true), ("6501", false)]
         {
             let told = rules.exercise(&standing, CALL, "1", Some(price));
             assert_eq!(told.is_ok(), is_taken, "{price}: {told:?}");

@@ -65,7 +65,7 @@ pub struct Standing {
     /// State and reason of each instrument, also between samples.
     pub states: Vec<(State, Reason)>,
     /// Net delta of each underlying, from its target.
-    pub deltas: Vec<Exposure>,
+    pub deltas: Vec<Option<Exposure>>,
     /// PnL in the reporting currency.
     pub pnl: Option<Pnl>,
     /// Fills.
@@ -116,7 +116,7 @@ impl Standing {
         Standing {
             instruments: vec![None; instruments],
             states: vec![(State::Paused, Reason::SessionDown); instruments],
-            deltas: vec![Exposure(0); underlyings],
+            deltas: vec![None; underlyings],
             ..Standing::default()
         }
     }

@@ -104,8 +104,8 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
     let standing = desk.standing().clone();
     let instruments = instruments(names, &standing);
     let deltas = names.underlyings.iter().zip(&standing.deltas);
-    let deltas = deltas.map(|(name, delta): (_, &Exposure)| {
-        json!({ "underlying": name, "net_delta": delta.to_string() })
+    let deltas = deltas.map(|(name, delta): (_, &Option<Exposure>)| {
+        json!({ "underlying": name, "net_delta": delta.map(|delta| delta.to_string()) })
     });
     let sessions = desk.sessions().iter().map(session);
     let pnl = standing.pnl.map(|(causes, total)| {

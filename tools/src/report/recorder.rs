@@ -207,10 +207,10 @@ impl SeriesRecorder {
     }
 
     /// Net delta of an underlying, from its target.
-    pub fn delta(&mut self, at: Nanos, underlying: usize, delta: Exposure) {
+    pub fn delta(&mut self, at: Nanos, underlying: usize, delta: Option<Exposure>) {
         self.seen(at);
         if let Some(series) = self.underlyings.get_mut(underlying) {
-            series.delta.push(at, Some(delta.0 as f64 * 1e-9));
+            series.delta.push(at, delta.map(|delta| delta.0 as f64 * 1e-9));
         }
     }
 
