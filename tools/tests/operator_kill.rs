@@ -3,7 +3,7 @@
 
 use ballast::config::ConfigFile;
 use ballast::live::{Ends, wire_maker};
-use ballast::operator::desk::{Desk, Killed, NotDone, OrderLine};
+use ballast::operator::desk::{Desk, Killed, NotDone, OrderLine, Taken};
 use ballast::operator::guard::Guard;
 use ballast::operator::hand::Hand;
 use ballast::operator::kill_note::KillNote;
@@ -216,16 +216,22 @@ fn take(count: u64, mut floor: Floor, mut watch: impl FnMut(&Record)) {
 
 #[test]
 fn an_act_that_the_journal_does_not_have_is_not_called_done() {
-    let folder = folder("unwritten");
-    let state = StateDir::open(&folder).unwrap();
-    let (floor, desk, ..) = rig(&state, Vec::new());
-    let (user, watch) = (User::new(1000, "ada"), desk.journal_watch());
-    let order = |act| desk.order(user, User::NOBODY, act);
-    let maker = std::thread::spawn(move || take(2, floor, watch));
-    assert_eq!(order(Act::Pause { scope: Scope::All }), Err(NotDone::NotWritten));
-    assert_eq!(order(Act::Resume { scope: Scope::All }), Ok(()));
-    maker.join().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+    let (pause, resume) = (Act::Pause { scope: Scope::All }, Act::Resume { scope: Scope::All });
+    // Of what is no option: refused.
+    let impossible = Act::Expire { instrument: InstrumentId(0), price: 1 };
+    let cases = [(pause, resume, false), (impossible, resume, false), (pause, impossible, true)];
+    for (n, (first, second, is_refused)) in cases.into_iter().enumerate() {
+        let folder = folder(&format!("unwritten-{n}"));
+        let state = StateDir::open(&folder).unwrap();
+        let (floor, desk, ..) = rig(&state, Vec::new());
+        let (user, watch) = (User::new(1000, "ada"), desk.journal_watch());
+        let order = |act| desk.order(user, User::NOBODY, act);
+        let maker = std::thread::spawn(move || take(2, floor, watch));
+        assert_eq!(order(first), Err(NotDone::NotWritten));
+        assert_eq!(order(second), Ok(Taken { is_refused }), "{first:?}, {second:?}");
+        maker.join().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
 
 /// The hand over a desk whose operators are uids 1000 and 1001.

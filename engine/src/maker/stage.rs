@@ -54,7 +54,7 @@ pub struct Progress {
     intents: AtomicU64,
     turns: AtomicU64,
     controls: AtomicU64,
-    refused: AtomicU64,
+    refused_last: AtomicU64,
     has_killed_itself: AtomicBool,
 }
 
@@ -74,9 +74,10 @@ impl Progress {
         self.controls.load(Ordering::Acquire)
     }
 
-    /// How often an operator's order was refused by the maker. Read it after the number of those consumed.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    /// Which of the controls that were consumed was the last that the maker refused, counted from 1; 0 where
+    /// none was. Read it after the number of those consumed.
+    pub fn refused_last(&self) -> u64 {
+        self.refused_last.load(Ordering::Relaxed)
     }
 
     /// Has the maker killed itself, because nothing of what it does could be journaled any more?
@@ -541,9 +542,12 @@ impl Stage for MakerStage {
         self.guard_journal(now);
         if let Some(control) = self.links.control.pop() {
             let at = self.time_of(now, self.maker.now());
+            let refused_before = self.maker.counters().acts_refused;
             self.consume(at, &Input::Control(control));
-            let refused = self.maker.counters().acts_refused;
-            self.progress.refused.store(refused, Ordering::Relaxed);
+            if self.maker.counters().acts_refused != refused_before {
+                let number = self.progress.controls().wrapping_add(1);
+                self.progress.refused_last.store(number, Ordering::Relaxed);
+            }
             self.progress.controls.fetch_add(1, Ordering::Release);
             is_busy = true;
         }

@@ -68,6 +68,13 @@ pub struct Kill {
     pub unnoted: Option<String>,
 }
 
+/// An act that the maker has taken, and its journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The maker refused it, or a part of it.
+    pub is_refused: bool,
+}
+
 /// An act that was not done, as far as is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum NotDone {
@@ -212,13 +219,17 @@ impl Desk {
     ///
     /// # Errors
     /// It was not, within a second.
-    pub fn order(&self, user: User, second: User, act: Act) -> Result<(), NotDone> {
+    pub fn order(&self, user: User, second: User, act: Act) -> Result<Taken, NotDone> {
         let number = self.push(Control::By { user, second, act }).ok_or(NotDone::NoRoom)?;
         if !self.was_taken(number, ORDER_LOOKS) {
             return Err(NotDone::NotTaken);
         }
         let is_written = || self.written.load(Ordering::Acquire) >= number;
-        is_within(ORDER_LOOKS, is_written).then_some(()).ok_or(NotDone::NotWritten)
+        // By its number: an act before it that was not answered in time may have been refused since.
+        let is_refused = self.progress.refused_last() == number;
+        is_within(ORDER_LOOKS, is_written)
+            .then_some(Taken { is_refused })
+            .ok_or(NotDone::NotWritten)
     }
 
     /// What the recorder must show every record that the journal has, and no other: by it an act counts
@@ -238,11 +249,6 @@ impl Desk {
     /// Has the maker killed itself?
     pub fn has_maker_killed_itself(&self) -> bool {
         self.progress.has_killed_itself()
-    }
-
-    /// How often the maker has refused an order that it took.
-    pub fn refused(&self) -> u64 {
-        self.progress.refused()
     }
 
     fn was_taken(&self, number: u64, looks: u32) -> bool {

@@ -4,7 +4,7 @@
 //! thread. A raised limit waits here for a second operator: another uid, or a name of
 //! `operator.second` other than the first one's (a name is a claim; two uids are proof).
 
-use super::desk::{Desk, Kill, Killed, NotDone};
+use super::desk::{Desk, Kill, Killed, NotDone, Taken};
 use super::request::{Ask, Reply, Request, TransferStep};
 use super::rules::Rules;
 use super::status;
@@ -169,12 +169,10 @@ impl Hand {
 
     /// What is held may have changed since the sample that the request was checked by.
     fn end_option(&self, user: User, act: Act) -> Result<Reply, String> {
-        let refused_before = self.desk.refused();
-        let reply = self.order(user, User::NOBODY, act);
-        if self.desk.refused() == refused_before {
-            return reply;
+        let (text, taken) = self.hand_over(user, User::NOBODY, act).map_err(|(_, text)| text)?;
+        if !taken.is_refused {
+            return Ok(Reply::done(text.clone(), json!({ "done": text })));
         }
-        let text = words::act(self.rules.table(), &act);
         Err(format!(
             "{text}: refused, nothing is booked: more than is held now, or a future without a mark is \
              delivered; look at `ballast status`"
@@ -182,9 +180,8 @@ impl Hand {
     }
 
     fn order(&self, user: User, second: User, act: Act) -> Result<Reply, String> {
-        let refused_before = self.desk.refused();
-        let text = self.hand_over(user, second, act).map_err(|(_, text)| text)?;
-        if self.desk.refused() == refused_before {
+        let (text, taken) = self.hand_over(user, second, act).map_err(|(_, text)| text)?;
+        if !taken.is_refused {
             return Ok(Reply::done(text.clone(), json!({ "done": text })));
         }
         if self.desk.killed().is_some() || self.desk.has_maker_killed_itself() {
@@ -203,11 +200,16 @@ impl Hand {
     }
 
     /// The act in words, once the maker and its journal have it.
-    fn hand_over(&self, user: User, second: User, act: Act) -> Result<String, (NotDone, String)> {
+    fn hand_over(
+        &self,
+        user: User,
+        second: User,
+        act: Act,
+    ) -> Result<(String, Taken), (NotDone, String)> {
         let text = words::act_by(self.rules.table(), user, second, &act);
         tracing::info!(act = text, "operator");
         match self.desk.order(user, second, act) {
-            Ok(()) => Ok(text),
+            Ok(taken) => Ok((text, taken)),
             Err(why) => Err((why, format!("{text}: {why}"))),
         }
     }
@@ -221,7 +223,7 @@ impl Hand {
         value: i64,
     ) -> Result<Reply, String> {
         match self.hand_over(user, second, Act::Set { knob, value }) {
-            Ok(text) => {
+            Ok((text, _)) => {
                 self.rules.changed(knob, value);
                 Ok(Reply::done(text.clone(), json!({ "done": text })))
             }
