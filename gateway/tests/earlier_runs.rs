@@ -4,7 +4,9 @@
 mod peer;
 mod wire;
 
-use ballast_engine::event::{ClOrdId, InstrumentId, OrderEvent, OrderUpdate, VenueId};
+use ballast_engine::event::{
+    ClOrdId, InstrumentId, OrderEvent, OrderUpdate, SessionFault, VenueId,
+};
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
 use ballast_engine::journal::recovery::Survey;
@@ -457,4 +459,74 @@ fn mass_quotes_that_only_the_store_has_are_in_doubt_and_count() {
         (new.cl_ord_id.0, new.price, new.size, new.side),
         (e, Ticks(750), Lots(40), Side::Sell)
     );
+}
+
+/// What of these messages of run 3 the journal lacks that ends after this number.
+fn sent_behind(bodies: &[String], last: u64) -> Vec<u64> {
+    let mut store = MemoryStore::new();
+    bodies.iter().for_each(|body| store.put_outbound(&wire::whole(body)).unwrap());
+    let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+    let sent = sent_after(&store, (&symbols, &deribit::RULES), ClOrdId::new(3, last));
+    sent.iter().map(|intent| intent.cl_ord_id.0 - ClOrdId::new(3, 0).0).collect()
+}
+
+/// A MassQuote(i) of new bids under these names.
+fn mass_quote(seq: usize, run: u32, names: impl Iterator<Item = u64>) -> String {
+    let entry = |n| {
+        let id = ClOrdId::new(run, n).0;
+        format!("|299={id}|55=BTC|132=6|134=0.05|18=6A")
+    };
+    let entries: Vec<_> = names.map(entry).collect();
+    let (own, count) = (ClOrdId::new(run, OWN_IDS | seq as u64).0, entries.len());
+    let head = format!("35=i|34={seq}|49=BALLAST|56=VENUE|52=20240808-23:59:59.000|117={own}");
+    format!("{head}|9019=g|296=1|302=1|304={count}|295={count}{}", entries.concat())
+}
+
+#[test]
+fn every_entry_of_the_largest_mass_quote_is_in_doubt() {
+    let most = ballast_gateway::venue::mass_quote::ENTRIES_MAX as u64;
+    let bodies = [mass_quote(1, 3, 1..=most), mass_quote(2, 3, most + 1..=2 * most)];
+    assert_eq!(sent_behind(&bodies, most), (most + 1..=2 * most).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_overtook_the_last_journaled_name_on_the_wire_is_in_doubt_in_the_order_of_names() {
+    let hedge = |seq: usize, n| {
+        let id = ClOrdId::new(3, n).0;
+        format!("35=D|34={seq}|11={id}|38=0.05|40=2|44=6|54=1|55=BTC|59=3")
+    };
+    // Gathered: 10, and 12 before 9; the hedges 11 and 13 went at once.
+    let gathered = |seq, names: [u64; 3]| mass_quote(seq, 3, names.into_iter());
+    let bodies = [
+        mass_quote(1, 2, [400].into_iter()),
+        hedge(2, 8),
+        hedge(3, 11),
+        hedge(4, 13),
+        gathered(5, [12, 9, 10]),
+    ];
+    assert_eq!(sent_behind(&bodies, 10), [11, 12, 13]);
+    assert_eq!(sent_behind(&bodies, 8), [9, 10, 11, 12, 13]);
+    assert_eq!(sent_behind(&bodies, 13), [0; 0]);
+    // Behind another run's nothing is looked for.
+    let bodies = [hedge(1, 12), mass_quote(2, 2, [400].into_iter()), hedge(3, 13)];
+    assert_eq!(sent_behind(&bodies, 10), [13]);
+}
+
+#[test]
+fn what_was_sent_and_cannot_be_read_halts_the_session_and_nothing_is_traded() {
+    for is_garbled in [false, true] {
+        let folder = Folder::new(if is_garbled { "garbled" } else { "legible" });
+        let door = Door::default();
+        let mut store = folder.store();
+        let frame = wire::whole(&mass_quote(1, 3, 1..=2));
+        let text = String::from_utf8(frame).unwrap();
+        let text = if is_garbled { text.replace("132=6", "132") } else { text };
+        store.put_outbound(text.as_bytes()).unwrap();
+        drop(store);
+        let mut run = Run::start(&folder, (door.clone(), venue(&door)), 0, &[]);
+        let halt = OrderUpdate::SessionHalted { fault: SessionFault::OrdersUnknown };
+        let events = run.events();
+        assert_eq!(events.iter().any(|event| event.update == halt), is_garbled, "{events:?}");
+        assert_eq!(run.entry.cancel_switch().is_shut(), is_garbled);
+    }
 }

@@ -2,7 +2,10 @@
 //!
 //! Fed by the session's store at the start of a run; feeds the recovery with order messages that may
 //! have reached the venue, and the stage with the number from which what the venue said is told again.
-//! Cold. Deliberately absent: the stage's own cancels; their answers name the order as well.
+//! Cold. What went out stands in the order of the wire, which is not the order of the names: mass quotes
+//! are gathered while other orders go out, and of two sides the one that makes room goes first. So the walk
+//! back goes on behind the last name that the journal has, as far as one may have overtaken another.
+//! Deliberately absent: the stage's own cancels; their answers name the order as well.
 
 use crate::fix::decode::Decoder;
 use crate::fix::message::{Message, View};
@@ -11,7 +14,7 @@ use crate::order_entry::OWN_IDS;
 use crate::store::Store;
 use crate::venue::binance::{AMEND, CANCEL_AND_NEW};
 use crate::venue::dialect::Rules;
-use crate::venue::mass_quote;
+use crate::venue::mass_quote::{self, ENTRIES_MAX};
 use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
 use ballast_engine::maker::resumption::Delivered;
@@ -20,8 +23,14 @@ use std::cmp::Ordering;
 
 /// Counters from here on were given to nothing that went out.
 const NAMELESS_IDS: u64 = OWN_IDS | OWN_IDS >> 1;
-/// Most fields of a message of ours.
-const FIELDS_MAX: usize = 64;
+/// Most fields of a message of ours: header and trailer, what an order says, or the head of a MassQuote(i),
+/// and what each of its entries says.
+const FIELDS_MAX: usize = 32 + 5 * ENTRIES_MAX;
+/// Messages within which what was asked for later may have gone out earlier: far more than one turn of the
+/// stage sends, or than wait for the venue's limit.
+const OVERTAKEN_MAX: usize = 1024;
+/// Messages that are looked at for whether they can be read at all: far more than a journal may lack.
+const JUDGED_MAX: u64 = 1 << 16;
 
 /// The first message that the account has not seen, stored or not; `delivered` is the last that it has.
 ///
@@ -37,9 +46,18 @@ pub fn deliver_from(store: &impl Store, delivered: Option<Delivered>) -> u64 {
     }
 }
 
-/// The order messages in `store` that the maker of run `last` sent after its ClOrdID(11) `last`, oldest
-/// first. A G that bears its order's first name has none of its own: of those behind the last message that
-/// has one, each order's newest is among them, whether it is news or not.
+/// Can what this session sent last be read? What cannot may be an order that nobody here knows.
+pub(super) fn is_legible(store: &impl Store) -> bool {
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    let next = store.next_sender();
+    let mut numbers = next.saturating_sub(JUDGED_MAX).max(1)..next;
+    numbers.all(|number| store.outbound(number).is_none_or(|frame| decoder.decode(frame).is_ok()))
+}
+
+/// The order messages in `store` that the maker of run `last` sent after its ClOrdID(11) `last`, in the
+/// order of their names. A G that bears its order's first name has none of its own: of those behind the last
+/// messages that have one, each order's newest is among them, whether it is news or not. What cannot be read
+/// is not among them: the stage halts on it when it begins.
 pub fn sent_after(
     store: &impl Store,
     (symbols, rules): (&Symbols, &Rules),
@@ -47,13 +65,18 @@ pub fn sent_after(
 ) -> Vec<OrderIntent> {
     let mut decoder = Decoder::new(FIELDS_MAX);
     let mut sent = Vec::new();
+    // Messages looked at since the first whose name the journal has.
+    let mut behind = 0usize;
     for number in (1..store.next_sender()).rev() {
+        behind += usize::from(behind > 0);
+        if behind > OVERTAKEN_MAX {
+            break;
+        }
         let Some(frame) = store.outbound(number) else { continue };
         let Ok(message) = decoder.decode(frame) else { continue };
         if message.msg_type() == msg_type::MASS_QUOTE {
-            if !quotes_after(&message, symbols, last, &mut sent) {
-                break;
-            }
+            let Some(is_behind) = quotes_after(&message, symbols, last, &mut sent) else { break };
+            behind = behind.max(usize::from(is_behind));
             continue;
         }
         let Some(action) = action_of(message.msg_type()) else { continue };
@@ -69,14 +92,15 @@ pub fn sent_after(
             sent.extend(amended.map(|made| OrderIntent { orig_cl_ord_id: id, ..made }));
             continue;
         }
-        if id.0 >> ClOrdId::COUNTER_BITS != last.0 >> ClOrdId::COUNTER_BITS {
+        if !is_of_run(id, last) {
             break;
         }
         if id.0 & OWN_IDS != 0 {
             continue;
         }
         if id <= last {
-            break;
+            behind = behind.max(1);
+            continue;
         }
         let is_amendment = message.msg_type() == AMEND;
         let mut made = intent(&message, action, id, (symbols, rules));
@@ -87,30 +111,38 @@ pub fn sent_after(
         sent.extend(made);
     }
     sent.reverse();
+    // Of one name there is one, but those that the stage gave: they stand in the order of their numbers.
+    sent.sort_by_key(|intent| intent.cl_ord_id);
     sent
 }
 
-/// The entries of a MassQuote(i) that the maker of run `last` asked for after `last`, last first; whether
-/// what was sent before it may hold any more.
+fn is_of_run(id: ClOrdId, last: ClOrdId) -> bool {
+    id.0 >> ClOrdId::COUNTER_BITS == last.0 >> ClOrdId::COUNTER_BITS
+}
+
+/// Takes in the entries of a MassQuote(i) that the maker of run `last` asked for after `last`; whether one
+/// of them was asked for before, nothing where another run sent it.
 fn quotes_after(
     message: &Message<'_>,
     symbols: &Symbols,
     last: ClOrdId,
     sent: &mut Vec<OrderIntent>,
-) -> bool {
+) -> Option<bool> {
     let Ok(entries) = message.group(tag::NO_QUOTE_ENTRIES, tag::QUOTE_ENTRY_ID) else {
-        return true;
+        return Some(false);
     };
-    let entries: Vec<_> = entries.filter_map(|entry| quote(&entry, symbols)).collect();
-    for made in entries.iter().rev().filter(|made| made.cl_ord_id.0 & OWN_IDS == 0) {
-        let is_same_run =
-            made.cl_ord_id.0 >> ClOrdId::COUNTER_BITS == last.0 >> ClOrdId::COUNTER_BITS;
-        if !is_same_run || made.cl_ord_id <= last {
-            return false;
+    let mut is_behind = false;
+    for made in entries.filter_map(|entry| quote(&entry, symbols)) {
+        if !is_of_run(made.cl_ord_id, last) {
+            return None;
         }
-        sent.push(*made);
+        if made.cl_ord_id.0 & OWN_IDS != 0 {
+            continue;
+        }
+        is_behind |= made.cl_ord_id <= last;
+        sent.extend((made.cl_ord_id > last).then_some(made));
     }
-    true
+    Some(is_behind)
 }
 
 /// The intent that an entry was made from.

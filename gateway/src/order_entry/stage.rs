@@ -147,6 +147,8 @@ pub struct OrderEntry<D: Dial, S: Store> {
     own_ids: u64,
     /// The next stored message that an earlier run heard and did not take in.
     redelivery: Option<u64>,
+    /// What an earlier run sent cannot be read.
+    is_store_illegible: bool,
     has_told_numbers: bool,
     decoder: Decoder,
     wind_down_ns: u64,
@@ -201,6 +203,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             account,
             own_ids: 0,
             redelivery: None,
+            is_store_illegible: false,
             has_told_numbers: false,
             decoder,
             wind_down_ns: config.wind_down_ns,

@@ -5,6 +5,7 @@
 
 use super::{INTENTS_MAX, OrderEntry};
 use crate::order_entry::desk::Arrival;
+use crate::order_entry::earlier;
 use crate::order_entry::live_orders::Form;
 use crate::order_entry::questions::{self, Asked};
 use crate::order_entry::reconcile::{Question, Step};
@@ -30,12 +31,19 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             }
         }
         self.redelivery = Some(deliver_from);
+        self.is_store_illegible = !earlier::is_legible(self.line.session().store());
         self.ear.reconciler.expect_earlier_orders();
     }
 
     /// Tells what an earlier run heard and did not take in, as if it came now.
     pub(super) fn redeliver(&mut self, now: Nanos) -> Turn {
         let Some(mut number) = self.redelivery else { return Turn::Idle };
+        if std::mem::take(&mut self.is_store_illegible) {
+            // What an earlier run sent cannot be read: an order that nobody here knows may be out.
+            self.switch.shut();
+            self.ear.halted(now, SessionFault::OrdersUnknown);
+            return Turn::Busy;
+        }
         let store = self.line.session().store();
         if !std::mem::replace(&mut self.has_told_numbers, true) {
             // First of all since when the numbers count: a run that dies in here leaves no doubt which
