@@ -243,7 +243,7 @@ fn mass_quotes_are_gathered_sent_and_answered_without_an_allocation() {
         venue.turn(now);
     }
     let (mut counted, mut placed) = (0, 0);
-    for n in 1..=2_350u64 {
+    for n in 1..=4_700u64 {
         now = now.plus(100);
         for (id, side) in [(2 * n, Side::Buy), (2 * n + 1, Side::Sell)] {
             intents.push(quote(id, side, now)).unwrap();
@@ -276,8 +276,8 @@ fn mass_quotes_are_gathered_sent_and_answered_without_an_allocation() {
         });
         let is_new = |update: &OrderUpdate| matches!(update, OrderUpdate::New { .. });
         placed += std::iter::from_fn(|| events.pop()).filter(|e| is_new(&e.update)).count();
-        counted += if n < 2_100 { 0 } else { sending + hearing };
+        counted += if n < 4_200 { 0 } else { sending + hearing };
     }
-    assert_eq!(placed, 2_350);
+    assert_eq!(placed, 4_700);
     assert_eq!(counted, 0);
 }

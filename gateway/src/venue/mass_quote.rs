@@ -303,7 +303,9 @@ mod tests {
         }
     }
 
-    fn answers_of(body: &str) -> Vec<(Option<String>, Verdict, Option<Side>, Option<u16>)> {
+    type Told = (Option<String>, Verdict, Option<Side>, Option<u16>);
+
+    fn answers_of(body: &str) -> Vec<Told> {
         let body =
             format!("35=b|34=2|49=V|52=20240808-23:59:59.000|56=B|{body}").replace('|', "\x01");
         let mut whole = format!("8=FIX.4.4\x019={}\x01{body}", body.len());
