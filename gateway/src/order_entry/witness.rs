@@ -4,13 +4,15 @@
 //! and with the very bytes that the transport is given; on the first difference the bytes stay here, the
 //! connection ends, and the stage is told. Order-entry thread; no allocation or lock but when a connection
 //! begins and ends; one look at each byte. It shares no line with what writes messages (templates, session,
-//! buffers): it reads them as a counterparty would. Our sessions gap-fill orders and never
-//! resend them: one with PossDupFlag(43) is a difference. Deliberately absent: messages that are no orders.
+//! buffers): it reads them as a counterparty would. Of a
+//! MassQuote(i) each entry is compared with the next intent, and nothing else may stand in it. Our sessions
+//! gap-fill orders and never resend them: one with PossDupFlag(43) is a difference. Deliberately absent: messages that are no orders.
 
 use crate::fix::{tag, value};
 use crate::transport::{Lost, Received, Transport, Written};
 use crate::venue::dialect::Rules;
 use crate::venue::line::{Dial, Dialled};
+use crate::venue::mass_quote::MMP_GROUP;
 use crate::venue::symbols::Symbols;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderIntent, TimeInForce};
 use ballast_engine::ring::{self, Consumer, Producer};
@@ -28,6 +30,7 @@ const TRAILER_LEN: usize = 7;
 pub(super) struct Intended {
     ring: Producer<OrderIntent>,
     differs: Arc<AtomicBool>,
+    shelf: Shelf,
 }
 
 impl Intended {
@@ -36,6 +39,13 @@ impl Intended {
         if self.ring.push(*intent).is_err() {
             // What is not compared counts as different.
             self.differs.store(true, Ordering::Release);
+        }
+    }
+
+    /// By place of the symbol: the MMP group that it is quoted in. Told before the first connection.
+    pub fn expect_groups(&self, groups: &[Option<&str>]) {
+        if let Some(witness) = lock(&self.shelf).as_mut() {
+            witness.groups = groups.iter().map(|group| group.map(Box::from)).collect();
         }
     }
 
@@ -51,6 +61,8 @@ struct Witness {
     differs: Arc<AtomicBool>,
     symbols: Symbols,
     rules: Rules,
+    /// By place of the symbol.
+    groups: Box<[Option<Box<str>>]>,
 }
 
 /// Where the witness waits between two connections. Locked when one begins and ends, never between.
@@ -67,9 +79,10 @@ impl<D> Witnessed<D> {
     pub fn new(dial: D, symbols: Symbols, rules: Rules) -> (Witnessed<D>, Intended) {
         let (ring, intended) = ring::slots(INTENDED);
         let differs = Arc::new(AtomicBool::new(false));
-        let witness = Witness { ring: intended, differs: differs.clone(), symbols, rules };
+        let groups = Box::default();
+        let witness = Witness { ring: intended, differs: differs.clone(), symbols, rules, groups };
         let shelf = Arc::new(Mutex::new(Some(witness)));
-        (Witnessed { dial, shelf }, Intended { ring, differs })
+        (Witnessed { dial, shelf: shelf.clone() }, Intended { ring, differs, shelf })
     }
 }
 
@@ -178,6 +191,25 @@ struct Quoted<'a> {
     symbol: Option<&'a [u8]>,
     prices: (Option<&'a [u8]>, Option<&'a [u8]>),
     sizes: (Option<&'a [u8]>, Option<&'a [u8]>),
+    exec_inst: Option<&'a [u8]>,
+    /// MMPGroup of the message.
+    group: Option<&'a [u8]>,
+}
+
+impl<'a> Quoted<'a> {
+    /// Whether the field may stand in an entry, and stands there once.
+    fn take(&mut self, name: u32, text: &'a [u8]) -> bool {
+        let field = match name {
+            tag::SYMBOL => &mut self.symbol,
+            tag::BID_PX => &mut self.prices.0,
+            tag::OFFER_PX => &mut self.prices.1,
+            tag::BID_SIZE => &mut self.sizes.0,
+            tag::OFFER_SIZE => &mut self.sizes.1,
+            tag::EXEC_INST => &mut self.exec_inst,
+            _ => return false,
+        };
+        field.replace(text).is_none()
+    }
 }
 
 impl Witness {
@@ -213,27 +245,24 @@ impl Witness {
     /// Every entry of a MassQuote(i) is the next intent.
     fn are_quotes_intended(&mut self, mut fields: &[u8]) -> bool {
         let mut entry: Option<Quoted<'_>> = None;
+        let mut group = None;
         // Bounded: each turn uses up a field.
         while let Some((name, text, rest)) = split_tagged(fields) {
             fields = rest;
-            if name == tag::POSS_DUP_FLAG && text == b"Y" {
-                return true;
-            }
             if name == tag::QUOTE_ENTRY_ID {
-                let before = entry.replace(Quoted { name: text, ..Quoted::default() });
+                let before = entry.replace(Quoted { name: text, group, ..Quoted::default() });
                 if !before.is_none_or(|entry| self.is_quote_intended(&entry)) {
                     return false;
                 }
                 continue;
             }
-            let Some(entry) = &mut entry else { continue };
-            match name {
-                tag::SYMBOL => entry.symbol = Some(text),
-                tag::BID_PX => entry.prices.0 = Some(text),
-                tag::OFFER_PX => entry.prices.1 = Some(text),
-                tag::BID_SIZE => entry.sizes.0 = Some(text),
-                tag::OFFER_SIZE => entry.sizes.1 = Some(text),
-                _ => {}
+            let is_right = match &mut entry {
+                Some(entry) => entry.take(name, text),
+                None if name == MMP_GROUP => group.replace(text).is_none(),
+                None => name != tag::POSS_DUP_FLAG || text != b"Y",
+            };
+            if !is_right {
+                return false;
             }
         }
         // One without entries asks nothing.
@@ -255,9 +284,15 @@ impl Witness {
             OrderAction::Replace => price == Some(Ok(intent.price)) && size.is_none(),
             OrderAction::Cancel => price.is_none() && own.1 == Some(b"0"),
         };
+        let (post_only, is_out) =
+            (Some(self.rules.post_only), intent.action == OrderAction::Cancel);
+        let group = place.and_then(|place| self.groups.get(place)?.as_deref());
         let mut names = entry.name.splitn(2, |byte| *byte == b'-');
         are_terms
             && other == (None, None)
+            && entry.exec_inst == if is_out { None } else { post_only }
+            && group.is_some()
+            && entry.group == group.map(str::as_bytes)
             && entry.symbol == Some(symbol.text())
             && id_of(names.next()) == intent.cl_ord_id
             && id_of(names.next()) == intent.orig_cl_ord_id

@@ -64,6 +64,7 @@ fn rig(rules: Rules, at_a_time: usize) -> Rig {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let symbols = Symbols::new(VenueId(0), &[instrument()]).unwrap();
     let (mut dial, intended) = Witnessed::new(Sockets(taken.clone(), at_a_time), symbols, rules);
+    intended.expect_groups(&[Some("g")]);
     let Dialled::Connected(link) = dial.dial(Nanos(0)) else { panic!("nobody there") };
     Rig { dial, link: Some(link), intended, taken }
 }
@@ -288,6 +289,17 @@ fn every_entry_of_a_mass_quote_is_the_next_intent_and_nothing_is_asked_beside() 
         ("one more", format!("{right}299=12|55=BTC|132=61000.5|134=0.040|18=6A|")),
         ("the order of them", format!("{head}{moved}{new}{out}")),
         ("none", head.into()),
+        ("one that is resent", right.replace("35=i|", "35=i|43=Y|")),
+        ("one that may take", right.replacen("|18=6A", "", 1)),
+        ("a move that may take", right.replace("|18=6A|299=11", "|299=11")),
+        ("another instruction", right.replacen("18=6A", "18=6", 1)),
+        ("an instruction twice", right.replacen("18=6A", "18=6A|18=6A", 1)),
+        ("another group", right.replace("9019=g", "9019=h")),
+        ("no group", right.replace("9019=g|", "")),
+        ("two groups", right.replace("9019=g", "9019=g|9019=g")),
+        ("two prices", right.replacen("132=61000.5", "132=61002.0|132=61000.5", 1)),
+        ("two sizes", right.replace("134=0.040", "134=0.400|134=0.040")),
+        ("a field of no entry", right.replacen("18=6A", "18=6A|62=20240808-23:59:59", 1)),
     ] {
         assert!(!judged(&wrong, 4096), "{what}");
     }

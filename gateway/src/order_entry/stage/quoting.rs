@@ -51,6 +51,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let group = |id: InstrumentId| groups.iter().find(|(of, _)| *of == id);
         let by_place: Vec<_> =
             symbols.iter().map(|s| group(s.id()).map(|(_, name)| name.as_str())).collect();
+        self.intended.expect_groups(&by_place);
         self.ear.desk.quotes = Quotes::new(&by_place, live);
         self.ear.reconciler.expect_quotes();
         self.quoting.batch.reserve_exact(ENTRIES_MAX);
