@@ -77,12 +77,14 @@ impl Desk {
                 self.counts.inexact += 1;
                 order.map_or(Ticks(0), |o| o.price)
             });
-        let size = match report.last_qty {
+        let before = self.known_traded(report, order);
+        // Of an order that has gone a part was told already: what is new is what it grew by.
+        let is_late = order.is_none() && before > Lots(0);
+        let size = match report.last_qty.filter(|_| !is_late) {
             Some(text) => self.lots(place, text),
             None => {
                 self.counts.inexact += u64::from(!report.is_status_led);
-                let before = order.map_or(0, |o| o.cum_qty.0);
-                Lots(cum_qty.0.saturating_sub(before).max(0))
+                Lots(cum_qty.0.saturating_sub(before.0).max(0))
             }
         };
         (price, size)
@@ -96,7 +98,7 @@ impl Desk {
         order: Option<&LiveOrder>,
         side: Side,
     ) -> Option<Ticks> {
-        let is_news = report.is_status_led && order.is_some_and(|order| order.cum_qty == Lots(0));
+        let is_news = report.is_status_led && self.known_traded(report, order) == Lots(0);
         let price = report.avg_px.filter(|_| is_news);
         // A venue that does not know it says 0.
         self.ticks_against(place, price?, side).filter(|price| *price != Ticks(0))

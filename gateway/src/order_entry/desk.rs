@@ -231,8 +231,11 @@ impl Desk {
         let quantities = self.quantities(report, place, order.as_ref(), shown);
         let update = self.update_of(report, place, exec_type, shown, order.as_ref(), quantities);
         let ids = ids_of(report, order.as_ref());
-        if let Some(handle) = handle {
-            self.apply(handle, report, exec_type, shown, update, quantities.cum_qty);
+        match handle {
+            Some(handle) => {
+                self.apply(handle, report, exec_type, shown, update, quantities.cum_qty);
+            }
+            None => self.note_traded_of_gone(report, update),
         }
         let instrument = self.symbols.at(place).map_or(InstrumentId(0), Symbol::id);
         Some(self.event(arrival, report.transact_time, ids, instrument, update))

@@ -12,7 +12,9 @@ use super::desk::{Arrival, Desk, REASON_OTHER};
 use super::live_orders::{Form, Handle, LiveOrder, Request};
 use super::report::Report;
 use super::status::OrdStatus;
-use ballast_engine::event::{OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce};
+use ballast_engine::event::{
+    ClOrdId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce,
+};
 use ballast_engine::units::{Lots, Ticks};
 
 /// What a report said of an order's terms.
@@ -95,6 +97,9 @@ impl Desk {
                 asked,
             ));
         }
+        if is_of_earlier_terms(report, &order) {
+            return TermsTold::Nothing;
+        }
         let Some((price, size)) = self.terms_of(report, &order) else { return TermsTold::Nothing };
         // Before its first answer an order has the terms that it was sent with, whatever a report says.
         let is_untold = order.status == OrdStatus::Sent && asked.is_none();
@@ -159,4 +164,12 @@ impl Desk {
         let symbol = self.symbols.at(place)?;
         Some((symbol.ticks(report.price?).ok()?, symbol.lots(report.order_qty?).ok()?))
     }
+}
+
+/// A report of a quote names the request whose terms it shows: those of one before the last are over, however
+/// many came between.
+fn is_of_earlier_terms(report: &Report<'_>, order: &LiveOrder) -> bool {
+    let entry = report.quote_entry;
+    let is_older = entry != ClOrdId::NONE && entry < order.cl_ord_id;
+    order.quoted.is_quote && is_older && order.request(entry).is_none()
 }

@@ -11,10 +11,12 @@ use ballast_engine::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use first_names::Departed;
 pub use request::{Form, Request};
+use traded::Traded;
 
 mod first_names;
 pub(super) mod quoted;
 mod request;
+mod traded;
 
 /// Requests to one order that may be unanswered at a time.
 pub const REQUESTS_MAX: usize = 4;
@@ -112,6 +114,7 @@ pub struct LiveOrders {
     slots: Box<[Slot]>,
     live: usize,
     departed: Departed,
+    traded: Traded,
 }
 
 impl LiveOrder {
@@ -172,6 +175,7 @@ impl LiveOrders {
             slots: vec![Slot { key: ClOrdId::NONE, order: EMPTY }; slots].into_boxed_slice(),
             live: 0,
             departed: Departed::new(orders_max),
+            traded: Traded::new(orders_max),
         }
     }
 
@@ -390,6 +394,7 @@ impl LiveOrders {
     fn release(&mut self, handle: Handle) {
         let Some(order) = self.get(handle).copied() else { return };
         self.departed.remember(&order);
+        self.traded.remember(&order);
         self.unindex(order.cl_ord_id);
         self.unindex(order.previous);
         self.unindex(order.first_name);

@@ -8,17 +8,19 @@
 //! clock puts it in doubt. A refused move leaves the quote where it stood or takes it out, as the venue's
 //! documents have it one year or the next: so it counts as standing, and is taken out by a cancel of our
 //! own, whose answer says which. That there is no quote to cancel may overtake the report of its end, which
-//! says what traded: it is believed when it is said again a second later, or once the venue has been asked to
-//! cancel all. Deliberately absent: sending (`stage/quoting.rs`), and MMP groups' limits, which the venue
-//! keeps.
+//! says what traded: so it is not believed, but the venue is asked what became of the quote, by OrderID(37),
+//! and the report that answers ends it. A quote whose OrderID(37) nobody has said stays in doubt; after a
+//! Logon, when all quotes have been asked out, it is believed gone unless the venue says that it was filled,
+//! because the positions, which are asked for then, show what it traded. Deliberately absent: sending
+//! (`stage/quoting.rs`), and MMP groups' limits, which the venue keeps.
 
 use super::desk::{Arrival, Desk, REASON_OTHER};
 use super::live_orders::{Form, Handle, LiveOrder};
-use super::report::Report;
+use super::report::{Report, ReportTags};
 use super::stage::OWN_IDS;
 use super::status::OrdStatus;
 use crate::fix::message::Message;
-use crate::fix::{tag, value};
+use crate::fix::{msg_type, tag, value};
 use crate::venue::mass_quote::{Answer, Ask, ENTRIES_MAX, Verdict, answers, names_of};
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate,
@@ -28,11 +30,13 @@ use std::collections::VecDeque;
 
 /// Messages that may be unanswered at a time; what an older one's answer would have said, a report does.
 const MESSAGES_MAX: usize = 64;
-/// A report of a quote's end is not longer on its way than this.
-const OVERTAKEN_NS: u64 = 1_000_000_000;
+/// After so long a quote of which a cancel was refused is cancelled again.
+const AGAIN_NS: u64 = 1_000_000_000;
+/// QuoteEntryRejectReason(368) already_filled.
+const FILLED: u16 = 11008;
 /// QuoteEntryRejectReason(368) where there is no such quote: order_not_found, already_closed,
 /// already_filled, not_open_order.
-const NOT_THERE: [u16; 4] = [10004, 10010, 11008, 11044];
+const NOT_THERE: [u16; 4] = [10004, 10010, FILLED, 11044];
 
 /// One entry as it went out.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +81,8 @@ pub(super) struct Quotes {
     sent: Box<[Option<SentQuotes>]>,
     next: usize,
     pub doomed: VecDeque<Doomed>,
+    /// First names of quotes of which the venue is to be asked what became of them.
+    pub unsure: VecDeque<ClOrdId>,
 }
 
 impl Quotes {
@@ -89,6 +95,7 @@ impl Quotes {
             sent: Box::default(),
             next: 0,
             doomed: VecDeque::new(),
+            unsure: VecDeque::new(),
         }
     }
 
@@ -110,6 +117,7 @@ impl Quotes {
             sent: vec![None; MESSAGES_MAX].into_boxed_slice(),
             next: 0,
             doomed: VecDeque::with_capacity(orders_max.max(ENTRIES_MAX)),
+            unsure: VecDeque::with_capacity(orders_max.max(ENTRIES_MAX)),
         }
     }
 
@@ -163,6 +171,7 @@ impl Quotes {
     pub fn session_over(&mut self) {
         self.sent.fill(None);
         self.doomed.clear();
+        self.unsure.clear();
     }
 
     fn message(&self, is_it: impl Fn(&SentQuotes) -> bool) -> Option<SentQuotes> {
@@ -225,22 +234,21 @@ impl Desk {
         let place = self.symbols.place_of(order.instrument);
         if let Some(place) = place.filter(|place| self.quotes.group_of(*place).is_some()) {
             self.live_mut().mark_quote(id);
-            self.quotes.stand(place, order.side, id);
+            // By its first name it is found as long as it lives.
+            self.quotes.stand(place, order.side, order.first_name);
         }
     }
 
     /// A report of a quote under the name of its order: it has no ClOrdID(11) of ours, but the name of our
-    /// request, or else what the venue calls the quote. Every other report as it is.
+    /// request, or of the order that the request was about, or else what the venue calls the quote. Every
+    /// other report as it is.
     pub(super) fn as_a_quote<'a>(&mut self, report: &Report<'a>) -> Report<'a> {
         if !report.is_of_quote || !self.quotes.is_used() {
             return *report;
         }
-        let named = self.live().find(report.quote_entry);
-        let is_named = report.quote_entry != ClOrdId::NONE;
-        let called = || {
-            let name = report.order_id.filter(|_| !is_named);
-            name.and_then(|name| self.live().find_venue_name(name))
-        };
+        let live = self.live();
+        let named = live.find(report.quote_entry).or_else(|| live.find(report.quote_order));
+        let called = || live.find_venue_name(report.order_id?);
         let Some(handle) = named.or_else(called) else {
             self.doom_stray(report);
             return Report { cl_ord_id: report.quote_entry, ..*report };
@@ -248,11 +256,43 @@ impl Desk {
         if let Some(name) = report.order_id {
             self.live_mut().set_venue_name(handle, name);
         }
-        if is_open(report) {
-            self.live_mut().miss(handle, Nanos(0));
+        let order = self.live().get(handle).copied();
+        if let Some(order) = order.filter(|order| order.quoted.is_missed && is_open(report)) {
+            // It was there, and was to go.
+            self.live_mut().miss(handle, false);
+            self.doom_order(&order, Nanos(0));
         }
-        let cl_ord_id = self.live().get(handle).map_or(report.quote_entry, |o| o.cl_ord_id);
+        let cl_ord_id = order.map_or(report.quote_entry, |order| order.cl_ord_id);
         Report { cl_ord_id, ..*report }
+    }
+
+    /// What the venue calls quotes of an earlier run, out of a message that it heard; whether each has a
+    /// name now.
+    pub(super) fn learn_venue_names(&mut self, message: &Message<'_>, tags: ReportTags) -> bool {
+        match message.msg_type() {
+            msg_type::EXECUTION_REPORT => {
+                let report = Report::read(message, tags);
+                let names = (report.quote_entry, report.quote_order);
+                self.learn_venue_name(names, report.order_id);
+            }
+            msg_type::MASS_QUOTE_ACKNOWLEDGEMENT => {
+                for answer in answers(message) {
+                    self.learn_venue_name(
+                        names_of(answer.name.unwrap_or_default()),
+                        answer.order_id,
+                    );
+                }
+            }
+            _ => {}
+        }
+        self.live().live().all(LiveOrder::can_be_asked_about)
+    }
+
+    fn learn_venue_name(&mut self, (entry, of): (ClOrdId, ClOrdId), name: Option<&[u8]>) {
+        let handle = self.live().find(entry).or_else(|| self.live().find(of));
+        if let (Some(handle), Some(name)) = (handle, name) {
+            self.live_mut().set_venue_name(handle, name);
+        }
     }
 
     /// The venue works a quote of ours that the index does not have: it goes.
@@ -267,9 +307,10 @@ impl Desk {
         }
     }
 
-    fn doom(&mut self, doomed: Doomed) {
+    pub(super) fn doom(&mut self, doomed: Doomed) {
+        let is_doomed = self.quotes.doomed.iter().any(|other| other.order == doomed.order);
         // More than there are orders: what is not kept the maker asks after.
-        if self.quotes.doomed.len() < self.quotes.doomed.capacity() {
+        if !is_doomed && self.quotes.doomed.len() < self.quotes.doomed.capacity() {
             self.quotes.doomed.push_back(doomed);
         }
     }
@@ -366,7 +407,8 @@ impl Desk {
         let is_not_there = NOT_THERE.contains(&reason);
         let Some(handle) = self.live().find(entry.id) else {
             // The maker asks after an order that this index never had, or has no more.
-            let is_question = entry.ask == Ask::Remove && !is_own;
+            // Of one that is filled nobody here knows what was told.
+            let is_question = entry.ask == Ask::Remove && !is_own && reason != FILLED;
             let update = OrderUpdate::CancelRejected { reason, is_gone: is_not_there };
             let ids = (entry.id, entry.order);
             return is_question.then(|| self.event(arrival, at, ids, entry.instrument, update));
@@ -392,15 +434,21 @@ impl Desk {
         let is_gone = if request.form == Form::KeptName {
             self.doom_order(&order, now);
             false
-        } else if is_not_there {
-            if !has_cancelled_all && !is_said_again(&order, now) {
-                self.miss_once(handle, &order, now);
+        } else if is_not_there && order.is_live() {
+            if order.can_be_asked_about() {
+                self.ask_about(handle, &order);
+                return None;
+            }
+            let is_untold = reason == FILLED && order.cum_qty < order.size;
+            if is_untold || !has_cancelled_all {
                 return None;
             }
             self.live_mut().set_status(handle, OrdStatus::Canceled);
             true
+        } else if is_not_there {
+            true
         } else {
-            self.doom_order(&order, now.plus(OVERTAKEN_NS));
+            self.doom_order(&order, now.plus(AGAIN_NS));
             if is_own {
                 return None;
             }
@@ -410,12 +458,13 @@ impl Desk {
         Some(self.event(arrival, at, (entry.id, order.cl_ord_id), order.instrument, update))
     }
 
-    /// The first word that there is no such quote: asked again in a while.
-    fn miss_once(&mut self, handle: Handle, order: &LiveOrder, now: Nanos) {
-        if order.quoted.missed_since == Nanos(0) {
-            self.live_mut().miss(handle, now);
+    /// The venue says that there is no such quote: what became of it is to be asked.
+    fn ask_about(&mut self, handle: Handle, order: &LiveOrder) {
+        self.live_mut().miss(handle, true);
+        let unsure = &mut self.quotes.unsure;
+        if !unsure.contains(&order.first_name) && unsure.len() < unsure.capacity() {
+            unsure.push_back(order.first_name);
         }
-        self.doom_order(order, now.plus(OVERTAKEN_NS));
     }
 
     /// Reject(3) or BusinessMessageReject(j) of a whole MassQuote(i): nothing in it was acted on.
@@ -460,11 +509,6 @@ fn is_open(report: &Report<'_>) -> bool {
     matches!(status, Some(OrdStatus::New | OrdStatus::PartiallyFilled))
 }
 
-fn is_said_again(order: &LiveOrder, now: Nanos) -> bool {
-    let first = order.quoted.missed_since;
-    first != Nanos(0) && now.since(first) >= OVERTAKEN_NS
-}
-
 /// What an intent asks as an entry: a replace that cannot go out as a move takes the quote out.
 pub(super) fn ask_of(action: OrderAction, form: Form) -> Ask {
     match (action, form) {
@@ -473,3 +517,7 @@ pub(super) fn ask_of(action: OrderAction, form: Form) -> Ask {
         (OrderAction::Replace | OrderAction::Cancel, _) => Ask::Remove,
     }
 }
+
+#[cfg(test)]
+#[path = "quotes_tests.rs"]
+mod tests;

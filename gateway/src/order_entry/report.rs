@@ -66,6 +66,8 @@ pub struct Report<'a> {
     pub orig_cl_ord_id: ClOrdId,
     /// What QuoteEntryID(299) names: our request, where the report is of a quote and says so.
     pub quote_entry: ClOrdId,
+    /// The order that QuoteEntryID(299) names behind it.
+    pub quote_order: ClOrdId,
     /// OrderID(37).
     pub order_id: Option<&'a [u8]>,
     /// It is of a mass quote: it has a QuoteID(117), a QuoteEntryID(299) or an MMPGroup(9019).
@@ -136,6 +138,7 @@ impl<'a> Report<'a> {
             is_of_cancel: false,
             orig_cl_ord_id: ClOrdId::NONE,
             quote_entry: ClOrdId::NONE,
+            quote_order: ClOrdId::NONE,
             order_id: None,
             is_of_quote: false,
             exec_type: None,
@@ -180,7 +183,7 @@ impl<'a> Report<'a> {
     fn take_quote(&mut self, field: &Field<'a>) {
         self.is_of_quote = true;
         if field.tag == tag::QUOTE_ENTRY_ID {
-            self.quote_entry = mass_quote::names_of(field.value).0;
+            (self.quote_entry, self.quote_order) = mass_quote::names_of(field.value);
         }
     }
 

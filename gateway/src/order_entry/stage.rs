@@ -462,7 +462,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             let numbers_since = self.line.session().store().created_at();
             self.ear.begin_reconciling(now, stamp, numbers_since);
             if self.leaving_since.is_some() {
-                self.ear.sweep = Some(0);
+                self.cancel_all();
             }
         }
         if !self.line.is_writing() {
@@ -506,8 +506,9 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         // Nobody reads the events any more.
         self.ear.parked.clear();
         self.waiting.clear();
-        let is_busy = self.sweep(now) | self.move_line(now);
-        let is_settled = self.ear.desk.live().live_count() == 0;
+        let is_busy = self.sweep(now) | self.move_line(now) | self.take_out_doomed(now);
+        let has_strays = self.ear.desk.quotes.doomed.iter().any(|doomed| doomed.is_stray);
+        let is_settled = self.ear.desk.live().live_count() == 0 && !has_strays;
         if is_settled || now.since(since) >= self.wind_down_ns {
             self.line.leave(now);
         }

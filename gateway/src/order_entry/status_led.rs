@@ -3,14 +3,36 @@
 //!
 //! A part of the desk, fed by it with reports of such a venue; changes nothing for others.
 //! Order-entry thread. A fill is what CumQty(14) grew by, so that a status told twice books nothing
-//! twice. Deliberately absent: prices (`amounts.rs`).
+//! twice, nor one that comes when its order has gone. Deliberately absent: prices (`amounts.rs`).
 
 use super::desk::Desk;
 use super::live_orders::LiveOrder;
 use super::report::Report;
 use super::status::{ExecType, OrdStatus};
+use ballast_engine::event::{ClOrdId, OrderUpdate};
+use ballast_engine::units::Lots;
 
 impl Desk {
+    /// CumQty(14) of a report's order as it was told before, also where the order has gone.
+    pub(super) fn known_traded(&self, report: &Report<'_>, order: Option<&LiveOrder>) -> Lots {
+        match order {
+            Some(order) => order.cum_qty,
+            None if report.is_status_led => {
+                self.live().traded_of_gone(names_of(report), report.order_id)
+            }
+            None => Lots(0),
+        }
+    }
+
+    /// What such an order traded since it went is told now.
+    pub(super) fn note_traded_of_gone(&mut self, report: &Report<'_>, update: OrderUpdate) {
+        if let OrderUpdate::Fill { cum_qty, .. } = update
+            && report.is_status_led
+        {
+            self.live_mut().set_traded_of_gone(names_of(report), report.order_id, cum_qty);
+        }
+    }
+
     /// What a status means at a venue that tells nothing else; every other report as it is.
     pub(super) fn read_status(
         &mut self,
@@ -23,7 +45,7 @@ impl Desk {
         if !report.is_status_led || exec_type != ExecType::OrderStatus {
             return exec_type;
         }
-        let known = order.map_or(0, |o| o.cum_qty.0);
+        let known = self.known_traded(report, order).0;
         let told = match report.running {
             Some((cum_qty, _)) => Some(cum_qty),
             None => report.cum_qty.map(|text| self.lots(place, text)),
@@ -51,6 +73,10 @@ impl Desk {
             | OrdStatus::PendingReplace => ExecType::OrderStatus,
         }
     }
+}
+
+fn names_of(report: &Report<'_>) -> [ClOrdId; 3] {
+    [report.cl_ord_id, report.quote_entry, report.quote_order]
 }
 
 /// An OrderCancelReject(9) that names the order and not the request is about its oldest request.

@@ -61,6 +61,12 @@ pub struct QuoteVenue {
     pub refuses_next: bool,
     /// So many entries of the next MassQuote(i) are passed over, and nothing is said of them.
     pub loses_entries: usize,
+    /// With what number it says that there is no quote, where it is another than `order_not_found`.
+    pub not_found: Option<u32>,
+    /// Z is answered and does nothing.
+    pub keeps_all: bool,
+    /// It does not answer AF.
+    pub hides_fates: bool,
     /// Every QuoteID(117), and every QuoteEntryID(299).
     names: BTreeSet<String>,
     ids: u64,
@@ -198,7 +204,11 @@ impl QuoteVenue {
                     reports.push(self.end(place, "58=success|"));
                     entries.push(self.entry(self.closed.len() - 1, asked, "17"));
                 }
-                None => entries.push(refused(asked, NOT_FOUND, "order_not_found")),
+                None => entries.push(refused(
+                    asked,
+                    self.not_found.unwrap_or(NOT_FOUND),
+                    "order_not_found",
+                )),
             };
         }
         if asked.exec_inst.as_deref() != Some("6A") {
@@ -251,7 +261,9 @@ impl QuoteVenue {
         match price {
             _ if self.groups[group] => Some((FROZEN, "mmp_frozen")),
             None => Some((OFF_TICK, "a quote without a price")),
-            Some(_) if !stands && asked.size.is_none() => Some((NOT_FOUND, "order_not_found")),
+            Some(_) if !stands && asked.size.is_none() => {
+                Some((self.not_found.unwrap_or(NOT_FOUND), "order_not_found"))
+            }
             Some(price) if !is_multiple(price, self.symbols[&asked.symbol]) => {
                 Some((OFF_TICK, "price_wrong_tick"))
             }
@@ -310,9 +322,9 @@ impl QuoteVenue {
         if !self.names.insert(name.clone()) {
             self.fault(format!("{name} was used before"));
         }
-        let count = self.open.len();
+        let count = if self.keeps_all { 0 } else { self.open.len() };
         let mut said = vec![format!("r|11={name}|530=11|531=11|298=4|58=success|533={count}")];
-        while !self.open.is_empty() {
+        for _ in 0..count {
             said.push(self.end(0, "58=notification|"));
         }
         said
@@ -336,6 +348,11 @@ impl QuoteVenue {
         };
         self.open.push(quote.clone());
         vec![self.report(&quote, "0", "")]
+    }
+
+    /// What it said, or would have said, of a quote at some time.
+    pub fn late(&mut self, quote: &Quote, status: &str) -> String {
+        self.report(quote, status, "")
     }
 
     /// Others trade with what stands there.
@@ -380,6 +397,9 @@ impl QuoteVenue {
         let id = Self::get(fields, 584);
         if Self::get(fields, 585) != "1" {
             self.fault("585=1 asks by OrderID(37), and a quote has no other name");
+            return Vec::new();
+        }
+        if self.hides_fates {
             return Vec::new();
         }
         let all = self.open.iter().chain(&self.closed);

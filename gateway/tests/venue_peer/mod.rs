@@ -298,6 +298,17 @@ pub fn desk_of(
     peer: &Peer,
     tls: TlsClient,
     session: SessionConfig,
+    traded: (&[Instrument], Rules),
+) -> Desk {
+    desk_over(MemoryStore::new(), peer, tls, session, traded)
+}
+
+/// Over a store that an earlier run left.
+pub fn desk_over(
+    store: MemoryStore,
+    peer: &Peer,
+    tls: TlsClient,
+    session: SessionConfig,
     (instruments, rules): (&[Instrument], Rules),
 ) -> Desk {
     let (intents, intents_out) = slots(1 << 14);
@@ -308,12 +319,12 @@ pub fn desk_of(
         time_base: TimeBase::Arrival,
         account: None,
         redial: REDIAL,
-        wind_down_ns: 1_000_000,
+        wind_down_ns: 5_000_000_000,
     };
     let symbols = Symbols::new(VenueId(0), instruments).unwrap();
     let stage = OrderEntry::new(
         config,
-        (dial(peer, tls), Session::new(session, MemoryStore::new())),
+        (dial(peer, tls), Session::new(session, store)),
         (symbols, rules),
         ExecIds::new(1024),
         (intents_out, events_in),

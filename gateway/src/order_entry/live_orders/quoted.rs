@@ -5,7 +5,6 @@
 
 use super::{Handle, LiveOrder, LiveOrders};
 use ballast_engine::event::ClOrdId;
-use ballast_engine::units::Nanos;
 
 /// Bytes of an OrderID(37) that are kept; a longer one is not.
 const VENUE_NAME_MAX: usize = 31;
@@ -15,9 +14,8 @@ const VENUE_NAME_MAX: usize = 31;
 pub struct Quoted {
     /// It went out by MassQuote(i), and is cancelled by it.
     pub is_quote: bool,
-    /// When the venue said first that it has none, while a report of its end may be on its way yet; 0
-    /// where it never has.
-    pub missed_since: Nanos,
+    /// The venue said that it has none, and a report of its end may be on its way yet.
+    pub is_missed: bool,
     name: [u8; VENUE_NAME_MAX],
     name_len: u8,
 }
@@ -25,7 +23,21 @@ pub struct Quoted {
 impl Quoted {
     /// An order that is none.
     pub(super) const NONE: Quoted =
-        Quoted { is_quote: false, missed_since: Nanos(0), name: [0; VENUE_NAME_MAX], name_len: 0 };
+        Quoted { is_quote: false, is_missed: false, name: [0; VENUE_NAME_MAX], name_len: 0 };
+
+    /// What the venue calls so; nothing where that is longer than what is kept.
+    pub(super) fn called(name: &[u8]) -> Quoted {
+        let mut quoted = Quoted::NONE;
+        quoted.set_name(name);
+        quoted
+    }
+
+    fn set_name(&mut self, name: &[u8]) {
+        if let (Some(room), Ok(len)) = (self.name.get_mut(..name.len()), u8::try_from(name.len())) {
+            room.copy_from_slice(name);
+            self.name_len = len;
+        }
+    }
 
     /// OrderID(37), where the venue has said it.
     pub fn venue_name(&self) -> Option<&[u8]> {
@@ -48,23 +60,18 @@ impl LiveOrders {
         }
     }
 
-    /// The venue says that it has no such quote.
-    pub fn miss(&mut self, handle: Handle, now: Nanos) {
+    /// The venue says that it has no such quote, or that it has.
+    pub fn miss(&mut self, handle: Handle, is_missed: bool) {
         if let Some(order) = self.get_mut(handle) {
-            order.quoted.missed_since = now;
+            order.quoted.is_missed = is_missed;
         }
     }
 
     /// What the venue calls the order.
     pub fn set_venue_name(&mut self, handle: Handle, name: &[u8]) {
-        let Some(order) = self.get_mut(handle) else { return };
-        let (Some(room), Ok(len)) =
-            (order.quoted.name.get_mut(..name.len()), u8::try_from(name.len()))
-        else {
-            return;
-        };
-        room.copy_from_slice(name);
-        order.quoted.name_len = len;
+        if let Some(order) = self.get_mut(handle) {
+            order.quoted.set_name(name);
+        }
     }
 
     /// The quote that the venue calls so. It walks the index: for a report that names it no other way.

@@ -30,7 +30,7 @@ struct Gathered {
     moves: i64,
 }
 
-/// What is gathered.
+/// What is gathered: no side twice, and no more than a message takes.
 #[derive(Default)]
 pub(super) struct Quoting {
     batch: Vec<Gathered>,
@@ -38,6 +38,15 @@ pub(super) struct Quoting {
     of_group: Vec<Gathered>,
     /// QuoteCancel(Z) is to go out.
     pub cancels_all: bool,
+}
+
+impl Quoting {
+    /// May something be asked of this side in the next message?
+    fn has_room(&self, place: usize, side: Side) -> bool {
+        let is_taken =
+            |gathered: &Gathered| gathered.place == place && gathered.intent.side == side;
+        self.batch.len() < ENTRIES_MAX && !self.batch.iter().any(is_taken)
+    }
 }
 
 impl<D: Dial, S: Store> OrderEntry<D, S> {
@@ -72,11 +81,17 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         }
     }
 
+    /// After a Logon all quotes are asked out before anything is asked of one; a stage that winds down has
+    /// asked so already.
+    fn is_asking_out(&self) -> bool {
+        let reconciler = &self.ear.reconciler;
+        let is_before = reconciler.is_active() && !reconciler.has_asked_out();
+        is_before && self.leaving_since.is_none()
+    }
+
     /// Takes an intent into the next message, or tells the maker that it does not go out.
     pub(super) fn gather(&mut self, now: Nanos, place: usize, intent: &OrderIntent) -> bool {
-        let is_taken =
-            |gathered: &Gathered| gathered.place == place && gathered.intent.side == intent.side;
-        if self.quoting.batch.iter().any(is_taken) || self.quoting.batch.len() == ENTRIES_MAX {
+        if !self.quoting.has_room(place, intent.side) {
             self.send_quotes(now);
         }
         let desk = &mut self.ear.desk;
@@ -86,7 +101,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let form = order.map_or(Form::Itself, |order| form_of(order, intent));
         let is_new = intent.action == OrderAction::New;
         let has_one = is_new && desk.standing(place, intent.side).is_some();
-        if has_one || !self.ear.has_room() || self.ear.desk.admit(intent).is_err() {
+        if has_one
+            || self.is_asking_out()
+            || !self.ear.has_room()
+            || self.ear.desk.admit(intent).is_err()
+        {
             let event = self.ear.desk.unsent(now, intent, false);
             self.ear.tell(event);
             return false;
@@ -105,17 +124,13 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
 
     /// A cancel of the stage's own into the next message; whether there was room.
     pub(super) fn remove_quote(&mut self, now: Nanos, order: &LiveOrder) -> bool {
-        let place = self.ear.desk.symbols().place_of(order.instrument);
-        let is_taken = |gathered: &Gathered| {
-            Some(gathered.place) == place && gathered.intent.side == order.side
-        };
-        let is_full = self.quoting.batch.len() == ENTRIES_MAX;
-        if is_full || self.quoting.batch.iter().any(is_taken) {
+        let Some(place) = self.ear.desk.symbols().place_of(order.instrument) else { return true };
+        if !self.quoting.has_room(place, order.side) {
             return false;
         }
         let intent = self.own_cancel(now, order);
         // One with as many requests out as are kept is being cancelled already.
-        if let (Some(place), Ok(())) = (place, self.ear.desk.admit(&intent)) {
+        if self.ear.desk.admit(&intent).is_ok() {
             self.quoting.batch.push(Gathered { place, intent, ask: Ask::Remove, moves: 0 });
         }
         true
@@ -211,10 +226,14 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         true
     }
 
-    /// An intent that did not go out after all. Of the stage's own nobody is told.
+    /// An intent that did not go out after all. Of the stage's own nobody is told, and they stay to be sent.
     fn give_back(&mut self, now: Nanos, intent: &OrderIntent) {
         if intent.cl_ord_id.0 & OWN_IDS != 0 {
-            self.ear.desk.withdraw(intent.cl_ord_id);
+            let desk = &mut self.ear.desk;
+            desk.withdraw(intent.cl_ord_id);
+            let &OrderIntent { orig_cl_ord_id: order, instrument, side, .. } = intent;
+            let is_stray = desk.live().find(order).is_none();
+            desk.doom(Doomed { order, instrument, side, is_stray, due: now });
             return;
         }
         self.ear.counts.unsent += 1;
@@ -236,21 +255,23 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         sent.is_ok()
     }
 
-    /// Takes out what the desk has given up, as it is due.
+    /// Takes out what the desk has given up, as it is due, and asks after what the venue says is not there.
     pub(super) fn take_out_doomed(&mut self, now: Nanos) -> bool {
-        if self.ear.desk.quotes.doomed.is_empty() || !self.line.session().is_logged_on() {
+        if self.is_asking_out() || !self.line.session().is_logged_on() {
             return false;
         }
-        for _ in 0..ENTRIES_MAX {
-            let Some(doomed) = self.ear.desk.quotes.doomed.front().copied() else { break };
+        let has_asked = self.ask_unsure(now);
+        // One that waits holds up nobody behind it.
+        for _ in 0..self.ear.desk.quotes.doomed.len() {
+            let Some(doomed) = self.ear.desk.quotes.doomed.pop_front() else { break };
             if now < doomed.due || !self.take_out(now, &doomed) {
-                break;
+                self.ear.desk.quotes.doomed.push_back(doomed);
             }
-            self.ear.desk.quotes.doomed.pop_front();
         }
+        // What does not go is doomed again.
         let had_any = !self.quoting.batch.is_empty();
         self.send_quotes(now);
-        had_any
+        had_any || has_asked
     }
 
     /// Whether it is dealt with: sent, or not to be sent any more.
@@ -271,10 +292,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// A quote that only the venue knows: whatever of ours stands on its side goes.
     fn remove_stray(&mut self, now: Nanos, doomed: &Doomed) -> bool {
         let Some(place) = self.ear.desk.symbols().place_of(doomed.instrument) else { return true };
-        let is_taken =
-            |gathered: &Gathered| gathered.place == place && gathered.intent.side == doomed.side;
-        let is_full = self.quoting.batch.len() == ENTRIES_MAX;
-        if is_full || self.quoting.batch.iter().any(is_taken) {
+        if !self.quoting.has_room(place, doomed.side) {
             return false;
         }
         let intent = OrderIntent {

@@ -6,7 +6,7 @@
 use super::{INTENTS_MAX, OrderEntry};
 use crate::order_entry::desk::Arrival;
 use crate::order_entry::earlier;
-use crate::order_entry::live_orders::Form;
+use crate::order_entry::live_orders::{Form, LiveOrder};
 use crate::order_entry::questions::{self, Asked};
 use crate::order_entry::reconcile::{Question, Step};
 use crate::store::Store;
@@ -16,6 +16,9 @@ use ballast_engine::maker::resumption::Renamed;
 use ballast_engine::orders::order::{Order, Purpose};
 use ballast_engine::stage::Turn;
 use ballast_engine::units::{Nanos, Stamp};
+
+/// Messages of an earlier run in which what the venue calls its quotes is looked for.
+const LEARNT_MAX: u64 = 1 << 18;
 
 impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// Goes on from an earlier run: its orders are in the index, and what the store holds from
@@ -30,9 +33,27 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                 self.ear.desk.restore_quote(order.cl_ord_id);
             }
         }
+        self.learn_venue_names();
         self.redelivery = Some(deliver_from);
         self.is_store_illegible = !earlier::is_legible(self.line.session().store());
         self.ear.reconciler.expect_earlier_orders();
+    }
+
+    /// What the venue calls the quotes that an earlier run left is in what that run heard, newest first.
+    fn learn_venue_names(&mut self) {
+        let Self { line, ear, decoder, .. } = self;
+        if !ear.desk.quotes.is_used() || ear.desk.live().live().all(LiveOrder::can_be_asked_about) {
+            return;
+        }
+        let store = line.session().store();
+        let next = store.next_target();
+        for number in (next.saturating_sub(LEARNT_MAX).max(1)..next).rev() {
+            let Some(frame) = store.inbound(number) else { continue };
+            let Ok(message) = decoder.decode(frame) else { continue };
+            if ear.desk.learn_venue_names(&message, ear.rules.report_tags) {
+                return;
+            }
+        }
     }
 
     /// Tells what an earlier run heard and did not take in, as if it came now.
