@@ -305,3 +305,21 @@ fn nothing_is_asked_of_a_quote_before_all_were_asked_out_after_a_logon() {
     assert_eq!(rig.world.venue.heard[4..], ["AF", "AF", "AF", "AF", "AN"]);
     assert_eq!((Rig::told(&events, bid), rig.live()), (vec![GONE], 0));
 }
+
+#[test]
+fn a_quote_without_a_name_that_was_filled_is_not_believed_gone_after_a_logon() {
+    for (reason, left) in [(10004, 0), (11008, 1)] {
+        let mut rig = rig_of(RULES, |venue| venue.not_found = Some(reason));
+        rig.world.venue.quotes.loses_entries = 1;
+        rig.new_quote((0, Side::Buy), (50, 3));
+        rig.settle();
+        rig.world.peer.say("5|58=maintenance");
+        rig.settle();
+        rig.wait(6_000_000_000);
+        let events = rig.settle();
+        let is_gone =
+            |e: &OrderEvent| matches!(e.update, OrderUpdate::CancelRejected { is_gone: true, .. });
+        assert!(!events.iter().any(is_gone), "nobody asked for its cancel now: {events:?}");
+        assert_eq!(rig.live(), left, "{reason}");
+    }
+}
