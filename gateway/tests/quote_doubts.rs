@@ -323,3 +323,15 @@ fn a_quote_without_a_name_that_was_filled_is_not_believed_gone_after_a_logon() {
         assert_eq!(rig.live(), left, "{reason}");
     }
 }
+
+#[test]
+fn a_quote_that_the_venue_denied_and_works_is_taken_out() {
+    let mut rig = rig();
+    let [bid, ..] = rig.quoted();
+    rig.world.venue.quotes.denies_next = true;
+    rig.ask(OrderAction::Cancel, bid, (0, Side::Buy), (50, 3));
+    let events = rig.settle();
+    assert_eq!(rig.world.venue.heard, ["i", "i", "AF", "i"]);
+    assert_eq!(Rig::told(&events, bid).last(), Some(&GONE), "{events:?}");
+    assert_eq!((rig.live(), rig.world.venue.quotes.open.len()), (3, 3));
+}

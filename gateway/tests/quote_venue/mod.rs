@@ -63,6 +63,8 @@ pub struct QuoteVenue {
     pub loses_entries: usize,
     /// With what number it says that there is no quote, where it is another than `order_not_found`.
     pub not_found: Option<u32>,
+    /// It says once that there is no quote where there is one.
+    pub denies_next: bool,
     /// Z is answered and does nothing.
     pub keeps_all: bool,
     /// It does not answer AF.
@@ -199,7 +201,8 @@ impl QuoteVenue {
         let number = |text: &Option<String>| text.as_ref().map(|text| text.parse::<f64>().unwrap());
         let (price, size) = (number(&asked.price), number(&asked.size));
         if size == Some(0.0) {
-            return match stands {
+            let is_denied = std::mem::take(&mut self.denies_next);
+            return match stands.filter(|_| !is_denied) {
                 Some(place) => {
                     reports.push(self.end(place, "58=success|"));
                     entries.push(self.entry(self.closed.len() - 1, asked, "17"));
