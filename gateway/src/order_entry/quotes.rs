@@ -434,18 +434,11 @@ impl Desk {
         let is_gone = if request.form == Form::KeptName {
             self.doom_order(&order, now);
             false
-        } else if is_not_there && order.is_live() {
-            if order.can_be_asked_about() {
-                self.ask_about(handle, &order);
-                return None;
-            }
-            let is_untold = reason == FILLED && order.cum_qty < order.size;
-            if is_untold || !has_cancelled_all {
+        } else if is_not_there {
+            if !self.is_believed(handle, &order, reason, has_cancelled_all) {
                 return None;
             }
             self.live_mut().set_status(handle, OrdStatus::Canceled);
-            true
-        } else if is_not_there {
             true
         } else {
             self.doom_order(&order, now.plus(AGAIN_NS));
@@ -456,6 +449,26 @@ impl Desk {
         };
         let update = OrderUpdate::CancelRejected { reason, is_gone };
         Some(self.event(arrival, at, (entry.id, order.cl_ord_id), order.instrument, update))
+    }
+
+    /// Whether a quote is gone because the venue says that there is none, for this reason; where it can be
+    /// asked what became of the quote, it is.
+    fn is_believed(
+        &mut self,
+        handle: Handle,
+        order: &LiveOrder,
+        reason: u16,
+        has_cancelled_all: bool,
+    ) -> bool {
+        if !order.is_live() {
+            return true;
+        }
+        if order.can_be_asked_about() {
+            self.ask_about(handle, order);
+            return false;
+        }
+        let is_untold = reason == FILLED && order.cum_qty < order.size;
+        has_cancelled_all && !is_untold
     }
 
     /// The venue says that there is no such quote: what became of it is to be asked.
