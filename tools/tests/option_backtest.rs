@@ -16,7 +16,7 @@ use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Input;
 use ballast_engine::maker::intents::Intents;
 use ballast_engine::risk::greek_limits::Greek;
-use ballast_engine::units::{Lots, Nanos, Notional};
+use ballast_engine::units::{Exposure, Lots, Nanos, Notional};
 use std::path::{Path, PathBuf};
 
 const ES: &str = include_str!("../../config/es-options.toml");
@@ -119,8 +119,9 @@ impl Watch {
         let hedge = config.underlyings[0].hedge.as_ref().unwrap();
         let BandRule::Fixed(band) = &hedge.band else { panic!("the example's band is fixed") };
         let band = band.outer;
-        let delta = maker.delta(0).unwrap();
-        let is_outside = delta.0.saturating_abs() > band.0 && future.touch.is_ok();
+        // What is held and has no value is beyond every band.
+        let is_beyond = |delta: Exposure| delta.0.saturating_abs() > band.0;
+        let is_outside = maker.delta(0).is_none_or(is_beyond) && future.touch.is_ok();
         match (is_outside, self.outside) {
             (true, None) => self.outside = Some(now),
             (false, Some(since)) => {
