@@ -284,24 +284,10 @@ fn a_fresh_store_has_a_beginning_from_its_first_connection_on() {
 
 /// An order of 50 that the run before left, with so much of it traded.
 fn left(cum_qty: i64) -> Order {
-    Order {
-        cl_ord_id: ClOrdId(11),
-        replace_id: ClOrdId::NONE,
-        cancel_id: ClOrdId::NONE,
-        cancel_of: ClOrdId::NONE,
-        asks_new_name: false,
-        instrument: InstrumentId(3),
-        side: Side::Buy,
-        purpose: Purpose::Quote { level: 0 },
-        price: Ticks(600),
-        size: Lots(50),
-        cum_qty: Lots(cum_qty),
-        missed: Lots(0),
-        is_acknowledged: true,
-        replacement: None,
-        state: OrderState::InDoubt,
-        requested_at: Nanos(0),
-    }
+    let (of, terms) = ((InstrumentId(3), Side::Buy), (Ticks(600), Lots(50)));
+    let sent = Order::sent(Nanos(0), ClOrdId(11), of, terms, Purpose::Quote { level: 0 });
+    let (cum_qty, state) = (Lots(cum_qty), OrderState::InDoubt);
+    Order { cum_qty, is_acknowledged: true, state, ..sent }
 }
 
 /// Size and CumQty(14) of the fills.

@@ -19,23 +19,12 @@ const ASKED: Rules =
 
 /// An order that was sent and not answered in time, as the maker has it.
 fn in_doubt(cancel_id: u64) -> Order {
+    let (of, terms) = ((InstrumentId(3), Side::Sell), (Ticks(6_168_599), Lots(1500)));
     Order {
-        cl_ord_id: ClOrdId(11),
-        replace_id: ClOrdId::NONE,
         cancel_id: ClOrdId(cancel_id),
         cancel_of: ClOrdId(11),
-        asks_new_name: false,
-        instrument: InstrumentId(3),
-        side: Side::Sell,
-        purpose: Purpose::Hedge,
-        price: Ticks(6_168_599),
-        size: Lots(1500),
-        cum_qty: Lots(0),
-        missed: Lots(0),
-        is_acknowledged: false,
-        replacement: None,
         state: OrderState::InDoubt,
-        requested_at: Nanos(0),
+        ..Order::sent(Nanos(0), ClOrdId(11), of, terms, Purpose::Hedge)
     }
 }
 

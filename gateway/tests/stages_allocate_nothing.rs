@@ -146,7 +146,8 @@ fn is_fill(update: &OrderUpdate) -> bool {
     matches!(update, OrderUpdate::Fill { .. })
 }
 
-type Ends = (Door, OrderEntry<PipeDial, MemoryStore>, Producer<OrderIntent>, Consumer<OrderEvent>);
+type Entry = OrderEntry<PipeDial, MemoryStore>;
+type Ends = (Door, Entry, Producer<OrderIntent>, Consumer<OrderEvent>);
 
 fn order_entry(rules: Rules) -> Ends {
     let door = Door::open();
@@ -167,6 +168,17 @@ fn order_entry(rules: Rules) -> Ends {
     (door, entry, intents, events)
 }
 
+/// The venue, once both have spoken, and when that was.
+fn logged_on(door: &Door, entry: &mut Entry) -> (Venue, Nanos) {
+    let (mut venue, mut now) = (Venue::new(door), START);
+    for _ in 0..10 {
+        now = now.plus(100);
+        entry.turn(now);
+        venue.turn(now);
+    }
+    (venue, now)
+}
+
 fn quote(id: u64, side: Side, at: Nanos) -> OrderIntent {
     OrderIntent {
         cl_ord_id: ClOrdId(id),
@@ -185,29 +197,12 @@ fn quote(id: u64, side: Side, at: Nanos) -> OrderIntent {
 #[test]
 fn intents_become_bytes_and_reports_become_events_without_an_allocation() {
     let (door, mut entry, mut intents, mut events) = order_entry(RULES);
-    let mut venue = Venue::new(&door);
-    let mut now = START;
-    for _ in 0..10 {
-        now = now.plus(100);
-        entry.turn(now);
-        venue.turn(now);
-    }
+    let (mut venue, mut now) = logged_on(&door, &mut entry);
     let (mut counted, mut fills) = (0, 0);
     for n in 1..=4_700u64 {
         now = now.plus(100);
-        let intent = OrderIntent {
-            cl_ord_id: ClOrdId(n),
-            orig_cl_ord_id: ClOrdId::NONE,
-            price: Ticks(10_000 + n as i64),
-            size: Lots(1 + n as i64),
-            stamp: Stamp(0),
-            at: now,
-            instrument: InstrumentId(0),
-            action: OrderAction::New,
-            side: Side::Buy,
-            time_in_force: TimeInForce::PostOnly,
-        };
-        intents.push(intent).unwrap();
+        let (price, size) = (Ticks(10_000 + n as i64), Lots(1 + n as i64));
+        intents.push(OrderIntent { price, size, ..quote(n, Side::Buy, now) }).unwrap();
         let sending = allocations_of(|| {
             entry.turn(now);
         });
@@ -235,13 +230,7 @@ fn mass_quotes_are_gathered_sent_and_answered_without_an_allocation() {
     let rules = Rules { reconciliation, order_limits: RULES.order_limits, ..deribit::RULES };
     let (door, entry, mut intents, mut events) = order_entry(rules);
     let mut entry = entry.with_mass_quotes(&[(InstrumentId(0), "group".to_owned())]);
-    let mut venue = Venue::new(&door);
-    let mut now = START;
-    for _ in 0..10 {
-        now = now.plus(100);
-        entry.turn(now);
-        venue.turn(now);
-    }
+    let (mut venue, mut now) = logged_on(&door, &mut entry);
     let (mut counted, mut placed) = (0, 0);
     for n in 1..=4_700u64 {
         now = now.plus(100);

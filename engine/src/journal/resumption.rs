@@ -204,23 +204,15 @@ mod tests {
     use crate::units::{Nanos, Side};
 
     fn order() -> Order {
+        let (of, terms) = ((InstrumentId(1), Side::Sell), (Ticks(-7), Lots(5)));
+        let purpose = Purpose::Quote { level: 2 };
         Order {
-            cl_ord_id: ClOrdId::new(3, 9),
             replace_id: ClOrdId::new(3, 10),
-            cancel_id: ClOrdId::NONE,
-            cancel_of: ClOrdId::NONE,
-            asks_new_name: false,
-            instrument: InstrumentId(1),
-            side: Side::Sell,
-            purpose: Purpose::Quote { level: 2 },
-            price: Ticks(-7),
-            size: Lots(5),
             cum_qty: Lots(1),
-            missed: Lots(0),
             is_acknowledged: true,
             replacement: Some((Ticks(8), Lots(4))),
             state: OrderState::InDoubt,
-            requested_at: Nanos(0),
+            ..Order::sent(Nanos(0), ClOrdId::new(3, 9), of, terms, purpose)
         }
     }
 

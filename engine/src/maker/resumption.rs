@@ -236,27 +236,13 @@ impl Resumption {
 
 /// An order of which nothing is known but that it was sent.
 fn order_of(intent: &OrderIntent) -> Order {
-    Order {
-        cl_ord_id: intent.cl_ord_id,
-        replace_id: ClOrdId::NONE,
-        cancel_id: ClOrdId::NONE,
-        cancel_of: ClOrdId::NONE,
-        asks_new_name: false,
-        instrument: intent.instrument,
-        side: intent.side,
-        purpose: match intent.time_in_force {
-            TimeInForce::PostOnly => Purpose::Quote { level: 0 },
-            TimeInForce::ImmediateOrCancel => Purpose::Hedge,
-        },
-        price: intent.price,
-        size: intent.size,
-        cum_qty: Lots(0),
-        missed: Lots(0),
-        is_acknowledged: false,
-        replacement: None,
-        state: OrderState::InDoubt,
-        requested_at: Nanos(0),
-    }
+    let purpose = match intent.time_in_force {
+        TimeInForce::PostOnly => Purpose::Quote { level: 0 },
+        TimeInForce::ImmediateOrCancel => Purpose::Hedge,
+    };
+    let (of, terms) = ((intent.instrument, intent.side), (intent.price, intent.size));
+    let sent = Order::sent(Nanos(0), intent.cl_ord_id, of, terms, purpose);
+    Order { state: OrderState::InDoubt, ..sent }
 }
 
 impl Maker {

@@ -75,24 +75,9 @@ mod tests {
     const TOLERANCE: Tolerance = Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 };
 
     fn working(state: OrderState, price: i64, size: i64, cum: i64) -> Order {
-        Order {
-            cl_ord_id: ClOrdId(1),
-            replace_id: ClOrdId::NONE,
-            cancel_id: ClOrdId::NONE,
-            cancel_of: ClOrdId::NONE,
-            asks_new_name: false,
-            instrument: InstrumentId(0),
-            side: Side::Buy,
-            purpose: Purpose::Quote { level: 0 },
-            price: Ticks(price),
-            size: Lots(size),
-            cum_qty: Lots(cum),
-            missed: Lots(0),
-            is_acknowledged: true,
-            replacement: None,
-            state,
-            requested_at: Nanos(0),
-        }
+        let (of, terms) = ((InstrumentId(0), Side::Buy), (Ticks(price), Lots(size)));
+        let sent = Order::sent(Nanos(0), ClOrdId(1), of, terms, Purpose::Quote { level: 0 });
+        Order { cum_qty: Lots(cum), is_acknowledged: true, state, ..sent }
     }
 
     fn to(order: &Order, wanted: Option<(i64, i64)>) -> Request {

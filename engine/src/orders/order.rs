@@ -106,6 +106,34 @@ pub enum Outcome {
 }
 
 impl Order {
+    /// An order that was sent at `at`, and of which nothing has been heard.
+    pub fn sent(
+        at: Nanos,
+        cl_ord_id: ClOrdId,
+        (instrument, side): (InstrumentId, Side),
+        (price, size): (Ticks, Lots),
+        purpose: Purpose,
+    ) -> Order {
+        Order {
+            cl_ord_id,
+            replace_id: ClOrdId::NONE,
+            cancel_id: ClOrdId::NONE,
+            cancel_of: ClOrdId::NONE,
+            asks_new_name: false,
+            instrument,
+            side,
+            purpose,
+            price,
+            size,
+            cum_qty: Lots(0),
+            missed: Lots(0),
+            is_acknowledged: false,
+            replacement: None,
+            state: OrderState::PendingNew,
+            requested_at: at,
+        }
+    }
+
     /// What the account may still be told of: the larger of what works and what is asked for, and
     /// what traded unseen.
     pub fn leaves_worst(&self) -> Lots {

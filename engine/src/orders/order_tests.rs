@@ -6,24 +6,9 @@ use super::*;
 use crate::event::{ExecId, Liquidity};
 
 fn order(state: OrderState) -> Order {
-    Order {
-        cl_ord_id: ClOrdId(1),
-        replace_id: ClOrdId::NONE,
-        cancel_id: ClOrdId::NONE,
-        cancel_of: ClOrdId::NONE,
-        asks_new_name: false,
-        instrument: InstrumentId(0),
-        side: Side::Buy,
-        purpose: Purpose::Quote { level: 0 },
-        price: Ticks(100),
-        size: Lots(10),
-        cum_qty: Lots(0),
-        missed: Lots(0),
-        is_acknowledged: state != OrderState::PendingNew,
-        replacement: None,
-        state,
-        requested_at: Nanos(0),
-    }
+    let (of, terms) = ((InstrumentId(0), Side::Buy), (Ticks(100), Lots(10)));
+    let sent = Order::sent(Nanos(0), ClOrdId(1), of, terms, Purpose::Quote { level: 0 });
+    Order { is_acknowledged: state != OrderState::PendingNew, state, ..sent }
 }
 
 fn fill(last: i64, cum: i64, leaves: i64) -> OrderUpdate {

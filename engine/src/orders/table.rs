@@ -273,24 +273,7 @@ impl OrderTable {
     ) -> Option<(OrderSlot, ClOrdId)> {
         let slot = OrderSlot(self.free.pop()?);
         let cl_ord_id = self.name(slot);
-        let order = Order {
-            cl_ord_id,
-            replace_id: ClOrdId::NONE,
-            cancel_id: ClOrdId::NONE,
-            cancel_of: ClOrdId::NONE,
-            asks_new_name: false,
-            instrument,
-            side,
-            purpose,
-            price,
-            size,
-            cum_qty: Lots(0),
-            missed: Lots(0),
-            is_acknowledged: false,
-            replacement: None,
-            state: OrderState::PendingNew,
-            requested_at: now,
-        };
+        let order = Order::sent(now, cl_ord_id, (instrument, side), (price, size), purpose);
         self.count(instrument, side, order.leaves_worst().0);
         self.name_first(slot, cl_ord_id);
         *self.orders.get_mut(slot.0 as usize)? = Some(order);

@@ -16,24 +16,9 @@ fn left() -> Desk {
     let symbols = Symbols::new(VenueId(0), &[instrument(0, "BTC-C")]).unwrap();
     let mut desk = Desk::new(symbols, 8, ExecIds::new(8), TimeBase::Arrival);
     desk.quotes = Quotes::new(&[Some("g")], 8);
-    let order = Order {
-        cl_ord_id: ClOrdId(2),
-        replace_id: ClOrdId::NONE,
-        cancel_id: ClOrdId::NONE,
-        cancel_of: ClOrdId::NONE,
-        asks_new_name: false,
-        instrument: InstrumentId(0),
-        side: Side::Buy,
-        purpose: Purpose::Quote { level: 0 },
-        price: Ticks(600),
-        size: Lots(50),
-        cum_qty: Lots(0),
-        missed: Lots(0),
-        is_acknowledged: true,
-        replacement: None,
-        state: OrderState::InDoubt,
-        requested_at: Nanos(0),
-    };
+    let (of, terms) = ((InstrumentId(0), Side::Buy), (Ticks(600), Lots(50)));
+    let sent = Order::sent(Nanos(0), ClOrdId(2), of, terms, Purpose::Quote { level: 0 });
+    let order = Order { is_acknowledged: true, state: OrderState::InDoubt, ..sent };
     desk.restore(&order, Some(ClOrdId(1)), true).unwrap();
     desk.restore_quote(ClOrdId(2));
     desk
