@@ -178,7 +178,7 @@ fn take_options(config: &mut SessionConfig, raw: &RawSession) -> Result<(), Sess
         config.on_news = on_news.into();
     }
     if options.validate {
-        let validator = Validator::new(Arc::new(dictionary(raw)?), options.rules.into());
+        let validator = Validator::new(Arc::new(dictionary(raw)?), options.rules());
         config.validation = Some(validator);
     }
     Ok(())

@@ -157,6 +157,34 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// Each rule by the name that a config calls it.
+    pub fn switches(&mut self) -> [(&'static str, &mut bool); 9] {
+        let Rules {
+            order,
+            required,
+            values_present,
+            values,
+            repeated,
+            user_defined,
+            membership,
+            group_counts,
+            msg_type,
+        } = self;
+        [
+            ("order", order),
+            ("required", required),
+            ("values_present", values_present),
+            ("values", values),
+            ("repeated", repeated),
+            ("user_defined", user_defined),
+            ("membership", membership),
+            ("group_counts", group_counts),
+            ("msg_type", msg_type),
+        ]
+    }
+}
+
 /// A group that is being read.
 #[derive(Clone, Copy, Debug)]
 struct Level {

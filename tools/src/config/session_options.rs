@@ -9,6 +9,7 @@ use super::file::DialectKind;
 use ballast_gateway::dictionary::validate::Rules;
 use ballast_gateway::venue::notice::OnNews;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `options = { … }` of a session.
@@ -39,81 +40,14 @@ pub struct RawSessionOptions {
     pub resend_timeout_s: Option<u64>,
     /// What comes in must obey the dictionary, or is rejected.
     pub validate: bool,
-    /// With `validate`: what of the dictionary is not judged; what is left out is.
-    pub rules: RawRules,
+    /// With `validate`: what of the dictionary is judged, by the names of its rules; what is left out is.
+    pub rules: BTreeMap<String, bool>,
     /// The venue's dictionary (QuickFIX-format XML) instead of the compiled-in FIX 4.4.
     pub dictionary: Option<PathBuf>,
     /// With `dictionary`: the file with the session's own messages (FIXT11.xml).
     pub transport_dictionary: Option<PathBuf>,
     /// `tell` or `move`: what News(B) asks of the session, where the venue's rules do not say it.
     pub on_news: Option<RawOnNews>,
-}
-
-/// `rules = { … }`: each a kind of fault, by the SessionRejectReason(373) that it is answered with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawRules {
-    /// 14: header, body and trailer in this order.
-    pub order: bool,
-    /// 1: required fields are there.
-    pub required: bool,
-    /// 4: no field is empty.
-    pub values_present: bool,
-    /// 5 and 6: formats and listed values.
-    pub values: bool,
-    /// 13: no field twice.
-    pub repeated: bool,
-    /// 0 and 2: tags from 5000 up.
-    pub user_defined: bool,
-    /// 0 and 2: tags below 5000.
-    pub membership: bool,
-    /// 16: groups have as many entries as they say.
-    pub group_counts: bool,
-    /// 11: the type is known.
-    pub msg_type: bool,
-}
-
-impl Default for RawRules {
-    fn default() -> RawRules {
-        let Rules {
-            order,
-            required,
-            values_present,
-            values,
-            repeated,
-            user_defined,
-            membership,
-            group_counts,
-            msg_type,
-        } = Rules::default();
-        RawRules {
-            order,
-            required,
-            values_present,
-            values,
-            repeated,
-            user_defined,
-            membership,
-            group_counts,
-            msg_type,
-        }
-    }
-}
-
-impl From<RawRules> for Rules {
-    fn from(raw: RawRules) -> Rules {
-        Rules {
-            order: raw.order,
-            required: raw.required,
-            values_present: raw.values_present,
-            values: raw.values,
-            repeated: raw.repeated,
-            user_defined: raw.user_defined,
-            membership: raw.membership,
-            group_counts: raw.group_counts,
-            msg_type: raw.msg_type,
-        }
-    }
 }
 
 /// What News(B) asks.
@@ -136,6 +70,15 @@ impl From<RawOnNews> for OnNews {
 }
 
 impl RawSessionOptions {
+    /// What of the dictionary is judged.
+    pub fn rules(&self) -> Rules {
+        let mut rules = Rules::default();
+        for (name, switch) in rules.switches() {
+            *switch = self.rules.get(name).copied().unwrap_or(*switch);
+        }
+        rules
+    }
+
     /// Adds what is wrong with the options of the session `key`.
     pub fn check(&self, dialect: DialectKind, key: &str, faults: &mut Faults) {
         for (name, value) in
@@ -162,9 +105,14 @@ impl RawSessionOptions {
             let name = format!("{key}.options.resend_chunk");
             faults.add(name, "given", "this venue resends nothing: leave it out");
         }
-        if self.rules != RawRules::default() && !self.validate {
+        if !self.rules.is_empty() && !self.validate {
             let name = format!("{key}.options.rules");
             faults.add(name, "given", "belongs to validate = true");
+        }
+        let mut rules = Rules::default();
+        let names = rules.switches().map(|(name, _)| name);
+        for name in self.rules.keys().filter(|name| !names.contains(&name.as_str())) {
+            faults.add(format!("{key}.options.rules.{name}"), "given", names.join(", "));
         }
         if self.dictionary.is_some() && !self.validate {
             let name = format!("{key}.options.dictionary");
@@ -213,6 +161,11 @@ mod tests {
             dictionary = \"d.xml\"\non_news = \"move\"";
         assert!(faults_of(text, DialectKind::Plain).starts_with("0 faults"));
         assert!(toml::from_str::<RawSessionOptions>("reset_on_logon = true").is_err());
-        assert!(toml::from_str::<RawSessionOptions>("rules = { checksum = false }").is_err());
+        let told = faults_of("validate = true\nrules = { checksum = false }", DialectKind::Plain);
+        assert!(told.contains("s.options.rules.checksum = given: order, required, "), "{told}");
+        let text = "validate = true\nrules = { values = false, required = true }";
+        assert!(faults_of(text, DialectKind::Plain).starts_with("0 faults"));
+        let rules = toml::from_str::<RawSessionOptions>(text).unwrap().rules();
+        assert_eq!(rules, Rules { values: false, ..Rules::default() });
     }
 }
