@@ -2,22 +2,24 @@
 //! venue`, order entry at a venue of this file that keeps Deribit's rules for quotes. It is killed, comes
 //! back, is killed by an operator's hand and ends; the venue counts what was placed and what traded.
 
+mod live_maker;
 #[path = "../../gateway/tests/quote_venue/mod.rs"]
 mod quote_venue;
 #[path = "kill/wire.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
 mod wire;
 
+use live_maker::{as_deribit, at_deribit, free_address, now};
 use quote_venue::{Field, QuoteVenue};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const BALLAST: &str = env!("CARGO_BIN_EXE_ballast");
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,15 +27,6 @@ const SYMBOL: &str = "BTCUSDT";
 const GROUP: &str = "perpetuals";
 /// Every so many messages something trades.
 const TRADES_EVERY: u64 = 3;
-
-#[allow(clippy::disallowed_methods, reason = "a test that measures")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// What the venue of order entry knows.
 #[derive(Default)]
@@ -167,11 +160,10 @@ fn maker_config(market_data: &str, order_entry: &str, folder: &Path) -> String {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/demo.toml");
     let text = fs::read_to_string(config).unwrap();
     let secret = folder.join("secret");
-    let signed = format!("username = \"id\", secret_file = \"{}\", ", secret.display());
     // The quoted instrument as a perpetual, one level a side, nothing hedged.
     let (before, hedge) = text.split_once("[underlying.BTC.hedge]").unwrap();
     let (_, behind) = hedge.split_once("[conversion]").unwrap();
-    format!("{before}[conversion]{behind}")
+    let text = format!("{before}[conversion]{behind}")
         .replacen("kind = \"spot\"", "kind = \"linear_perpetual\"", 1)
         .replacen("levels = 2 ", "levels = 1 ", 1)
         .replacen(
@@ -185,18 +177,8 @@ fn maker_config(market_data: &str, order_entry: &str, folder: &Path) -> String {
         .replace(
             "state_dir = \"ballast-run\"",
             &format!("state_dir = \"{}\"", folder.join("state").display()),
-        )
-        .replace("name = \"sim\"\n", "name = \"sim\"\ndialect = \"deribit\"\n")
-        .replace(
-            "sender_comp_id = \"BALLAST\", target_comp_id = \"SIM-MD\", ",
-            &format!(
-                "sender_comp_id = \"BALLAST-MD\", target_comp_id = \"DERIBITSERVER\", {signed}"
-            ),
-        )
-        .replace(
-            "sender_comp_id = \"BALLAST\", target_comp_id = \"SIM-OE\", ",
-            &format!("sender_comp_id = \"BALLAST\", target_comp_id = \"DERIBITSERVER\", {signed}"),
-        )
+        );
+    at_deribit(&text, &secret.display().to_string())
 }
 
 impl Rig {
@@ -215,13 +197,8 @@ impl Rig {
             .replace("127.0.0.1:9878", &market_data)
             .replace("127.0.0.1:9879", &unused)
             .replace("logons_min = 2", "logons_min = 1")
-            .replace("speed = \"1\"", "speed = \"5\"")
-            .replacen(
-                "sender_comp_id = \"SIM-MD\"\ntarget_comp_id = \"BALLAST\"",
-                "sender_comp_id = \"DERIBITSERVER\"\ntarget_comp_id = \"BALLAST-MD\"",
-                1,
-            );
-        fs::write(folder.join("venue.toml"), venue).unwrap();
+            .replace("speed = \"1\"", "speed = \"5\"");
+        fs::write(folder.join("venue.toml"), as_deribit(&venue)).unwrap();
         let log = File::create(folder.join("venue.log")).unwrap();
         let venue = Command::new(BALLAST)
             .args(["venue", "--config"])
@@ -249,21 +226,11 @@ impl Rig {
     fn start(&mut self) {
         self.runs += 1;
         self.state.lock().unwrap().is_quiet = false;
-        let log = |what: &str| {
-            File::create(self.folder.join(format!("maker-{}.{what}", self.runs))).unwrap()
-        };
-        let child = Command::new(BALLAST)
-            .args(["run", "--json", "--config"])
-            .arg(self.folder.join("maker.toml"))
-            .stdout(log("json"))
-            .stderr(log("log"))
-            .spawn();
-        self.maker = Some(child.unwrap());
+        self.maker = Some(live_maker::start(&self.folder, self.runs));
     }
 
     fn log(&self) -> String {
-        let path = self.folder.join(format!("maker-{}.log", self.runs));
-        fs::read_to_string(path).unwrap_or_default()
+        live_maker::log(&self.folder, self.runs)
     }
 
     fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
@@ -313,7 +280,7 @@ impl Rig {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let exit = maker.wait().unwrap();
         assert!(exit.success(), "{}", self.log());
-        let path = self.folder.join(format!("maker-{}.json", self.runs));
+        let path = self.folder.join(format!("maker-{:04}.json", self.runs));
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
     }
 
@@ -373,12 +340,16 @@ fn a_run_quotes_by_mass_quote_books_its_fills_comes_back_and_is_killed() {
     );
     assert_eq!(state.quotes.faults, Vec::<String>::new());
     drop(state);
+    let mut replayed = 0;
     for journal in fs::read_dir(rig.folder.join("state")).unwrap().flatten() {
         let path = journal.path();
-        if path.extension().is_some_and(|end| end == "blj") {
+        // Those of earlier runs are compressed.
+        if path.extension().is_some_and(|end| end == "blj" || end == "zst") {
+            replayed += 1;
             let replay = Command::new(BALLAST).arg("replay").arg(&path).output().unwrap();
             let told = String::from_utf8_lossy(&replay.stdout).into_owned();
             assert!(replay.status.success(), "{}: {told}", path.display());
         }
     }
+    assert_eq!(replayed, rig.runs);
 }

@@ -1,8 +1,9 @@
 //! `kill -9` of the real `ballast run` in mid-amend at a venue that keeps an order's first name: the real
 //! `ballast venue` behind a proxy that speaks Deribit's words to the maker and refuses every other name.
 
+use crate::live_maker::{as_deribit, at_deribit, now};
 use crate::wire::{Change, Changes, Fields, changed, sealed};
-use crate::{PATIENCE, Rig, now, positions_agree};
+use crate::{PATIENCE, Rig, positions_agree};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -180,29 +181,11 @@ fn changes(names: &Arc<Mutex<Names>>) -> Changes {
 
 /// The maker's config at such a venue.
 fn of_the_dialect(config: &str, secret: &str) -> String {
-    let signed = format!("username = \"id\", secret_file = \"{secret}\", ");
-    config
-        .replace("name = \"sim\"\n", "name = \"sim\"\ndialect = \"deribit\"\n")
-        .replace(
-            "sender_comp_id = \"BALLAST\", target_comp_id = \"SIM-MD\", ",
-            &format!(
-                "sender_comp_id = \"BALLAST-MD\", target_comp_id = \"DERIBITSERVER\", {signed}"
-            ),
-        )
-        .replace(
-            "sender_comp_id = \"BALLAST\", target_comp_id = \"SIM-OE\", ",
-            &format!("sender_comp_id = \"BALLAST\", target_comp_id = \"DERIBITSERVER\", {signed}"),
-        )
-        .replace("reset_on_logon = false", "reset_on_logon = true")
+    at_deribit(config, secret).replace("reset_on_logon = false", "reset_on_logon = true")
 }
 
 fn of_its_names(venue: &str) -> String {
-    venue
-        .replacen(
-            "sender_comp_id = \"SIM-MD\"\ntarget_comp_id = \"BALLAST\"",
-            "sender_comp_id = \"DERIBITSERVER\"\ntarget_comp_id = \"BALLAST-MD\"",
-            1,
-        )
+    as_deribit(venue)
         .replace("sender_comp_id = \"SIM-OE\"", "sender_comp_id = \"DERIBITSERVER\"")
         .replace("cancel_on_disconnect = false", "cancel_on_disconnect = true")
 }

@@ -2,8 +2,9 @@
 //! `ballast run` and `ballast venue` over TCP, with a proxy that takes the fill out and closes the gap, and a
 //! drop copy of this file's own words.
 
+use crate::live_maker::now;
 use crate::wire::{Change, Fields, changed, message, whole};
-use crate::{PATIENCE, Rig, now, positions_agree};
+use crate::{PATIENCE, Rig, positions_agree};
 use ballast_engine::event::OrderUpdate;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::maker::input::Input;

@@ -5,14 +5,16 @@
 //! `BALLAST_KILLS` is how often (`tests/kill/run N` sets it), `BALLAST_KILL_SEED` when.
 
 mod kept_name;
+#[path = "../live_maker/mod.rs"]
+mod live_maker;
 mod lost_fill;
 mod wire;
 
 use ballast::random::Random;
 use ballast_engine::journal::reader::JournalReader;
+use live_maker::{free_address, now};
 use serde_json::Value;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
@@ -27,15 +29,6 @@ const OPENING: [(&str, f64); 3] = [("BTCUSDT", 1.0), ("BTCUSDT-PERP", -1.0), ("B
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-#[allow(clippy::disallowed_methods, reason = "a test that measures")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A venue that keeps running, a proxy before its order entry, and a maker that is killed.
@@ -98,22 +91,13 @@ impl Rig {
 
     fn start(&mut self) {
         self.runs += 1;
-        let log = |what: &str| {
-            File::create(self.folder.join(format!("maker-{:04}.{what}", self.runs))).unwrap()
-        };
-        let child = Command::new(BALLAST)
-            .args(["run", "--json", "--config"])
-            .arg(self.folder.join("maker.toml"))
-            .stdout(log("json"))
-            .stderr(log("log"))
-            .spawn();
+        let maker = live_maker::start(&self.folder, self.runs);
         self.started = now();
-        self.maker = Some(child.unwrap());
+        self.maker = Some(maker);
     }
 
     fn log(&self) -> String {
-        let path = self.folder.join(format!("maker-{:04}.log", self.runs));
-        fs::read_to_string(path).unwrap_or_default()
+        live_maker::log(&self.folder, self.runs)
     }
 
     /// Waits for the first new order of this run; how long it took.
