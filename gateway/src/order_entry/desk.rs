@@ -148,11 +148,12 @@ impl Desk {
     }
 
     /// The connection is gone: whether the venue got a cancel that it did not answer is unknown, so that
-    /// it is asked again. A late answer names the order as well.
-    pub(super) fn session_over(&mut self) {
+    /// it is asked again. A late answer names the order as well. True where the venue may have a quote of
+    /// ours that nobody here knows.
+    pub(super) fn session_over(&mut self) -> bool {
         self.live.forget_cancels();
         self.refused = Refused::default();
-        self.quotes.session_over();
+        self.quotes.session_over()
     }
 
     /// Was it an order message that went out under this number?
@@ -254,7 +255,7 @@ impl Desk {
         let status = report.ord_status.and_then(OrdStatus::parse);
         let is_gone = status.is_some_and(OrdStatus::is_gone);
         // Filled, says the venue, and the fill was not told yet. Were the order called gone, what it traded
-        // would count nowhere until then: the fill answers the request, or the question after it does.
+        // would count nowhere until then: the fill answers the request, or the order stays in doubt.
         let is_untold = |order: &LiveOrder| order.cum_qty < order.size;
         if let (Some(handle), Some(OrdStatus::Filled)) = (handle, status)
             && order.as_ref().is_some_and(is_untold)

@@ -273,7 +273,9 @@ impl Ear {
         if self.is_up || self.reconciler.is_active() {
             self.is_up = false;
             self.reconciler.stop();
-            self.desk.session_over();
+            if self.desk.session_over() {
+                self.reconciler.expect_earlier_orders();
+            }
             let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
             let event = self.desk.session_event(arrival, OrderUpdate::SessionDown);
             self.tell(event);

@@ -1,4 +1,4 @@
-//! Order entry: intents become FIX orders, the venue's answers become order events.
+//! Order entry: intents become FIX orders and mass quotes, the venue's answers become order events.
 
 /// ExecType and OrdStatus, and which may follow which.
 pub mod status;

@@ -83,6 +83,8 @@ pub(super) struct Quotes {
     pub doomed: VecDeque<Doomed>,
     /// First names of quotes of which the venue is to be asked what became of them.
     pub unsure: VecDeque<ClOrdId>,
+    /// Since the last Logon there was a quote that the venue alone knew of.
+    had_stray: bool,
 }
 
 impl Quotes {
@@ -96,6 +98,7 @@ impl Quotes {
             next: 0,
             doomed: VecDeque::new(),
             unsure: VecDeque::new(),
+            had_stray: false,
         }
     }
 
@@ -118,6 +121,7 @@ impl Quotes {
             next: 0,
             doomed: VecDeque::with_capacity(orders_max.max(ENTRIES_MAX)),
             unsure: VecDeque::with_capacity(orders_max.max(ENTRIES_MAX)),
+            had_stray: false,
         }
     }
 
@@ -167,11 +171,13 @@ impl Quotes {
         self.next = (self.next + 1) % self.sent.len().max(1);
     }
 
-    /// The session's numbers begin anew, or nothing that is unanswered will be.
-    pub fn session_over(&mut self) {
+    /// The session's numbers begin anew, or nothing that is unanswered will be. True where a quote may be
+    /// left that the venue alone knows of.
+    pub fn session_over(&mut self) -> bool {
         self.sent.fill(None);
         self.doomed.clear();
         self.unsure.clear();
+        std::mem::take(&mut self.had_stray)
     }
 
     fn message(&self, is_it: impl Fn(&SentQuotes) -> bool) -> Option<SentQuotes> {
@@ -308,6 +314,7 @@ impl Desk {
     }
 
     pub(super) fn doom(&mut self, doomed: Doomed) {
+        self.quotes.had_stray |= doomed.is_stray;
         let is_doomed = self.quotes.doomed.iter().any(|other| other.order == doomed.order);
         // More than there are orders: what is not kept the maker asks after.
         if !is_doomed && self.quotes.doomed.len() < self.quotes.doomed.capacity() {
@@ -316,8 +323,22 @@ impl Desk {
     }
 
     fn doom_order(&mut self, order: &LiveOrder, due: Nanos) {
-        let &LiveOrder { cl_ord_id, instrument, side, .. } = order;
-        self.doom(Doomed { order: cl_ord_id, instrument, side, is_stray: false, due });
+        // By the name that the index keeps however often it moves.
+        let &LiveOrder { first_name, instrument, side, .. } = order;
+        self.doom(Doomed { order: first_name, instrument, side, is_stray: false, due });
+    }
+
+    /// A removal of ours was refused: it is sent again, also of a quote that the venue alone knows.
+    fn doom_again(&mut self, entry: &Sent, due: Nanos) {
+        let order =
+            self.live().find(entry.order).and_then(|handle| self.live().get(handle)).copied();
+        match order {
+            Some(order) => self.doom_order(&order, due),
+            None => {
+                let &Sent { order, instrument, side, .. } = entry;
+                self.doom(Doomed { order, instrument, side, is_stray: true, due });
+            }
+        }
     }
 
     /// MassQuoteAcknowledgement(b). `has_cancelled_all`: the venue has been asked to since the Logon, and
@@ -406,6 +427,9 @@ impl Desk {
         let is_own = entry.id.0 & OWN_IDS != 0;
         let is_not_there = NOT_THERE.contains(&reason);
         let Some(handle) = self.live().find(entry.id) else {
+            if is_own && !is_not_there && self.live().find(entry.order).is_none() {
+                self.doom_again(entry, arrival.now.plus(AGAIN_NS));
+            }
             // The maker asks after an order that this index never had, or has no more.
             // Of one that is filled nobody here knows what was told.
             let is_question = entry.ask == Ask::Remove && !is_own && reason != FILLED;
@@ -497,6 +521,9 @@ impl Desk {
             let is_own = entry.id.0 & OWN_IDS != 0;
             if is_known {
                 self.live_mut().withdraw(entry.id);
+            }
+            if is_own {
+                self.doom_again(entry, arrival.now.plus(AGAIN_NS));
             }
             let is_question = entry.ask == Ask::Remove && !is_own;
             let update = OrderUpdate::MessageRejected { reason };

@@ -183,7 +183,7 @@ impl Reconciler {
         !is_before
     }
 
-    /// Another process has sent orders over this session.
+    /// The venue may have orders that the index has not: another process's, or a quote that only it knows.
     pub(super) fn expect_earlier_orders(&mut self) {
         self.has_earlier = true;
     }
