@@ -62,7 +62,8 @@ impl FileStoreConfig {
 pub struct Recovered {
     /// Whole records.
     pub records: u64,
-    /// A crash tore the last record, which was dropped: it never counted as stored.
+    /// A crash tore the last record, or the header of the last segment never reached the disk: it was dropped,
+    /// and never counted as stored.
     pub has_torn_tail: bool,
 }
 
@@ -157,22 +158,19 @@ impl FileStore {
 
     fn recover(&mut self) -> Result<(), StoreError> {
         let numbers = segment_numbers(&self.config.folder)?;
-        let mut headless = None;
+        let mut unused: Vec<(PathBuf, bool)> = Vec::new();
         for number in numbers {
             let path = segment_path(&self.config.folder, number);
             let (segment, checkpoint) = match Self::begun(&path)? {
                 Begun::Used(segment, checkpoint) => (segment, checkpoint),
-                Begun::Empty => {
-                    std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
-                    continue;
-                }
-                Begun::Headless => {
-                    headless.get_or_insert(path);
+                begun @ (Begun::Empty | Begun::Headless) => {
+                    unused.push((path, matches!(begun, Begun::Headless)));
                     continue;
                 }
             };
-            if let Some(path) = headless {
-                return Err(StoreError::Corrupt { path, offset: 0 });
+            // In front of a used one, one without records is a hole.
+            if let Some((path, _)) = unused.first() {
+                return Err(StoreError::Corrupt { path: path.clone(), offset: 0 });
             }
             if self.recovered.has_torn_tail {
                 // A tear is an end: nothing may stand behind it.
@@ -181,10 +179,9 @@ impl FileStore {
             }
             self.take_segment(number, segment, checkpoint);
         }
-        if let Some(path) = headless {
-            // Nothing of the last segment had reached the disk in order: its header comes first.
+        for (path, is_headless) in unused {
             std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
-            self.recovered.has_torn_tail = true;
+            self.recovered.has_torn_tail |= is_headless;
         }
         // Behind the end, too: a process killed between a payload and its header leaves the payload there,
         // and a page lost with the power leaves whole records behind it.

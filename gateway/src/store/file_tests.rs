@@ -236,12 +236,16 @@ fn records_without_their_segments_header_end_the_store_or_refuse_it() {
         bytes.copy_from_slice(&whole);
         bytes[..record::SEGMENT_HEADER].fill(0);
     });
-    // In front of a used one it is a hole.
+    // In front of a used one it is a hole, and so is one that is empty.
+    let headless = std::fs::read(&second).unwrap();
     let third = segment_path(&folder.0, 3);
     std::fs::write(&third, &whole).unwrap();
-    let refused = FileStore::open(folder.config()).unwrap_err();
-    assert_eq!(refused, StoreError::Corrupt { path: second.clone(), offset: 0 });
-    assert!(second.exists() && first.exists());
+    for hole in [vec![0; whole.len()], headless] {
+        std::fs::write(&second, hole).unwrap();
+        let refused = FileStore::open(folder.config()).unwrap_err();
+        assert_eq!(refused, StoreError::Corrupt { path: second.clone(), offset: 0 });
+        assert!(second.exists() && first.exists());
+    }
     std::fs::remove_file(&third).unwrap();
     let store = folder.open();
     assert_eq!((store.next_sender(), store.outbound(1)), (2, Some(&b"order"[..])));
