@@ -4,7 +4,7 @@ use super::control::{Act, Scope, User};
 use super::input::Control;
 use super::tests::{Desk, SPOT, config};
 use super::*;
-use crate::event::{ClOrdId, ExecId, OrderIntent, OrderUpdate};
+use crate::event::{ClOrdId, ExecId, OrderAction, OrderIntent, OrderUpdate};
 use crate::maker::intents::Record;
 use crate::pnl::ledger::Holding;
 use crate::units::{Lots, Notional, Side, Ticks};
@@ -234,7 +234,11 @@ fn a_fill_on_another_side_than_the_order_s_is_booked_as_told_and_halts_with_the_
     let (mut desk, quotes) = Desk::quoting();
     let ask = *quotes.iter().find(|quote| quote.side == Side::Sell).unwrap();
     let before = account(&desk).0;
-    desk.fill(&OrderIntent { side: Side::Buy, ..ask }, ask.size.0, ask.size.0);
+    let sent = desk.fill(&OrderIntent { side: Side::Buy, ..ask }, ask.size.0, ask.size.0);
     assert_eq!(account(&desk).0, Lots(before.0 + ask.size.0));
     assert_eq!(state(&desk), (State::Halted, Reason::Inconsistent));
+    // And hedged by nobody before the position is confirmed.
+    assert!(sent.iter().all(|intent| intent.action == OrderAction::Cancel), "{sent:?}");
+    assert!(desk.timer().iter().all(|intent| intent.action == OrderAction::Cancel));
+    assert_eq!(desk.maker.resumption(1, false).unconfirmed, [SPOT]);
 }

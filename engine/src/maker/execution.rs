@@ -160,6 +160,7 @@ impl Maker {
                 }
                 if is_other_side {
                     self.halt(instrument, Reason::Inconsistent, out);
+                    self.requote_pool(instrument, out);
                 } else if is_overfill {
                     self.halt(instrument, Reason::Overfill, out);
                 } else if is_inconsistent {

@@ -199,7 +199,7 @@ struct Line {
     /// An operator has its position traded home.
     is_flattening: bool,
     homing: Homing,
-    /// Its position is an earlier run's, and nobody has confirmed it yet.
+    /// Its position is an earlier run's, or had a fill on the wrong side, and nobody has confirmed it yet.
     is_unconfirmed: bool,
     executions: Executions,
     duplicates: DuplicateGuard,

@@ -96,12 +96,13 @@ impl Portfolio {
         }
     }
 
-    /// A member's half-spreads now; `None` where somebody's net delta is not known: nothing is quoted by
-    /// guesswork.
+    /// A member's half-spreads now; `None` where somebody's net delta is not known or not confirmed: nothing
+    /// is quoted by guesswork.
     pub fn half_spreads(&self, place: usize, pools: &[Pool], sigma: Scaled) -> Option<HalfSpreads> {
         let mut inventories = [Lots(0); ASSETS_MAX];
         for (held, member) in inventories.iter_mut().zip(&self.members) {
-            let pool = pools.get(member.pool).filter(|pool| pool.is_delta_known)?;
+            let is_sure = |pool: &&Pool| pool.is_delta_known && pool.unconfirmed == 0;
+            let pool = pools.get(member.pool).filter(is_sure)?;
             *held = Lots(pool.delta.0.checked_div(member.per_lot.0).unwrap_or(0));
         }
         Some(self.members.get(place)?.quoter.wide(&inventories, sigma).nearest())

@@ -217,7 +217,7 @@ impl Maker {
         let spec = line.instrument.spec();
         let (venue, place) = (usize::from(spec.venue.0), usize::from(spec.underlying.0));
         let Some(pool) = self.pools.get(place) else { return false };
-        // What an earlier run left may not be what is held: whatever asks, nothing new is traded.
+        // What is booked may not be what is held: whatever asks, nothing new is traded.
         if self.is_killed || pool.unconfirmed > 0 || !out.has_room_for(venue) {
             return false;
         }

@@ -126,7 +126,7 @@ impl Maker {
     }
 
     /// Every instrument of the underlying takes its new state at once.
-    fn requote_pool(&mut self, of: InstrumentId, out: &mut Intents) {
+    pub(super) fn requote_pool(&mut self, of: InstrumentId, out: &mut Intents) {
         let Some(pool) = self.pool_of(of) else { return };
         for n in 0..self.pools.get(pool).map_or(0, |pool| pool.members.len()) {
             if let Some(id) = self.member(pool, n) {
@@ -140,7 +140,7 @@ impl Maker {
         let (was, was_new) = (self.loss.stopped(), self.loss.is_new());
         let is_new_day = self.loss.on_total(self.now, self.ledger.total());
         // What an earlier run sent and traded was on a day that has ended.
-        let is_day_left = was_new && self.loss.is_past_carried();
+        let is_day_left = was_new && self.loss.is_past_carried(self.now);
         if is_new_day || is_day_left {
             for ratio in &mut self.order_to_trade {
                 ratio.on_day();

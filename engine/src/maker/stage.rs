@@ -54,7 +54,8 @@ pub struct Progress {
     intents: AtomicU64,
     turns: AtomicU64,
     controls: AtomicU64,
-    refused_last: AtomicU64,
+    /// Numbers of controls that were refused, each in its place, for those who ask soon.
+    refused: [AtomicU64; 32],
     has_killed_itself: AtomicBool,
 }
 
@@ -74,10 +75,15 @@ impl Progress {
         self.controls.load(Ordering::Acquire)
     }
 
-    /// Which of the controls that were consumed was the last that the maker refused, counted from 1; 0 where
-    /// none was. Read it after the number of those consumed.
-    pub fn refused_last(&self) -> u64 {
-        self.refused_last.load(Ordering::Relaxed)
+    /// Did the maker refuse the control of this number, counted from 1? Read it after the number of those
+    /// consumed, and before so many more of them are refused as there are places.
+    pub fn is_refused(&self, number: u64) -> bool {
+        self.refused_at(number).is_some_and(|at| at.load(Ordering::Relaxed) == number)
+    }
+
+    fn refused_at(&self, number: u64) -> Option<&AtomicU64> {
+        let places = self.refused.len() as u64;
+        self.refused.get(usize::try_from(number % places).unwrap_or(0))
     }
 
     /// Has the maker killed itself, because nothing of what it does could be journaled any more?
@@ -546,7 +552,9 @@ impl Stage for MakerStage {
             self.consume(at, &Input::Control(control));
             if self.maker.counters().acts_refused != refused_before {
                 let number = self.progress.controls().wrapping_add(1);
-                self.progress.refused_last.store(number, Ordering::Relaxed);
+                if let Some(at) = self.progress.refused_at(number) {
+                    at.store(number, Ordering::Relaxed);
+                }
             }
             self.progress.controls.fetch_add(1, Ordering::Release);
             is_busy = true;

@@ -161,10 +161,9 @@ impl LossStop {
         self.is_new
     }
 
-    /// Is the present day another one than an earlier run's last?
-    pub fn is_past_carried(&self) -> bool {
-        let was = self.carried.map(|day| day.ends);
-        !self.is_new && was.is_some() && was != self.day_end()
+    /// Has an earlier run's last day ended? By its own end, as in the first sample.
+    pub fn is_past_carried(&self, now: Nanos) -> bool {
+        !self.is_new && self.carried.is_some_and(|day| day.ends <= now)
     }
 
     /// The stops that hold: before the first sample, those that an earlier run had reached.
@@ -287,11 +286,17 @@ mod tests {
         let mut same_day = after();
         same_day.on_total(Nanos(3), Some(Notional(0)));
         assert_eq!(same_day.stopped(), Some(Reason::DailyLoss), "50 of 100 are lost, 101 were");
-        assert!(!same_day.is_past_carried());
+        assert!(!same_day.is_past_carried(Nanos(3)));
+        // Also where the config now ends its days at other times.
+        let edited = LossLimits { day_ends: vec![Nanos(500), Nanos(1_500)], ..limits() };
+        let mut edited = LossStop::new(edited, day).stopped_before(stops);
+        edited.on_total(Nanos(600), Some(Notional(0)));
+        assert_eq!(edited.stopped(), Some(Reason::DailyLoss));
+        assert!(!edited.is_past_carried(Nanos(600)));
         let mut next_day = after();
         next_day.on_total(Nanos(1_000), Some(Notional(0)));
         assert_eq!(next_day.stopped(), None);
-        assert!(next_day.is_past_carried());
+        assert!(next_day.is_past_carried(Nanos(1_000)));
     }
 
     #[test]

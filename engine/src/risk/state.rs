@@ -69,7 +69,8 @@ pub enum Reason {
     PositionDiffers,
     /// What we hold was in doubt and is put right: an operator resumes.
     AccountPutRight,
-    /// What an earlier run held is neither confirmed by the venue nor by an operator.
+    /// What is held, by an earlier run or after a fill on the wrong side, is neither confirmed by the venue
+    /// nor by an operator.
     OpeningUnconfirmed,
     /// The venue's session began anew unasked: it may have forgotten orders and fills.
     VenueForgot,

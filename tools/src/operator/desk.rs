@@ -226,7 +226,7 @@ impl Desk {
         }
         let is_written = || self.written.load(Ordering::Acquire) >= number;
         // By its number: an act before it that was not answered in time may have been refused since.
-        let is_refused = self.progress.refused_last() == number;
+        let is_refused = self.progress.is_refused(number);
         is_within(ORDER_LOOKS, is_written)
             .then_some(Taken { is_refused })
             .ok_or(NotDone::NotWritten)
