@@ -16,6 +16,7 @@ const FAR: f64 = 0.02;
 const FAR_STEPS: i32 = 44;
 /// Halvings of a step.
 const HALVINGS: u32 = 20;
+
 /// Prices and volatilities moved, while liquidation is looked for.
 #[derive(Clone, Copy)]
 struct Move {

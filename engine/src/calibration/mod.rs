@@ -1,7 +1,7 @@
 //! Parameters → quantised coefficients. The only place with floating point.
 //!
-//! Fed by the config and by what estimates have gathered; feeds the maker with [`Quoter`] values,
-//! journaled as parameters. Its own thread, off the hot path; may allocate. IEEE basics and `libm`
+//! Fed by the config and by what estimates have gathered; feeds the maker with [`Quoter`] values, Greeks,
+//! covariances and views of the collateral, journaled as what they are. Its own thread, off the hot path; may allocate. IEEE basics and `libm`
 //! alone, in a fixed order, so that every machine makes the same coefficients. Deliberately absent:
 //! anything that the maker calls (a tidy test forbids the hot modules to import this one).
 //!

@@ -4,7 +4,8 @@
 //! people. Calibration thread. Every option is repriced, not expanded. Deliberately absent: a venue's own
 //! margin formula: rates and grids are arguments, and what comes out is an estimate of what it will ask.
 //!
-//! How far liquidation is, `liquidation.rs` finds. A venue's margin is covered by what is held there, where that is known; else by one heap of all.
+//! How far liquidation is, `liquidation.rs` finds. A venue's margin is covered by what is held there, where
+//! that is known; else by one heap of all.
 
 use super::options::OptionsError;
 use super::options::scenario::{Book, Shock, haircut};
@@ -167,12 +168,13 @@ impl Holding {
         Ok(self.book.profit(shock)? + self.owned * self.book.underlying_price * shock.price)
     }
 
-    /// What a scenario earns on it.
-    fn under(&self, scenario: &Scenario) -> Result<f64, OptionsError> {
+    /// What a scenario earns on it; `value` is what its options are worth now.
+    fn under(&self, value: f64, scenario: &Scenario) -> Result<f64, OptionsError> {
         let price = scenario.prices.get(self.underlying);
         let price = *price.ok_or(OptionsError::OutOfRange { name: "underlying" })?;
         let (volatility, basis) = (scenario.volatility, scenario.basis);
-        self.profit(&Shock { basis, ..Shock::of(price, volatility) })
+        let shock = Shock { basis, ..Shock::of(price, volatility) };
+        Ok(self.book.profit_from(value, &shock)? + self.owned * self.book.underlying_price * price)
     }
 
     /// The parts of a scenario at which its forwards pass the strikes that are held.
@@ -264,22 +266,23 @@ impl Account {
         }
         parts.sort_by(f64::total_cmp);
         parts.dedup();
+        let (held, quotes) = (values(&self.holdings)?, values(&self.quotes)?);
         let node = |part: f64| {
             let scenario = scenario.partly(part);
             let mut quoted = 0.0;
-            for quote in &self.quotes {
-                quoted += quote.under(&scenario)?.abs();
+            for (quote, value) in self.quotes.iter().zip(&quotes) {
+                quoted += quote.under(*value, &scenario)?.abs();
             }
-            Ok(Node { part, profit: self.under(&scenario)?, quoted })
+            Ok(Node { part, profit: self.under(&held, &scenario)?, quoted })
         };
         parts.into_iter().map(node).collect()
     }
 
-    /// What a scenario earns, collateral included.
-    fn under(&self, scenario: &Scenario) -> Result<f64, OptionsError> {
+    /// What a scenario earns, collateral included; `values` are those of the holdings now.
+    fn under(&self, values: &[f64], scenario: &Scenario) -> Result<f64, OptionsError> {
         let mut profit = 0.0;
-        for holding in &self.holdings {
-            profit += holding.under(scenario)?;
+        for (holding, value) in self.holdings.iter().zip(values) {
+            profit += holding.under(*value, scenario)?;
         }
         let moving = |held: &&Collateral| !held.is_reporting && !held.is_owned;
         for held in self.collateral.iter().filter(moving) {
@@ -287,6 +290,11 @@ impl Account {
         }
         Ok(profit)
     }
+}
+
+/// What the options of each are worth now.
+fn values(of: &[Holding]) -> Result<Vec<f64>, OptionsError> {
+    of.iter().map(|holding| holding.book.value()).collect()
 }
 
 impl Cover {
@@ -503,7 +511,8 @@ pub(super) mod tests {
         assert!(loss > 80_000.0 && (0.5..0.9).contains(&ends[0].1.part), "{ends:?}");
         // No finer look finds more than a twentieth beyond it.
         let finer = (1..1000).map(|n| rules.scenarios[0].partly(f64::from(n) / 1000.0));
-        let least = finer.map(|part| account.under(&part).unwrap()).fold(0.0, f64::min);
+        let held = values(&account.holdings).unwrap();
+        let least = finer.map(|part| account.under(&held, &part).unwrap()).fold(0.0, f64::min);
         assert!(-least < 1.05 * loss, "{least} {loss}");
         // What quotes may add ends at that node too.
         let quoted = Account { quotes: vec![futures(1.0)], ..account };

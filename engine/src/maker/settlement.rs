@@ -15,17 +15,19 @@ use crate::pnl::ledger::settlement::Delivered;
 use crate::units::{Lots, Notional};
 
 impl Maker {
-    /// May an option end in this way now? What lives does not expire, a European one is not exercised
-    /// before its end, more than is held, or the other way, is neither exercised nor assigned, and a future
-    /// without a mark is not delivered. What may not is refused and counted.
+    /// May an option end in this way now? What lives or is not held does not expire, a European one is not
+    /// exercised before its end, more than is held, or the other way, is neither exercised nor assigned, and
+    /// a future without a mark is not delivered. What may not is refused and counted.
     fn may_end(&mut self, option: InstrumentId, exercised: Option<Lots>) -> bool {
         let held = self.ledger.position(option).unwrap_or_default();
         let may = self.terms(option).is_some_and(|terms| {
             let is_in_time = terms.is_expired(self.now)
                 || exercised.is_some() && terms.style == ExerciseStyle::American;
-            let is_held = exercised.is_none_or(|lots| {
-                lots.0.signum() == held.0.signum() && lots.0.unsigned_abs() <= held.0.unsigned_abs()
-            });
+            let is_held = held.0 != 0
+                && exercised.is_none_or(|lots| {
+                    let (lots, held) = (lots.0, held.0);
+                    lots.signum() == held.signum() && lots.unsigned_abs() <= held.unsigned_abs()
+                });
             let future = self.delivers(option).filter(|_| exercised.is_some());
             let is_marked = future.is_none_or(|future| self.ledger.mark(future).is_some());
             is_in_time && is_held && is_marked
@@ -38,10 +40,6 @@ impl Maker {
     /// delivers, else it is gone.
     pub(super) fn expire(&mut self, option: InstrumentId, price: i64, out: &mut Intents) {
         let held = self.ledger.position(option).unwrap_or_default();
-        if held.0 == 0 {
-            self.counters.acts_refused = self.counters.acts_refused.saturating_add(1);
-            return;
-        }
         if !self.may_end(option, None) {
             return;
         }

@@ -79,7 +79,10 @@ impl Book {
     }
 
     /// What the options are worth.
-    fn value(&self) -> Result<f64, OptionsError> {
+    ///
+    /// # Errors
+    /// A position that cannot be valued.
+    pub fn value(&self) -> Result<f64, OptionsError> {
         let mut value = 0.0;
         for position in &self.options {
             value += position.units * position.option.price()?;
@@ -87,7 +90,11 @@ impl Book {
         Ok(value)
     }
 
-    fn profit_from(&self, value: f64, shock: &Shock) -> Result<f64, OptionsError> {
+    /// The same as [`Book::profit`] where `value` is [`Book::value`], known already.
+    ///
+    /// # Errors
+    /// As [`Book::profit`].
+    pub fn profit_from(&self, value: f64, shock: &Shock) -> Result<f64, OptionsError> {
         let price = positive("1 + price shock", 1.0 + shock.price)?;
         let volatility = positive("1 + volatility shock", 1.0 + shock.volatility)?;
         let derivative = price * positive("1 + basis shock", 1.0 + shock.basis)?;
