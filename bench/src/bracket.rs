@@ -1,8 +1,8 @@
 //! Every run between two looks at the floor: the ping-pong of the two cores it runs on.
 //!
 //! The host moves virtual cores about, and then everything takes longer. A run around which the floor
-//! moved is the host's and is dropped, with its absolute figures, and counted. Used by every benchmark
-//! but `ring`, whose subjects are the floor's own kind.
+//! moved is the host's and is dropped, with its absolute figures, and counted. `ring`'s round trips bring
+//! their own floor and use `still_floor` alone.
 
 use crate::ring::link::Line;
 use crate::ring::round_trip::Bench;

@@ -168,6 +168,23 @@ pub struct Point {
 /// Runs below which there is no median to speak of: what is promised is promised of at least so many.
 pub const RUNS_MIN: usize = 7;
 
+/// How many of the sorted figures at each end lie outside the median's interval of 95 %: the median of what
+/// the runs are drawn from is beyond the next one with 2.5 % at most. By the binomial distribution of how
+/// many runs fall below it; beyond a thousand runs by the normal one, a rank further out.
+fn ranks_left_out(runs: usize) -> usize {
+    const EXACT_MAX: usize = 1_000;
+    if runs > EXACT_MAX {
+        return ((runs as f64 - 1.96 * (runs as f64).sqrt()) / 2.0) as usize - 1;
+    }
+    let (mut term, mut below) = (0.5f64.powi(runs as i32), 0.0);
+    let is_within = |rank: &usize| {
+        below += term;
+        term *= (runs - rank) as f64 / (rank + 1) as f64;
+        below <= 0.025
+    };
+    (0..runs).take_while(is_within).count().saturating_sub(1)
+}
+
 /// What several runs of one thing gave: the median, and where it lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OverRuns {
@@ -187,7 +204,7 @@ impl OverRuns {
         let runs = figures.len();
         let last = runs.checked_sub(1)?;
         let median = (figures[last / 2] + figures[runs / 2]) / 2.0;
-        let margin = ((runs as f64 - 1.96 * (runs as f64).sqrt()) / 2.0).max(0.0) as usize;
+        let margin = ranks_left_out(runs);
         let ci95 = (runs >= RUNS_MIN).then(|| [figures[margin], figures[last - margin]]);
         Some(OverRuns { median, ci95, runs })
     }
@@ -250,7 +267,11 @@ mod tests {
         assert_eq!((over.median, over.ci95, over.runs), (10.0, Some([9.0, 500.0]), 7));
         assert_eq!(OverRuns::of(Vec::new()), None);
         let many = OverRuns::of((0..100).map(f64::from).collect()).unwrap();
-        assert_eq!((many.median, many.ci95), (49.5, Some([40.0, 59.0])));
+        assert_eq!((many.median, many.ci95), (49.5, Some([39.0, 60.0])));
+        // Of eight, one left out at each end would leave 93 %; of eleven, two.
+        for (runs, out) in [(7, 0), (8, 0), (9, 1), (11, 1), (12, 2), (1_000, 468), (1_001, 468)] {
+            assert_eq!(ranks_left_out(runs), out, "{runs} runs");
+        }
         let few = OverRuns::of(vec![1.0, 2.0]).unwrap();
         assert_eq!((few.ci95, few.to_json()["ci95"].is_null()), (None, true), "two say nothing");
     }

@@ -286,6 +286,10 @@ fn compared(a: &Path, b: &Path, fail_over: f64) -> Result<(), Failure> {
         }
     }
     alone.iter().for_each(|line| println!("{line}"));
+    if after["failures"].as_array().is_some_and(|failures| !failures.is_empty()) {
+        let told = "the second result has what could not be measured: see its failures";
+        return Err(Failure::NotSo(told.to_owned()));
+    }
     if changes.is_empty() {
         return Err(Failure::NotSo("the two results have no figure in common".to_owned()));
     }

@@ -5,7 +5,7 @@
 //! recorded inter-arrival times.
 
 use crate::document::{Document, Measurement};
-use crate::histogram::{Latencies, OverRuns, RUNS_MIN};
+use crate::histogram::{Latencies, OverRuns};
 use crate::session::Session;
 use ballast_engine::clock::Counter;
 use ballast_engine::pin;
@@ -53,8 +53,9 @@ impl Schedule {
     }
 }
 
-/// Slices of a run by a schedule: as many runs as a median and its interval need.
-const SLICES: usize = RUNS_MIN + 1;
+/// Slices of a run by a schedule: one stall does not move the median of so many. They are no runs of their
+/// own: one process, one placement, one clock speed, so they say nothing of how runs differ.
+const SLICES: usize = 8;
 /// How long one point of the series of maxima is.
 const SERIES_NS: u64 = 10_000_000;
 
@@ -87,13 +88,15 @@ impl Sliced {
         })
     }
 
-    /// The slices as runs; `None` where nothing happened.
+    /// The median over the slices, of one run; `None` where nothing happened.
     fn into_measurement(self, name: &str, maxima: Vec<u64>) -> Option<Measurement> {
         let seen = || self.slices.iter().filter(|slice| slice.count() > 0);
         let typical = seen().map(|slice| slice.at(0.5)).collect();
         let tail = OverRuns::of(seen().map(|slice| slice.at(0.999)).collect());
+        let one_run = |over: OverRuns| OverRuns { ci95: None, runs: 1, ..over };
         let measurement = Measurement::new(name, typical, 0, Some(self.whole()))?;
-        Some(Measurement { tail, maxima, ..measurement })
+        let (over, tail) = (one_run(measurement.over), tail.map(one_run));
+        Some(Measurement { over, tail, maxima, ..measurement })
     }
 }
 
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_by_a_schedule_is_as_many_runs_as_a_median_needs() {
+    fn a_run_by_a_schedule_is_one_run_with_a_median_and_no_interval() {
         let mut outcome = Outcome::new(8_000);
         (0..8).for_each(|slice| outcome.record(slice * 1_000, slice * 1_000, slice * 1_000 + 5));
         let session = Session::in_tests();
@@ -217,7 +220,7 @@ mod tests {
         outcome.into_document("a.steady", &mut document);
         let names: Vec<_> = document.measurements.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(names, ["a.steady.service", "a.steady.response"]);
-        assert!(document.measurements.iter().all(|m| m.over.runs == 8 && m.over.ci95.is_some()));
+        assert!(document.measurements.iter().all(|m| m.over.runs == 1 && m.over.ci95.is_none()));
     }
 
     #[test]
