@@ -9,8 +9,8 @@
 //!
 //! A [`Clock`] never goes back: it takes UTC once at start and counts on from there, so a step of the
 //! system's clock does not reach the maker. A counter that steps back (a virtual machine that was put to
-//! sleep, a firmware that wrote to it) costs one reading of CLOCK_MONOTONIC; [`Drift`] says what it did. Deliberately absent: virtual time (a backtest passes its
-//! own `now` and has no clock), and floating point.
+//! sleep, a firmware that wrote to it) costs one reading of CLOCK_MONOTONIC; [`Drift`] says what it did.
+//! Deliberately absent: virtual time (a backtest passes its own `now` and has no clock), and floating point.
 //!
 //! Cost: one counter read (8 ns here, in steps of 10) and a multiply; every 100 ms one
 //! CLOCK_MONOTONIC read (40 ns) that keeps the calibration's error from adding up.

@@ -252,9 +252,8 @@ impl Group {
         self.tell_strikes(price);
         for ((expiry, _), slice) in expiries.iter().zip(fit_surface(&chains)) {
             let ratios = 1.0 / FORWARD_FACTOR_MAX..=FORWARD_FACTOR_MAX;
-            let Ok(slice) = slice.as_ref().map_err(drop).and_then(|slice| {
-                if ratios.contains(&(slice.forward / price)) { Ok(slice) } else { Err(()) }
-            }) else {
+            let is_near = |slice: &&Slice| ratios.contains(&(slice.forward / price));
+            let Some(slice) = slice.as_ref().ok().filter(is_near) else {
                 counters.unfitted += 1;
                 continue;
             };
@@ -283,7 +282,7 @@ impl Group {
             if option.is_told {
                 let (symbol, strike) = (option.symbol.as_str(), option.strike);
                 tracing::warn!(
-                    alert = "strike_scale",
+                    warning = "strike_scale",
                     of = symbol,
                     strike,
                     price,

@@ -56,10 +56,11 @@ pub fn core_warnings(config: &RawConfig, root: &Path) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::ConfigFile;
     use std::fs;
+    use std::sync::{Mutex, PoisonError};
 
     fn config(run: &str, host: &str) -> RawConfig {
         let demo = ConfigFile::demo().unwrap().text;
@@ -81,6 +82,16 @@ mod tests {
         }
         put("sys/devices/system/node/node0/cpulist", "0-3\n");
         put("sys/class/net/ens5/device/numa_node", "1\n");
+    }
+
+    /// A process locks its memory as a whole: tests of that go one after the other.
+    pub(crate) static LOCKING: Mutex<()> = Mutex::new(());
+
+    /// What of this process's memory is locked.
+    pub(crate) fn locked_kb() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        locked.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     #[test]
@@ -120,11 +131,10 @@ mod tests {
 
     #[test]
     fn memory_is_locked_or_the_limit_is_named() {
+        let _alone = LOCKING.lock().unwrap_or_else(PoisonError::into_inner);
         match lock_memory() {
             Ok(()) => {
-                let status = fs::read_to_string("/proc/self/status").unwrap();
-                let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
-                let kb: u64 = locked.trim().trim_end_matches(" kB").parse().unwrap();
+                let kb = locked_kb();
                 rustix::mm::munlockall().unwrap();
                 assert!(kb > 1_000, "{kb} kB");
             }

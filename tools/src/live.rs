@@ -500,8 +500,8 @@ fn left_working(session: &str, entry: &VenueOrderEntry) -> Option<String> {
     let more = if count > NAMED_MAX { " and others" } else { "" };
     (count > 0).then(|| {
         format!(
-            "{session}: {count} orders may still work there (ClOrdID {names}{more}): their cancels were not \
-             answered; look at the venue, and cancel them there"
+            "{session}: {count} orders may still work there (ClOrdID {names}{more}): their cancels did not \
+             go out or were not answered; look at the venue, and cancel them there"
         )
     })
 }

@@ -23,8 +23,8 @@ pub struct Latest {
     pub at: Nanos,
     /// Best quotes of the first quoted instrument.
     pub quotes: [Option<Ticks>; 2],
-    /// Net delta of the first underlying.
-    pub delta: Exposure,
+    /// Net delta of the first underlying; `None` where something held has no value.
+    pub delta: Option<Exposure>,
     /// PnL in all.
     pub total: Notional,
     /// Fills seen.
@@ -149,9 +149,7 @@ impl Observer {
                 }
             }
             Telemetry::Delta { underlying, delta, .. } => {
-                if underlying == 0
-                    && let Some(delta) = delta
-                {
+                if underlying == 0 {
                     latest.delta = delta;
                 }
             }

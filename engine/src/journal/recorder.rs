@@ -51,7 +51,7 @@ pub struct Recorder<S: Sink = File> {
     witnesses: Vec<Watch>,
 }
 
-/// Whoever looks at the records that are written: on this thread, so it must not take long.
+/// Whoever looks at the records that come out of the ring: on this thread, so it must not take long.
 pub type Watch = Box<dyn FnMut(&Record) + Send>;
 
 impl<S: Sink> Recorder<S> {

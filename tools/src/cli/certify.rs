@@ -182,15 +182,8 @@ fn write_evidence(
     private_files::make_folder(folder)?;
     private_files::write_whole(&folder.join("script.toml"), script.as_bytes())?;
     let lines: Vec<String> = done.iter().map(Done::line).collect();
-    private_files::write_whole(
-        &folder.join("result.txt"),
-        (lines.join(
-            "
-",
-        ) + "
-")
-        .as_bytes(),
-    )?;
+    let result = lines.join("\n") + "\n";
+    private_files::write_whole(&folder.join("result.txt"), result.as_bytes())?;
     for (leg, dictionary) in run.legs().iter().zip(dictionaries) {
         let mut raw = Vec::new();
         let mut clock = TimestampText::new(Precision::Nanos);

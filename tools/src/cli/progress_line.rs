@@ -39,9 +39,10 @@ impl Progress for Line {
         };
         let [bid, ask] = latest.quotes.map(price);
         let latency = observer.tick_to_order_p50().map_or("-".to_owned(), |ns| format!("{ns} ns"));
+        let delta = latest.delta.map_or("unknown".to_owned(), |delta| delta.to_string());
         self.bar.set_message(format!(
-            "quotes {bid} / {ask}   net delta {}   fills {}   pnl {}   tick-to-order p50 {latency}",
-            latest.delta, latest.fills, latest.total
+            "quotes {bid} / {ask}   net delta {delta}   fills {}   pnl {}   tick-to-order p50 {latency}",
+            latest.fills, latest.total
         ));
         self.bar.tick();
     }

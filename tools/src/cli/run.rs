@@ -149,7 +149,7 @@ fn not_expired(file: &ConfigFile, config: &MakerConfig) -> Result<(), Failure> {
     }
     for symbol in held {
         tracing::warn!(
-            alert = "expired",
+            warning = "expired",
             of = symbol,
             "has expired and is not settled: nothing is traded in it, and while it may deliver a future, \
              nothing of its underlying; say how it ended by `ballast book expire {symbol} PRICE`"
@@ -263,14 +263,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hot_host::tests::{LOCKING, locked_kb};
 
     #[test]
     fn what_the_threads_brought_is_locked_when_they_run() {
-        let locked_kb = || {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
-            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
-        };
+        let _alone = LOCKING.lock().unwrap_or_else(PoisonError::into_inner);
         let not_locked = Arc::<Mutex<Option<NotLocked>>>::default();
         let mut end = RunEnd {
             interrupted: Arc::default(),

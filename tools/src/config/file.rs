@@ -1,6 +1,6 @@
 //! The maker's config file as it is written: TOML tables with text for every exact number.
 //!
-//! Fed by `toml`; feeds `maker.rs` and `venues.rs`, which validate it. Unknown keys are refused, and
+//! Fed by `toml`; feeds `maker.rs` and `sessions.rs`, which validate it. Unknown keys are refused, and
 //! a missing limit is an error of the parse: there are no defaults for what protects money.
 
 use super::collateral::RawCollateral;

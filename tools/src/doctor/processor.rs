@@ -3,7 +3,8 @@
 use super::{Finding, Host};
 use ballast_engine::pin::{self, PinFault, Topology};
 
-pub(super) const UNNAMED: &str = "no cores are named; give --cores or [host] cores in the config";
+pub(super) const UNNAMED: &str =
+    "no cores are named; give --cores, or cores in the [host] or [run] of a config";
 
 pub(super) fn cores(host: &Host) -> Finding {
     let topology = Topology::read(host.root());

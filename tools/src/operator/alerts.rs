@@ -22,7 +22,8 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Alert {
     /// `halted`, `paused`, `killed`, `session_down`, `session_up`, `venue_notice`,
-    /// `journal_lost`, `obligation_missed`, `execution_missed` (only a drop copy told it).
+    /// `journal_lost`, `kill_not_noted`, `store_not_synced`, `obligation_missed`, `execution_missed`
+    /// (only a drop copy told it).
     pub kind: &'static str,
     /// Symbol or session; empty for the whole.
     pub of: String,

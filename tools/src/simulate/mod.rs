@@ -12,6 +12,7 @@
 //! | `market.rs`, `mischief.rs` | the market's and the venue's own faults |
 //! | `tap.rs` | the rings between maker and order entry; where tests plant bugs |
 //! | `check.rs` | the invariants |
+//! | `watched.rs`, `exposed.rs` | one instrument as they see it; what all that works could come to |
 //! | `diary.rs` | the journal on a disk that fails, and its replay |
 //! | `process.rs` | Ballast's stages, and what a kill leaves of them |
 //! | `world.rs`, `onset.rs`, `people.rs` | the loop, faults in it, and an operator |
