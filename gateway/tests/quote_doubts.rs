@@ -185,6 +185,34 @@ fn a_quote_of_ours_that_nobody_here_knows_is_taken_out() {
 }
 
 #[test]
+fn the_removal_of_a_quote_that_the_venue_alone_knows_is_repeated_and_a_logon_asks_all_out() {
+    for way in ["refused", "rejected", "logged out"] {
+        let mut rig = rig();
+        rig.world.venue.quotes.refuses_next = true;
+        let refused = rig.new_quote((0, Side::Buy), (50, 3));
+        rig.settle();
+        let id = ClOrdId::new(1, refused).0.to_string();
+        let said = rig.world.venue.quotes.work(CALL, "1", GROUP, &id);
+        match way {
+            "refused" => rig.world.venue.quotes.refuses_next = true,
+            "rejected" => rig.world.venue.rejects_next = true,
+            _ => rig.world.venue.quotes.loses_entries = 1,
+        }
+        rig.say(said);
+        assert_eq!(rig.world.venue.quotes.open.len(), 1, "{way}");
+        if way == "logged out" {
+            rig.world.peer.say("5|58=maintenance");
+        } else {
+            rig.wait(1_100_000_000);
+        }
+        rig.settle();
+        let heard = &rig.world.venue.heard;
+        assert!(rig.world.venue.quotes.open.is_empty(), "{way}: {heard:?}");
+        assert_eq!(heard.contains(&"Z".to_owned()), way == "logged out", "{way}: {heard:?}");
+    }
+}
+
+#[test]
 fn what_the_limit_or_a_refusal_held_back_of_what_is_to_go_goes_later_and_holds_up_nobody() {
     use ballast_gateway::order_entry::throttle::{Limits, MessageLimit};
     // Logon, positions, two groups' quotes, their moves: then one cancel is left in the window.
