@@ -87,7 +87,9 @@ pub struct SessionConfig {
     pub sending_time: Precision,
     /// TestReqID(112) of our TestRequests.
     pub test_req_id: String,
-    /// When an initiator is logged on; `None` for always. The line to the venue keeps it.
+    /// When the session is logged on; `None` for always. An initiator's line to the venue keeps it; an
+    /// acceptor's session does: a Logon outside is refused, the end of a period logs out, and the first
+    /// Logon in a new one finds both numbers at 1.
     pub schedule: Option<Schedule>,
     /// What an initiator does when News(B) comes. The line to the venue keeps it.
     pub on_news: OnNews,

@@ -191,7 +191,7 @@ impl<S: Store> Core<S> {
         self.send_reject(message, fault);
     }
 
-    /// Says Logout(5) because of a fault of the counterparty's, and waits for the answer.
+    /// Says Logout(5) where logged on, and waits for the answer.
     pub(super) fn log_out(&mut self, text: Option<&str>) {
         if self.state == State::Active {
             self.send_logout(text);

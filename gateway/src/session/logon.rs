@@ -91,8 +91,13 @@ impl<S: Store> Core<S> {
             self.close_with(CloseReason::LogonInvalid);
             return;
         }
+        let Some(is_new_period) = self.enter_period() else {
+            self.send_logout(Some("Logon attempt not within session time"));
+            self.close_with(CloseReason::OutOfSession);
+            return;
+        };
         let is_reset_asked = asks_for_reset(&message);
-        let is_reset = is_reset_asked || self.config.reset_on_logon;
+        let is_reset = is_reset_asked || self.config.reset_on_logon || is_new_period;
         if is_reset && self.reset_numbers().is_err() {
             return;
         }
@@ -109,6 +114,14 @@ impl<S: Store> Core<S> {
         }
         self.send_logon(is_reset_asked);
         self.settle_logon(&message, number, resend);
+    }
+
+    /// An acceptor's Logon is within the session's time: the period that is on is entered. Whether the
+    /// numbers are older than it; `None` outside.
+    fn enter_period(&mut self) -> Option<bool> {
+        let Some(schedule) = &self.config.schedule else { return Some(false) };
+        self.period = schedule.period(self.now).filter(|period| period.holds(self.now));
+        self.period.map(|period| self.store.created_at() < period.opens)
     }
 
     /// The first message that an initiator hears after its Logon.

@@ -11,6 +11,7 @@ use super::config::{Role, SessionConfig};
 use super::gap::{Gap, Held, Waiting};
 use super::outbound::Outbound;
 use super::resend::Resend;
+use super::schedule::Period;
 use super::{CloseReason, Event, Output};
 use crate::fix::decode::Decoder;
 use crate::fix::frame::{Frame, frame};
@@ -138,6 +139,8 @@ pub(super) struct Core<S> {
     pub(super) is_test_request_out: bool,
     /// The reset at the end of the last connection failed and must be made up for.
     pub(super) is_reset_owed: bool,
+    /// An acceptor with a schedule: the period that its counterparty logged on in.
+    pub(super) period: Option<Period>,
     pub(super) counters: Counters,
     pub(super) now: Nanos,
 }
@@ -166,6 +169,7 @@ impl<S: Store> Session<S> {
                 last_sent: Nanos(0),
                 is_test_request_out: false,
                 is_reset_owed: false,
+                period: None,
                 counters: Counters::default(),
                 now: Nanos(0),
             },
@@ -364,6 +368,7 @@ impl<S: Store> Core<S> {
         self.filled_to = 0;
         self.resend = None;
         self.is_test_request_out = false;
+        self.period = None;
     }
 
     fn on_disconnected(&mut self) {
@@ -435,7 +440,9 @@ impl<S: Store> Core<S> {
             }
             State::Active => {
                 let stalled = self.gap.map(|gap| gap.since.plus(config.resend_timeout_ns));
-                [self.heartbeat_due(), self.silence_due(), stalled].into_iter().flatten().min()
+                let closes = self.period.map(|period| period.closes);
+                let due = [self.heartbeat_due(), self.silence_due(), stalled, closes];
+                due.into_iter().flatten().min()
             }
             State::LogoutSent { since } => Some(since.plus(config.logout_timeout_ns)),
         }
@@ -467,6 +474,9 @@ impl<S: Store> Core<S> {
                 self.close_with(CloseReason::LogonTimeout);
             }
             State::LogoutSent { .. } => self.close_with(CloseReason::LogoutTimeout),
+            State::Active if self.period.is_some_and(|period| period.closes <= self.now) => {
+                self.log_out(Some("end of session"));
+            }
             State::Active => {
                 let is_heartbeat_due = is_due(self.heartbeat_due());
                 let is_silent = is_due(self.silence_due());

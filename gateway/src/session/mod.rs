@@ -93,6 +93,8 @@ pub enum CloseReason {
     LogonInvalid,
     /// The counterparty answered our Logon with something else.
     LogonRefused,
+    /// The counterparty's Logon came outside the times of the schedule.
+    OutOfSession,
     /// The counterparty restarted the numbers without having been asked to.
     ResetUnasked,
     /// Nothing came for 2.4 × HeartBtInt(108).

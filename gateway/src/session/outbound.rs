@@ -162,12 +162,7 @@ impl<S: Store> Session<S> {
     /// logged-on session, nothing happens.
     pub fn logout(&mut self, now: Nanos, text: Option<&str>) {
         self.core.now = now;
-        if self.core.state == State::Active {
-            self.core.send_logout(text);
-            if self.core.state == State::Active {
-                self.core.state = State::LogoutSent { since: now };
-            }
-        }
+        self.core.log_out(text);
     }
 }
 

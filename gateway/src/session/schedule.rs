@@ -1,9 +1,10 @@
 //! When a session is to be logged on: daily, on some days, or from a day of the week to another, in a
 //! time zone, over midnight and over the change of the clocks.
 //!
-//! Made by the composition from a checked config; asked by the [`Line`](crate::venue::line::Line) once
-//! at each boundary, never between: between boundaries a turn compares two numbers. Cold: it may
-//! allocate. Deliberately absent: clocks, and logging on and out.
+//! Made by the composition from a checked config; asked by an initiator's
+//! [`Line`](crate::venue::line::Line) once at each boundary and by an acceptor's session at each Logon,
+//! never between: between boundaries a turn compares two numbers. Cold: it may allocate. Deliberately
+//! absent: clocks, and logging on and out.
 //!
 //! Local times become instants by the rules of the zone: a time that the clocks skip is taken as much
 //! later as they skip, of a time that comes twice the first counts. The zone's rules are the host's, and

@@ -8,9 +8,9 @@ use ballast_gateway::store::{MemoryStore, Store, StoreError};
 use std::cell::Cell;
 use std::rc::Rc;
 
-const NOW: Nanos = Nanos(1_700_000_000_000_000_000);
+pub const NOW: Nanos = Nanos(1_700_000_000_000_000_000);
 
-fn config(role: Role) -> SessionConfig {
+pub fn config(role: Role) -> SessionConfig {
     match role {
         Role::Initiator => SessionConfig::new(role, "US", "THEM"),
         Role::Acceptor => SessionConfig::new(role, "THEM", "US"),
@@ -22,7 +22,7 @@ fn session(role: Role) -> Session<MemoryStore> {
 }
 
 /// A message of the other side's.
-fn message(role: Role, msg_type: &[u8], number: u64, body: &[(u32, &str)]) -> Vec<u8> {
+pub fn message(role: Role, msg_type: &[u8], number: u64, body: &[(u32, &str)]) -> Vec<u8> {
     let (from, to) = match role {
         Role::Initiator => ("THEM", "US"),
         Role::Acceptor => ("US", "THEM"),
@@ -37,11 +37,11 @@ fn message(role: Role, msg_type: &[u8], number: u64, body: &[(u32, &str)]) -> Ve
     room[..len].to_vec()
 }
 
-const LOGON: [(u32, &str); 2] = [(98, "0"), (108, "0")];
+pub const LOGON: [(u32, &str); 2] = [(98, "0"), (108, "0")];
 
 /// All that waits: messages that were sent, `|`-separated from their MsgType(35) on, and the rest by
 /// name.
-fn drained<S: Store>(session: &mut Session<S>) -> Vec<String> {
+pub fn drained<S: Store>(session: &mut Session<S>) -> Vec<String> {
     let mut outputs = Vec::new();
     while let Some(output) = session.poll_output() {
         match output {
@@ -66,7 +66,7 @@ fn drained<S: Store>(session: &mut Session<S>) -> Vec<String> {
 }
 
 /// A session that is logged on: the next number on both sides is 2.
-fn logged_on(config: SessionConfig) -> Session<MemoryStore> {
+pub fn logged_on(config: SessionConfig) -> Session<MemoryStore> {
     let role = config.role;
     let mut session = Session::new(config, MemoryStore::new());
     session.on_connected(NOW);

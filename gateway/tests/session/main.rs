@@ -5,6 +5,7 @@
 mod back_to_back;
 mod calls;
 mod mutations;
+mod period;
 mod script;
 mod storms;
 

@@ -23,6 +23,16 @@ pub struct RawSchedule {
     days: Option<String>,
 }
 
+impl RawSchedule {
+    /// The schedule that it writes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(&self) -> Result<Schedule, ScheduleError> {
+        Schedule::parse(&self.zone, &self.open, &self.close, self.days.as_deref())
+    }
+}
+
 impl RawSession {
     /// The hosts in the order in which they are tried: the address, then its backups.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
@@ -34,11 +44,17 @@ impl RawSession {
     /// # Errors
     /// What is wrong with it.
     pub fn times(&self) -> Result<Option<Schedule>, ScheduleError> {
-        let read = |raw: &RawSchedule| {
-            Schedule::parse(&raw.zone, &raw.open, &raw.close, raw.days.as_deref())
-        };
-        self.schedule.as_ref().map(read).transpose()
+        self.schedule.as_ref().map(RawSchedule::read).transpose()
     }
+}
+
+/// Adds what is wrong with the schedule at a key.
+pub fn add(key: String, error: &ScheduleError, faults: &mut Faults) {
+    let value = match error {
+        ScheduleError::Zone(text) | ScheduleError::Time(text) | ScheduleError::Days(text) => text,
+        ScheduleError::Weekly => "mixed",
+    };
+    faults.add(key, value.to_owned(), error.to_string());
 }
 
 /// Adds what is wrong with the schedules of a config.
@@ -46,14 +62,7 @@ pub fn check(raw: &RawConfig, faults: &mut Faults) {
     for venue in &raw.venues {
         for (purpose, session) in venue.sessions() {
             if let Err(error) = session.times() {
-                let key = format!("venues.{}.{purpose}.schedule", venue.name);
-                let (value, allowed) = match &error {
-                    ScheduleError::Zone(text)
-                    | ScheduleError::Time(text)
-                    | ScheduleError::Days(text) => (text.clone(), error.to_string()),
-                    ScheduleError::Weekly => ("mixed".to_owned(), error.to_string()),
-                };
-                faults.add(key, value, allowed);
+                add(format!("venues.{}.{purpose}.schedule", venue.name), &error, faults);
             }
         }
     }

@@ -102,6 +102,7 @@ fn seats(file: &ConfigFile) -> Vec<SeatConfig> {
                 has_market_data: !has_orders,
                 cancel_on_disconnect: has_orders,
                 credentials: None,
+                schedule: None,
             });
         }
     }

@@ -49,6 +49,7 @@ fn seat(raw: &RawSession, has_orders: bool, cancels: bool) -> SeatConfig {
         has_market_data: !has_orders,
         cancel_on_disconnect: has_orders && cancels,
         credentials: None,
+        schedule: None,
     }
 }
 

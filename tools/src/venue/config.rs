@@ -12,6 +12,7 @@ use crate::backtest::window::Moment;
 use crate::config::faults::Faults;
 use crate::config::instruments::{InstrumentTable, RawInstrument};
 use crate::config::option_terms::RawChain;
+use crate::config::times::{self, RawSchedule};
 use ballast_engine::event::InstrumentId;
 use ballast_engine::units::Lots;
 use serde::Deserialize;
@@ -75,6 +76,7 @@ struct RawSeat {
     carries: String,
     #[serde(default)]
     cancel_on_disconnect: bool,
+    schedule: Option<RawSchedule>,
 }
 
 /// What plays at the venue.
@@ -271,6 +273,9 @@ fn seats(raw: &[RawSeat], faults: &mut Faults) -> Vec<SeatConfig> {
         if seats.iter().any(|known| (&known.sender_comp_id, &known.target_comp_id) == ids) {
             faults.add(&key, "the same comp ids", "each pair of comp ids once");
         }
+        let schedule = seat.schedule.as_ref().and_then(|raw| {
+            raw.read().map_err(|error| times::add(format!("{key}.schedule"), &error, faults)).ok()
+        });
         seats.push(SeatConfig {
             sender_comp_id: seat.sender_comp_id.clone(),
             target_comp_id: seat.target_comp_id.clone(),
@@ -279,6 +284,7 @@ fn seats(raw: &[RawSeat], faults: &mut Faults) -> Vec<SeatConfig> {
             has_market_data,
             cancel_on_disconnect: seat.cancel_on_disconnect,
             credentials: None,
+            schedule,
         });
     }
     seats
@@ -314,6 +320,7 @@ fn openings(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ballast_gateway::session::Schedule;
 
     const EXAMPLE: &str = include_str!("../../../config/venue.toml");
 
@@ -329,11 +336,24 @@ mod tests {
             .replace("speed = \"1\"", "speed = \"fast\"")
             .replace("queue = \"back_of_queue\"", "queue = \"front\"")
             .replace("tick = \"0.01\"", "tick = \"a cent\"")
-            .replace("carries = \"orders\"", "carries = \"news\"");
+            .replace("carries = \"orders\"", "carries = \"news\"\nschedule = SCHEDULE")
+            .replace("SCHEDULE", "{ zone = \"UTC\", open = \"25:00:00\", close = \"17:00:00\" }");
         let text = VenueConfig::parse(&broken).err().unwrap();
-        for part in ["4 faults", "speed", "\"front\"", "a cent", "carries", "probabilistic_1"] {
+        for part in ["5 faults", "speed", "\"front\"", "a cent", "carries", "probabilistic_1"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        assert!(text.contains("sessions.SIM-OE.BALLAST.schedule = 25:00:00: "), "{text}");
+    }
+
+    #[test]
+    fn a_session_keeps_the_hours_that_it_is_told() {
+        let kept = "carries = \"orders\"\nschedule = { zone = \"UTC\", open = \"08:00:00\", \
+                    close = \"17:00:00\", days = \"weekdays\" }";
+        let config = VenueConfig::parse(&EXAMPLE.replace("carries = \"orders\"", kept));
+        let config = config.map_err(|text| panic!("{text}")).unwrap();
+        let times = Schedule::parse("UTC", "08:00:00", "17:00:00", Some("weekdays")).unwrap();
+        assert_eq!(config.seats[1].schedule, Some(times));
+        assert_eq!(config.seats[0].schedule, None);
     }
 
     const CHAIN: &str = r#"

@@ -165,6 +165,7 @@ fn seat(name: &str) -> SeatConfig {
         has_market_data: true,
         cancel_on_disconnect: true,
         credentials: None,
+        schedule: None,
     }
 }
 

@@ -13,7 +13,7 @@ use ballast_engine::units::Nanos;
 use ballast_gateway::fix::msg_type;
 use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::session::{
-    Connection, Counters, Credentials, Event, Role, SendError, Session, SessionConfig,
+    Connection, Counters, Credentials, Event, Role, Schedule, SendError, Session, SessionConfig,
     Turn as ConnectionTurn, Visitor,
 };
 use ballast_gateway::store::MemoryStore;
@@ -39,6 +39,8 @@ pub struct SeatConfig {
     pub cancel_on_disconnect: bool,
     /// Username(553) and Password(554) that the Logon must carry.
     pub credentials: Option<(String, String)>,
+    /// When a client may be logged on; `None` for always.
+    pub schedule: Option<Schedule>,
 }
 
 /// One message that a seat is to be sent.
@@ -115,6 +117,7 @@ fn session(config: &SeatConfig) -> Session<MemoryStore> {
     let mut session =
         SessionConfig::new(Role::Acceptor, &config.sender_comp_id, &config.target_comp_id);
     session.sending_time = Precision::Micros;
+    session.schedule.clone_from(&config.schedule);
     // Snapshots of whole books; a client that reads in bursts.
     session.out_bytes_max = 4 << 20;
     if let Some((username, password)) = &config.credentials {
