@@ -183,6 +183,11 @@ impl Fixed {
         Fixed(self.0.saturating_sub(other.0))
     }
 
+    /// So large, ±2^62, that a sum on the way to it may have stopped at the integer's edge.
+    pub fn is_at_the_edge(self) -> bool {
+        self.0.unsigned_abs() >> (Self::FRACTION_BITS + 62) != 0
+    }
+
     /// Half of it, rounded down.
     #[inline]
     pub fn half(self) -> Fixed {

@@ -229,6 +229,29 @@ fn what_holding_costs_is_read_and_its_faults_are_told_together() {
 }
 
 #[test]
+fn the_exact_model_says_what_its_table_is_made_for() {
+    let with = |more: &str| {
+        let model = format!("model = \"glft_exact\"\n{more}");
+        shipped().replacen("model = \"glft\"\n", &model, 1)
+    };
+    let silent = fault_of(with(""));
+    assert!(silent.contains("quote.table_sigma = missing: glft_exact quotes from"), "{silent}");
+    assert!(silent.contains("quote.inventory_bound = missing"), "{silent}");
+    let beyond = fault_of(with("table_sigma = \"5.0\"\ninventory_bound = 65\n"));
+    assert!(beyond.contains("inventory_bound") && beyond.contains("64"), "{beyond}");
+    let said = with("table_sigma = \"5.0\"\ninventory_bound = 12\n");
+    let config = ConfigFile::parse("test.toml", said).unwrap().maker(1).unwrap();
+    let quoter = config.settings[0].quote.unwrap().quoter;
+    let half = |orders: i64| {
+        let (sigma, none) =
+            (ballast_engine::fixed::Scaled::new(500, 0), ballast_engine::fixed::Scaled::ZERO);
+        // An order is 0.01 of 0.00001.
+        quoter.half_spreads(ballast_engine::units::Lots(1_000 * orders), sigma, none)
+    };
+    assert!(half(11).bid.is_some() && half(12).bid.is_none() && half(12).ask.is_some());
+}
+
+#[test]
 fn a_drift_and_a_jump_with_our_fills_move_the_quotes_of_the_models_that_know_them() {
     use ballast_engine::fixed::Scaled;
     use ballast_engine::quote::HalfSpreads;

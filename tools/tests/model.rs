@@ -139,6 +139,10 @@ fn a_bad_line_gets_an_error_in_its_place() {
             r#"{"model":"microprice","params":{"Q":[[0]],"R1":[[0]],"R2":[[0,1]],"K":[1],"x":1}}"#,
             "R2 has 2 entries",
         ),
+        (
+            r#"{"model":"glft_extension","params":{"sigma":5079,"A":1e-300,"k":1e-16,"gamma":1e-16,"mu":0,"zeta":4.95,"q":0}}"#,
+            "beyond ±2^62",
+        ),
     ];
     let input: String = bad.iter().map(|(line, _)| format!("{line}\n{good}\n")).collect();
     let output = model(&input);

@@ -380,6 +380,9 @@ fn real(text: &str, key: &str) -> Result<Real, String> {
 
 fn two_sided(wide: WideHalfSpreads) -> Result<(Fixed, Fixed), String> {
     match (wide.bid, wide.ask) {
+        (Some(bid), Some(ask)) if bid.is_at_the_edge() || ask.is_at_the_edge() => {
+            Err("a half-spread is beyond ±2^62, where quoting stops counting".into())
+        }
         (Some(bid), Some(ask)) => Ok((bid, ask)),
         _ => Err("the model quotes one side only".into()),
     }

@@ -461,8 +461,10 @@ pub struct RawQuote {
     pub decay: String,
     /// Rolling horizon τ in seconds, for the models that have one.
     pub horizon_s: Option<String>,
-    /// σ that a table is made for, quote currency per √s; `glft_exact` alone.
+    /// σ that the table of `glft_exact` is made for, quote currency per √s; it must say it.
     pub table_sigma: Option<String>,
+    /// How many orders of `size` the table of `glft_exact` goes either way, 1 to 64; it must say it.
+    pub inventory_bound: Option<u32>,
     /// Drift μ of the price, quote currency per second; `glft` and `glft_risk_neutral` alone.
     pub drift: Option<String>,
     /// By how much the price jumps against us with our own fill, ζ, quote currency; these two and

@@ -443,7 +443,19 @@ pub(super) fn quote_parameters(
     if let Some(sigma) = sigma {
         parameters.sigma = sigma?;
     }
+    parameters.inventory_bound = raw.inventory_bound.unwrap_or(parameters.inventory_bound);
     let model = model?;
+    if model == Model::GlftExact {
+        let why = "glft_exact quotes from a table that is made for it";
+        for (name, is_said) in [
+            ("table_sigma", raw.table_sigma.is_some()),
+            ("inventory_bound", raw.inventory_bound.is_some()),
+        ] {
+            if !is_said {
+                faults.add(at(name), "missing", why);
+            }
+        }
+    }
     let extensions = [
         ("drift", &raw.drift, &mut parameters.drift, &EXTENDED[1..]),
         ("adverse_jump", &raw.adverse_jump, &mut parameters.adverse_jump, &EXTENDED[..]),
