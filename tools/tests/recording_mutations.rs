@@ -280,6 +280,7 @@ fn is_about_the_whole(error: &TapeError) -> bool {
             | TapeError::NothingKnown { .. }
             | TapeError::NoInstrument { .. }
             | TapeError::NoSnapshot { .. }
+            | TapeError::NoEvents { .. }
     )
 }
 

@@ -109,7 +109,12 @@ impl Capture {
         let position = Position::new(path, "line");
         let bad = |error: super::lean::archive::ArchiveError| position.fault(error.to_string());
         let archive = Archive::new(std::fs::read(path).map_err(unreadable)?).map_err(bad)?;
-        let name = archive.names().next().map(str::to_owned).unwrap_or_default();
+        let mut names = archive.names();
+        let name = names.next().map(str::to_owned).unwrap_or_default();
+        if let Some(further) = names.next() {
+            let why = format!("{further:?} stands in it beside {name:?}: one book a zip is read");
+            return Err(position.fault(why));
+        }
         let text = archive.read(&name).map_err(bad)?.unwrap_or_default();
         if text.is_empty() {
             return Err(TapeError::Empty { file: path.to_path_buf() });

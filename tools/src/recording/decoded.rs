@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"BLTAPE01";
+const MAGIC: &[u8; 8] = b"BLTAPE02";
 /// A block is written when it holds so much.
 const BLOCK_BYTES: usize = 1 << 16;
 /// An event with its gone order behind it is no longer than this.

@@ -3,6 +3,7 @@
 //! Fed by a file; feeds `merge.rs`. Any one thread. Deliberately absent: what the lines mean.
 
 use super::TapeError;
+use super::source::time_fault;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -79,6 +80,9 @@ impl Lines {
         let number = std::str::from_utf8(&self.text[..digits]).unwrap_or_default();
         match (number.parse(), self.text.get(digits)) {
             (Ok(received), Some(b' ')) => {
+                if let Some(why) = time_fault(received, self.received, "nanoseconds") {
+                    return Err(self.malformed(why));
+                }
                 self.received = received;
                 self.body_from = digits + 1;
                 Ok(())

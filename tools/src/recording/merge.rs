@@ -146,7 +146,6 @@ impl Recording {
         let source = &self.sources[index];
         let Some(market) = self.markets[source.market].as_mut() else { return Ok(()) };
         let received = source.lines.received().saturating_add_signed(self.options.clock_offset_ns);
-        self.counters.time_went_back += u64::from(received < self.latest);
         self.latest = received.max(self.latest);
         let message = binance::decode(source.lines.body())
             .map_err(|error| source.lines.malformed(error.to_string()))?;

@@ -74,7 +74,7 @@ impl Merged {
         let Some(index) = next.min_by_key(|(i, held)| (held.source.received(), *i)).map(|f| f.0)
         else {
             self.is_over = true;
-            return Ok(());
+            return self.has_played();
         };
         let held = &mut self.sources[index];
         let received = held.source.received().saturating_add_signed(self.clock_offset_ns);
@@ -91,6 +91,21 @@ impl Merged {
         held.source.take(&mut sink)?;
         held.has_message = held.source.advance()?;
         Ok(())
+    }
+
+    /// A tape that ends without one event was not this config's: that is an error, not a quiet market.
+    fn has_played(&self) -> Result<(), TapeError> {
+        let Some(first) = self.sources.first().filter(|_| self.counters.events == 0) else {
+            return Ok(());
+        };
+        let named = self.counters.named();
+        let left_out = named.iter().filter(|(name, count)| *name != "rows" && *count > 0);
+        let left_out: Vec<_> = left_out.map(|(name, count)| format!("{name} {count}")).collect();
+        Err(TapeError::NoEvents {
+            file: first.source.position().file.to_path_buf(),
+            rows: self.counters.rows,
+            left_out: left_out.join(", "),
+        })
     }
 }
 

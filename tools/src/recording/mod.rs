@@ -129,8 +129,6 @@ pub struct TapeCounters {
     pub other_streams: u64,
     /// Prices and sizes that are not whole ticks or lots. Their levels or trades are missing.
     pub off_grid: u64,
-    /// Lines received before the line in front of them; they count as received with it.
-    pub time_went_back: u64,
     /// Messages of instruments that the config does not name.
     pub other_instruments: u64,
     /// Changes of orders that the recording never showed.
@@ -143,7 +141,7 @@ pub struct TapeCounters {
 
 impl TapeCounters {
     /// How many there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 15;
 
     /// From their values, in the order of [`TapeCounters::named`].
     pub fn of(values: [u64; TapeCounters::COUNT]) -> TapeCounters {
@@ -159,7 +157,6 @@ impl TapeCounters {
             trades_skipped,
             other_streams,
             off_grid,
-            time_went_back,
             other_instruments,
             unknown_orders,
             latency_negative,
@@ -177,7 +174,6 @@ impl TapeCounters {
             trades_skipped,
             other_streams,
             off_grid,
-            time_went_back,
             other_instruments,
             unknown_orders,
             latency_negative,
@@ -199,7 +195,6 @@ impl TapeCounters {
             ("trades_skipped", self.trades_skipped),
             ("other_streams", self.other_streams),
             ("off_grid", self.off_grid),
-            ("time_went_back", self.time_went_back),
             ("other_instruments", self.other_instruments),
             ("unknown_orders", self.unknown_orders),
             ("latency_negative", self.latency_negative),
@@ -266,6 +261,19 @@ pub enum TapeError {
         file: PathBuf,
         /// The last whole line.
         line: u64,
+    },
+    /// Not one event of the config's instruments.
+    #[error(
+        "{file}: its {rows} messages gave the config's instruments no event ({left_out}); are symbols and \
+         venues the config's, and does it begin with a snapshot?"
+    )]
+    NoEvents {
+        /// The first file.
+        file: PathBuf,
+        /// Messages read.
+        rows: u64,
+        /// Why they were left out, by count.
+        left_out: String,
     },
     /// Nothing in it.
     #[error("{file}: empty; a recording has at least a snapshot, fetch it again or leave it out")]

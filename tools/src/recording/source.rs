@@ -66,18 +66,21 @@ impl Position {
 
     /// Checks that a time is one, in the unit that the format says, and not before `previous`.
     pub fn time(&self, ns: u64, previous: u64, unit: &str) -> Result<u64, TapeError> {
-        if !TIMES.contains(&ns) {
-            return Err(self.fault(format!(
-                "its time is not between the years 2000 and 2100 when read as {unit}: another unit?"
-            )));
+        match time_fault(ns, previous, unit) {
+            None => Ok(ns),
+            Some(why) => Err(self.fault(why)),
         }
-        if ns < previous {
-            let by = previous - ns;
-            let why = format!("received {by} ns before the one in front of it: sort the file");
-            return Err(self.fault(why));
-        }
-        Ok(ns)
     }
+}
+
+/// What is wrong with a time: it is none in the unit that the format says, or it is before `previous`.
+pub fn time_fault(ns: u64, previous: u64, unit: &str) -> Option<String> {
+    if !TIMES.contains(&ns) {
+        let why = "its time is not between the years 2000 and 2100 when read as";
+        return Some(format!("{why} {unit}: another unit?"));
+    }
+    let by = previous.checked_sub(ns).filter(|by| *by > 0)?;
+    Some(format!("received {by} ns before the one in front of it: sort the file"))
 }
 
 /// One instrument's grid and what of its book was shown last.

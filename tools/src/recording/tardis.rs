@@ -45,8 +45,8 @@ pub struct Tardis {
     next: Option<Row>,
     position: Position,
     received: u64,
-    /// The message before was a snapshot too, so that this one goes on with it.
-    was_snapshot: bool,
+    /// By place: its message before was a snapshot too, so that the next one goes on with it.
+    was_snapshot: Vec<bool>,
 }
 
 #[derive(Clone)]
@@ -89,7 +89,7 @@ impl Tardis {
             next: None,
             position,
             received: 0,
-            was_snapshot: false,
+            was_snapshot: Vec::new(),
         };
         tardis.next = tardis.read_row()?;
         tardis.exchange = match &tardis.next {
@@ -219,7 +219,6 @@ fn kind(header: &[&str]) -> Option<Kind> {
 
 impl Source for Tardis {
     fn advance(&mut self) -> Result<bool, TapeError> {
-        self.was_snapshot = self.rows.last().is_some_and(|row| row.is_snapshot);
         self.rows.clear();
         let Some(first) = self.next.take() else { return Ok(false) };
         self.position = first.position.clone();
@@ -248,7 +247,11 @@ impl Source for Tardis {
     fn take(&mut self, sink: &mut Sink<'_>) -> Result<(), TapeError> {
         let Some(first) = self.rows.first() else { return Ok(()) };
         let Some(place) = sink.place(&first.symbol) else { return Ok(()) };
-        if first.is_snapshot && !self.was_snapshot {
+        if self.was_snapshot.len() <= place {
+            self.was_snapshot.resize(place + 1, false);
+        }
+        let was_snapshot = std::mem::replace(&mut self.was_snapshot[place], first.is_snapshot);
+        if first.is_snapshot && !was_snapshot {
             sink.reset(place, first.venue_at);
         }
         for row in &self.rows {

@@ -88,7 +88,7 @@ fn read(
 ) -> Result<(), String> {
     let name = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
-    for (number, line) in (1..).zip(text.lines().filter(|line| !line.trim().is_empty())) {
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |why: &str| format!("{name}: line {number}: {line:?}: {why}");
         let (time, rate) = line.split_once(',').ok_or_else(|| wrong("time,rate is wanted"))?;
         let time = jiff::civil::DateTime::strptime("%Y%m%d %H:%M:%S", time.trim());
