@@ -67,23 +67,27 @@ fn the_same_run_has_the_same_hash_and_every_option_another() {
 #[test]
 fn a_file_of_latencies_is_what_a_constant_of_its_figures_is() {
     let header = "at,feed_ns,order_ns,report_ns";
-    let flat = scratch("flat.csv", &format!("{header}\n0,700000,2000000,3000000\n"));
+    // When the synthetic market begins.
+    let start = 1_723_161_600_000_000_000u64;
+    let flat = scratch("flat.csv", &format!("{header}\n{start},700000,2000000,3000000\n"));
     let path = flat.display().to_string();
     let constant = synthetic(&["--latency", "700us,2ms,3ms"]);
     assert_eq!(constant["run_sha256"], synthetic(&["--latency", &path])["run_sha256"]);
-    let start = 1_000_000_000u64;
     let rises = scratch(
         "rises.csv",
         &format!(
             "{header}\n{start},700000,2000000,3000000\n{},700000,90000000,3000000\n",
-            u64::MAX / 2
+            start + 3_600_000_000_000
         ),
     );
     let path = rises.display().to_string();
     assert_ne!(constant["run_sha256"], synthetic(&["--latency", &path])["run_sha256"]);
-    let bad = scratch("bad.csv", "1,2,3,4\n1,2,3,4\n");
+    let bad = scratch("bad.csv", &format!("{start},2,3,4\n{start},2,3,4\n"));
     let told = refused(&["--latency", &bad.display().to_string()]);
     assert!(told.contains("bad.csv") && told.contains("line 2"), "{told}");
+    std::fs::write(&bad, "1600000000000000000,2,3,4\n").unwrap();
+    let told = refused(&["--latency", &bad.display().to_string()]);
+    assert!(told.contains("--latency") && told.contains("another day"), "{told}");
     for file in [flat, rises, bad] {
         std::fs::remove_file(file).unwrap();
     }

@@ -298,6 +298,9 @@ impl Run<'_> {
     fn whole<T: Tape>(self, mut tape: T) -> Result<Ended, PlanFault> {
         let Run { plan, file, config, journal, sample_ns } = self;
         let start = tape.peek_at()?.unwrap_or_default();
+        if let Lateness::Measured(table) = &plan.lateness {
+            table.meets(start).map_err(|why| PlanFault::Asked(format!("--latency: {why}")))?;
+        }
         let expired = option_terms::expired(config, start).0;
         if !expired.is_empty() {
             return Err(PlanFault::Asked(format!("{}: {expired}", file.path)));

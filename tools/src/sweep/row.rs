@@ -3,6 +3,7 @@
 //! Fed by the runs' summaries; feeds `progress.rs`. Deliberately absent: wall-clock figures, so that
 //! the same sweep gives the same bytes.
 
+use ballast_engine::pnl::attribution::Cause;
 use serde_json::Value;
 
 /// Counts and hashes at the top of a summary.
@@ -15,20 +16,6 @@ const COUNTS: [&str; 7] = [
     "fills",
     "run_sha256",
 ];
-const PNL: [&str; 11] = [
-    "total",
-    "spread_capture",
-    "inventory_mtm",
-    "hedge_cost",
-    "fees",
-    "rebates",
-    "funding",
-    "capital_cost",
-    "translation",
-    "rounding",
-    "adjustment",
-];
-
 /// How a run ended.
 #[derive(Clone, PartialEq, Debug)]
 pub enum End {
@@ -58,7 +45,7 @@ pub fn header(keys: &[&str], underlyings: &[&str]) -> String {
     columns.extend(keys.iter().map(|key| field(key)));
     columns.extend(["status", "why"].map(str::to_owned));
     columns.extend(COUNTS.map(str::to_owned));
-    columns.extend(PNL.map(|cause| format!("pnl_{cause}")));
+    columns.extend(pnl().map(|part| format!("pnl_{part}")));
     columns.extend(["drawdown_max", "pnl_per_unit_of_risk"].map(str::to_owned));
     for name in underlyings {
         let columns_of = ["delta_end", "delta_max_abs", "inventory_mean_square"];
@@ -79,7 +66,7 @@ pub fn line(head: &Head<'_>, end: &End, underlyings: &[&str]) -> String {
     };
     fields.extend([status.to_owned(), field(why)]);
     fields.extend(COUNTS.map(|key| text(&document[key])));
-    fields.extend(PNL.map(|cause| text(&document["pnl"][cause])));
+    fields.extend(pnl().map(|part| text(&document["pnl"][part])));
     let liquidity = &document["liquidity"];
     fields.extend(["drawdown_max", "pnl_per_unit_of_risk"].map(|key| text(&liquidity[key])));
     for name in underlyings {
@@ -87,6 +74,11 @@ pub fn line(head: &Head<'_>, end: &End, underlyings: &[&str]) -> String {
         fields.push(text(&liquidity["inventory"][*name]["mean_square"]));
     }
     fields.join(",")
+}
+
+/// The PnL's total, and the causes that sum to it.
+fn pnl() -> impl Iterator<Item = &'static str> {
+    std::iter::once("total").chain(Cause::ALL.map(Cause::name))
 }
 
 fn text(value: &Value) -> String {
@@ -107,6 +99,15 @@ fn field(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_causes_of_a_row_are_all_there_are() {
+        let columns = header(&[], &[]);
+        let told = columns.split(',').filter(|column| column.starts_with("pnl_")).count();
+        // The total, the ratio at the end, and a column a cause.
+        assert_eq!(told, 2 + Cause::COUNT);
+        assert!(columns.contains("pnl_rebalance_cost"), "{columns}");
+    }
 
     #[test]
     fn every_line_has_the_header_s_columns() {

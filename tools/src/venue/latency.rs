@@ -6,12 +6,14 @@
 //! On a session nothing overtakes: where latency falls faster than time passes, what comes later
 //! arrives together with what is still on its way.
 
+use crate::recording::source::time_fault;
 use ballast_engine::units::Nanos;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Longer than any way to a venue: a minute.
 pub const LATENCY_NS_MAX: u64 = 60_000_000_000;
+const DAY_NS: u64 = 86_400_000_000_000;
 const COLUMNS: &str = "at,feed_ns,order_ns,report_ns";
 
 /// The three ways.
@@ -98,6 +100,24 @@ impl LatencyTable {
         Ok(LatencyTable { rows, place: 0 })
     }
 
+    /// Whether a tape that begins at `start` has anything to do with it.
+    ///
+    /// # Errors
+    /// The table is over by then, or begins more than a day later: it was measured on another day.
+    pub fn meets(&self, start: Nanos) -> Result<(), String> {
+        let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else {
+            return Ok(());
+        };
+        if last.0 >= start && first.0 <= start.plus(DAY_NS) {
+            return Ok(());
+        }
+        let (from, to) = (first.0.0, last.0.0);
+        let start = start.0;
+        Err(format!(
+            "its rows are of {from} to {to} and the tape begins at {start}: of another day?"
+        ))
+    }
+
     /// What holds at `at`: before the first row its figures, after the last one those.
     fn at(&mut self, at: Nanos) -> Delays {
         if self.rows.get(self.place).is_some_and(|row| row.0 > at) {
@@ -134,7 +154,11 @@ fn row(line: &str) -> Result<(Nanos, Delays), String> {
         ns => Err(format!("{ns} ns is longer than a minute: another unit?")),
     };
     let delays = Delays { feed_ns: way(feed)?, order_ns: way(order)?, report_ns: way(report)? };
-    Ok((Nanos(whole(at)?), delays))
+    let at = whole(at)?;
+    match time_fault(at, 0, "nanoseconds") {
+        None => Ok((Nanos(at), delays)),
+        Some(why) => Err(why),
+    }
 }
 
 /// Where the figures come from.
@@ -225,8 +249,28 @@ impl Latency {
 mod tests {
     use super::*;
 
+    /// The tests' times are ns after this.
+    const T0: u64 = 1_700_000_000_000_000_000;
+
     fn table(text: &str) -> Result<LatencyTable, String> {
-        LatencyTable::parse(text, Path::new("l.csv")).map_err(|fault| fault.to_string())
+        let later = |line: &str| match line.split_once(',').map(|(at, rest)| (at.parse(), rest)) {
+            Some((Ok::<u64, _>(at), rest)) => format!("{},{rest}\n", T0 + at),
+            Some((Err(_), _)) | None => format!("{line}\n"),
+        };
+        let text: String = text.lines().map(later).collect();
+        LatencyTable::parse(&text, Path::new("l.csv")).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn a_table_in_another_unit_or_of_another_day_is_told() {
+        let text = format!("{},1,1,1\n", T0 / 1_000_000_000);
+        let told = LatencyTable::parse(&text, Path::new("l.csv")).unwrap_err().to_string();
+        assert!(told.contains("line 1") && told.contains("nanoseconds: another unit?"), "{told}");
+        let table = table("1000,1,1,1\n2000,1,1,1\n").unwrap();
+        let day_ns = 86_400_000_000_000;
+        let meets = |start: u64| table.meets(Nanos(start)).is_ok();
+        assert!(meets(T0) && meets(T0 + 2_000) && meets(T0 + 1_000 - day_ns));
+        assert!(!meets(T0 + 2_001) && !meets(T0 + 999 - day_ns));
     }
 
     #[test]
@@ -240,7 +284,7 @@ mod tests {
             (9_000, (20, 300, 0)),
             (1_000, (10, 100, 200)),
         ] {
-            assert_eq!(of(table.at(Nanos(at))), expected, "{at}");
+            assert_eq!(of(table.at(Nanos(T0 + at))), expected, "{at}");
         }
     }
 
@@ -250,7 +294,7 @@ mod tests {
             ("", "no row"),
             ("at,feed_ns,order_ns,report_ns\n", "no row"),
             ("1,2,3\n", "line 1: 3 fields"),
-            ("1,2,3,4\n1,2,3,4\n", "line 2: its time is not after 1"),
+            ("1,2,3,4\n1,2,3,4\n", "line 2: its time is not after"),
             ("1,2,x,4\n", "line 1: \"x\" is not a whole number"),
             ("1,2,-3,4\n", "\"-3\" is not a whole number"),
             ("1,2,3,60000000001\n", "longer than a minute"),
@@ -264,12 +308,16 @@ mod tests {
     fn nothing_overtakes_where_latency_falls() {
         let rows = "1000,900,900,900\n1100,0,0,0\n";
         let mut latency = Latency::table(table(rows).unwrap());
-        assert_eq!(latency.order(Nanos(1_000)), Nanos(1_900));
-        assert_eq!(latency.order(Nanos(1_200)), Nanos(1_900), "behind the one that is on its way");
-        assert_eq!(latency.report(Nanos(1_000)), Nanos(1_900));
-        assert_eq!(latency.report(Nanos(2_000)), Nanos(2_000));
-        assert_eq!(latency.feed(Nanos(1_000), None), Nanos(1_900));
-        assert_eq!(latency.feed(Nanos(1_100), None), Nanos(1_900));
+        assert_eq!(latency.order(Nanos(T0 + 1_000)), Nanos(T0 + 1_900));
+        assert_eq!(
+            latency.order(Nanos(T0 + 1_200)),
+            Nanos(T0 + 1_900),
+            "behind the one that is on its way"
+        );
+        assert_eq!(latency.report(Nanos(T0 + 1_000)), Nanos(T0 + 1_900));
+        assert_eq!(latency.report(Nanos(T0 + 2_000)), Nanos(T0 + 2_000));
+        assert_eq!(latency.feed(Nanos(T0 + 1_000), None), Nanos(T0 + 1_900));
+        assert_eq!(latency.feed(Nanos(T0 + 1_100), None), Nanos(T0 + 1_900));
     }
 
     #[test]
