@@ -1,12 +1,12 @@
 //! Files and folders that their owner alone may read: what a run leaves behind says what a desk holds.
 //!
 //! Fed by whatever writes for people (reports, a certification's evidence) and by the state folder; feeds
-//! the file system. Any cold thread. Absent: what must outlive a loss of power; nothing here is synced.
+//! the file system. Any cold thread.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes the folder (0700), and those above it, where they are missing.
 ///
@@ -28,16 +28,34 @@ pub fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file with this content (0600), under its name only once it is whole.
+/// A file with this content (0600), under its name only once it is whole. A loss of power may take it.
 ///
 /// # Errors
 /// What the system refuses.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let partial = partial_of(path);
+    create(&partial)?.write_all(content)?;
+    fs::rename(&partial, path)
+}
+
+/// As [`write_whole`], and when it returns a loss of power takes it no more.
+///
+/// # Errors
+/// What the system refuses.
+pub fn write_durable(path: &Path, content: &[u8]) -> io::Result<()> {
+    let partial = partial_of(path);
+    let mut file = create(&partial)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&partial, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn partial_of(path: &Path) -> PathBuf {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    let partial = Path::new(&partial);
-    create(partial)?.write_all(content)?;
-    fs::rename(partial, path)
+    PathBuf::from(partial)
 }
 
 #[cfg(test)]
@@ -61,6 +79,9 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!([mode(&folder), mode(&folder.join("in")), mode(&path)], [0o700, 0o700, 0o600]);
+        assert!(!left.exists());
+        write_durable(&path, b"newer").unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"newer"[..], 0o600));
         assert!(!left.exists());
         fs::remove_dir_all(&folder).unwrap();
     }

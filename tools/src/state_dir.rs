@@ -7,8 +7,8 @@
 
 use crate::private_files;
 use ballast_engine::journal::archive;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,17 +142,11 @@ fn locked(path: &Path) -> Result<File, StateError> {
 
 /// Writes the number in one step, and waits for the disk.
 fn write_number(folder: &Path, name: &str, number: u32) -> Result<(), StateError> {
-    let (file, partial) = (folder.join(name), folder.join(format!("{name}.partial")));
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| StateError::Io { path, action: "cannot be written", source }
-    };
-    let mut out = private_files::create(&partial).map_err(failed(&partial))?;
-    writeln!(out, "{number}")
-        .and_then(|()| out.sync_all())
-        .and_then(|()| fs::rename(&partial, &file))
-        .and_then(|()| File::open(folder)?.sync_all())
-        .map_err(failed(&file))
+    let file = folder.join(name);
+    private_files::write_durable(&file, format!("{number}\n").as_bytes()).map_err(|source| {
+        let path = file.display().to_string();
+        StateError::Io { path, action: "cannot be written", source }
+    })
 }
 
 /// The number that a file holds; `None` where there is no file.
@@ -173,6 +167,7 @@ fn number_in(path: &Path) -> Result<Option<u32>, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("ballast-{}-{name}", std::process::id()));

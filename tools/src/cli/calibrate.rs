@@ -7,6 +7,7 @@ use crate::backtest::tape::AnyTape;
 use crate::calibrate::gather::Gathered;
 use crate::calibrate::{Calibration, Settings, document, page};
 use crate::config::ConfigFile;
+use crate::private_files;
 use ballast_engine::instrument::Instrument;
 use ballast_engine::units::Decimal;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -74,8 +75,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(folder) = &arguments.report {
         let title = format!("Calibration of {}", instrument.symbol());
         let tick = Decimal::text_of(1, instrument.spec().tick);
-        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-        std::fs::create_dir_all(folder)
+        let write = |name: &str, text: &str| {
+            private_files::write_whole(&folder.join(name), text.as_bytes())
+        };
+        private_files::make_folder(folder)
             .and_then(|()| write("calibration.json", &format!("{document:#}\n")))
             .and_then(|()| write("report.html", &page::html(&found, &title, &tick)))
             .map_err(|error| {

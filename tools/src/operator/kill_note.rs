@@ -3,10 +3,10 @@
 //! Written by whoever kills, after the orders are stopped; read before a run starts, which refuses
 //! while it is there. Lifting renames it, so that what happened stays on record. Cold.
 
+use crate::private_files;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Name of the note in the state folder.
@@ -45,14 +45,7 @@ impl KillNote {
         if path.exists() {
             return Ok(());
         }
-        let partial = folder.join("killed.json.partial");
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        fs::rename(&partial, &path)?;
-        File::open(folder)?.sync_all()
+        private_files::write_durable(&path, &serde_json::to_vec_pretty(self)?)
     }
 
     /// The note in a state folder, if there is one. One that cannot be read counts as one.

@@ -5,10 +5,12 @@
 //! line is the sweep's fingerprint. A line that a killed process left half-written fails its checksum
 //! and is cut off. At the end the rows are put in order into a new file that takes OUT's name at once.
 
+use crate::private_files;
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -80,7 +82,8 @@ impl Progress {
         let part = PathBuf::from(part);
         let io = |source| ProgressFault::Io { file: part.clone(), source };
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&part);
+        let file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&part);
         let mut file = file.map_err(io)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Err(ProgressFault::Busy(part));
@@ -143,14 +146,9 @@ impl Progress {
     /// A file cannot be written.
     pub fn finish(self, header: &str) -> Result<(), ProgressFault> {
         let Progress { out, part, file: _held, rows } = self;
-        let mut new = out.as_os_str().to_owned();
-        new.push(".new");
-        let new = PathBuf::from(new);
         let io = |source| ProgressFault::Io { file: out.clone(), source };
         let text = rows.values().fold(format!("{header}\n"), |text, row| text + row + "\n");
-        let mut file = File::create(&new).map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-        std::fs::rename(&new, &out).map_err(io)?;
+        private_files::write_durable(&out, text.as_bytes()).map_err(io)?;
         std::fs::remove_file(&part).map_err(io)
     }
 }
