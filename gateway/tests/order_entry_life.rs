@@ -164,6 +164,57 @@ fn the_operators_switch_cancels_without_the_maker_and_only_once_an_order() {
 }
 
 #[test]
+fn a_full_event_ring_does_not_keep_the_switch_from_cancelling() {
+    let mut world = World::with(RULES, 4);
+    world.names();
+    world.accept(11);
+    world.accept(12);
+    world.venue.take_inbox();
+    // The maker hangs: nobody takes what the venue says.
+    for n in 0..9 {
+        world.say(&format!("35=9|37=O|11={n}|41={n}|39=8|434=1|102=1"));
+        world.settle();
+    }
+    let stalled = world.entry.counts().stalled_turns;
+    assert!(stalled > 0);
+    let switch = world.entry.cancel_switch();
+    switch.shut();
+    switch.pull();
+    world.settle();
+    assert_eq!(world.venue.take_inbox().len(), 2, "a cancel an order");
+    world.settle();
+    assert!(world.venue.take_inbox().is_empty(), "they are on their way");
+    assert!(world.entry.counts().stalled_turns > stalled, "the ring was full all the while");
+}
+
+#[test]
+fn a_kill_cancels_what_a_replacement_on_its_way_left_working() {
+    let mut world = World::up();
+    world.accept(11);
+    world.order(OrderAction::Replace, 12, 11);
+    world.settle();
+    world.venue.take_inbox();
+    let switch = world.entry.cancel_switch();
+    switch.shut();
+    switch.pull();
+    world.settle();
+    let own = |n: u64| ClOrdId::new(5, OWN_IDS | n).0;
+    assert!(world.venue.take_inbox()[0].starts_with(&format!("35=F|11={}|41=11|", own(1))));
+    // The venue had replaced it before: the cancel names an order that is no more.
+    world.say("35=8|37=O|11=12|41=11|17=E2|150=5|39=0|55=BTC|54=2|44=61685.99|151=1.5|14=0|6=0");
+    world.say(&format!("35=9|37=O|11={}|41=11|39=0|434=1|102=1", own(1)));
+    assert_eq!(world.names(), ["Replaced", "CancelRejected"]);
+    world.now = world.now.plus(100_000_000);
+    world.settle();
+    let again = world.venue.take_inbox();
+    assert!(again[0].starts_with(&format!("35=F|11={}|41=12|", own(2))), "{again:?}");
+    world.now = world.now.plus(20_000_000_000);
+    world.settle();
+    let sent = world.venue.take_inbox();
+    assert!(sent.iter().all(|text| !text.starts_with("35=F|")), "one is on its way: {sent:?}");
+}
+
+#[test]
 fn a_message_reject_names_its_order() {
     let mut world = World::up();
     world.order(OrderAction::New, 11, 0);

@@ -6,7 +6,8 @@
 //! **Nothing is silently dropped.** An intent that cannot go out (session down, or for orders and
 //! replaces not reconciled yet; the venue's limit; no room in the index or the buffer) comes back as
 //! `Unsent`. An order event never drops: while the event ring is full, the stage takes no intent and
-//! reads no byte, and the venue's answers wait in the socket; the session's own timers wait with them.
+//! reads no byte, and the venue's answers wait in the socket; the session's own timers wait with them. A
+//! cancel of everything goes out all the same (`sweeping.rs`).
 //! A taken position is the reader's to know.
 //!
 //! **Nothing else goes out** than what was intended: a witness at the socket (`witness.rs`) compares; on the
@@ -34,9 +35,7 @@ use crate::venue::dialect::Rules;
 use crate::venue::line::{Dial, Line, LineTurn};
 use crate::venue::symbols::Symbols;
 use crate::venue::time_base::TimeBase;
-use ballast_engine::event::{
-    ClOrdId, OrderAction, OrderEvent, OrderIntent, SessionFault, TimeInForce,
-};
+use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, SessionFault};
 use ballast_engine::latency::{Mark, Probe};
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_engine::stage::{Stage, Turn};
@@ -46,19 +45,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use quoting::Quoting;
+use sweeping::{CANCELS_MAX, Sweeping};
 
 mod asking;
 mod copies;
 mod quoting;
 mod reconciling;
 mod renewing;
+mod sweeping;
 
 /// From here on a run's ClOrdID counter belongs to the stage's own cancels.
 pub const OWN_IDS: u64 = 1 << (ClOrdId::COUNTER_BITS - 1);
 /// Intents taken in one turn.
 const INTENTS_MAX: usize = 64;
-/// Own cancels sent in one turn.
-const CANCELS_MAX: usize = 64;
 
 /// What the stage is told once.
 #[derive(Clone, Debug)]
@@ -153,6 +152,7 @@ pub struct OrderEntry<D: Dial, S: Store> {
     decoder: Decoder,
     wind_down_ns: u64,
     leaving_since: Option<Nanos>,
+    sweeping: Sweeping,
     has_failed_sync: bool,
 }
 
@@ -208,6 +208,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             decoder,
             wind_down_ns: config.wind_down_ns,
             leaving_since: None,
+            sweeping: Sweeping::default(),
             has_failed_sync: false,
         })
     }
@@ -235,12 +236,6 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// A handle that cancels everything from another thread.
     pub fn cancel_switch(&self) -> CancelSwitch {
         self.switch.clone()
-    }
-
-    /// Cancels every live order, now or as soon as the session is up, within the venue's limit.
-    pub fn cancel_all(&mut self) {
-        self.ear.sweep = Some(0);
-        self.quoting.cancels_all = self.ear.desk.quotes.is_used();
     }
 
     fn take_intents(&mut self, now: Nanos) -> bool {
@@ -370,73 +365,6 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         true
     }
 
-    /// Cancels what is live, a few orders a turn, and goes on where the venue's limit stopped it.
-    fn sweep(&mut self, now: Nanos) -> bool {
-        if self.switch.0.cancel.load(Ordering::Relaxed) {
-            self.switch.0.cancel.store(false, Ordering::Release);
-            self.cancel_all();
-        }
-        let Some(mut place) = self.ear.sweep.filter(|_| self.line.session().is_logged_on()) else {
-            return false;
-        };
-        if self.quoting.cancels_all && !self.cancel_all_quotes(now) {
-            return false;
-        }
-        let mut cancels = 0;
-        while place < self.ear.desk.live().capacity() && cancels < CANCELS_MAX {
-            let order = self.ear.desk.live().live_at(place).copied();
-            if let Some(order) = order.filter(|o| !o.is_cancel_pending()) {
-                if order.quoted.is_quote {
-                    let has_room = self.throttle.room_for_cancels(now) > 0;
-                    if !has_room || !self.remove_quote(now, &order) {
-                        break;
-                    }
-                    cancels += 1;
-                    place += 1;
-                    continue;
-                }
-                let intent = self.own_cancel(now, &order);
-                let cl_ord_id = intent.cl_ord_id;
-                if !self.throttle.pass(now, true) {
-                    break;
-                }
-                cancels += 1;
-                let place_of = self.ear.desk.symbols().place_of(order.instrument);
-                let is_sent = self.ear.desk.admit(&intent).is_ok()
-                    && place_of
-                        .is_some_and(|place| self.transmit(now, place, &intent, Form::Itself));
-                if !is_sent {
-                    self.ear.desk.withdraw(cl_ord_id);
-                    break;
-                }
-                self.ear.counts.own_cancels += 1;
-            }
-            place += 1;
-        }
-        self.ear.sweep = (place < self.ear.desk.live().capacity()).then_some(place);
-        // What the limit held back is found again from the start.
-        if !self.send_quotes(now) {
-            self.ear.sweep = Some(0);
-        }
-        cancels > 0
-    }
-
-    /// A cancel of the stage's own.
-    fn own_cancel(&mut self, now: Nanos, order: &LiveOrder) -> OrderIntent {
-        OrderIntent {
-            cl_ord_id: self.own_id(),
-            orig_cl_ord_id: order.cl_ord_id,
-            price: order.price,
-            size: order.size,
-            stamp: Stamp(0),
-            at: now,
-            instrument: order.instrument,
-            action: OrderAction::Cancel,
-            side: order.side,
-            time_in_force: TimeInForce::PostOnly,
-        }
-    }
-
     /// The next ClOrdID(11) of the stage's own.
     fn own_id(&mut self) -> ClOrdId {
         self.own_ids += 1;
@@ -485,42 +413,6 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             }
         }
     }
-
-    /// A device that does not take what is written is going: what is out is cancelled, and nothing that takes
-    /// risk goes out of this process again.
-    fn look_at_store(&mut self) {
-        let has_failed = self.line.session().store().sync_failures() > 0;
-        if has_failed && !std::mem::replace(&mut self.has_failed_sync, true) {
-            self.switch.shut();
-            self.switch.pull();
-        }
-    }
-
-    /// The maker is gone: cancel, wait for the answers as long as allowed, log out. A session that is down is
-    /// dialled meanwhile: not every venue cancels what a lost one leaves.
-    fn wind_down(&mut self, now: Nanos) -> Turn {
-        if self.leaving_since.is_none() {
-            self.cancel_all();
-        }
-        let since = *self.leaving_since.get_or_insert(now);
-        // Nobody reads the events any more.
-        self.ear.parked.clear();
-        self.waiting.clear();
-        let is_busy = self.sweep(now) | self.move_line(now) | self.take_out_doomed(now);
-        let has_strays = self.ear.desk.quotes.doomed.iter().any(|doomed| doomed.is_stray);
-        let is_settled = self.ear.desk.live().live_count() == 0 && !has_strays;
-        if is_settled || now.since(since) >= self.wind_down_ns {
-            self.line.leave(now);
-        }
-        if let Some(copy) = &mut self.drop_copy {
-            copy.leave(now);
-        }
-        match self.line.is_left() {
-            true => Turn::Done,
-            false if is_busy => Turn::Busy,
-            false => Turn::Idle,
-        }
-    }
 }
 
 fn mark_written(probe: &mut Option<Probe>, unwritten: &mut Vec<Stamp>) {
@@ -542,11 +434,12 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
         }
         if !self.ear.settle() || !self.ear.has_room() {
             self.ear.counts.stalled_turns += 1;
-            return Turn::Idle;
+            return self.sweep_unheard(now);
         }
         if self.redelivery.is_some() {
             return self.redeliver(now);
         }
+        self.sweep_again(now);
         let is_busy = self.send_waiting(now) | self.take_intents(now) | self.sweep(now);
         // An intent's answer may have taken the last place.
         let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));

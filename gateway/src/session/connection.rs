@@ -154,6 +154,18 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// Hands the transport what the session has to say; nothing is read or delivered.
+    pub fn write_out<S: Store>(&mut self, session: &mut Session<S>) {
+        loop {
+            self.flush();
+            if self.is_writing() {
+                return;
+            }
+            let Some(bytes) = session.poll_bytes() else { return };
+            self.write(bytes);
+        }
+    }
+
     /// The counterparty does not read. A session that wants to end gives it the logout timeout.
     fn blocked<S: Store>(&mut self, session: &mut Session<S>, now: Nanos, is_busy: bool) -> Turn {
         let is_busy = self.read() || is_busy;

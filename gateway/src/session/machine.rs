@@ -271,6 +271,12 @@ impl<S: Store> Session<S> {
         }
     }
 
+    /// The next bytes to be sent, where the application cannot hear anything now: its events wait.
+    pub fn poll_bytes(&mut self) -> Option<&[u8]> {
+        let out = &mut self.core.out;
+        out.has_bytes().then(|| out.take())
+    }
+
     fn deliver(&mut self, event: Pending) -> Option<Output<'_>> {
         let event = match event {
             Pending::LoggedOn { is_reset } => Event::LoggedOn { is_reset },

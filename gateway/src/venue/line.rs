@@ -296,6 +296,13 @@ impl<D: Dial, S: Store> Line<D, S> {
         }
     }
 
+    /// Hands the socket what the session has to say; nothing is read, heard or dialled.
+    pub fn write_out(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.write_out(&mut self.session);
+        }
+    }
+
     /// A boundary of the schedule: a period that is over ends its connection, and the next boundary is
     /// looked up. Cold: once a boundary.
     fn keep_schedule(&mut self, now: Nanos) {

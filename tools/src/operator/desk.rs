@@ -7,7 +7,7 @@
 //! **A kill is one decision**, in this order: order entry is shut (no New and no Replace passes it any
 //! more, whatever still lies in a ring), the maker is told (it cancels everything and decides nothing
 //! new), and where the maker does not take it in time, order entry cancels from its own index of live
-//! orders; where that thread is stuck too (fused: it is the same one), its socket is closed and the
+//! orders; where that thread is stuck (fused: it is the same one), its socket is closed and the
 //! venue's cancel-on-disconnect takes the orders out. Then the note that survives a restart is written.
 
 use super::kill_note::KillNote;
@@ -37,6 +37,8 @@ const KILL_LOOKS: u32 = 400;
 const ORDER_LOOKS: u32 = 20_000;
 /// Looks within which order entry must have had a turn: 50 ms.
 const ENTRY_LOOKS: u32 = 1_000;
+/// The same where the maker has cancelled everything and only the sending is left: 1 s.
+const SEND_LOOKS: u32 = 20_000;
 
 /// One order session, from outside its thread.
 pub struct OrderLine {
@@ -265,7 +267,7 @@ impl Desk {
         let number = self.push(Control::By { user, second: User::NOBODY, act });
         let looks = if cause == KillCause::Watchdog { 1 } else { KILL_LOOKS };
         let is_taken = number.is_some_and(|number| self.was_taken(number, looks));
-        let how = if is_taken { Killed::ByMaker } else { self.go_around() };
+        let how = if is_taken { self.see_through() } else { self.go_around() };
         let note = KillNote {
             cause: cause.name().into(),
             by: user.to_string(),
@@ -282,23 +284,39 @@ impl Desk {
         Kill { how, unnoted }
     }
 
+    /// The maker's cancels lie in its rings: order entry must turn to send them, or its connection ends.
+    fn see_through(&self) -> Killed {
+        let before = self.entry_turns();
+        match is_within(SEND_LOOKS, || self.have_entries_turned(&before)) {
+            true => Killed::ByMaker,
+            false => self.disconnect(&before),
+        }
+    }
+
     /// The maker does not turn: order entry cancels what it knows, or its connection ends.
     fn go_around(&self) -> Killed {
-        let before: Vec<u64> = self.lines.iter().map(|line| line.watch.turns()).collect();
+        let before = self.entry_turns();
         for line in &self.lines {
             line.switch.pull();
         }
-        let has_turned = || {
-            let turns = self.lines.iter().map(|line| line.watch.turns());
-            turns.zip(&before).all(|(now, before)| now != *before)
-        };
-        for _ in 0..ENTRY_LOOKS {
-            if has_turned() {
-                return Killed::ByOrderEntry;
-            }
-            std::thread::park_timeout(LOOK);
+        match is_within(ENTRY_LOOKS, || self.have_entries_turned(&before)) {
+            true => Killed::ByOrderEntry,
+            false => self.disconnect(&before),
         }
-        for (line, before) in self.lines.iter().zip(&before) {
+    }
+
+    /// Order entry's heartbeats.
+    fn entry_turns(&self) -> Vec<u64> {
+        self.lines.iter().map(|line| line.watch.turns()).collect()
+    }
+
+    fn have_entries_turned(&self, before: &[u64]) -> bool {
+        self.entry_turns().iter().zip(before).all(|(now, before)| now != before)
+    }
+
+    /// Closes the connections of those that had no turn: the venue's cancel-on-disconnect is what is left.
+    fn disconnect(&self, before: &[u64]) -> Killed {
+        for (line, before) in self.lines.iter().zip(before) {
             if line.watch.turns() == *before {
                 line.cut.pull();
             }

@@ -53,6 +53,8 @@ pub struct Guard {
     is_killed: bool,
     /// The watchdog has gone around the maker: whatever killed before, that is done once.
     has_gone_around: bool,
+    /// Order entry's heartbeats by line, and for how long each has stood still.
+    entries: Vec<(u64, Duration)>,
 }
 
 /// The monotonic clock: the watchdog measures real time.
@@ -90,6 +92,7 @@ impl Guard {
             looks: 0,
             is_killed: false,
             has_gone_around: false,
+            entries: vec![(0, Duration::ZERO); desk.lines().len()],
             desk,
         }
     }
@@ -121,6 +124,7 @@ impl Guard {
             self.kill(at, KillCause::Journal, "the journal did not keep up: its ring was full");
         }
         self.watch(at, ran);
+        self.watch_entries(at, ran);
         self.look_at_sessions(at);
         self.tell_news(at);
     }
@@ -138,6 +142,30 @@ impl Guard {
         if self.still >= self.stuck_after && !self.has_gone_around {
             self.has_gone_around = true;
             let reason = format!("the maker had no turn for {} ms", self.still.as_millis());
+            self.kill(at, KillCause::Watchdog, &reason);
+        }
+    }
+
+    /// A maker that turns sends nothing where order entry does not: what rests at the venue stays there.
+    fn watch_entries(&mut self, at: Instant, ran: Duration) {
+        if self.desk.is_over() || self.has_gone_around {
+            return;
+        }
+        let mut stuck = None;
+        for ((heartbeat, still), line) in self.entries.iter_mut().zip(self.desk.lines()) {
+            let turns = line.watch.turns();
+            if turns != *heartbeat || turns == 0 {
+                (*heartbeat, *still) = (turns, Duration::ZERO);
+                continue;
+            }
+            *still += ran;
+            if *still >= self.stuck_after {
+                stuck = Some((line.watch.name.clone(), still.as_millis()));
+            }
+        }
+        if let Some((name, ms)) = stuck {
+            self.has_gone_around = true;
+            let reason = format!("order entry of {name} had no turn for {ms} ms");
             self.kill(at, KillCause::Watchdog, &reason);
         }
     }
