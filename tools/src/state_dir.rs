@@ -6,6 +6,7 @@
 //! folder 0700.
 
 use crate::private_files;
+use ballast_engine::event::ClOrdId;
 use ballast_engine::journal::archive;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Read;
@@ -35,7 +36,8 @@ pub enum StateError {
     },
     /// The file does not hold a number.
     #[error(
-        "{path}: holds {text:?} where the last run's number should stand; restore it, or write a number above every earlier run's"
+        "{path}: holds {text:?} where the last run's number should stand; restore it, or write a number above \
+         every earlier run's and below 16777215"
     )]
     BadEpoch {
         /// Which file.
@@ -44,6 +46,9 @@ pub enum StateError {
         text: String,
     },
 }
+
+/// The last run's number whose ClOrdIDs(11) are none of another's.
+const EPOCH_MAX: u32 = (1 << (u64::BITS - ClOrdId::COUNTER_BITS)) - 1;
 
 /// The file that holds the last run's number, and the one that holds the last one's whose journal began.
 const EPOCH: &str = "epoch";
@@ -72,10 +77,26 @@ impl StateDir {
             .create(folder)
             .map_err(io(folder, "cannot be made"))?;
         let lock = locked(&folder.join("lock"))?;
-        let epoch = number_in(&folder.join(EPOCH))?.unwrap_or(0).saturating_add(1);
+        // Where the first file is lost, the second knows of every run that may have sent an order.
+        let last = number_in(&folder.join(EPOCH))?.max(number_in(&folder.join(BEGUN))?);
+        let epoch = last.unwrap_or(0).saturating_add(1);
+        if epoch > EPOCH_MAX {
+            let path = folder.join(EPOCH).display().to_string();
+            return Err(StateError::BadEpoch { path, text: last.unwrap_or(0).to_string() });
+        }
         write_number(folder, EPOCH, epoch)?;
         let folder = folder.to_path_buf();
         Ok(StateDir { folder, epoch, stores: "fix", _lock: Arc::new(lock) })
+    }
+
+    /// A run has the folder.
+    pub fn is_held(folder: &Path) -> bool {
+        matches!(locked(&folder.join("lock")), Err(StateError::Locked { .. }))
+    }
+
+    /// The number of the last run that took one there; 0 where none is known.
+    pub fn newest(folder: &Path) -> u32 {
+        number_in(&folder.join(EPOCH)).ok().flatten().unwrap_or(0)
     }
 
     /// For a run whose venue lives and dies with it: its message stores are apart from those that the next
@@ -205,6 +226,24 @@ mod tests {
         fs::write(folder.join("epoch"), "seven").unwrap();
         let error = StateDir::open(&folder).unwrap_err();
         assert!(error.to_string().contains("seven"), "{error}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_lost_number_is_none_that_was_used_and_one_beyond_all_ids_is_refused() {
+        let folder = folder("lost-number");
+        let state = StateDir::open(&folder).unwrap();
+        state.begin().unwrap();
+        drop(state);
+        let state = StateDir::open(&folder).unwrap();
+        state.begin().unwrap();
+        drop(state);
+        fs::remove_file(folder.join("epoch")).unwrap();
+        assert_eq!(StateDir::open(&folder).unwrap().epoch(), 3, "two runs have begun");
+        fs::write(folder.join("epoch"), "16777214").unwrap();
+        assert_eq!(StateDir::open(&folder).unwrap().epoch(), 16_777_215);
+        let error = StateDir::open(&folder).unwrap_err();
+        assert!(error.to_string().contains("below 16777215"), "{error}");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -209,6 +209,33 @@ fn a_kill_by_command_survives_a_restart_until_it_is_lifted() {
 }
 
 #[test]
+fn a_kill_that_nobody_answers_is_noted_and_a_run_that_is_there_sees_the_note() {
+    let mut demo = Demo::quoting("unheard");
+    // The socket's thread is gone, as far as anybody can see.
+    fs::remove_file(demo.state().join("operator.sock")).unwrap();
+    let told = demo.refused(&["kill", "--reason", "a test"]);
+    assert!(told.contains("the kill is noted in"), "{told}");
+    let mut lift = Command::new(BALLAST);
+    lift.args(["resume", "--all", "--after-kill", "--state-dir"]).arg(demo.state());
+    let output = lift.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("still there"), "{}", text(&output.stderr));
+    let journal = demo.state().join("journal-000001.blj");
+    let has_kill =
+        |demo: &Demo| text(&demo.ballast(&["journal"], &journal).stdout).contains("kill (");
+    let looks = (0..100).take_while(|_| {
+        std::thread::park_timeout(Duration::from_millis(50));
+        !has_kill(&demo)
+    });
+    assert!(looks.count() < 100, "the kill is not in the journal");
+    let output = demo.stop().unwrap();
+    assert!(text(&output.stderr).contains("killed.json is there"), "{}", text(&output.stderr));
+    let mut again = demo.command();
+    let refused = again.output().unwrap();
+    assert!(text(&refused.stderr).contains("a test"), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn sigusr1_kills() {
     let refusal = a_kill_is_for_good("signal", |demo| demo.signal(rustix::process::Signal::USR1));
     assert!(refusal.contains("SIGUSR1"), "{refusal}");

@@ -433,6 +433,45 @@ fn a_maker_stuck_with_order_entry_is_disconnected() {
 }
 
 #[test]
+fn order_entry_that_hangs_under_a_maker_that_turns_is_disconnected() {
+    let folder = folder("entry-hangs");
+    let state = StateDir::open(&folder).unwrap();
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+    let (mut theirs, _) = door.accept().unwrap();
+    theirs.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let (switch, cut) = (CancelSwitch::default(), Cut::default());
+    let watch = SessionWatch::new("orders".into());
+    cut.hold(&ours);
+    let line = OrderLine { watch: watch.clone(), switch: switch.clone(), cut };
+    let (mut floor, desk, file, config) = rig(&state, vec![line]);
+    let names = Names::new(&file, &config);
+    let kill_file = folder.join("kill");
+    let signal = Arc::default();
+    let mut guard = Guard::new(desk.clone(), names, &file.raw.operator, kill_file, signal);
+    let (mut at, step) = (instant(), Duration::from_millis(5));
+    for turns in 0..2_000 {
+        // Its thread hangs after two and a half seconds, before it has told anything.
+        if turns < 500 {
+            watch.beat(true);
+        }
+        floor.images();
+        floor.turn();
+        at += step;
+        guard.look(at, step);
+        if desk.killed().is_some() {
+            assert!(turns > 890, "two seconds are 400 looks: {turns}");
+            break;
+        }
+    }
+    let note = desk.killed().expect("killed");
+    assert!(note.cause == "watchdog" && note.reason.contains("order entry of orders"), "{note}");
+    assert!(switch.is_shut());
+    assert!(matches!(theirs.read(&mut [0; 1]), Ok(0)), "cancel-on-disconnect is what is left");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_maker_that_hangs_after_a_kill_is_gone_around() {
     let (is_shut, is_cut, note) = stall("hung", false, true);
     assert!(is_shut && is_cut, "the rest of its cancels would never have gone out");

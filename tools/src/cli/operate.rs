@@ -5,10 +5,13 @@
 //! --after-kill` alone works without a run: it lifts the kill that keeps one from starting.
 
 use super::Failure;
+use crate::operator::desk::now_text;
 use crate::operator::hand::login_name;
 use crate::operator::kill_note::KillNote;
-use crate::operator::request::{Ask, Request, TransferStep};
+use crate::operator::request::{Ask, Reply, Request, TransferStep};
 use crate::operator::socket;
+use crate::state_dir::StateDir;
+use ballast_engine::maker::control::KillCause;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -202,18 +205,26 @@ pub enum BookCommand {
     },
 }
 
-fn ask(at: &Where, ask: Ask) -> Result<(), Failure> {
+/// Asks the run; `Err`, in words, where none answers.
+fn asked(at: &Where, ask: Ask) -> Result<Reply, String> {
     let path = match at.socket.is_dir() {
         true => at.socket.join("operator.sock"),
         false => at.socket.clone(),
     };
     let request = Request { name: at.name.clone(), ask };
-    let reply = socket::ask(&path, &request).map_err(|error| {
-        Failure::Failed(format!(
+    socket::ask(&path, &request).map_err(|error| {
+        format!(
             "{}: {error}; does a run listen there? name its socket or state folder with --socket",
             path.display()
-        ))
-    })?;
+        )
+    })
+}
+
+fn ask(at: &Where, ask: Ask) -> Result<(), Failure> {
+    tell(at, asked(at, ask).map_err(Failure::Failed)?)
+}
+
+fn tell(at: &Where, reply: Reply) -> Result<(), Failure> {
     if at.json {
         println!("{:#}", reply.document);
     } else if reply.ok {
@@ -256,6 +267,10 @@ fn lift(folder: &Path) -> Result<(), Failure> {
     let Some(note) = KillNote::read(folder) else {
         return Err(Failure::Failed(format!("{}: no kill is in force there", folder.display())));
     };
+    if StateDir::is_held(folder) {
+        let why = "the run that was killed is still there: end it first, then lift the kill";
+        return Err(Failure::Failed(format!("{}: {why}", folder.display())));
+    }
     let by = login_name(rustix::process::geteuid().as_raw());
     let kept = KillNote::lift(folder, note.epoch, &by)
         .map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
@@ -263,8 +278,32 @@ fn lift(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Kills the run. Where none answers (it still replays the one before, or its socket's thread hangs) the kill is
+/// noted in its state folder: a run that is there or about to begin looks for that, and none starts.
 pub(super) fn kill(args: &KillArgs) -> Result<(), Failure> {
-    ask(&args.at, Ask::Kill { reason: args.reason.clone() })
+    let silent = match asked(&args.at, Ask::Kill { reason: args.reason.clone() }) {
+        Ok(reply) => return tell(&args.at, reply),
+        Err(silent) => silent,
+    };
+    let folder = &args.at.socket;
+    if !folder.is_dir() {
+        return Err(Failure::Failed(silent));
+    }
+    let note = KillNote {
+        cause: KillCause::Operator.name().into(),
+        by: login_name(rustix::process::geteuid().as_raw()),
+        reason: args.reason.clone(),
+        at: now_text(),
+        epoch: StateDir::newest(folder),
+    };
+    let (shown, noted) = (folder.display(), note.write(folder));
+    Err(Failure::Failed(match noted {
+        Ok(()) => format!(
+            "{silent}\nthe kill is noted in {shown}: a run there sees it within 50 ms and none starts; look at \
+             its log, and at the venue, whether its orders are gone"
+        ),
+        Err(error) => format!("{silent}\nand the kill cannot be noted in {shown}: {error}"),
+    }))
 }
 
 pub(super) fn limits(args: &LimitsArgs) -> Result<(), Failure> {

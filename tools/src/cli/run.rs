@@ -171,6 +171,8 @@ fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerCon
     })?;
     if let Some(told) = told {
         eprintln!("run {} {told}", state.epoch());
+        operator::was_not_killed(&told, state.folder())
+            .map_err(|error| Failure::Failed(error.to_string()))?;
     }
     Ok(config)
 }
@@ -206,6 +208,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     operator::start_log();
     let folder = &file.raw.run.state_dir;
     operator::may_start(&file, folder).map_err(|error| failed(&error))?;
+    let signal = operator::kill_signal().map_err(|error| failed(&error))?;
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
     let config = going_on(&file, &state, args.opening_from_config)?;
     not_expired(&file, &config)?;
@@ -238,7 +241,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         .map_err(|error| failed(&error))?;
     state.begin().map_err(|error| failed(&error))?;
     *sessions.lock().unwrap_or_else(PoisonError::into_inner) = pipeline.sessions;
-    let hand = Operator::start(&file, &config, &state, &pipeline.desk).map_err(|e| failed(&e))?;
+    let hand = Operator::start(&file, &config, &state, &pipeline.desk, signal);
+    let hand = hand.map_err(|error| failed(&error))?;
     make_ready(&file, &clock)?;
     pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
     drop(hand);

@@ -13,7 +13,7 @@ use crate::backtest::tape::Limited;
 use crate::config::file::TimeKind;
 use crate::config::{ConfigFault, ConfigFile};
 use crate::live::{self, LiveError, LiveOptions, Remains};
-use crate::operator::{Operator, OperatorError};
+use crate::operator::{Operator, OperatorError, kill_signal};
 use crate::recording::{Tape, TapeError};
 use crate::state_dir::{StateDir, StateError};
 use crate::venue::exchange::{Exchange, VenueOptions};
@@ -150,7 +150,7 @@ pub fn run(
     let stage = VenueStage::new(venue, doors, over, ending, venue_remains.clone());
     pipeline.seats.push(Seat::new(stage, None, Wait::Yield { spins: 256 }));
     let stop = Stop::new();
-    let hand = Operator::start(&file, &config, state, &pipeline.desk)?;
+    let hand = Operator::start(&file, &config, state, &pipeline.desk, kill_signal()?)?;
     pipeline::run(pipeline.seats, clock, &stop)?;
     drop(hand);
     let remains =

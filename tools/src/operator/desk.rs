@@ -10,7 +10,7 @@
 //! orders; where that thread is stuck (fused: it is the same one), its socket is closed and the
 //! venue's cancel-on-disconnect takes the orders out. Then the note that survives a restart is written.
 
-use super::kill_note::KillNote;
+use super::kill_note::{KillNote, NOTE};
 use super::standing::Standing;
 use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
@@ -37,8 +37,8 @@ const KILL_LOOKS: u32 = 400;
 const ORDER_LOOKS: u32 = 20_000;
 /// Looks within which order entry must have had a turn: 50 ms.
 const ENTRY_LOOKS: u32 = 1_000;
-/// The same where the maker has cancelled everything and only the sending is left: 1 s.
-const SEND_LOOKS: u32 = 20_000;
+/// The same where the maker has cancelled everything and only the sending is left: at least 250 ms.
+const SEND_LOOKS: u32 = 5_000;
 
 /// One order session, from outside its thread.
 pub struct OrderLine {
@@ -178,6 +178,11 @@ impl Desk {
         self.epoch
     }
 
+    /// Where the note of a kill is, or will be.
+    pub fn note(&self) -> PathBuf {
+        self.folder.join(NOTE)
+    }
+
     /// The order sessions.
     pub fn lines(&self) -> &[OrderLine] {
         &self.lines
@@ -275,12 +280,12 @@ impl Desk {
             at: now_text(),
             epoch: self.epoch,
         };
+        lock(&self.killed).get_or_insert_with(|| note.clone());
         let unnoted = note.write(&self.folder).err().map(|error| {
             let folder = self.folder.display().to_string();
             tracing::error!(folder, %error, "the kill is not on disk: a restart would trade again");
             format!("{folder}: {error}")
         });
-        lock(&self.killed).get_or_insert(note);
         Kill { how, unnoted }
     }
 

@@ -116,9 +116,8 @@ impl Guard {
         if self.signal.swap(false, Ordering::AcqRel) {
             self.kill(at, KillCause::Signal, "SIGUSR1");
         }
-        if self.looks % FILE_LOOKS == 1 && !self.is_killed && self.kill_file.exists() {
-            let reason = format!("{} is there", self.kill_file.display());
-            self.kill(at, KillCause::File, &reason);
+        if self.looks % FILE_LOOKS == 1 && !self.is_killed {
+            self.look_for_files(at);
         }
         if self.desk.has_maker_killed_itself() && self.desk.killed().is_none() {
             self.kill(at, KillCause::Journal, "the journal did not keep up: its ring was full");
@@ -127,6 +126,16 @@ impl Guard {
         self.watch_entries(at, ran);
         self.look_at_sessions(at);
         self.tell_news(at);
+    }
+
+    /// The kill file, and a note that `ballast kill` left where nobody answered. Where the system does not
+    /// say whether one is there, it is.
+    fn look_for_files(&mut self, at: Instant) {
+        let note = self.desk.killed().is_none().then(|| self.desk.note());
+        let mut paths = std::iter::once(self.kill_file.clone()).chain(note);
+        if let Some(path) = paths.find(|path| path.try_exists().unwrap_or(true)) {
+            self.kill(at, KillCause::File, &format!("{} is there", path.display()));
+        }
     }
 
     fn watch(&mut self, at: Instant, ran: Duration) {

@@ -42,7 +42,7 @@ pub struct Hand {
 
 /// The system's monotonic clock: a confirmation runs out in real time.
 #[allow(clippy::disallowed_methods, reason = "an edge: people's time, off every hot thread")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 

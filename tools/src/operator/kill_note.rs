@@ -1,7 +1,8 @@
 //! The kill that survives a restart: a note in the state folder, lifted by an operator's hand alone.
 //!
 //! Written by whoever kills, after the orders are stopped; read before a run starts, which refuses
-//! while it is there. Lifting renames it, so that what happened stays on record. Cold.
+//! while it is there; a run whose journal alone knows of its kill is noted by the next one's start. Lifting
+//! renames it, so that what happened stays on record. Cold.
 
 use crate::private_files;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,20 @@ impl KillNote {
             at: "some time".into(),
             epoch: 0,
         }))
+    }
+
+    /// A kill of this run was lifted.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn was_lifted(folder: &Path, epoch: u32) -> io::Result<bool> {
+        let begins = format!("killed-{epoch:06}-");
+        for entry in fs::read_dir(folder)? {
+            if entry?.file_name().to_string_lossy().starts_with(&begins) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lifts it: the note gets the name of its run and who lifted it. Answers where it is now.

@@ -36,6 +36,7 @@ pub mod archivist;
 pub mod metrics;
 
 use crate::config::ConfigFile;
+use crate::recovery::Told;
 use crate::state_dir::StateDir;
 use ballast_engine::maker::config::MakerConfig;
 use desk::Desk;
@@ -91,10 +92,42 @@ pub fn may_start(file: &ConfigFile, folder: &Path) -> Result<(), OperatorError> 
         return Err(OperatorError::Killed { note, folder });
     }
     let path = file.raw.operator.kill_file_in(folder);
-    match path.exists() {
+    match path.try_exists().unwrap_or(true) {
         true => Err(OperatorError::KillFile { path: path.display().to_string() }),
         false => Ok(()),
     }
+}
+
+/// SIGUSR1 kills from now on: asked for before the run before is replayed, which takes its time.
+///
+/// # Errors
+/// [`OperatorError::Io`].
+pub fn kill_signal() -> Result<Arc<AtomicBool>, OperatorError> {
+    let signal = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, signal.clone())
+        .map_err(|source| OperatorError::Io { what: "SIGUSR1".into(), source })?;
+    Ok(signal)
+}
+
+/// Refuses where the run before was killed and its note is missing: it died, or its disk was full, in
+/// between. The note is written now.
+///
+/// # Errors
+/// [`OperatorError::Killed`], [`OperatorError::Io`].
+pub fn was_not_killed(told: &Told, folder: &Path) -> Result<(), OperatorError> {
+    let io = |source| OperatorError::Io { what: folder.display().to_string(), source };
+    if !told.was_killed || KillNote::was_lifted(folder, told.epoch).map_err(io)? {
+        return Ok(());
+    }
+    let note = KillNote {
+        cause: "journal".into(),
+        by: "ballast".into(),
+        reason: format!("the journal of run {} ends killed, and no note says why", told.epoch),
+        at: desk::now_text(),
+        epoch: told.epoch,
+    };
+    note.write(folder).map_err(io)?;
+    Err(OperatorError::Killed { note: Box::new(note), folder: folder.display().to_string() })
 }
 
 /// Log lines to standard error from now on; `RUST_LOG` chooses, warnings and worse without it.
@@ -115,23 +148,23 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts them over `desk`.
+    /// Starts them over `desk`; `signal` is [`kill_signal`]'s. From here on the socket answers, so that a kill
+    /// which came before left its note: that is looked for once more.
     ///
     /// # Errors
-    /// [`OperatorError::Io`] where socket, port or signal cannot be had.
+    /// [`OperatorError::Io`] where socket or port cannot be had; as [`may_start`].
     pub fn start(
         file: &ConfigFile,
         config: &MakerConfig,
         state: &StateDir,
         desk: &Arc<Desk>,
+        signal: Arc<AtomicBool>,
     ) -> Result<Operator, OperatorError> {
         let raw = &file.raw.operator;
         let path = raw.socket_in(state.folder());
         let io = |what: String| move |source| OperatorError::Io { what, source };
         let socket = Socket::open(&path, &raw.uids).map_err(io(path.display().to_string()))?;
-        let signal = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(signal_hook::consts::SIGUSR1, signal.clone())
-            .map_err(io("SIGUSR1".into()))?;
+        may_start(file, state.folder())?;
         let metrics = raw.metrics.map(|address| {
             Metrics::open(address).map_err(io(format!("operator.metrics = {address}")))
         });
@@ -142,9 +175,9 @@ impl Operator {
         let guard = Guard::new(desk.clone(), Names::new(file, config), raw, kill_file, signal);
         let until = end.clone();
         threads.push(std::thread::spawn(move || guard.run(&until)));
-        let mut hand = Hand::new(desk.clone(), file, config);
+        let hand = Hand::new(desk.clone(), file, config);
         let until = end.clone();
-        threads.push(std::thread::spawn(move || socket.serve(&mut hand, &until)));
+        threads.push(std::thread::spawn(move || socket.serve(hand, &until)));
         if let Some(metrics) = metrics {
             let (names, desk, until) = (Names::new(file, config), desk.clone(), end.clone());
             threads.push(std::thread::spawn(move || metrics.serve(&names, &desk, &until)));
@@ -165,5 +198,26 @@ impl Drop for Operator {
             // One that panicked has said so on standard error.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_whose_journal_alone_knows_of_its_kill_is_noted_and_stays_killed_until_that_is_lifted()
+    {
+        let folder = std::env::temp_dir().join(format!("ballast-unnoted-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let told = |was_killed| Told { epoch: 7, was_killed, ..Told::default() };
+        assert!(was_not_killed(&told(false), &folder).is_ok());
+        let refused = was_not_killed(&told(true), &folder).unwrap_err().to_string();
+        assert!(refused.contains("run 7") && refused.contains("--after-kill"), "{refused}");
+        let file = ConfigFile::demo().unwrap();
+        assert!(may_start(&file, &folder).is_err(), "the note is on disk");
+        KillNote::lift(&folder, 7, "somebody").unwrap();
+        assert!(may_start(&file, &folder).is_ok() && was_not_killed(&told(true), &folder).is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Fed by the commands; feeds the [`Hand`]. The file is 0600 (0660 where `operator.uids` names others)
 //! and every peer's uid is asked of the system (SO_PEERCRED): the process's own, root's and those of
-//! `operator.uids` may, nobody else. One connection at a time, one line each way, two seconds each: a
-//! peer that stalls costs the next one's patience and nothing of the maker's.
+//! `operator.uids` may, nobody else. One line each way, a thread a connection, two seconds for the whole of
+//! the question: a peer that stalls keeps nobody's kill waiting, and nothing of the maker's.
 
-use super::hand::Hand;
+use super::hand::{Hand, now};
 use super::request::{LINE_BYTES_MAX, Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::Permissions;
@@ -13,12 +13,14 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How long a peer may take over its line.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Most peers at once; more are hung up on.
+const PEERS_MAX: usize = 16;
 /// How often the thread looks whether it should end.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -65,21 +67,32 @@ impl Socket {
     }
 
     /// Answers until told to end; then the file is removed.
-    pub fn serve(self, hand: &mut Hand, end: &Arc<AtomicBool>) {
-        while !end.load(Ordering::Acquire) {
-            let mut waits = [PollFd::new(&self.listener, PollFlags::IN)];
-            let _ = poll(&mut waits, Some(&LOOK));
-            while let Ok((stream, _)) = self.listener.accept() {
-                if let Err(error) = self.talk(stream, hand) {
-                    tracing::warn!(%error, "an operator's connection");
+    pub fn serve(self, hand: Hand, end: &Arc<AtomicBool>) {
+        let (hand, peers) = (Mutex::new(hand), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            while !end.load(Ordering::Acquire) {
+                let mut waits = [PollFd::new(&self.listener, PollFlags::IN)];
+                let _ = poll(&mut waits, Some(&LOOK));
+                while let Ok((stream, _)) = self.listener.accept() {
+                    if peers.load(Ordering::Acquire) >= PEERS_MAX {
+                        tracing::warn!("hung up on an operator: {PEERS_MAX} are served already");
+                        continue;
+                    }
+                    peers.fetch_add(1, Ordering::AcqRel);
+                    scope.spawn(|| {
+                        if let Err(error) = self.talk(stream, &hand) {
+                            tracing::warn!(%error, "an operator's connection");
+                        }
+                        peers.fetch_sub(1, Ordering::AcqRel);
+                    });
                 }
             }
-        }
+        });
         let _ = std::fs::remove_file(&self.path);
     }
 
     /// What is answered to a peer of this uid, by the system's word on it.
-    fn reply(&self, uid: u32, from: impl Read, hand: &mut Hand) -> io::Result<Reply> {
+    fn reply(&self, uid: u32, from: impl Read, hand: &Mutex<Hand>) -> io::Result<Reply> {
         if !self.uids.contains(&uid) {
             tracing::warn!(uid, "refused an operator's connection");
             let why = format!("uid {uid} may not: it does not stand in operator.uids");
@@ -88,20 +101,42 @@ impl Socket {
         let mut line = String::new();
         BufReader::new(from).take(LINE_BYTES_MAX as u64).read_line(&mut line)?;
         Ok(match serde_json::from_str::<Request>(&line) {
-            Ok(request) => hand.answer(uid, &request),
+            Ok(request) => {
+                hand.lock().unwrap_or_else(PoisonError::into_inner).answer(uid, &request)
+            }
             Err(error) => Reply::refused(format!("not a request: {error}")),
         })
     }
 
-    fn talk(&self, stream: UnixStream, hand: &mut Hand) -> io::Result<()> {
+    fn talk(&self, stream: UnixStream, hand: &Mutex<Hand>) -> io::Result<()> {
         let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
         stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let reply = self.reply(uid, &stream, hand)?;
+        let question = Question { stream: &stream, until: now() + PATIENCE };
+        let reply = self.reply(uid, question, hand)?;
         let mut bytes = serde_json::to_vec(&reply)?;
         bytes.push(b'\n');
         (&stream).write_all(&bytes)
+    }
+}
+
+/// What a peer sends, as long as it may take: a byte now and then is not enough.
+struct Question<'a> {
+    stream: &'a UnixStream,
+    until: Instant,
+}
+
+impl Read for Question<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(now());
+        if left.is_zero() {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "it did not ask within two seconds",
+            ));
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(room)
     }
 }
 
@@ -142,21 +177,55 @@ mod tests {
         let progress = Arc::default();
         let desk = Desk::new(control, progress, Vec::new(), Vec::new(), &state, &config);
         let desk = Arc::new(desk);
-        let mut hand = Hand::new(desk.clone(), &file, &config);
+        let hand = Mutex::new(Hand::new(desk.clone(), &file, &config));
         let path = folder.join("operator.sock");
         let socket = Socket::open(&path, &[4_000_000_001]).unwrap();
         for foreign in [4_000_000_000, 4_000_000_002, u32::MAX] {
             let mut asked = KILL;
-            let reply = socket.reply(foreign, &mut asked, &mut hand).unwrap();
+            let reply = socket.reply(foreign, &mut asked, &hand).unwrap();
             assert!(!reply.ok && reply.text.contains("operator.uids"), "{reply:?}");
             assert_eq!(asked, KILL, "nothing of it was read");
         }
         assert!(desk.killed().is_none() && orders.pop().is_none());
         for known in [4_000_000_001, 0, rustix::process::geteuid().as_raw()] {
-            assert!(socket.reply(known, STATUS, &mut hand).unwrap().ok, "{known}");
+            assert!(socket.reply(known, STATUS, &hand).unwrap().ok, "{known}");
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o660, "others stand in operator.uids");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_peer_that_trickles_keeps_nobody_waiting() {
+        let folder = std::env::temp_dir().join(format!("ballast-trickle-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let state = StateDir::open(&folder).unwrap();
+        let file = ConfigFile::demo().unwrap();
+        let config = file.maker(1).unwrap();
+        let (control, _orders) = ring::slots(2);
+        let desk =
+            Arc::new(Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config));
+        let path = folder.join("operator.sock");
+        let socket = Socket::open(&path, &[]).unwrap();
+        let hand = Hand::new(desk, &file, &config);
+        let end = Arc::new(AtomicBool::new(false));
+        let until = end.clone();
+        let server = std::thread::spawn(move || socket.serve(hand, &until));
+        let mut silent: Vec<_> =
+            (0..PEERS_MAX - 1).map(|_| UnixStream::connect(&path).unwrap()).collect();
+        let began = now();
+        let request = Request { name: None, ask: super::super::request::Ask::Status };
+        assert!(ask(&path, &request).unwrap().ok);
+        assert!(began.elapsed() < PATIENCE, "it waited for those who say nothing");
+        // One that says a byte now and then is hung up on all the same.
+        let mut heard = 0;
+        while began.elapsed() < 3 * PATIENCE && silent[0].write_all(b" ").is_ok() {
+            heard += 1;
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        assert!((1..50).contains(&heard), "{heard}");
+        end.store(true, Ordering::Release);
+        server.join().unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -81,7 +81,7 @@ pub struct Lost {
 }
 
 /// How the run before ended, for people.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Told {
     /// Its number.
     pub epoch: u32,
@@ -99,6 +99,8 @@ pub struct Told {
     pub unjournaled: usize,
     /// Messages of the venues that its journal did not hold.
     pub undelivered: u64,
+    /// It was killed: the note that says so may not have reached the disk.
+    pub was_killed: bool,
 }
 
 impl std::fmt::Display for Told {
@@ -242,6 +244,7 @@ fn go_on_from<S: Store>(
         orders: resumption.orders.len(),
         unjournaled,
         undelivered: undelivered(file, open, &resumption)?,
+        was_killed: last.beginning.maker.is_killed(),
     };
     resumption.begin(config);
     Ok(told)
