@@ -272,6 +272,7 @@ struct RecordRing<T> {
     /// How many records were taken; written by the consumer alone.
     taken: CachePadded<AtomicUsize>,
     is_producer_gone: CachePadded<AtomicBool>,
+    is_cut: AtomicBool,
     is_consumer_gone: AtomicBool,
 }
 
@@ -311,6 +312,7 @@ pub fn records<T: Copy>(capacity: usize) -> (RecordProducer<T>, RecordConsumer<T
         pushed: CachePadded::new(AtomicUsize::new(0)),
         taken: CachePadded::new(AtomicUsize::new(0)),
         is_producer_gone: CachePadded::new(AtomicBool::new(false)),
+        is_cut: AtomicBool::new(false),
         is_consumer_gone: AtomicBool::new(false),
     });
     let mask = capacity - 1;
@@ -377,6 +379,12 @@ impl<T: Copy> RecordProducer<T> {
     pub fn room(&mut self) -> usize {
         self.taken_seen = self.ring.taken.load(Ordering::Acquire);
         self.room_seen()
+    }
+
+    /// Tells the consumer that records are missing behind what was pushed so far. Who says so pushes
+    /// nothing more.
+    pub fn cut(&mut self) {
+        self.ring.is_cut.store(true, Ordering::Release);
     }
 
     /// How many records the ring holds.
@@ -453,6 +461,12 @@ impl<T: Copy> RecordConsumer<T> {
     pub fn is_disconnected(&mut self) -> bool {
         // The flag first: what was pushed before the producer went is then surely seen in `len`.
         self.ring.is_producer_gone.load(Ordering::Acquire) && self.is_empty()
+    }
+
+    /// Whether everything before a cut has been popped: what came behind it is missing.
+    pub fn is_at_cut(&mut self) -> bool {
+        // The flag first, as above.
+        self.ring.is_cut.load(Ordering::Acquire) && self.is_empty()
     }
 }
 

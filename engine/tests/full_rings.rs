@@ -184,6 +184,36 @@ fn live_trading_that_cannot_be_journaled_ends_and_the_journal_says_so() {
 }
 
 #[test]
+fn after_the_first_entry_without_room_nothing_more_is_journaled_so_that_there_is_no_hole() {
+    let mut bench = Bench::quoting(TimeBase::Clock);
+    let mut journal = bench.drain_journal();
+    while bench.stage.unjournaled() == 0 {
+        bench.event(None, OrderUpdate::SessionUp);
+        bench.cancels();
+    }
+    assert!(bench.stage.maker().is_killed());
+    assert!(!bench.journal.is_at_cut(), "what was pushed before is still to be written");
+    // The recorder is there again, and the maker goes on with what the venue says.
+    journal.extend(bench.drain_journal());
+    let consumed = bench.stage.inputs();
+    for _ in 0..50 {
+        bench.event(None, OrderUpdate::SessionUp);
+        journal.extend(bench.drain_journal());
+    }
+    assert!(bench.stage.inputs() >= consumed + 50, "the maker goes on");
+    let numbers: Vec<u64> =
+        journal.iter().filter_map(|entry| entry.input()).map(|(number, ..)| number).collect();
+    assert!(
+        numbers.iter().copied().eq(0..numbers.len() as u64),
+        "no input is missing before the end"
+    );
+    assert!(
+        consumed > numbers.len() as u64 && bench.journal.is_at_cut(),
+        "and it is known to end early"
+    );
+}
+
+#[test]
 fn a_kill_acts_while_order_entry_takes_nothing_and_its_cancels_follow() {
     let mut bench = Bench::quoting(TimeBase::Clock);
     // Quotes move to and fro, and nobody takes the intents.

@@ -523,3 +523,24 @@ fn a_recorder_that_cannot_write_says_so_and_still_empties_the_ring() {
     assert!(matches!(recorder.finish(), Err(JournalFault::DiskFull { .. })));
     assert!(!read(&memory.take()).0.is_empty(), "what was written is there");
 }
+
+#[test]
+fn a_journal_with_records_missing_is_written_up_to_there_and_does_not_end_in_order() {
+    let (records, memory) = (every_kind(), Memory::default());
+    let writer = JournalWriter::over(memory.clone(), name(), &header()).unwrap();
+    let (mut push, pop) = ring::records(records.len());
+    assert_eq!(push.push_slice(&records), records.len());
+    push.cut();
+    let mut recorder = Recorder::new(pop, writer, 0);
+    let health = recorder.health();
+    assert_eq!(recorder.turn(Nanos(1)), Turn::Busy);
+    assert!(!health.is_failed(), "what came before is written first");
+    assert_eq!(recorder.turn(Nanos(2)), Turn::Idle);
+    assert!(health.is_failed());
+    drop(push);
+    let count = records.len() as u64;
+    assert!(
+        matches!(recorder.finish(), Err(JournalFault::Overrun { record, .. }) if record == count)
+    );
+    assert_eq!(read(&memory.take()), (records, None), "whole, and without an end record");
+}

@@ -26,6 +26,18 @@ pub enum JournalFault {
         /// The first record that may be missing.
         record: u64,
     },
+    /// Records came faster than they could be written, and some are missing. What came before is whole.
+    #[error(
+        "{path}: the disk did not keep up, and what came after record {record} is not journaled; the next \
+         start goes on from there with what the message stores hold, find out what held the disk up",
+        path = path.display()
+    )]
+    Overrun {
+        /// Which file.
+        path: PathBuf,
+        /// How many records were written.
+        record: u64,
+    },
     /// Any other refusal of the operating system.
     #[error("{path}: cannot {action}: {kind} (os error {os_error})", path = path.display())]
     Io {

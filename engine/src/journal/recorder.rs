@@ -3,6 +3,8 @@
 //! Fed by the maker through the record ring; feeds [`JournalWriter`]. A thread of its own (or the last
 //! stage of a fused or virtual pipeline): it writes and syncs, which the maker's thread never does.
 //!
+//! A ring that was cut is one: a journal with inputs missing must not end as if it were whole.
+//!
 //! After a fault nothing more is written, but the ring is still emptied, so that the maker can take in
 //! the order to stop and cancel everything; [`JournalHealth`] is how whoever runs it knows. Absent: the
 //! decision what a fault means (the live runner kills the maker), telemetry.
@@ -27,7 +29,7 @@ pub struct JournalHealth {
 }
 
 impl JournalHealth {
-    /// Did a write or a sync fail? It stays so.
+    /// Did a write or a sync fail, or are records missing? It stays so.
     pub fn is_failed(&self) -> bool {
         self.is_failed.load(Ordering::Acquire)
     }
@@ -142,6 +144,10 @@ impl<S: Sink> Recorder<S> {
         if now >= self.sync_at && self.sync_interval_ns < u64::MAX {
             outcome = outcome.and_then(|()| self.writer.sync());
             self.sync_at = now.plus(self.sync_interval_ns);
+        }
+        if count == 0 && self.ring.is_at_cut() {
+            outcome = outcome.and_then(|()| self.writer.sync());
+            outcome = outcome.and_then(|()| Err(self.writer.overrun()));
         }
         if let Err(fault) = outcome {
             self.fault = Some(fault);

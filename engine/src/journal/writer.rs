@@ -130,6 +130,12 @@ impl<S: Sink> JournalWriter<S> {
         Ok(end)
     }
 
+    /// What comes next is missing: whatever is appended from now on would stand behind a hole.
+    pub fn overrun(&mut self) -> JournalFault {
+        let fault = JournalFault::Overrun { path: self.path.clone(), record: self.records };
+        self.fault.get_or_insert(fault).clone()
+    }
+
     /// What has been appended so far adds up to this.
     pub fn so_far(&self) -> End {
         End { inputs: self.inputs, intents: self.hash.count(), intents_sha256: self.hash.value() }

@@ -7,8 +7,9 @@
 //! order events stay in the socket; half a message, which moves no quote, waits for the journal alone),
 //! but **an operator's word never waits**: it acts within the room that there is. Of the journal's ring
 //! a part is kept for order events and operators; where live trading has used that up, the maker kills
-//! itself. After a kill, order events and timers go on whatever is full, so that every cancel goes out;
-//! journal entries without room are counted. Telemetry drops and counts.
+//! itself. After a kill, order events and timers go on whatever is full, so that every cancel goes out.
+//! The first journal entry without room is the journal's end: it stays whole up to there, and the next
+//! run is told what the message store has beyond it. Telemetry drops and counts.
 
 use super::control::{Act, KillCause, User};
 use super::input::{Control, Input};
@@ -252,7 +253,8 @@ impl MakerStage {
         self.telemetry_dropped.saturating_add(self.out.records_dropped())
     }
 
-    /// Journal entries that found no room: only after a kill, or by an operator's word.
+    /// The journal entry that found no room, and all after it: only after a kill, or by an operator's
+    /// word.
     pub fn unjournaled(&self) -> u64 {
         self.unjournaled
     }
@@ -350,7 +352,9 @@ impl MakerStage {
     }
 
     fn journal(&mut self, entry: Entry) {
-        if self.links.journal.push(entry).is_err() {
+        // A journal with a hole is of no use to anybody; one that ends early is gone on from.
+        if self.unjournaled > 0 || self.links.journal.push(entry).is_err() {
+            self.links.journal.cut();
             self.unjournaled = self.unjournaled.saturating_add(1);
         }
     }
