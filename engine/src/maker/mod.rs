@@ -257,7 +257,7 @@ impl Line {
             is_flattening: false,
             homing: Homing::default(),
             is_unconfirmed: false,
-            executions: Executions::new(settings.limits.executions),
+            executions: Executions::new(settings.limits.executions, is_off),
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
             guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
             restraint: Restraint::default(),

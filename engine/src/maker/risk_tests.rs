@@ -1,7 +1,7 @@
 //! What the counting controls and the loss stops do to a maker that quotes.
 
 use super::config::MakerConfig;
-use super::control::{Act, User};
+use super::control::{Act, Scope, User};
 use super::hedging_tests::{hedges, set_band};
 use super::input::Control;
 use super::tests::{Desk, PERP, SPOT, config, news};
@@ -109,6 +109,53 @@ fn repeated_executions_halt_until_a_person_resumes_and_a_restart_remembers() {
     assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
     assert_eq!(news(&desk.control(Control::Resume(SPOT))), 4);
     assert_eq!(desk.maker.carried().switched_off, []);
+}
+
+/// After three fills in a window that takes two.
+fn switched_off() -> (MakerConfig, Desk) {
+    let mut config = config();
+    config.settings[0].limits.executions = WindowLimit { max: 2, window_ns: 1_000_000 };
+    let (mut desk, quotes) = quoting(&config);
+    (1..=3).for_each(|cum| drop(desk.fill(&quotes[0], 1, cum)));
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
+    (config, desk)
+}
+
+/// Ends in order, and starts again: nothing is quoted before a person resumes.
+fn stays_off(config: &MakerConfig, mut desk: Desk) {
+    desk.control(Control::Shutdown);
+    let (mut config, mut left) = (config.clone(), desk.maker.resumption(1, false));
+    left.orders.clear();
+    left.begin(&mut config);
+    let mut desk = Desk::with(&config);
+    desk.session(OrderUpdate::SessionUp);
+    desk.image(PERP, 600_000);
+    assert!(desk.image(SPOT, 600_000).is_empty());
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
+    assert!(news(&desk.control(Control::Resume(SPOT))) > 0);
+}
+
+#[test]
+fn repeated_executions_keep_an_instrument_off_that_was_traded_home_and_restarted() {
+    let (config, mut desk) = switched_off();
+    let act = Act::Flatten { scope: Scope::Instrument(SPOT) };
+    desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
+    assert_eq!(state(&desk, SPOT), (State::Paused, Reason::Operator));
+    let act = Act::Pause { scope: Scope::Instrument(SPOT) };
+    desk.control(Control::By { user: User::NOBODY, second: User::NOBODY, act });
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::Operator), "as it ends at home");
+    stays_off(&config, desk);
+}
+
+#[test]
+fn repeated_executions_keep_an_instrument_off_whose_position_was_in_doubt_since() {
+    let (config, mut desk) = switched_off();
+    let held = desk.maker.ledger().position(SPOT).unwrap();
+    for lots in [Lots(held.0 + 1), held] {
+        desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
+    }
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::AccountPutRight));
+    stays_off(&config, desk);
 }
 
 #[test]

@@ -14,16 +14,14 @@ use crate::risk::carried::CarriedRisk;
 use crate::risk::gross::{self, LOTS_VALUED};
 use crate::risk::loss::LossStop;
 use crate::risk::order_to_trade::OrderToTrade;
-use crate::risk::state::{Reason, State};
+use crate::risk::state::Reason;
 use crate::units::{Exposure, Lots, Side};
 
 impl Maker {
     /// Where the controls stand that must not forget over a restart. Allocates: not for the hot path.
     pub fn carried(&self) -> CarriedRisk {
-        let is_off = |line: &&super::Line| {
-            (line.state, line.reason) == (State::Halted, Reason::RepeatedExecutions)
-        };
-        let switched_off = self.lines.iter().filter(is_off).map(|line| line.instrument.id());
+        let switched_off = self.lines.iter().filter(|line| line.executions.is_off());
+        let switched_off = switched_off.map(|line| line.instrument.id());
         CarriedRisk {
             day: self.loss.carried(),
             switched_off: switched_off.collect(),
