@@ -18,11 +18,11 @@ use ballast_engine::maker::stage::{
     MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
 };
 use ballast_engine::orders::order::Purpose;
-use ballast_engine::quote::Model;
+use ballast_engine::quote::{Model, Session};
 use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
-use ballast_engine::units::Side;
+use ballast_engine::units::{Nanos, Side};
 use rough_market::{INSTRUMENTS, LEVELS, RoughMarket, SPOT, config, everything};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -186,7 +186,10 @@ fn step_alone(model: Model, seed: u64) -> u64 {
 
 #[test]
 fn stepping_a_maker_with_everything_on_touches_no_memory_but_its_own() {
-    let config = everything(Model::Glft);
+    let mut config = everything(Model::Glft);
+    let session = |begin, end| Session { begin: Nanos(begin), end: Nanos(end) };
+    let sessions = [session(0, 45_000_000), session(46_000_000, u64::MAX)];
+    config.guards.instruments[0].sessions = Some(sessions.into());
     let mut maker = Maker::new(&config).unwrap();
     let mut out = Intents::new(Maker::intents_max(&config), 256);
     let mut rough = RoughMarket::new(5);
@@ -203,7 +206,13 @@ fn stepping_a_maker_with_everything_on_touches_no_memory_but_its_own() {
         out.records().iter().for_each(|record| seen.record(record));
     }
     assert_eq!(calls, 0);
-    for reason in [Reason::TakeProfit, Reason::Hours, Reason::InstrumentLoss, Reason::Breakout] {
+    for reason in [
+        Reason::TakeProfit,
+        Reason::Hours,
+        Reason::OutsideHorizon,
+        Reason::InstrumentLoss,
+        Reason::Breakout,
+    ] {
         assert!(seen.reasons.contains(&reason), "{reason:?} in {seen:?}");
     }
     assert!(seen.quote_fills > 100 && seen.hedge_fills > 10, "{seen:?}");

@@ -102,7 +102,6 @@ fn settings(opening: i64) -> InstrumentSettings {
             ladder: ladder.unwrap(),
             fair_value: FairValue::Mid,
             tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 },
-            horizon_end: None,
             reject_holdoff_ns: 200_000,
             holdings: None,
             markout: None,

@@ -331,6 +331,7 @@ enums! {
         40 = TradeAmended,
         41 = AccountPutRight,
         42 = ContractDiffers,
+        43 = OutsideHorizon,
     }
     OrderUpdate {
         1 = SessionUp,

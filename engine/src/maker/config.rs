@@ -30,7 +30,7 @@ use crate::risk::order_to_trade::OrderToTradeLimit;
 use crate::risk::protection::ProtectionLimits;
 use crate::risk::self_trade::SelfTrade;
 use crate::risk::throttle::MessageRate;
-use crate::units::{Exposure, Lots, Nanos, Notional, Ticks};
+use crate::units::{Exposure, Lots, Notional, Ticks};
 use thiserror::Error;
 
 /// How an instrument's volatility is estimated.
@@ -59,8 +59,6 @@ pub struct QuoteSettings {
     pub fair_value: FairValue,
     /// When a working quote is worth moving.
     pub tolerance: Tolerance,
-    /// End of a finite horizon; models that roll ignore it.
-    pub horizon_end: Option<Nanos>,
     /// How long a level rests after the venue refused an order there.
     pub reject_holdoff_ns: u64,
     /// How markouts of our own fills widen the spread; `None`: not at all.
@@ -274,6 +272,12 @@ pub enum ConfigError {
         /// Which, by its place.
         underlying: usize,
     },
+    /// Its model counts down to an end that nobody has said.
+    #[error("instrument {index} is quoted by a model whose horizon ends: say when")]
+    NoHorizonEnd {
+        /// Of the instrument.
+        index: u16,
+    },
     /// Limits on the collateral.
     #[error("collateral: {0}")]
     Collateral(#[from] CollateralFault),
@@ -293,6 +297,7 @@ impl MakerConfig {
     pub fn faults(&self) -> Vec<ConfigError> {
         let mut faults = Vec::new();
         self.table_faults(&mut faults);
+        self.horizon_faults(&mut faults);
         self.reference_faults(&mut faults);
         self.option_faults(&mut faults);
         faults.extend(self.portfolio_faults().into_iter().map(ConfigError::from));
@@ -378,6 +383,16 @@ impl MakerConfig {
         let venues = specs().map(|s| usize::from(s.venue.0) + 1).max().unwrap_or(0);
         rows("message_rates", self.message_rates.len(), venues, "venues");
         rows("order_to_trade", self.order_to_trade.len(), venues, "venues");
+    }
+
+    fn horizon_faults(&self, faults: &mut Vec<ConfigError>) {
+        for (instrument, settings) in self.instruments.iter().zip(&self.settings) {
+            let counts_down = settings.quote.as_ref().is_some_and(|quote| quote.quoter.has_end());
+            let guards = self.guards.instruments.get(usize::from(instrument.id().0));
+            if counts_down && guards.is_none_or(|guards| guards.sessions.is_none()) {
+                faults.push(ConfigError::NoHorizonEnd { index: instrument.id().0 });
+            }
+        }
     }
 
     fn reference_faults(&self, faults: &mut Vec<ConfigError>) {

@@ -252,6 +252,7 @@ fn everything() -> MakerConfig {
             take_profit: Some(steps),
             loss_max: Some(Notional(200_000_000)),
         },
+        sessions: None,
         fees: None,
     };
     config.guards.instruments = vec![guards.clone(), GuardSettings { hours: None, ..guards }];

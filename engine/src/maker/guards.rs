@@ -9,6 +9,7 @@
 use super::homing::Homing;
 use super::{Line, Maker, instrument_id};
 use crate::event::InstrumentId;
+use crate::fixed::Scaled;
 use crate::instrument::Instrument;
 use crate::inventory::basis::Basis;
 use crate::inventory::exit::{Exit, ExitPlan, ExitProgress, ExitSettings};
@@ -19,9 +20,9 @@ use crate::market::book::Touch;
 use crate::orders::order::OrderState;
 use crate::pnl::fee_tiers::{FeeSchedule, FeeTiers, traded_value};
 use crate::pnl::valuation::{HalfTicks, position_value};
-use crate::quote::HalfSpreads;
 use crate::quote::ladder::Caps;
 use crate::quote::obligation::{Obligation, ObligationSettings, Uptime};
+use crate::quote::{HalfSpreads, Horizons, Session};
 use crate::risk::breakout::{Breakout, BreakoutSettings, Danger};
 use crate::risk::hours::{Hours, Phase};
 use crate::risk::position_age::AgeLimit;
@@ -43,6 +44,8 @@ pub struct GuardSettings {
     pub obligation: Option<ObligationSettings>,
     /// What holds from when on.
     pub hours: Option<Arc<[(Nanos, Phase)]>>,
+    /// When the horizon of a model that counts down ends; no other model has any.
+    pub sessions: Option<Arc<[Session]>>,
     /// Fees by volume; the instrument's own where left out.
     pub fees: Option<FeeSchedule>,
 }
@@ -172,6 +175,7 @@ pub(super) struct LineGuards {
     age: Option<AgeLimit>,
     obligation: Option<Obligation>,
     hours: Hours,
+    horizons: Option<Horizons>,
     fees: Option<FeeTiers>,
     /// Something of it is looked at on the timer.
     is_watched: bool,
@@ -189,6 +193,7 @@ impl LineGuards {
             age: settings.age,
             obligation: settings.obligation.map(Obligation::new),
             hours: settings.hours.map(Hours::new).unwrap_or_default(),
+            horizons: settings.sessions.map(Horizons::new),
             fees: settings.fees.map(FeeTiers::new),
             is_watched,
         }
@@ -207,6 +212,17 @@ impl LineGuards {
         self.opening = from.opening;
         self.basis = from.basis;
         self.plan.go_on(from.exit);
+    }
+
+    /// Does what is quoted depend on the time left?
+    pub(super) fn counts_down(&self) -> bool {
+        self.horizons.is_some()
+    }
+
+    /// Seconds left to the end of the horizon, 0 where no model asks; `None` outside of every horizon,
+    /// where there are no quotes.
+    pub(super) fn time_left(&self, now: Nanos) -> Option<Scaled> {
+        self.horizons.as_ref().map_or(Some(Scaled::ZERO), |horizons| horizons.left(now))
     }
 
     /// What is owed to the venue.
@@ -326,6 +342,14 @@ impl Line {
         self.restraint = self.guards.restraint(now);
     }
 
+    /// Why nothing of it may be quoted now, by what restrains it alone.
+    pub(super) fn pause(&self, now: Nanos) -> Option<Reason> {
+        if self.restraint.state == State::Paused {
+            return Some(self.restraint.reason);
+        }
+        self.guards.time_left(now).is_none().then_some(Reason::OutsideHorizon)
+    }
+
     /// An earlier run's position goes on being the bet that it was.
     pub(super) fn go_on_guarding(&mut self, now: Nanos, from: &GuardedPosition) {
         self.guards.go_on(from);
@@ -372,6 +396,9 @@ impl Maker {
         let (is_met, is_open) = (self.is_obligation_met(id), self.is_market_open(id));
         if let Some(line) = self.line_mut(id) {
             line.guards.hours.on_clock(now);
+            if let Some(horizons) = &mut line.guards.horizons {
+                horizons.on_clock(now);
+            }
         }
         self.settle_guards(id);
         let Some(line) = self.line_mut(id) else { return };
@@ -379,7 +406,8 @@ impl Maker {
             line.homing = Homing::default();
         }
         let guards = &mut line.guards;
-        let is_closed_hour = matches!(guards.hours.phase(), Phase::Pause | Phase::Flat);
+        let is_closed_hour = matches!(guards.hours.phase(), Phase::Pause | Phase::Flat)
+            || guards.time_left(now).is_none();
         let missed = guards
             .obligation
             .as_mut()
@@ -509,3 +537,7 @@ impl Maker {
         self.ledger.set_fees(id, tier.maker, tier.taker);
     }
 }
+
+#[cfg(test)]
+#[path = "horizon_tests.rs"]
+mod horizon_tests;

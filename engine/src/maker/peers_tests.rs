@@ -2,6 +2,7 @@
 //! orders and the account of a whole maker. The models alone are held to the first three in
 //! `calibration/closed_form.rs` too.
 
+use super::guards::GuardSettings;
 use super::tests::{Desk, PERP, SPOT, config, quote_settings, settings};
 use super::*;
 use crate::calibration::{QuoteParameters, Real, quoter};
@@ -10,7 +11,7 @@ use crate::event::{OrderAction, OrderIntent, OrderUpdate};
 use crate::instrument::{Currency, InstrumentKind};
 use crate::pnl::attribution::Cause;
 use crate::pnl::standing::{FundingTerms, StandingTerms};
-use crate::quote::Model;
+use crate::quote::{Model, Session};
 use crate::risk::limits::{ExposureLimits, ValueLimit};
 use crate::units::{Exposure, FeeRate, Lots, Nanos, Side, Ticks};
 
@@ -26,6 +27,14 @@ fn unhedged(model: Model, over: i64, sigma_ticks: i64) -> MakerConfig {
     spot.volatility.floor = Sigma(sigma_ticks << 32);
     spot.opening = Lots(1_000 + over);
     config.underlyings[0].hedge = None;
+    ending_at(config, 60)
+}
+
+/// The same with a horizon up to that second, for the models that count down to an end.
+fn ending_at(mut config: MakerConfig, seconds: u64) -> MakerConfig {
+    let horizon = Session { begin: Nanos(0), end: Nanos(seconds * SECOND) };
+    let sessions = Some([horizon].into());
+    config.guards.instruments = vec![GuardSettings { sessions, ..GuardSettings::default() }];
     config
 }
 
@@ -47,12 +56,7 @@ fn no_skew_buys_more_while_already_over_target() {
         let ([long_bid, long_ask], [long_buys, long_sells]) = quoted(&unhedged(model, 20, 10));
         assert!(long_bid <= bid && long_ask <= ask, "{model:?}");
         assert!(long_buys <= buys && long_sells >= sells, "{model:?}");
-        let is_skewed = !matches!(
-            model,
-            Model::Symmetric
-                | Model::AvellanedaStoikovFinite
-                | Model::AvellanedaStoikovConstantSpread
-        );
+        let is_skewed = model != Model::Symmetric;
         assert!(!is_skewed || (long_bid < bid && long_ask < ask), "{model:?} moves home");
     }
 }
@@ -69,8 +73,7 @@ fn the_variance_and_not_its_root_moves_avellaneda_and_stoikov_s_quotes() {
 
 #[test]
 fn avellaneda_and_stoikov_do_not_sit_at_their_widest_until_the_end() {
-    let mut config = unhedged(Model::AvellanedaStoikovFinite, 0, 10);
-    config.settings[0].quote.as_mut().unwrap().horizon_end = Some(Nanos(600 * SECOND));
+    let mut config = ending_at(unhedged(Model::AvellanedaStoikovFinite, 0, 10), 600);
     config.settings[0].stale_after_ns = 1_000 * SECOND;
     let mut desk = Desk::with(&config);
     let quotes = desk.begin();

@@ -1,6 +1,6 @@
 //! One instrument's quotes: may it quote, what does the model want, and what message gets there.
 
-use super::guards::Stand;
+use super::guards::{Restraint, Stand};
 use super::wanted::{Basis, Standing, Terms};
 use super::{Line, Maker, Pool};
 use crate::estimate::markout::{Markouts, Widening};
@@ -158,12 +158,10 @@ impl Maker {
         if pool.share.as_ref().is_some_and(Share::is_beyond) {
             return Stance::out(State::Paused, Reason::ConcentrationShare);
         }
-        let restraint = &line.restraint;
-        if restraint.state == State::Paused {
-            return Stance::out(State::Paused, line.homing.reason(restraint.reason));
+        if let Some(reason) = line.pause(self.now) {
+            return Stance::out(State::Paused, line.homing.reason(reason));
         }
-        let (mut state, mut reason) = (restraint.state, restraint.reason);
-        let mut stands = restraint.stands;
+        let Restraint { mut state, mut reason, mut stands, .. } = line.restraint;
         if let Some((limit, stand)) = self.reducing(line, pool, is_beyond_soft) {
             (state, reason) = (State::Reducing, limit);
             // A put is bought to take exposure off.
@@ -245,15 +243,14 @@ impl Maker {
         // A view of the firm's other engines is a control: all that is kept is forgotten then.
         let inventory = Lots(pool.answered().0.checked_div(per_lot.0).unwrap_or(0));
         let sigma = Scaled::new(i128::from(sigma.0), 32);
-        let time_left =
-            settings.horizon_end.map_or(Scaled::ZERO, |end| Scaled::from_nanos(end.since(now)));
+        let time_left = line.guards.time_left(now)?;
         let half = match member {
             Some(place) => self.portfolio.half_spreads(place, &self.pools, sigma)?,
             None => settings.quoter.half_spreads(inventory, sigma, time_left),
         };
         let standing = Standing { half, caps: caps(line, pool, &basis) };
         // The time left runs without any input: what depends on it is worked out each time.
-        if settings.horizon_end.is_none() {
+        if !line.guards.counts_down() {
             line.wanted.keep(basis, standing);
         }
         Some(standing)

@@ -60,7 +60,6 @@ pub(super) fn quote_settings() -> QuoteSettings {
         ladder: ladder.unwrap(),
         fair_value: FairValue::Mid,
         tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 2, lots: 0 },
-        horizon_end: None,
         reject_holdoff_ns: 1_000,
         markout: None,
         holdings: None,

@@ -12,6 +12,7 @@ pub mod encoding;
 pub mod glft;
 pub mod glft_exact;
 pub mod holdings;
+pub mod horizon;
 pub mod ladder;
 pub mod multi_asset;
 pub mod obligation;
@@ -22,12 +23,14 @@ pub mod weighted_mid;
 pub use avellaneda_stoikov::AvellanedaStoikov;
 pub use glft::Glft;
 pub use glft_exact::GlftTable;
+pub use horizon::{Horizons, Session};
 pub use ladder::{Ladder, LadderShape, Level, Touch};
 pub use multi_asset::MultiAsset;
 
 use crate::estimate::volatility::Sigma;
 use crate::fixed::{Fixed, Scaled};
 use crate::units::{Lots, SubTicks};
+use avellaneda_stoikov::Horizon;
 
 /// A model, by the name that configs and commands use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -72,6 +75,11 @@ impl Model {
             Model::GlftRiskNeutral => "glft_risk_neutral",
             Model::GlftExact => "glft_exact",
         }
+    }
+
+    /// Whether it counts down to an end, which somebody must then say.
+    pub const fn has_end(self) -> bool {
+        matches!(self, Model::AvellanedaStoikovFinite | Model::AvellanedaStoikovConstantSpread)
     }
 
     /// The model of that name.
@@ -163,6 +171,17 @@ pub enum Quoter {
 }
 
 impl Quoter {
+    /// Whether it counts down to an end: without one there is no skew.
+    pub const fn has_end(&self) -> bool {
+        match self {
+            Quoter::AvellanedaStoikov(model) => match model.horizon {
+                Horizon::Finite | Horizon::ConstantSpread => true,
+                Horizon::Rolling { .. } => false,
+            },
+            Quoter::Symmetric(_) | Quoter::Glft(_) | Quoter::GlftExact(_) => false,
+        }
+    }
+
     /// The half-spreads at `inventory` (net inventory minus target, in lots of the quoted
     /// instrument), at the volatility `sigma` (ticks per √s), with `time_left` seconds to the end
     /// (used by the finite-horizon models alone).

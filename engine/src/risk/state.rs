@@ -92,6 +92,8 @@ pub enum Reason {
     InstrumentLoss,
     /// The hour's profile says so.
     Hours,
+    /// The model's horizon has ended, or has not begun: it has no quotes for now.
+    OutsideHorizon,
     /// The position has been held for longer than it may.
     PositionAge,
     /// Net exposure is too large a share of the portfolio.
@@ -122,7 +124,7 @@ impl Reason {
     }
 
     /// How many there are.
-    pub const COUNT: usize = 42;
+    pub const COUNT: usize = 43;
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Reason::COUNT] = [
         Reason::Normal,
@@ -157,6 +159,7 @@ impl Reason {
         Reason::TakeProfit,
         Reason::InstrumentLoss,
         Reason::Hours,
+        Reason::OutsideHorizon,
         Reason::PositionAge,
         Reason::ConcentrationShare,
         Reason::Expired,
@@ -204,6 +207,7 @@ impl Reason {
             Reason::TakeProfit => "take_profit",
             Reason::InstrumentLoss => "instrument_loss",
             Reason::Hours => "hours",
+            Reason::OutsideHorizon => "outside_horizon",
             Reason::PositionAge => "position_age",
             Reason::ConcentrationShare => "concentration_share",
             Reason::Expired => "expired",

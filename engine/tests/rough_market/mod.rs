@@ -94,7 +94,6 @@ fn quote(model: Model) -> QuoteSettings {
         ladder: ladder.unwrap(),
         fair_value: FairValue::WeightedMid,
         tolerance: Tolerance { aggressive_ticks: 0, passive_ticks: 1, lots: 1 },
-        horizon_end: None,
         reject_holdoff_ns: 10_000,
         holdings: None,
         markout: None,
@@ -232,6 +231,7 @@ pub fn everything(model: Model) -> MakerConfig {
             window_ns: 200_000,
         }),
         hours: Some(hours.into()),
+        sessions: None,
         fees: Some(FeeSchedule { tiers, len: 2, volume_before: 0 }),
     };
     config.guards.instruments = vec![guards.clone(), guards];

@@ -69,6 +69,10 @@ pub(super) struct PlanArgs {
     /// Quote with this model instead of the config's.
     #[arg(long)]
     model: Option<String>,
+    /// The horizon ends then, for the models that count down to an end: `"16:00 America/New_York"` every
+    /// day, or one instant such as 2024-08-09T00:05:00Z; as the config says where it is left out.
+    #[arg(long, value_name = "WHEN")]
+    horizon_end: Option<String>,
     /// Trade at no fees instead of the listed ones.
     #[arg(long)]
     no_fees: bool,
@@ -82,6 +86,7 @@ impl PlanArgs {
     pub(super) fn config(&self) -> Result<ConfigFile, Failure> {
         let overrides = Overrides {
             model: self.model.clone(),
+            horizon_end: self.horizon_end.clone(),
             no_fees: self.no_fees,
             no_hedge: self.no_hedge,
             ..Overrides::default()

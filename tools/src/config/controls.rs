@@ -13,7 +13,7 @@ use ballast_engine::risk::protection::ProtectionLimits;
 use ballast_engine::risk::window::WindowLimit;
 use ballast_engine::units::{Decimal, Exposure, Nanos, Notional};
 use jiff::ToSpan;
-use jiff::civil::{Date, Time, date};
+use jiff::civil::{Date, Time, Weekday, date};
 use jiff::tz::TimeZone;
 
 const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
@@ -72,6 +72,23 @@ pub(super) fn zone(key: &str, text: &str, faults: &mut Faults) -> Option<TimeZon
         faults.add(key, format!("{text:?}"), "an IANA time zone such as UTC or America/New_York");
     }
     zone
+}
+
+/// Which days count: `daily` (left out) or `weekdays`.
+pub(super) fn weekdays(
+    key: &str,
+    text: Option<&str>,
+    faults: &mut Faults,
+) -> impl Fn(&Date) -> bool + use<> {
+    let is_weekdays = match text {
+        None | Some("daily") => false,
+        Some("weekdays") => true,
+        Some(other) => {
+            faults.add(key, other, "daily or weekdays");
+            false
+        }
+    };
+    move |day: &Date| !is_weekdays || !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
 }
 
 /// One instant; a time of day that a clock change skips is the moment after the change.

@@ -8,6 +8,7 @@ use super::entries::RawEntries;
 use super::firm::RawFirm;
 use super::guards::{RawGuards, RawShare};
 use super::hedge_basis::RawBasis;
+use super::horizon::RawHorizonEnd;
 use super::instruments::RawInstrument;
 use super::operator::{RawJournal, RawOperator};
 use super::option_settings::RawOptions;
@@ -461,6 +462,8 @@ pub struct RawQuote {
     pub decay: String,
     /// Rolling horizon τ in seconds, for the models that have one.
     pub horizon_s: Option<String>,
+    /// When the horizon ends, for the two models that count down to an end: they are refused without it.
+    pub horizon_end: Option<RawHorizonEnd>,
     /// σ that the table of `glft_exact` is made for, quote currency per √s; it must say it.
     pub table_sigma: Option<String>,
     /// How many orders of `size` the table of `glft_exact` goes either way, 1 to 64; it must say it.

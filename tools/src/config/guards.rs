@@ -4,9 +4,10 @@
 //! Fed by the file's tables; feeds [`super::maker`]. Every fault is told with key, value and what is
 //! allowed. The calendar is here and not in the engine: hours leave as UTC instants.
 
-use super::controls::{days, instant, time_of_day, zone};
+use super::controls::{days, instant, time_of_day, weekdays, zone};
 use super::faults::Faults;
 use super::file::{RawConfig, RawSettings};
+use super::horizon;
 use super::instruments::{InstrumentTable, fee};
 use ballast_engine::instrument::Instrument;
 use ballast_engine::inventory::exit::{ExitSettings, STEPS_MAX, Step, TakeProfit};
@@ -19,7 +20,6 @@ use ballast_engine::risk::hours::Phase;
 use ballast_engine::risk::position_age::AgeLimit;
 use ballast_engine::risk::share::ShareSettings;
 use ballast_engine::units::{Decimal, Lots, Nanos, Notional, Ticks};
-use jiff::civil::Weekday;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -156,9 +156,13 @@ pub struct RawShare {
 pub(super) fn guards(raw: &RawConfig, table: &InstrumentTable, faults: &mut Faults) -> Guards {
     let of = |instrument: &Instrument, faults: &mut Faults| {
         let settings = raw.instrument.get(instrument.symbol());
-        settings.and_then(|settings| instrument_guards(settings, instrument, faults))
+        let guards = settings.and_then(|settings| instrument_guards(settings, instrument, faults));
+        let quote = settings.and_then(|settings| settings.quote.as_ref());
+        let key = format!("instrument.{}.quote", instrument.symbol());
+        let sessions = quote.and_then(|quote| horizon::sessions(&key, quote, faults));
+        GuardSettings { sessions, ..guards.unwrap_or_default() }
     };
-    let instruments = table.instruments.iter().map(|i| of(i, faults).unwrap_or_default());
+    let instruments = table.instruments.iter().map(|i| of(i, faults));
     let instruments = instruments.collect();
     let shares = table.underlyings.iter().map(|name| {
         let share = raw.underlying.get(name).and_then(|u| u.share.as_ref())?;
@@ -203,6 +207,7 @@ fn instrument_guards(
         age: raw.age_max_s.map(|max| AgeLimit { max_ns: max.saturating_mul(SECOND) }),
         obligation: obligation.flatten(),
         hours: hours.flatten(),
+        sessions: None,
         fees: fees.flatten(),
     })
 }
@@ -297,14 +302,7 @@ fn obligation(
 
 fn hours(key: &str, raw: &RawHours, faults: &mut Faults) -> Option<Arc<[(Nanos, Phase)]>> {
     let zone = zone(&format!("{key}.zone"), &raw.zone, faults);
-    let is_weekdays = match raw.days.as_deref() {
-        None | Some("daily") => false,
-        Some("weekdays") => true,
-        Some(other) => {
-            faults.add(format!("{key}.days"), other, "daily or weekdays");
-            false
-        }
-    };
+    let is_on = weekdays(&format!("{key}.days"), raw.days.as_deref(), faults);
     if raw.changes.is_empty() || raw.changes.len() > 24 {
         faults.add(format!("{key}.changes"), raw.changes.len(), "1 to 24 changes a day");
     }
@@ -317,9 +315,6 @@ fn hours(key: &str, raw: &RawHours, faults: &mut Faults) -> Option<Arc<[(Nanos, 
         }
     }
     let zone = zone?;
-    let is_on = |day: &jiff::civil::Date| {
-        !is_weekdays || !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
-    };
     let mut changes: Vec<(Nanos, Phase)> = Vec::new();
     for day in days().filter(is_on) {
         let of_day = times.iter().map(|(time, phase)| (instant(day, *time, &zone), *phase));

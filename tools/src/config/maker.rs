@@ -378,7 +378,6 @@ fn quote(
             passive_ticks: passive?.unsigned_abs(),
             lots: lots?.unsigned_abs(),
         },
-        horizon_end: None,
         reject_holdoff_ns: raw.reject_holdoff_ms.saturating_mul(MS),
         holdings: holdings?,
         markout: match markout {

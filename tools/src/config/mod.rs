@@ -12,6 +12,7 @@ pub mod file;
 mod guards;
 pub mod hedge_basis;
 mod hedging;
+mod horizon;
 pub mod instruments;
 mod keys;
 pub mod maker;

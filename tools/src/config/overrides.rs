@@ -10,6 +10,8 @@ use toml::{Table, Value};
 pub struct Overrides {
     /// Quote with this model.
     pub model: Option<String>,
+    /// The horizon ends so: `16:00 America/New_York` every day, or one instant.
+    pub horizon_end: Option<String>,
     /// Trade at no fees.
     pub no_fees: bool,
     /// Never hedge.
@@ -26,15 +28,10 @@ impl Overrides {
     /// Writes the changes into the file's tables.
     pub(super) fn apply(&self, tables: &mut Table) {
         if let Some(model) = &self.model {
-            let quoted_by = |settings: &mut Table| {
-                if let Some(Value::Table(quote)) = settings.get_mut("quote") {
-                    quote.insert("model".into(), Value::String(model.clone()));
-                }
-            };
-            inner_tables(tables, "instrument").for_each(quoted_by);
-            for chain in listed_tables(tables, "chains") {
-                chain.get_mut("settings").and_then(Value::as_table_mut).map(quoted_by);
-            }
+            quote(tables, "model", &Value::String(model.clone()));
+        }
+        if let Some(end) = &self.horizon_end {
+            quote(tables, "horizon_end", &Value::Table(horizon_end(end)));
         }
         if self.no_fees {
             for list in ["instruments", "chains"] {
@@ -72,6 +69,27 @@ impl Overrides {
             }
         }
     }
+}
+
+/// Every quote's `key` becomes `value`.
+fn quote(tables: &mut Table, key: &str, value: &Value) {
+    let set = |settings: &mut Table| {
+        if let Some(Value::Table(quote)) = settings.get_mut("quote") {
+            quote.insert(key.into(), value.clone());
+        }
+    };
+    inner_tables(tables, "instrument").for_each(set);
+    for chain in listed_tables(tables, "chains") {
+        chain.get_mut("settings").and_then(Value::as_table_mut).map(set);
+    }
+}
+
+/// `16:00 America/New_York`, or an instant, as the config has it; the config judges what it says.
+fn horizon_end(text: &str) -> Table {
+    let (at, zone) = text.split_once(' ').map_or((text, None), |(at, zone)| (at, Some(zone)));
+    let pairs = [("at", Some(at)), ("zone", zone)].into_iter();
+    let pairs = pairs.filter_map(|(key, value)| value.map(|value| (key, value)));
+    pairs.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned()))).collect()
 }
 
 /// The tables of `[[key]]`.
