@@ -13,6 +13,7 @@ use ballast_engine::event::InstrumentId;
 use ballast_engine::instrument::Currency;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::pnl::attribution::Cause;
+use ballast_engine::risk::state::Reason;
 use ballast_engine::units::{Lots, Nanos, Side};
 use std::path::{Path, PathBuf};
 
@@ -144,6 +145,33 @@ fn fees_by_tier_are_the_venue_s_commission_to_the_unit() {
     assert!(paid < 0 && received > 0, "both tiers were reached: {paid} and {received}");
     let charged: i128 = outcome.venue_fees.iter().map(|fees| fees.0).sum();
     assert_eq!(paid + received, -charged, "the ledger books what the venue charges");
+}
+
+#[test]
+fn a_step_of_the_take_profit_is_filled_at_the_touch_where_there_are_fees_as_where_there_are_none() {
+    let step = "[instrument.BTCUSDT.guards]\ntake_profit = { passive_ms = 2000, steps = [\
+                { gain = \"0.05\", close = \"1\" }] }";
+    let unhedged = Overrides { no_hedge: true, ..Overrides::default() };
+    let steps_and_cost = |fee: &str| {
+        let file = with(step).changed(&unhedged).unwrap();
+        let fee = format!("maker_fee_bps = \"{fee}\"");
+        let text = file.text.replace("maker_fee_bps = \"0\"", &fee);
+        let file = ConfigFile::parse("fee.toml", text).unwrap();
+        let config = file.maker(1).unwrap();
+        let tape = AnyTape::synthetic(&config.instruments, 7, Some(60_000_000_000));
+        let outcome = play(&file, &config, tape);
+        let counts: Vec<_> = outcome.maker().counters().entered.iter().collect();
+        let entered = counts.iter().find(|(reason, _)| *reason == Reason::TakeProfit);
+        let dollars = config.instruments[0].spec().settlement;
+        (entered.map_or(0, |(_, count)| *count), cause(&outcome, dollars, Cause::HedgeCost))
+    };
+    // Half a basis point is three dollars, and the touch a few cents from the mid: what waited there in
+    // vain would be taken at once after two seconds, across the spread and at a taker's fee.
+    for fee in ["0", "0.5"] {
+        let (steps, taken) = steps_and_cost(fee);
+        assert!(steps > 3, "{fee}: {steps}");
+        assert_eq!(taken, 0, "{fee}: {steps} steps");
+    }
 }
 
 #[test]

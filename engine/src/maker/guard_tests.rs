@@ -164,7 +164,20 @@ pub(super) fn take_profit() -> Option<TakeProfit> {
 
 #[test]
 fn profit_is_offered_at_the_touch_first_and_taken_when_that_took_too_long() {
-    let (mut desk, quotes) = guarded(|guards, _| guards.exit.take_profit = take_profit());
+    take_profit_at(FeeRate(0));
+}
+
+#[test]
+fn a_fee_that_keeps_quotes_from_the_market_does_not_keep_profit_from_the_touch() {
+    // 10 bp are 600 ticks.
+    take_profit_at(FeeRate(1_000_000));
+}
+
+fn take_profit_at(maker_fee: FeeRate) {
+    let (mut desk, quotes) = guarded(|guards, config| {
+        guards.exit.take_profit = take_profit();
+        config.settings[0].quote.as_mut().unwrap().ladder.set_maker_fee(maker_fee);
+    });
     let bid = bids(&quotes)[0];
     let sent = desk.fill(&bid, 10, 10);
     settle(&mut desk, sent);

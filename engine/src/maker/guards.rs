@@ -137,28 +137,33 @@ impl Restraint {
         }
     }
 
-    /// The hour's width, and what is being closed passively, on the way to the ladder.
+    /// The hour's width, and what is being closed passively, on the way to the ladder. Says which side joins
+    /// the touch: a profit that is to be taken is taken also where quotes would not earn their fee.
     pub(super) fn shape(
         &self,
         fair: SubTicks,
         touch: &Touch,
         half: &mut HalfSpreads,
         caps: &mut Caps,
-    ) {
+    ) -> Option<Side> {
         if self.wide_permille != 1000 {
             *half = half.widened(self.wide_permille);
         }
         match self.joins {
             Some((Side::Buy, size)) => {
-                half.bid = Some(fair.saturating_sub(SubTicks::from_ticks(touch.bid.price)));
+                let half_bid = fair.saturating_sub(SubTicks::from_ticks(touch.bid.price));
+                // The other side is out: it has no say in where this one stands.
+                *half = HalfSpreads { bid: Some(half_bid), ask: None };
                 caps.bid = caps.bid.min(size);
             }
             Some((Side::Sell, size)) => {
-                half.ask = Some(SubTicks::from_ticks(touch.ask.price).saturating_sub(fair));
+                let half_ask = SubTicks::from_ticks(touch.ask.price).saturating_sub(fair);
+                *half = HalfSpreads { bid: None, ask: Some(half_ask) };
                 caps.ask = caps.ask.min(size);
             }
             None => {}
         }
+        self.joins.map(|(side, _)| side)
     }
 }
 

@@ -371,10 +371,10 @@ impl Maker {
         let held = Held { delta: pool.delta.0, delta_soft, vega, vega_limit };
         let fair = quoting.reservation(value.value, &slopes, &held);
         let mut caps = self.option_caps(line, pool, &value);
-        line.restraint.shape(fair, touch, &mut half, &mut caps);
+        let joins = line.restraint.shape(fair, touch, &mut half, &mut caps);
         line.guards.shape(stands, &mut half, &mut caps);
         let others = quote::Touch { bid: Some(touch.bid.price), ask: Some(touch.ask.price) };
-        Some(Terms { fair, half, others, caps })
+        Some(Terms { fair, half, others, caps, joins })
     }
 
     /// Whether buying a lot adds exposure, takes it off, or does neither.

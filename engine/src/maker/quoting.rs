@@ -213,14 +213,15 @@ impl Maker {
         }
         half = self.credited(half, line, pool);
         let fair = self.fair(line, &settings.fair_value, touch);
+        let mut joins = None;
         if !line.restraint.is_none() || stands != [Stand::Free; 2] {
-            line.restraint.shape(fair, touch, &mut half, &mut caps);
+            joins = line.restraint.shape(fair, touch, &mut half, &mut caps);
             line.guards.shape(stands, &mut half, &mut caps);
         } else if let Some(owed) = line.guards.obligation() {
             half = owed.within(half);
         }
         let others = quote::Touch { bid: Some(touch.bid.price), ask: Some(touch.ask.price) };
-        Some(Terms { fair, half, others, caps })
+        Some(Terms { fair, half, others, caps, joins })
     }
 
     /// The model's half-spreads and the room of each side: kept while what they come from stands.

@@ -54,6 +54,8 @@ pub(super) struct Terms {
     pub others: quote::Touch,
     /// How much each side may hold.
     pub caps: Caps,
+    /// The side that stands at the touch, whatever is earned there.
+    pub joins: Option<Side>,
 }
 
 /// The quotes that one instrument should have.
@@ -108,8 +110,8 @@ impl Wanted {
         self.terms = terms;
         match (terms, shape) {
             (Some(terms), Some(shape)) => {
-                let Terms { fair, half, others, caps } = terms;
-                shape.write(&mut self.ladder, fair, half, others, caps);
+                let Terms { fair, half, others, caps, joins } = terms;
+                shape.write(&mut self.ladder, fair, half, others, caps, joins);
             }
             (Some(_) | None, None) | (None, Some(_)) => self.ladder.clear(),
         }
@@ -162,6 +164,7 @@ mod tests {
             half: HalfSpreads { bid: half, ask: half },
             others: quote::Touch::default(),
             caps: Caps { bid: Lots(9), ask: Lots(3) },
+            joins: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! (how much a side may still hold); feeds the diff against working orders. Maker's thread, hot,
 //! at most [`LEVELS_MAX`] turns a side. What holds of every ladder: a bid is rounded down and an
 //! ask up; prices leave the market by at least a tick a level; no level pays less than the floor
-//! (minimum edge plus maker fee) against the fair value; our bids are below our asks; a post-only
+//! (minimum edge plus maker fee) against the fair value, but for a side that joins the touch; our bids are below our asks; a post-only
 //! ladder touches nobody's order; sizes never sum to more than their cap. Deliberately absent:
 //! limits and collars (the gate's) and which side may be quoted at all (the state's).
 
@@ -258,11 +258,12 @@ impl LadderShape {
     /// The ladder around `fair`.
     pub fn ladder(&self, fair: SubTicks, half: HalfSpreads, touch: Touch, caps: Caps) -> Ladder {
         let mut ladder = Ladder::EMPTY;
-        self.write(&mut ladder, fair, half, touch, caps);
+        self.write(&mut ladder, fair, half, touch, caps, None);
         ladder
     }
 
-    /// The same in the place of another ladder: it is half a kilobyte, and two levels of it are used.
+    /// The same in the place of another ladder: it is half a kilobyte, and two levels of it are used. The
+    /// side that `joins` has no floor: it stands where it was put, at what the market pays.
     pub fn write(
         &self,
         ladder: &mut Ladder,
@@ -270,12 +271,19 @@ impl LadderShape {
         half: HalfSpreads,
         touch: Touch,
         caps: Caps,
+        joins: Option<Side>,
     ) {
         ladder.clear();
         let floor = self.floor(fair);
-        let distance = |half: SubTicks, offset: SubTicks| half.max(floor).saturating_add(offset);
-        let bid = half.bid.map(|half| fair.saturating_sub(distance(half, SubTicks(0))).floor());
-        let ask = half.ask.map(|half| fair.saturating_add(distance(half, SubTicks(0))).ceil());
+        let floored = |side: Side, half: SubTicks| {
+            if joins == Some(side) { half } else { half.max(floor) }
+        };
+        let half = HalfSpreads {
+            bid: half.bid.map(|half| floored(Side::Buy, half)),
+            ask: half.ask.map(|half| floored(Side::Sell, half)),
+        };
+        let bid = half.bid.map(|half| fair.saturating_sub(half).floor());
+        let ask = half.ask.map(|half| fair.saturating_add(half).ceil());
         let (bid, ask) = apart(bid, ask);
         let post_only = |limit: Option<Ticks>| limit.filter(|_| self.is_post_only);
         let bid = bid.map(|bid| match post_only(touch.ask) {
@@ -288,12 +296,12 @@ impl LadderShape {
         });
         if let (Some(best), Some(half)) = (bid, half.bid) {
             self.fill(&mut ladder.bids, caps.bid, best, Side::Buy, |offset| {
-                fair.saturating_sub(distance(half, offset)).floor()
+                fair.saturating_sub(half.saturating_add(offset)).floor()
             });
         }
         if let (Some(best), Some(half)) = (ask, half.ask) {
             self.fill(&mut ladder.asks, caps.ask, best, Side::Sell, |offset| {
-                fair.saturating_add(distance(half, offset)).ceil()
+                fair.saturating_add(half.saturating_add(offset)).ceil()
             });
         }
     }
