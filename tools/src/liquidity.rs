@@ -2,7 +2,8 @@
 //!
 //! Fed with telemetry through the observer, and at the end with the maker's markouts; feeds the
 //! summary. Never on the maker's thread in a live run. Floating point: a report. Spreads are whole
-//! spreads, twice a side's distance from the mid. Memory does not grow with the run.
+//! spreads, twice a side's distance from the mid. The fill ratio is of quotes alone: lots that traded over
+//! lots shown, where a quote that is moved is shown anew. Memory does not grow with the run.
 
 use ballast_engine::estimate::markout::{HORIZONS, HORIZONS_NS, Markouts, Tally};
 use ballast_engine::event::InstrumentId;
@@ -11,6 +12,7 @@ use ballast_engine::maker::Maker;
 use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::snapshot::InstrumentSnapshot;
 use ballast_engine::maker::stage::Telemetry;
+use ballast_engine::maker::tally::LineTally;
 use ballast_engine::orders::order::Purpose;
 use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::quote::ladder::LEVELS_MAX;
@@ -129,27 +131,19 @@ impl Liquidity {
         for (instrument, shown) in self.instruments.iter().zip(&self.shown) {
             let has_quoted = shown.two_sided + shown.one_sided > 0;
             if let Some(markouts) = maker.markouts(instrument.id()).filter(|_| has_quoted) {
-                let value = of_instrument(instrument, shown, markouts);
+                let tally = maker.tally(instrument.id()).copied().unwrap_or_default();
+                let value = of_instrument(instrument, shown, &tally, markouts);
                 instruments.insert(instrument.symbol().to_owned(), value);
             }
         }
         let held = self.held.iter().zip(underlyings);
         let inventory = held.map(|(held, name)| (name.to_owned(), held.value()));
-        let counters = maker.counters();
-        let quote_fills: u64 = self
-            .instruments
-            .iter()
-            .filter_map(|instrument| maker.markouts(instrument.id()))
-            .map(|markouts| total(markouts).fills)
-            .sum();
-        let orders = counters.intents[0];
         let capital = maker.pnl().and_then(|(causes, _)| {
             causes.iter().find(|(cause, _)| *cause == Cause::CapitalCost).map(|(_, paid)| *paid)
         });
         json!({
             "instruments": instruments,
             "inventory": inventory.collect::<Map<String, Value>>(),
-            "fills_per_new_order": (orders > 0).then(|| quote_fills as f64 / orders as f64),
             "capital_cost": capital.map(|paid| paid.to_string()),
             "pnl_per_unit_of_risk": self.earned.per_risk(),
             "drawdown_max": self.earned.drawdown,
@@ -271,7 +265,12 @@ fn spreads(tally: &Tally, tick: f64) -> Value {
     })
 }
 
-fn of_instrument(instrument: &Instrument, shown: &Shown, markouts: &Markouts) -> Value {
+fn of_instrument(
+    instrument: &Instrument,
+    shown: &Shown,
+    tally: &LineTally,
+    markouts: &Markouts,
+) -> Value {
     let tick = number(instrument.spec().tick);
     let of_time = |samples: u64| samples as f64 / shown.samples.max(1) as f64;
     let mut by_level = Vec::new();
@@ -297,6 +296,7 @@ fn of_instrument(instrument: &Instrument, shown: &Shown, markouts: &Markouts) ->
         "one_sided": of_time(shown.one_sided),
         "time_at_touch": of_time(shown.at_touch),
         "quoted_spread": quoted,
+        "fill_ratio": tally.fill_ratio().map(|(filled, shown)| filled as f64 / shown as f64),
         "spreads": spreads(&all, tick),
         "by_side_and_level": by_level,
         "adverse_selection": adverse,

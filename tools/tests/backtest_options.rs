@@ -49,6 +49,8 @@ fn the_same_run_has_the_same_hash_and_every_option_another() {
     assert_eq!(base, synthetic(&[]));
     assert!(base["fills"].as_u64() > Some(20), "{}", base["fills"]);
     assert_ne!(base["run_sha256"], base["intents_sha256"]);
+    let ratio = base["liquidity"]["instruments"]["BTCUSDT"]["fill_ratio"].as_f64().unwrap();
+    assert!(ratio > 0.0 && ratio < 0.5, "lots traded of lots shown: {ratio}");
     for args in [
         &["--latency", "5ms"][..],
         &["--latency", "500us,5ms"],

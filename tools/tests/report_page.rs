@@ -104,12 +104,13 @@ fn document() -> serde_json::Value {
         "delta_max_abs": {"BTC": "0.4321"},
         "liquidity": {
             "drawdown_max": 17.25,
-            "fills_per_new_order": 1.644, "capital_cost": "-0.25", "pnl_per_unit_of_risk": -0.31,
+            "capital_cost": "-0.25", "pnl_per_unit_of_risk": -0.31,
             "inventory": {"BTC": {
                 "traded": 2.5, "mean_abs": 0.0123, "turnover_per_hour": 210.4, "half_life_s": null,
             }},
             "instruments": {"BTCUSDT": {
                 "quote_uptime": 0.9838, "time_at_touch": 0.015, "quoted_spread": 7.66,
+                "fill_ratio": 0.01234,
                 "one_sided": 0.0039, "spreads": spreads,
                 "adverse_selection": {"0.1s": -9.5, "1s": -4.25, "10s": 2.0, "60s": null},
             }},
@@ -137,9 +138,8 @@ fn the_page_begins_with_what_a_trader_looks_for() {
     assert!(earned.contains("<td>7</td><td>7.66</td><td>+3.5"), "{earned:.700}");
     let provided = page.split("Liquidity provided").nth(1).unwrap();
     for part in [
-        "<td>98.4 %</td><td>0.4 %</td><td>1.5 %</td><td>−4.25</td><td>+2.00</td><td>–</td>",
+        "<td>98.4 %</td><td>0.4 %</td><td>1.5 %</td><td>1.23 %</td><td>−4.25</td><td>+2.00</td><td>–</td>",
         "<td>2.500</td><td>0.0123</td><td>210.4 times</td><td>–</td>",
-        "fills a new order</th><td>1.64</td>",
         "capital, USDT</th><td>-0.25</td>",
         "PnL a unit of its risk</th><td>−0.31</td>",
     ] {

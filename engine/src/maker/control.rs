@@ -516,7 +516,7 @@ impl Maker {
         self.settle_guards(instrument);
         let position = self.ledger.position(instrument).unwrap_or(Lots(0));
         if let Some(line) = self.line_mut(instrument) {
-            line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
+            line.tally.on_position(position);
         }
     }
 

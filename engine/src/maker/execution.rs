@@ -294,9 +294,10 @@ impl Maker {
         let position = self.ledger.position(event.instrument).unwrap_or_default();
         let now = self.now;
         if let Some(line) = self.line_mut(event.instrument) {
-            line.fills = line.fills.saturating_add(1);
-            line.position_max_abs = line.position_max_abs.max(position.0.unsigned_abs());
+            line.tally.fills = line.tally.fills.saturating_add(1);
+            line.tally.on_position(position);
             if let Purpose::Quote { level } = purpose {
+                line.tally.on_quote_fill(last_qty);
                 line.allowance.on_fill(now, side, last_qty);
                 if let Some(mark) = mark {
                     let price = last_px.0.saturating_mul(2);

@@ -33,7 +33,7 @@
 //! | `standing.rs` | funding, borrow and capital as their instants pass |
 //! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
-//! | `snapshot.rs`, `counters.rs` | how it stands, for reports |
+//! | `snapshot.rs`, `counters.rs`, `tally.rs` | how it stands, for reports |
 //! | `resumption.rs` | where an earlier run ended, and going on from there |
 //! | `stage.rs` | the maker with its rings, on a runner |
 
@@ -70,6 +70,7 @@ mod settlement;
 pub mod snapshot;
 pub mod stage;
 mod standing;
+pub mod tally;
 mod timer;
 mod transfers;
 mod wanted;
@@ -189,9 +190,7 @@ struct Line {
     /// No rung from this level on ever had an order: a ladder of one level walks one.
     levels_used: usize,
     rejects_in_row: u32,
-    fills: u64,
-    /// Largest position either way, the opening included.
-    position_max_abs: u64,
+    tally: tally::LineTally,
     /// Beyond the soft limit and not far enough back yet, whatever paused it meanwhile.
     is_beyond_soft: bool,
     /// Likewise the stop.
@@ -250,8 +249,7 @@ impl Line {
             wanted: Wanted::new(),
             levels_used: 0,
             rejects_in_row: 0,
-            fills: 0,
-            position_max_abs: settings.opening.0.unsigned_abs(),
+            tally: tally::LineTally::opened_with(settings.opening),
             is_beyond_soft: false,
             is_beyond_stop: false,
             is_flattening: false,

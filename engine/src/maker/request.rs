@@ -77,7 +77,7 @@ impl Maker {
             side,
             time_in_force,
         };
-        self.emit(intent, out);
+        self.emit(intent, size, out);
         self.refresh_gross(instrument);
         Some(slot)
     }
@@ -104,7 +104,8 @@ impl Maker {
         let Some(id) = self.orders.request_replace(self.now, slot, price, size) else {
             return false;
         };
-        self.emit(self.request(&order, id, OrderAction::Replace, price, size), out);
+        let intent = self.request(&order, id, OrderAction::Replace, price, size);
+        self.emit(intent, Lots(leaves), out);
         // A move asks for no more than works already: what is open stays what it was.
         if self.orders.open(instrument) != open {
             self.refresh_gross(instrument);
@@ -130,7 +131,7 @@ impl Maker {
         let name = self.orders.get(slot).map_or(order.cl_ord_id, |order| order.cancel_of);
         let mut intent = self.request(&order, id, OrderAction::Cancel, price, size);
         intent.orig_cl_ord_id = name;
-        self.emit(intent, out);
+        self.emit(intent, Lots(0), out);
         true
     }
 
@@ -172,10 +173,10 @@ impl Maker {
         }
     }
 
-    /// The one place where an intent leaves. A cancel changes nothing of what may still trade; who asks for
+    /// The one place where an intent leaves, and `leaves` is what may trade of it. A cancel changes nothing of what may still trade; who asks for
     /// more or less counts it.
     #[inline]
-    fn emit(&mut self, intent: OrderIntent, out: &mut Intents) {
+    fn emit(&mut self, intent: OrderIntent, leaves: Lots, out: &mut Intents) {
         let place = match intent.action {
             OrderAction::New => 0,
             OrderAction::Replace => 1,
@@ -195,6 +196,7 @@ impl Maker {
         }
         if let Some(line) = self.line_mut(intent.instrument) {
             line.best.forget(intent.side);
+            line.tally.on_sent(&intent, leaves);
         }
         self.changes = self.changes.wrapping_add(1);
         out.push(intent);

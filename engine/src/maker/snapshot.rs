@@ -3,6 +3,7 @@
 use super::Maker;
 use super::counters::Counters;
 use super::rebalancing::CurrencyBalance;
+use super::tally::LineTally;
 use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Sigma;
 use crate::event::{InstrumentId, VenueId};
@@ -99,6 +100,11 @@ impl Maker {
         self.line(instrument).map(|line| &line.markouts)
     }
 
+    /// What an instrument's orders came to.
+    pub fn tally(&self, instrument: InstrumentId) -> Option<&LineTally> {
+        self.line(instrument).map(|line| &line.tally)
+    }
+
     /// The latest time that it knows.
     pub fn now(&self) -> Nanos {
         self.now
@@ -183,8 +189,8 @@ impl Maker {
             touch: line.touch(self.now),
             quotes: [quote(Side::Buy), quote(Side::Sell)],
             position: self.ledger.position(instrument)?,
-            position_max_abs: line.position_max_abs,
-            fills: line.fills,
+            position_max_abs: line.tally.position_max_abs,
+            fills: line.tally.fills,
             open: [open.buy, open.sell],
             sigma: line.volatility.sigma(),
             state: line.state,

@@ -24,16 +24,17 @@ pub fn tables(report: &RunReport) -> Option<String> {
     let instruments = liquidity["instruments"].as_object().filter(|all| !all.is_empty())?;
     let mut out = String::from(
         "<table><tr><th></th><td>both sides quoted</td><td>one side</td><td>at the touch</td>\
-         <td>adverse selection in 1 s</td><td>in 10 s</td><td>in 60 s</td></tr>",
+         <td>traded of what was shown</td><td>adverse selection in 1 s</td><td>in 10 s</td><td>in 60 s</td></tr>",
     );
     for (symbol, of) in instruments {
         let _ = write!(
             out,
-            "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td>",
+            "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
             escape(symbol),
             percent(&of["quote_uptime"]),
             percent(&of["one_sided"]),
-            percent(&of["time_at_touch"])
+            percent(&of["time_at_touch"]),
+            told(&of["fill_ratio"], |ratio| format!("{:.2} %", ratio * 100.0))
         );
         for after in ["1s", "10s", "60s"] {
             let _ = write!(out, "<td>{}</td>", told(&of["adverse_selection"][after], signed));
@@ -59,9 +60,7 @@ pub fn tables(report: &RunReport) -> Option<String> {
     let capital = liquidity["capital_cost"].as_str().unwrap_or("–");
     let _ = write!(
         out,
-        "</table><table><tr><th>fills a new order</th><td>{}</td></tr>\
-         <tr><th>capital, {}</th><td>{}</td></tr><tr><th>PnL a unit of its risk</th><td>{}</td></tr></table>",
-        told(&liquidity["fills_per_new_order"], |fills| grouped(fills, 2)),
+        "</table><table><tr><th>capital, {}</th><td>{}</td></tr><tr><th>PnL a unit of its risk</th><td>{}</td></tr></table>",
         escape(&report.pnl.currency),
         escape(capital),
         told(&liquidity["pnl_per_unit_of_risk"], signed)
