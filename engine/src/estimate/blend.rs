@@ -3,8 +3,8 @@
 //!
 //! Fed by believed mids of the sources and, on a fixed clock, by their distance from the instrument's
 //! own mid (the basis, exponentially weighted); feeds the fair value. Maker thread, hot: a multiply and
-//! a division a source, at most [`SOURCES_MAX`]. A source weighs half as much with each half-life
-//! since its last event, and nothing where its book is not believed or its basis is not known yet;
+//! a division a source, at most [`SOURCES_MAX`]. A source, and the own book where it has a weight, weighs half as much
+//! with each half-life since its last event, and nothing where its book is not believed or its basis is not known yet;
 //! where nothing weighs anything, the instrument's own mid stands. Deliberately absent: currencies.
 //! Prices are compared as they are quoted, and what a currency's rate adds is part of the basis.
 
@@ -81,14 +81,14 @@ impl BlendSettings {
         (u64::from(weight) * part) >> halvings
     }
 
-    /// The fair value, given the instrument's own mid.
+    /// The fair value, given the instrument's own mid and how old that is.
     pub fn estimate(
         &self,
         bases: &Bases,
-        own: SubTicks,
+        (own, own_age_ns): (SubTicks, u64),
         seen: impl Fn(&Source) -> Sighting,
     ) -> SubTicks {
-        let mut weights = i128::from(self.own_weight) << 16;
+        let mut weights = i128::from(self.faded(self.own_weight, own_age_ns));
         let mut moved = 0i128;
         let places = self.sources.iter().zip(bases.bases);
         for (source, (basis, samples)) in places.filter_map(|(s, b)| s.as_ref().map(|s| (s, b))) {
@@ -174,10 +174,10 @@ mod tests {
     fn a_lead_carries_the_source_s_move_over_its_basis() {
         let settings = settings(&[source(0, 1)], 0);
         let bases = learnt(&settings, 1_000, &[970]);
-        let at = |mid| settings.estimate(&bases, ticks(1_000), |_| Some((ticks(mid), 0)));
+        let at = |mid| settings.estimate(&bases, (ticks(1_000), 0), |_| Some((ticks(mid), 0)));
         assert_eq!(at(970), ticks(1_000), "no move, no lead");
         assert_eq!(at(975), ticks(1_005), "the whole move, before the own book shows it");
-        let gone = settings.estimate(&bases, ticks(1_000), |_| None);
+        let gone = settings.estimate(&bases, (ticks(1_000), 0), |_| None);
         assert_eq!(gone, ticks(1_000), "without a source the own mid stands");
     }
 
@@ -185,22 +185,30 @@ mod tests {
     fn a_source_without_a_basis_says_nothing() {
         let settings = settings(&[source(0, 1)], 0);
         let fresh = Bases::default();
-        assert_eq!(settings.estimate(&fresh, ticks(7), |_| Some((ticks(999), 0))), ticks(7));
+        assert_eq!(settings.estimate(&fresh, (ticks(7), 0), |_| Some((ticks(999), 0))), ticks(7));
     }
 
     #[test]
     fn venues_are_weighed_and_silence_halves_a_weight() {
         let settings = settings(&[source(0, 2), source(1, 1)], 1);
         let bases = learnt(&settings, 1_000, &[1_000, 1_000]);
-        let at = |ages: [u64; 2]| {
-            settings.estimate(&bases, ticks(1_000), |source| {
+        let at = |own_age, ages: [u64; 2]| {
+            settings.estimate(&bases, (ticks(1_000), own_age), |source| {
                 let n = usize::from(source.instrument.0);
                 Some((ticks([1_008, 1_000][n]), ages[n]))
             })
         };
-        assert_eq!(at([0, 0]), ticks(1_004), "2 of 4");
-        assert_eq!(at([SECOND, 0]).0, ticks(1_000).0 + ticks(8).0 / 3, "1 of 3");
-        assert_eq!(at([HALVINGS_MAX * SECOND, 0]), ticks(1_000), "too old to count");
+        assert_eq!(at(0, [0, 0]), ticks(1_004), "2 of 4");
+        assert_eq!(at(0, [SECOND, 0]).0, ticks(1_000).0 + ticks(8).0 / 3, "1 of 3");
+        let too_old = HALVINGS_MAX * SECOND;
+        assert_eq!(at(0, [too_old, 0]), ticks(1_000), "too old to count");
+        assert_eq!(at(SECOND, [0, SECOND]), SubTicks(ticks(1_000).0 + ticks(16).0 / 3), "2 of 3");
+        assert_eq!(
+            at(too_old, [0, too_old]),
+            ticks(1_008),
+            "a silent book has no say in its own value"
+        );
+        assert_eq!(at(too_old, [too_old; 2]), ticks(1_000), "unless nobody else has");
         let half_way = settings.faded(4, SECOND / 2);
         assert_eq!(half_way, 3 << 16, "in a straight line between");
     }
@@ -225,8 +233,8 @@ mod tests {
         let bases = learnt(&settings, 0, &[0]);
         for price in [i64::MIN, i64::MAX] {
             let seen = |_: &Source| Some((SubTicks(price), 0));
-            settings.estimate(&bases, SubTicks(price), seen);
-            settings.estimate(&bases, SubTicks(-price.saturating_abs()), seen);
+            settings.estimate(&bases, (SubTicks(price), 0), seen);
+            settings.estimate(&bases, (SubTicks(-price.saturating_abs()), u64::MAX), seen);
         }
     }
 }

@@ -30,7 +30,8 @@ impl Maker {
     /// What an instrument is quoted around.
     pub(super) fn fair(&self, line: &Line, fair_value: &FairValue, touch: &Touch) -> SubTicks {
         let FairValue::Blend(blend) = fair_value else { return fair_value.estimate(touch) };
-        blend.estimate(&line.bases, fair_value::mid(touch), |source| self.sighting(source))
+        let own = (fair_value::mid(touch), line.trust.silence_ns(self.now));
+        blend.estimate(&line.bases, own, |source| self.sighting(source))
     }
 
     /// A source's mid as of its last whole message, and how long ago its last event was.
@@ -122,6 +123,18 @@ mod tests {
         settle(&mut desk, sent);
         let after = quotes(&desk);
         assert!((95..=105).contains(&(after[1] - before[1])), "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn an_own_book_that_is_silent_has_less_say_in_its_own_value() {
+        let mut desk = blended(1);
+        let ask = |desk: &Desk| desk.maker.snapshot(SPOT).unwrap().quotes[1].unwrap().0;
+        let before = ask(&desk);
+        // A half-life: half of its weight is left, a third of all.
+        desk.now += 1_000_000;
+        let sent = desk.image(PERP, 600_080);
+        settle(&mut desk, sent);
+        assert!((64..=70).contains(&(ask(&desk) - before)), "{before} {}", ask(&desk));
     }
 
     #[test]
