@@ -52,7 +52,20 @@ pub(super) fn sum_of_word(word: u64) -> u8 {
 /// The three digits of CheckSum(10).
 #[inline]
 pub fn digits(sum: u8) -> [u8; 3] {
-    [b'0' + sum / 100, b'0' + sum / 10 % 10, b'0' + sum % 10]
+    let [hundreds, tens, ones, _] = trailer_end(sum);
+    [hundreds, tens, ones]
+}
+
+/// They and the separator behind them.
+#[inline(always)]
+pub(super) fn trailer_end(sum: u8) -> [u8; 4] {
+    const EMPTY: u32 = u32::from_le_bytes([b'0', b'0', b'0', super::SOH]);
+    let sum = u32::from(sum);
+    // n × 41 >> 12 is n / 100 below 256, n × 103 >> 10 is n / 10 below 100.
+    let hundreds = (sum * 41) >> 12;
+    let rest = sum - hundreds * 100;
+    let tens = (rest * 103) >> 10;
+    (EMPTY + hundreds + (tens << 8) + ((rest - tens * 10) << 16)).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -64,6 +77,13 @@ mod tests {
         let logon = b"8=FIX.4.1\x019=61\x0135=A\x0134=1\x0149=EXEC\x0152=20121105-23:24:06\x01\
             56=BANZAI\x0198=0\x01108=30\x01";
         assert_eq!(digits(checksum(logon)), *b"003");
+    }
+
+    #[test]
+    fn every_sum_has_its_three_digits() {
+        for sum in 0..=255u8 {
+            assert_eq!(digits(sum).to_vec(), format!("{sum:03}").into_bytes());
+        }
     }
 
     #[test]

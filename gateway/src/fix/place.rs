@@ -1,11 +1,16 @@
 //! A value's place in a template, and what is known of the value: so that only what differs is written.
 //!
-//! Used by the templates, on order entry's thread, hot. A number that is a little greater than the last
-//! one is one digit; a time of the same second is its end; a short text is one store of eight bytes,
-//! which writes what stands before it again. Whoever writes a value otherwise says so, and nothing is
-//! known of it.
+//! Used by the templates, on order entry's thread, hot. A number that shares all but its last four digits
+//! with the one that stands here is those digits; a time of the same second is its end; a short text is
+//! one store of eight bytes, which writes what stands before it again. Whoever writes a value otherwise
+//! says so, and nothing is known of it.
 
-use super::word::{SHORT, Short};
+use super::word::{Frame, SHORT, Short, four_digits, sum_of_digits};
+
+/// How many numbers share all but their last four digits.
+const RUN: u64 = 10_000;
+/// No time's text has it.
+const NO_HEAD: u64 = 0;
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,16 +26,18 @@ impl Span {
     }
 }
 
-/// What a value is known to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Kept {
-    /// Nobody knows.
-    #[default]
-    Nothing,
-    /// A number.
-    Number(u64),
-    /// A time whose text has this head.
-    Head(u64),
+/// Numbers that differ in their last four digits alone, and so are of one length.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    from: u64,
+    /// How many there are; 0 where nothing is known.
+    len: u64,
+    /// The eight bytes that end with the value, of the first of them.
+    end: u64,
+    /// The sum of the value's bytes, of the first of them.
+    sum: u8,
+    /// How many digits they have behind the point.
+    scale: u8,
 }
 
 /// A slot's value.
@@ -39,18 +46,48 @@ pub(super) struct Place {
     pub span: Span,
     /// What stands before the value in the eight bytes that end with it.
     before: u64,
-    /// Whether all of that is the same in every message.
+    /// The number that stands here is one of these.
+    run: Run,
+    /// The time that stands here has this head.
+    head: u64,
+    /// Where those eight bytes begin.
+    end_at: u32,
+    /// Whether what stands before the value there is the same in every message.
     is_alone: bool,
-    kept: Kept,
-    /// The sum of the value's bytes, where it is kept.
-    sum: u8,
 }
 
 impl Place {
-    /// What the value is from now on.
+    /// Nothing is known of the value from now on.
     #[inline(always)]
-    pub fn keep(&mut self, kept: Kept, sum: u8) {
-        (self.kept, self.sum) = (kept, sum);
+    pub fn forget(&mut self) {
+        self.run.len = 0;
+        self.head = NO_HEAD;
+    }
+
+    /// The value is a time with this head from now on.
+    #[inline(always)]
+    pub fn keep_time(&mut self, head: u64) {
+        self.forget();
+        self.head = head;
+    }
+
+    /// The value is a number from now on, its text `sum` in all, of which `end` are the last eight bytes
+    /// or all there are.
+    #[inline(always)]
+    pub fn keep_number(&mut self, number: u64, frame: &Frame, end: u64, sum: u8) {
+        self.forget();
+        // Below, a number is shorter than its neighbour.
+        if !self.is_alone || (number < RUN && !frame.has_four_behind()) {
+            return;
+        }
+        let digits = four_digits(number % RUN);
+        self.run = Run {
+            from: number - number % RUN,
+            len: RUN,
+            end: self.before | end.wrapping_sub(frame.tail(digits)),
+            sum: sum.wrapping_sub(sum_of_digits(digits)),
+            scale: frame.scale(),
+        };
     }
 
     /// Notes what stands before the value, where what is fixed begins at `fixed_from`.
@@ -58,7 +95,8 @@ impl Place {
         let Span { start, len } = self.span;
         let missing = SHORT.saturating_sub(len);
         self.is_alone = start.saturating_sub(missing) >= fixed_from;
-        let word = eight_to(bytes, self.span.end()).map_or(0, |word| u64::from_le_bytes(*word));
+        self.end_at = u32::try_from(self.span.end().saturating_sub(SHORT)).unwrap_or(u32::MAX);
+        let word = self.end(bytes).map_or(0, |word| u64::from_le_bytes(*word));
         let shift = u32::try_from(8 * missing).unwrap_or(u64::BITS);
         self.before = word & !u64::MAX.checked_shl(shift).unwrap_or(0);
     }
@@ -69,40 +107,44 @@ impl Place {
         if !self.is_alone || self.span.len != text.len {
             return false;
         }
-        let Some(room) = eight_to(bytes, self.span.end()) else { return false };
+        let Some(room) = self.end(bytes) else { return false };
         *room = (self.before | text.alone()).to_le_bytes();
-        self.kept = Kept::Nothing;
+        self.forget();
         true
     }
 
-    /// Makes the number that stands here a little greater, where that changes its last digit alone; the
-    /// sum of its digits.
+    /// Writes one character over another; says whether one stood here.
     #[inline(always)]
-    pub fn count_up(&mut self, bytes: &mut [u8], value: u64) -> Option<u8> {
-        let Kept::Number(last) = self.kept else { return None };
-        let digit = bytes.get_mut(self.span.end().wrapping_sub(1))?;
-        let more = u8::try_from(value.wrapping_sub(last)).ok().filter(|more| *more < 10)?;
-        if *digit + more > b'9' {
-            return None;
-        }
-        *digit += more;
-        self.keep(Kept::Number(value), self.sum.wrapping_add(more));
-        Some(self.sum)
-    }
-
-    /// Writes the last eight bytes of a value of which the others stand here; says whether they do.
-    #[inline(always)]
-    pub fn put_end(&self, bytes: &mut [u8], kept: Kept, len: usize, end: [u8; SHORT]) -> bool {
-        if self.kept != kept || self.span.len != len {
+    pub fn put_char(&mut self, bytes: &mut [u8], value: u8) -> bool {
+        if self.span.len != 1 {
             return false;
         }
-        let room = eight_to(bytes, self.span.end());
-        room.map(|room| *room = end).is_some()
+        self.forget();
+        bytes.get_mut(self.span.start).map(|byte| *byte = value).is_some()
     }
-}
 
-/// The eight bytes before `end`.
-#[inline(always)]
-fn eight_to(bytes: &mut [u8], end: usize) -> Option<&mut [u8; SHORT]> {
-    bytes.get_mut(end.checked_sub(SHORT)?..end)?.first_chunk_mut()
+    /// Writes the last four digits of a number of which the others stand here; the sum of its text.
+    #[inline(always)]
+    pub fn put_digits(&mut self, bytes: &mut [u8], number: u64, frame: &Frame) -> Option<u8> {
+        let rest = number.wrapping_sub(self.run.from);
+        if rest >= self.run.len || self.run.scale != frame.scale() {
+            return None;
+        }
+        let digits = four_digits(rest);
+        *self.end(bytes)? = (self.run.end | frame.tail(digits)).to_le_bytes();
+        Some(self.run.sum.wrapping_add(sum_of_digits(digits)))
+    }
+
+    /// Writes the last eight bytes of a time of which the others stand here; says whether they do.
+    #[inline(always)]
+    pub fn put_end(&self, bytes: &mut [u8], head: u64, end: [u8; SHORT]) -> bool {
+        self.head == head && self.end(bytes).map(|room| *room = end).is_some()
+    }
+
+    /// The eight bytes that end with the value.
+    #[inline(always)]
+    fn end<'b>(&self, bytes: &'b mut [u8]) -> Option<&'b mut [u8; SHORT]> {
+        let at = self.end_at as usize;
+        bytes.get_mut(at..at + SHORT)?.first_chunk_mut()
+    }
 }

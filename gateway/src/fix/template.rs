@@ -7,12 +7,12 @@
 //! written, so that CheckSum needs no second look at the bytes. Every slot is set in every message: a
 //! forgotten one keeps the message in, and never goes out with the value of the message before.
 
-use super::checksum::{checksum, digits};
+use super::checksum::{checksum, trailer_end};
 use super::encode::{EncodeError, Encoder};
-use super::place::{Kept, Place, Span};
+use super::place::{Place, Span};
 use super::timestamp::TimestampText;
 use super::value::NumberText;
-use super::word::{Frame, Long, SHORT, Short, copy_bytes, copy_text};
+use super::word::{Frame, Long, SHORT, Short, copy_text};
 use super::{SOH, tag};
 use ballast_engine::units::Decimal;
 
@@ -62,9 +62,18 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Of what is counted one by one.
+    const ONE: Unit = Unit { decimal: Decimal { mantissa: 1, scale: 0 }, frame: Frame::WHOLE };
+
     /// Its multiples are written with its digits.
     pub fn new(decimal: Decimal) -> Unit {
         Unit { decimal, frame: Frame::of(decimal.scale) }
+    }
+
+    /// The digits of so many. What is negative is beyond every limit.
+    #[inline(always)]
+    fn times(&self, count: i64) -> Option<u64> {
+        count.checked_mul(self.decimal.mantissa).map(i64::cast_unsigned)
     }
 }
 
@@ -226,7 +235,7 @@ impl Template {
             return None;
         }
         let place = self.slots.get_mut(at)?;
-        place.keep(Kept::Nothing, 0);
+        place.forget();
         self.bytes.get_mut(place.span.start..)?.get_mut(..len)
     }
 
@@ -238,32 +247,46 @@ impl Template {
             || self.room(slot, text.len).map(|room| text.write(room)).is_some()
     }
 
-    /// What a slot's value is from now on.
-    #[inline(always)]
-    fn keep(&mut self, slot: Slot, kept: Kept, sum: u8) {
-        if let Some(place) = self.slots.get_mut(slot.place % SLOTS_MAX) {
-            place.keep(kept, sum);
-        }
-    }
-
-    /// A number of any length, and the sum of its digits.
-    #[inline(never)]
-    fn set_uint(&mut self, slot: Slot, value: u64) -> Option<u8> {
-        let sum = if let Some(text) = Short::uint(value) {
-            self.put_short(slot, text).then_some(text.sum)
-        } else if let Some(text) = Long::uint(value) {
-            self.room(slot, text.len).map(|room| text.write(room)).map(|()| text.sum)
+    /// A number that shares less with the one before, of up to sixteen characters, and the sum of its
+    /// text.
+    fn set_number(&mut self, slot: Slot, number: u64, unit: &Unit) -> Option<u8> {
+        let frame = &unit.frame;
+        let (end, sum) = if let Some(text) = frame.short(number) {
+            (self.put_short(slot, text).then_some(text.alone())?, text.sum)
         } else {
-            self.set_text(slot, NumberText::uint(value).as_bytes())
-        }?;
-        self.keep(slot, Kept::Number(value), sum);
+            let text = Long::scaled(number, frame.scale())?;
+            text.write(self.room(slot, text.len)?);
+            (text.end(), text.sum)
+        };
+        let place = self.slots.get_mut(slot.place % SLOTS_MAX)?;
+        place.keep_number(number, frame, end, sum);
         Some(sum)
     }
 
     #[cold]
     #[inline(never)]
-    fn set_decimal(&mut self, slot: Slot, count: i64, unit: Decimal) -> Option<u8> {
-        self.set_text(slot, NumberText::decimal(count, unit).as_bytes())
+    fn set_uint(&mut self, slot: Slot, value: u64) -> Option<u8> {
+        let sum = self.set_number(slot, value, &Unit::ONE);
+        sum.or_else(|| self.set_text(slot, NumberText::uint(value).as_bytes()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_decimal(&mut self, slot: Slot, count: i64, unit: &Unit) -> Option<u8> {
+        let product = unit.times(count);
+        let sum = product.and_then(|product| self.set_number(slot, product, unit));
+        sum.or_else(|| self.set_text(slot, NumberText::decimal(count, unit.decimal).as_bytes()))
+    }
+
+    /// A time of another second; says whether there was room.
+    #[cold]
+    #[inline(never)]
+    fn set_time(&mut self, slot: Slot, text: &TimestampText) -> bool {
+        if self.set_text(slot, text.as_bytes()).is_none() {
+            return false;
+        }
+        let place = self.slots.get_mut(slot.place % SLOTS_MAX);
+        place.map(|place| place.keep_time(text.head())).is_some()
     }
 
     fn set_text(&mut self, slot: Slot, text: &[u8]) -> Option<u8> {
@@ -316,12 +339,15 @@ impl<'t> Filling<'t> {
     #[inline(always)]
     pub fn uint(self, slot: Slot, value: u64) -> Self {
         let Template { slots, bytes, .. } = &mut *self.template;
-        let place = slots.get_mut(slot.place % SLOTS_MAX);
-        if let Some(sum) = place.and_then(|place| place.count_up(bytes, value)) {
+        if let Some(place) = slots.get_mut(slot.place % SLOTS_MAX)
+            && let Some(sum) = place.put_digits(bytes, value, &Frame::WHOLE)
+        {
             return self.count(slot, sum);
         }
-        let sum = self.template.set_uint(slot, value);
-        self.count_where(slot, sum)
+        match self.template.set_uint(slot, value) {
+            Some(sum) => self.count(slot, sum),
+            None => self,
+        }
     }
 
     /// Sets a slot to one character.
@@ -330,6 +356,11 @@ impl<'t> Filling<'t> {
         if value == SOH {
             self.template.refuse(slot, false);
             return self;
+        }
+        let Template { slots, bytes, .. } = &mut *self.template;
+        let place = slots.get_mut(slot.place % SLOTS_MAX);
+        if place.is_some_and(|place| place.put_char(bytes, value)) {
+            return self.count(slot, value);
         }
         if let Some([room]) = self.template.room(slot, 1) {
             *room = value;
@@ -341,38 +372,32 @@ impl<'t> Filling<'t> {
     /// Sets a slot to `count × unit` with the unit's digits.
     #[inline(always)]
     pub fn decimal(self, slot: Slot, count: i64, unit: &Unit) -> Self {
-        let Decimal { mantissa, scale } = unit.decimal;
-        if let Some(product) = count.checked_mul(mantissa) {
-            // What is negative is beyond every limit.
-            if let Some(text) = unit.frame.short(product.cast_unsigned()) {
-                return self.short(slot, text);
-            }
-            if let Some(text) = Long::scaled(product.cast_unsigned(), scale) {
-                return self.long(slot, text);
-            }
+        let Template { slots, bytes, .. } = &mut *self.template;
+        if let Some(product) = unit.times(count)
+            && let Some(place) = slots.get_mut(slot.place % SLOTS_MAX)
+            && let Some(sum) = place.put_digits(bytes, product, &unit.frame)
+        {
+            return self.count(slot, sum);
         }
-        let sum = self.template.set_decimal(slot, count, unit.decimal);
-        self.count_where(slot, sum)
+        match self.template.set_decimal(slot, count, unit) {
+            Some(sum) => self.count(slot, sum),
+            None => self,
+        }
     }
 
     /// Sets a slot to the time that a text holds.
     #[inline(always)]
     pub fn timestamp(self, slot: Slot, text: &TimestampText) -> Self {
-        let (head, end, sum) = text.parts();
-        let (kept, len) = (Kept::Head(text.head()), head.len() + SHORT);
-        // Within a second, only the end differs.
+        let (end, sum) = text.end();
         let Template { slots, bytes, .. } = &mut *self.template;
+        // Within a second, only the end differs.
         let place = slots.get(slot.place % SLOTS_MAX);
-        if place.is_some_and(|place| place.put_end(bytes, kept, len, end)) {
+        if place.is_some_and(|place| place.put_end(bytes, text.head(), end))
+            || self.template.set_time(slot, text)
+        {
             return self.count(slot, sum);
         }
-        let Some(room) = self.template.room(slot, len) else { return self };
-        if let Some((room, place)) = room.split_last_chunk_mut::<SHORT>() {
-            copy_bytes(room, head);
-            *place = end;
-        }
-        self.template.keep(slot, kept, sum);
-        self.count(slot, sum)
+        self
     }
 
     /// Finishes CheckSum(10) and gives the whole message.
@@ -387,34 +412,11 @@ impl<'t> Filling<'t> {
             return Err(template.complaint(unset));
         }
         let at = template.len - 4;
-        let place = template.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<3>());
+        let place = template.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>());
         if let Some(place) = place {
-            *place = digits(template.fixed.wrapping_add(sum));
+            *place = trailer_end(template.fixed.wrapping_add(sum));
         }
         Ok(template.bytes.get(..template.len).unwrap_or_default())
-    }
-
-    #[inline(always)]
-    fn short(self, slot: Slot, text: Short) -> Self {
-        if self.template.put_short(slot, text) {
-            return self.count(slot, text.sum);
-        }
-        self
-    }
-
-    #[inline(always)]
-    fn long(self, slot: Slot, text: Long) -> Self {
-        let Some(room) = self.template.room(slot, text.len) else { return self };
-        text.write(room);
-        self.count(slot, text.sum)
-    }
-
-    #[inline(always)]
-    fn count_where(self, slot: Slot, sum: Option<u8>) -> Self {
-        match sum {
-            Some(sum) => self.count(slot, sum),
-            None => self,
-        }
     }
 
     #[inline(always)]
@@ -514,6 +516,35 @@ mod tests {
             let fields = format!("\x0154={number}\x0138={}\x0160={time}\x01", number + 1);
             assert!(String::from_utf8_lossy(bytes).contains(&fields), "{n}: {fields}");
             assert_eq!(frame(bytes, 90), Frame::Message { len: bytes.len() });
+        }
+    }
+
+    #[test]
+    fn numbers_near_each_other_are_what_a_new_message_would_have() {
+        let parts = [Part::Slot(38), Part::Fixed(40, b"2"), Part::Slot(44), Part::Slot(54)];
+        let mut template = Template::new(b"FIX.4.4", b"D", &parts, 200).unwrap();
+        let [size, price, near] = [38, 44, 54].map(|tag| template.slot(tag).unwrap());
+        let mut buffer = [0u8; 200];
+        for scale in 0..12u8 {
+            let unit = Decimal { mantissa: 1, scale };
+            // Up and down over each edge of ten thousand, and of a width.
+            for edge in [0, 10_000, 100_000, 6_170_000, 99_990_000, 100_000_000, 12_340_000_000] {
+                for step in [0i64, 1, 3, -1, 9_999, -9_999, 10_000, 2, -10_001, -2, -1, 0, 9_000] {
+                    let count = (edge + step).abs();
+                    // Now and then in another unit, in which the number before was no neighbour.
+                    let unit = Decimal { scale: scale ^ u8::from(step == 3), ..unit };
+                    let number = count.unsigned_abs() + 1;
+                    let filling = template.fill().decimal(price, count, &Unit::new(unit));
+                    let filling = filling.uint(near, number).decimal(size, -step, &Unit::new(unit));
+                    let filled = filling.seal().unwrap();
+                    let mut encoder = Encoder::begin(&mut buffer, b"FIX.4.4", b"D");
+                    encoder.decimal(38, -step, unit).bytes(40, b"2").decimal(44, count, unit);
+                    encoder.uint(54, number);
+                    let len = encoder.finish().unwrap();
+                    let whole = String::from_utf8_lossy(&buffer[..len]);
+                    assert_eq!(String::from_utf8_lossy(filled), whole, "{scale} {edge} {step}");
+                }
+            }
         }
     }
 

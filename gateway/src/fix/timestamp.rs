@@ -40,6 +40,16 @@ impl Precision {
         }
     }
 
+    /// Another one for each, from 1.
+    const fn number(self) -> u64 {
+        match self {
+            Precision::Seconds => 1,
+            Precision::Millis => 2,
+            Precision::Micros => 3,
+            Precision::Nanos => 4,
+        }
+    }
+
     /// What the last digit counts.
     const fn unit_ns(self) -> u64 {
         match self {
@@ -139,35 +149,35 @@ impl TimestampText {
         self.text.get(..self.len).unwrap_or_default()
     }
 
-    /// Which text stands before the last eight bytes: the same number, the same text at this precision.
+    /// Which text stands before the last eight bytes: the same number, the same text, of the same length
+    /// in all. Never 0.
     #[inline(always)]
     pub(super) fn head(&self) -> u64 {
         self.head
     }
 
-    /// The same in two parts, of which the last has eight bytes, and the sum of all.
+    /// The last eight bytes, and the sum of all.
     #[inline(always)]
-    pub(super) fn parts(&self) -> (&[u8], [u8; SHORT], u8) {
-        let head = self.text.get(..self.len - SHORT);
-        (head.unwrap_or_default(), self.end, self.sum)
+    pub(super) fn end(&self) -> ([u8; SHORT], u8) {
+        (self.end, self.sum)
     }
 
     /// Of nine digits the first is not within the last eight bytes.
     fn write_nanos(&mut self, fraction: u64) -> u64 {
         let first = fraction / 100_000_000;
         self.write_at::<1>(18, first);
-        self.head = self.second.saturating_mul(10) + first;
-        self.sum_head();
+        self.note_head(self.second.saturating_mul(10) + first);
         eight_digits(fraction % 100_000_000)
     }
 
-    fn sum_head(&mut self) {
-        self.head_sum = checksum(self.parts().0);
+    fn note_head(&mut self, number: u64) {
+        self.head = number << 3 | self.precision.number();
+        self.head_sum = checksum(self.text.get(..self.len - SHORT).unwrap_or_default());
     }
 
     #[cold]
     fn write_second(&mut self, second: u64) {
-        (self.second, self.head) = (second, second);
+        self.second = second;
         let (year, month, day) = civil(second / S_PER_DAY);
         let of_day = second % S_PER_DAY;
         self.write_at::<4>(0, year);
@@ -177,7 +187,7 @@ impl TimestampText {
         self.write_at::<2>(12, of_day / 60 % 60);
         self.write_at::<2>(15, of_day % 60);
         self.write_at::<9>(18, 0);
-        self.sum_head();
+        self.note_head(second);
         let end = self.as_bytes().last_chunk::<SHORT>();
         self.even = end.map_or(0, |end| u64::from_le_bytes(*end));
     }

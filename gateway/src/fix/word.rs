@@ -53,20 +53,34 @@ pub(super) struct Frame {
     stop: u64,
     /// The sum of eight bytes without digits.
     sum: u8,
+    /// How many digits stand behind the point.
+    scale: u8,
 }
 
 impl Frame {
+    /// Of whole numbers.
+    pub const WHOLE: Frame = Frame::of(0);
+
     /// For `scale` digits behind the point.
     pub const fn of(scale: u8) -> Frame {
         let last = u64::BITS - 8;
         if scale == 0 {
             let sum = ZERO.wrapping_mul(8);
             let (limit, stop) = (SHORT_LIMIT, 1 << last);
-            return Frame { limit, shift: 0, whole: !0, fraction: 0, empty: ZEROS, stop, sum };
+            return Frame {
+                limit,
+                shift: 0,
+                whole: !0,
+                fraction: 0,
+                empty: ZEROS,
+                stop,
+                sum,
+                scale,
+            };
         }
         // One byte is the point's, and a digit stands before it.
-        let (limit, scale) = if scale > 6 { (0, 6) } else { (SHORT_LIMIT / 10, scale) };
-        let point_at = last - 8 * scale as u32;
+        let (limit, behind) = if scale > 6 { (0, 6) } else { (SHORT_LIMIT / 10, scale) };
+        let point_at = last - 8 * behind as u32;
         let whole = (1 << point_at) - 1;
         let point = 0xff << point_at;
         Frame {
@@ -77,6 +91,7 @@ impl Frame {
             empty: ZEROS & !point | (b'.' as u64) << point_at,
             stop: 1 << (point_at - 8),
             sum: ZERO.wrapping_mul(7).wrapping_add(b'.'),
+            scale,
         }
     }
 
@@ -93,14 +108,32 @@ impl Frame {
         let sum = self.sum.wrapping_add(sum_of_digits(digits)).wrapping_sub(zeros_sum(zeros));
         Some(Short { text, len: SHORT - zeros, sum })
     }
+
+    /// Where the last four digits of a number stand in the eight bytes that end with it.
+    #[inline(always)]
+    pub fn tail(&self, digits: u64) -> u64 {
+        digits >> self.shift & self.whole | digits & self.fraction
+    }
+
+    /// How many digits stand behind the point.
+    #[inline(always)]
+    pub fn scale(&self) -> u8 {
+        self.scale
+    }
+
+    /// Whether none of the last four digits stands before the point.
+    #[inline(always)]
+    pub fn has_four_behind(&self) -> bool {
+        self.fraction >> 32 == u64::from(u32::MAX)
+    }
 }
 
 impl Short {
     /// The digits of a number of up to eight.
     #[inline(always)]
+    #[cfg(test)]
     pub fn uint(number: u64) -> Option<Short> {
-        const WHOLE: Frame = Frame::of(0);
-        WHOLE.short(number)
+        Frame::WHOLE.short(number)
     }
 
     /// One to eight bytes; of more, the last eight.
@@ -184,6 +217,13 @@ impl Long {
         (len > SHORT).then_some(Long { text, len, sum })
     }
 
+    /// Its last eight bytes.
+    #[inline(always)]
+    pub fn end(self) -> u64 {
+        let [_, last] = words(self.text);
+        last
+    }
+
     /// Writes the text to room of its length.
     #[inline(always)]
     pub fn write(self, room: &mut [u8]) {
@@ -224,21 +264,6 @@ pub(super) fn copy_text(room: &mut [u8], text: &[u8]) -> (u8, bool) {
     (sum, is_split)
 }
 
-/// Writes nine bytes or more to room of its length.
-#[inline(always)]
-pub(super) fn copy_bytes(room: &mut [u8], text: &[u8]) {
-    // Of nine to sixteen, the first eight and the last eight.
-    if text.len() > 2 * SHORT {
-        return room.copy_from_slice(text);
-    }
-    if let (Some(to), Some(from)) = (room.first_chunk_mut::<SHORT>(), text.first_chunk::<SHORT>()) {
-        *to = *from;
-    }
-    if let (Some(to), Some(from)) = (room.last_chunk_mut::<SHORT>(), text.last_chunk::<SHORT>()) {
-        *to = *from;
-    }
-}
-
 /// How many of the first bytes are 0.
 #[inline(always)]
 fn zeros_before(digits: u64) -> usize {
@@ -247,7 +272,7 @@ fn zeros_before(digits: u64) -> usize {
 
 /// The sum of digits, of values or of two values, a byte each.
 #[inline(always)]
-fn sum_of_digits(values: u64) -> u8 {
+pub(super) fn sum_of_digits(values: u64) -> u8 {
     // Sixteen nines are 144: nothing is carried into the top byte.
     let [.., sum] = values.wrapping_mul(0x0101_0101_0101_0101).to_le_bytes();
     sum
@@ -282,6 +307,17 @@ pub(super) fn eight_digits(number: u64) -> u64 {
     let twos = (fours << 16).wrapping_sub(hundreds.wrapping_mul((100 << 16) - 1));
     let tens = twos.wrapping_mul(103) >> 10 & 0x000f_000f_000f_000f;
     (twos << 8).wrapping_sub(tens.wrapping_mul((10 << 8) - 1))
+}
+
+/// The values of four digits in the last four bytes, the greatest first in memory. `number` has no more.
+#[inline(always)]
+pub(super) fn four_digits(number: u64) -> u64 {
+    debug_assert!(number < 10_000, "five digits");
+    // As of eight, with one lane.
+    let hundreds = number.wrapping_mul(10_486) >> 20;
+    let twos = (number << 16).wrapping_sub(hundreds.wrapping_mul((100 << 16) - 1));
+    let tens = twos.wrapping_mul(103) >> 10 & 0x000f_000f;
+    ((twos << 8).wrapping_sub(tens.wrapping_mul((10 << 8) - 1))) << 32
 }
 
 /// Sixteen bytes of which `first` come first in memory.
