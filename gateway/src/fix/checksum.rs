@@ -13,38 +13,49 @@ pub fn checksum(bytes: &[u8]) -> u8 {
     for block in blocks {
         lanes += u8x16::from(*block);
     }
-    let [low, high] = halves(lanes);
-    let tail = match bytes.last_chunk::<16>() {
-        // The incomplete block is the end of the last sixteen; what was summed already falls out.
-        Some(last) => {
-            let keep = u32::try_from(tail.len()).unwrap_or(0);
-            let last = u128::from_le_bytes(*last).checked_shr(8 * (16 - keep)).unwrap_or(0);
-            sum_of_word(low_half(last)).wrapping_add(sum_of_word(low_half(last >> 64)))
-        }
-        None => tail.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)),
+    let Some(last) = bytes.last_chunk::<16>() else {
+        return tail.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
     };
-    sum_of_word(low).wrapping_add(sum_of_word(high)).wrapping_add(tail)
+    // The incomplete block is the end of the last sixteen; what was summed already falls out.
+    if let Some(mask) = LAST.get(tail.len()..).and_then(|rest| rest.first_chunk::<16>()) {
+        lanes += u8x16::from(*last) & u8x16::from(*mask);
+    }
+    let [low, high] = halves(lanes);
+    // Nothing is carried over: four sums of four bytes, each below 1,024.
+    sum_of_pairs(pairs_of(low) + pairs_of(high))
 }
 
 /// The two halves of sixteen bytes.
 #[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "each half is what is asked for")]
 fn halves(lanes: u8x16) -> [u64; 2] {
     let word = u128::from_le_bytes(lanes.to_array());
-    [low_half(word), low_half(word >> 64)]
+    [word as u64, (word >> 64) as u64]
 }
 
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
-const fn low_half(word: u128) -> u64 {
-    word as u64
-}
+/// Sixteen bytes from here keep as many at the end of sixteen as stand before them.
+#[rustfmt::skip]
+const LAST: [u8; 32] = [
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+];
 
 /// The sum of the eight bytes of `word`, modulo 256.
 #[inline(always)]
 pub(super) fn sum_of_word(word: u64) -> u8 {
+    sum_of_pairs(pairs_of(word))
+}
+
+/// Four sums of two bytes, each below 512.
+#[inline(always)]
+const fn pairs_of(word: u64) -> u64 {
     const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-    // Four sums of two, each below 512; their sum, below 2048, comes out at the top.
-    let pairs = (word & EVEN) + (word >> 8 & EVEN);
+    (word & EVEN) + (word >> 8 & EVEN)
+}
+
+/// The sum of four, below 65,536, modulo 256.
+#[inline(always)]
+fn sum_of_pairs(pairs: u64) -> u8 {
     let [.., sum, _] = pairs.wrapping_mul(0x0001_0001_0001_0001).to_le_bytes();
     sum
 }

@@ -111,8 +111,9 @@ fn mark(bytes: &[u8], starts: &mut [u32]) -> Option<usize> {
     let mut base = 0;
     while base < bytes.len() {
         let mut bits = soh_bits(bytes, base);
+        let behind = narrow(base).wrapping_add(1);
         while bits != 0 {
-            *room.next()? = narrow(base + bits.trailing_zeros() as usize + 1);
+            *room.next()? = behind.wrapping_add(bits.trailing_zeros());
             bits &= bits.wrapping_sub(1);
         }
         base += BLOCK;

@@ -11,7 +11,7 @@
 //! - anything before `8=FIX` is skipped. `58=FIX` is a Text, not a beginning.
 
 use super::SOH;
-use super::checksum::{checksum, digits as check_sum_text};
+use super::checksum::{checksum, trailer_end};
 use ballast_engine::digits;
 
 /// Shortest and longest BeginString(8) with its tag: `8=FIX.4.4`, `8=FIXT.1.1`, and room for a typo.
@@ -111,8 +111,8 @@ fn body_and_trailer(buffer: &[u8], body: usize, body_len: usize, len_max: usize)
     if buffer.get(end - 1) != Some(&SOH) {
         return wrong_length(buffer, end, len_max);
     }
-    let [hundreds, tens, ones] = check_sum_text(checksum(buffer.get(..end).unwrap_or_default()));
-    if trailer == [b'1', b'0', b'=', hundreds, tens, ones, SOH] {
+    let sum = trailer_end(checksum(buffer.get(..end).unwrap_or_default()));
+    if trailer.starts_with(b"10=") && trailer.last_chunk() == Some(&sum) {
         Frame::Message { len }
     } else if !could_be_trailer(trailer) {
         wrong_length(buffer, end, len_max)

@@ -289,6 +289,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
 /// `.ddd` as nanoseconds; nothing is 0.
 #[inline]
 pub fn fraction_ns(text: &[u8]) -> Option<u64> {
+    // What FIX 4.4 has.
+    if let [b'.', hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = *text {
+        let [hundreds, tens, ones] = [hundreds, tens, ones].map(|digit| u64::from(digit - b'0'));
+        return Some((hundreds * 100 + tens * 10 + ones) * 1_000_000);
+    }
     if text.is_empty() {
         return Some(0);
     }
