@@ -1,8 +1,8 @@
 //! Greeks refreshed while the maker runs, off its hot path: option books in, a surface fitted, quantised
 //! Greeks of every configured option out.
 //!
-//! Fed with the market events that the maker is given; feeds it with journaled [`RefreshedGreeks`]. In the
-//! backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
+//! Fed with the market events that the maker is given; feeds it with journaled [`RefreshedGreeks`], each
+//! behind its [`GreekSpan`]. In the backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
 //! thread of its own. A refresh is due by the config's clock, and at once where the reference has moved
 //! half as far as Greeks are believed. An expiry that cannot be fitted keeps its last Greeks, which age
 //! until nobody believes them. Where the reference is not what the options' forward is (a perpetual, a
@@ -11,21 +11,18 @@
 use crate::config::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::option_settings;
+use crate::option_point::{Contract, Point};
 use crate::refresh::Refresh;
-use ballast_engine::calibration::options::american::{American, Carry};
-use ballast_engine::calibration::options::quantise::{
-    OptionGrid, against_reference, coin_settled, refreshed,
-};
+use ballast_engine::calibration::options::OptionsError;
+use ballast_engine::calibration::options::quantise::OptionGrid;
 use ballast_engine::calibration::options::surface::{
     Chain, Exercise, OptionQuote, Premium, Slice, fit_surface,
 };
-use ballast_engine::calibration::options::{Greeks, InverseOption, OptionsError};
-use ballast_engine::estimate::option_value::OptionGreeks;
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::instrument::{ContractValue, Instrument};
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig, is_forward};
-use ballast_engine::maker::options::RefreshedGreeks;
+use ballast_engine::maker::options::{GreekSpan, RefreshedGreeks};
 use ballast_engine::market::book::Book;
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms};
 use ballast_engine::units::{Decimal, Nanos, SubTicks};
@@ -70,6 +67,7 @@ struct Watched {
     strike: f64,
     /// Units of the underlying in a lot.
     per_lot: f64,
+    nano_per_tick_lot: i64,
     /// What it is on is what its forward is; else parity finds that.
     is_on_forward: bool,
     /// That its strike is in another unit was told.
@@ -180,7 +178,9 @@ fn watched(
     reference: &Instrument,
     settings: &OptionSettings,
 ) -> Option<Watched> {
-    let ContractValue::Option { nano_underlying_per_lot, .. } = instrument.value() else {
+    let ContractValue::Option { nano_underlying_per_lot, nano_per_tick_lot, .. } =
+        instrument.value()
+    else {
         return None;
     };
     let terms = *instrument.option()?;
@@ -194,6 +194,7 @@ fn watched(
         terms,
         strike,
         per_lot,
+        nano_per_tick_lot,
         is_on_forward,
         is_told: false,
     })
@@ -258,12 +259,10 @@ impl Group {
                 continue;
             };
             for option in self.options.iter().filter(|option| option.terms.expiry == *expiry) {
-                let instrument = option.settings.instrument;
                 match option.greeks(at, price, slice, seen) {
-                    Ok(greeks) => {
+                    Ok(refreshed) => {
                         counters.greeks += 1;
-                        let refreshed = RefreshedGreeks { instrument, greeks };
-                        out.push(Control::Greeks(refreshed));
+                        out.extend(refreshed);
                     }
                     Err(_) => counters.unvalued += 1,
                 }
@@ -325,53 +324,38 @@ impl Group {
 }
 
 impl Watched {
+    /// Greeks on a slice, behind how far they may move until nobody believes them.
     fn greeks(
         &self,
         at: Nanos,
         price: f64,
         slice: &Slice,
         seen: &[Seen],
-    ) -> Result<OptionGreeks, OptionsError> {
+    ) -> Result<[Control; 2], OptionsError> {
         if !is_same_unit(self.strike, slice.forward) {
             return Err(OptionsError::OutOfRange { name: "strike" });
         }
         let tick = |id: InstrumentId| seen.get(usize::from(id.0)).map_or(0.0, |seen| seen.tick);
-        let grid = OptionGrid {
-            option_tick: tick(self.settings.instrument),
-            underlying_tick: tick(self.settings.reference),
-            underlying_per_lot: self.per_lot,
+        let contract = Contract {
+            terms: &self.terms,
+            strike: self.strike,
+            grid: OptionGrid {
+                option_tick: tick(self.settings.instrument),
+                underlying_tick: tick(self.settings.reference),
+                underlying_per_lot: self.per_lot,
+            },
+            nano_per_tick_lot: self.nano_per_tick_lot,
+            bounds: self.settings.bounds,
         };
         let volatility = slice.volatility(self.strike);
-        let option_type = self.terms.option_type;
-        if self.terms.delivery == Delivery::Coin {
-            let option = InverseOption {
-                forward: slice.forward,
-                strike: self.strike,
-                years: slice.years,
-                volatility,
-                option_type,
-            };
-            return coin_settled(&option, price, at, &grid);
-        }
-        let greeks = match self.terms.style {
-            ExerciseStyle::European => slice.black76(self.strike, option_type).greeks()?,
-            ExerciseStyle::American => {
-                let american = American {
-                    underlying: slice.forward,
-                    strike: self.strike,
-                    years: slice.years,
-                    volatility,
-                    rate: slice.rate,
-                    carry: Carry::Future,
-                    option_type,
-                };
-                let european = slice.black76(self.strike, option_type).greeks()?;
-                let a = american.greeks()?;
-                let (price, delta, gamma) = (a.price, a.delta, a.gamma);
-                Greeks { price, delta, gamma, vega: a.vega, theta: a.theta, ..european }
-            }
-        };
-        let greeks = against_reference(&greeks, slice.forward / price);
-        refreshed(&greeks, volatility, price, at, &grid)
+        let (forward, rate, years) = (slice.forward, slice.rate, slice.years);
+        let point = Point { at, price, forward, rate, years, volatility };
+        let instrument = self.settings.instrument;
+        let greeks = contract.greeks(&point)?;
+        let span = contract.span(&point, &greeks)?;
+        Ok([
+            Control::GreekSpan(GreekSpan { instrument, at, span }),
+            Control::Greeks(RefreshedGreeks { instrument, greeks }),
+        ])
     }
 }

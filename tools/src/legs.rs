@@ -63,6 +63,7 @@ impl Legs {
             }
             Telemetry::Happened(_)
             | Telemetry::Delta { .. }
+            | Telemetry::Greeks { .. }
             | Telemetry::Holdings { .. }
             | Telemetry::Pnl { .. } => {}
         }

@@ -80,6 +80,8 @@ pub mod hedge_ratios;
 pub mod mid_changes;
 /// All three live, each on a thread of its own.
 pub mod cold_thread;
+/// One option's Greeks where it is refreshed, and wherever that is believed.
+pub mod option_point;
 /// How a run's options stand.
 pub mod option_report;
 /// A and k refitted on a rolling window while the maker runs.

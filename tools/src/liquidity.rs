@@ -86,7 +86,7 @@ impl Liquidity {
                     self.filled(instrument, size.0 as f64);
                 }
             }
-            Telemetry::Happened(_) | Telemetry::Holdings { .. } => {}
+            Telemetry::Happened(_) | Telemetry::Greeks { .. } | Telemetry::Holdings { .. } => {}
             Telemetry::Instrument { instrument, snapshot, .. } => {
                 if let Some(shown) = self.shown.get_mut(usize::from(instrument.0)) {
                     shown.take(&snapshot);

@@ -154,7 +154,7 @@ impl Observer {
                 }
             }
             Telemetry::Pnl { total, .. } => latest.total = total,
-            Telemetry::Holdings { .. } => {}
+            Telemetry::Greeks { .. } | Telemetry::Holdings { .. } => {}
         }
     }
 }

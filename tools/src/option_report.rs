@@ -1,11 +1,14 @@
 //! How a run's options stand: Greeks held, and why their marks moved.
 //!
-//! Fed by the maker; feeds the summary, people's lines and the operator's status. Numbers are decimal
+//! Fed by the maker, or by its samples; feeds the summary, people's lines and the operator's status. Numbers are decimal
 //! text, money in what the options settle in.
 
 use crate::config::ConfigFile;
+use ballast_engine::instrument::Underlying;
 use ballast_engine::maker::Maker;
-use ballast_engine::risk::greek_limits::Greek;
+use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::snapshot::GreekSample;
+use ballast_engine::risk::greek_limits::{Greek, GreekLimits};
 use ballast_engine::units::{Notional, decimal_text};
 use serde_json::{Map, Value, json};
 
@@ -44,16 +47,60 @@ pub fn document(file: &ConfigFile, maker: &Maker) -> Option<Value> {
     (!underlyings.is_empty()).then_some(Value::Object(underlyings))
 }
 
+/// The limits on each underlying's options together.
+pub fn limits(config: &MakerConfig) -> Vec<(Underlying, GreekLimits)> {
+    config.options.limits.iter().map(|(underlying, limits)| (*underlying, limits.total)).collect()
+}
+
+/// Each Greek held, the worst that it may come to before its next refresh, and its limits.
+pub fn beside_limits(sample: &GreekSample, limits: &GreekLimits) -> Map<String, Value> {
+    let text = |nano: i64| decimal_text(nano.into(), 9);
+    let worst = sample.net_worst.parts().into_iter().zip(sample.gross_worst.parts());
+    let most = limits.net().parts().into_iter().zip(limits.gross().parts());
+    let rows = Greek::ALL.into_iter().enumerate().zip(worst.zip(most));
+    let rows = rows.map(|((n, greek), ((net_worst, gross_worst), (net_max, gross_max)))| {
+        let held = sample.held.and_then(|held| held.parts().get(n).copied());
+        let row = json!({
+            "held": held.map(text), "net_worst": text(net_worst), "net_max": text(net_max),
+            "gross_worst": text(gross_worst), "gross_max": text(gross_max),
+        });
+        (greek.name().to_owned(), row)
+    });
+    rows.collect()
+}
+
+/// The rows of [`beside_limits`] by underlying, one line a Greek.
+pub fn limits_for_people(document: &Value) -> Vec<String> {
+    let underlyings = document.as_object().into_iter().flatten();
+    let lines = underlyings.flat_map(|(name, greeks)| {
+        let greeks = greeks.as_object().into_iter().flatten();
+        greeks.map(move |(greek, row)| {
+            let of = |key: &str| short(&row[key]);
+            format!(
+                "{name:<16} {greek:<6} held {:>12}   at worst {:>12} of {}   gross {:>12} of {}",
+                of("held"),
+                of("net_worst"),
+                of("net_max"),
+                of("gross_worst"),
+                of("gross_max"),
+            )
+        })
+    });
+    lines.collect()
+}
+
+/// Two digits behind the point.
+fn short(value: &Value) -> String {
+    let text = value.as_str().unwrap_or("unknown");
+    text.split_once('.').map_or_else(
+        || text.to_owned(),
+        |(whole, part)| format!("{whole}.{}", part.get(..2).unwrap_or(part)),
+    )
+}
+
 /// One line an underlying.
 pub fn for_people(document: &Value) -> Vec<String> {
     let Some(underlyings) = document["options"].as_object() else { return Vec::new() };
-    let short = |value: &Value| {
-        let text = value.as_str().unwrap_or("unknown");
-        text.split_once('.').map_or_else(
-            || text.to_owned(),
-            |(whole, part)| format!("{whole}.{}", part.get(..2).unwrap_or(part)),
-        )
-    };
     let lines = underlyings.iter().map(|(name, told)| {
         let list = |of: &Value| {
             let of = of.as_object().into_iter().flatten();

@@ -83,7 +83,7 @@ impl Trace {
                     self.fills += 1;
                 }
             }
-            Telemetry::Happened(_) | Telemetry::Holdings { .. } => {}
+            Telemetry::Happened(_) | Telemetry::Greeks { .. } | Telemetry::Holdings { .. } => {}
             Telemetry::Instrument { instrument, snapshot, .. } => {
                 if instrument == self.instrument
                     && let Ok(touch) = snapshot.touch

@@ -15,7 +15,7 @@ use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::input::Input;
 use ballast_engine::maker::intents::Intents;
-use ballast_engine::risk::greek_limits::Greek;
+use ballast_engine::risk::greek_limits::{GREEKS, Greek};
 use ballast_engine::units::{Exposure, Lots, Nanos, Notional};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,7 @@ struct Watch {
     under_way: u32,
     /// How often it came back from each.
     returns: [u64; 3],
-    worst: [i128; 4],
+    worst: [i128; GREEKS],
     /// The most of the collateral that was in use, ppm, and the worst stress.
     used_ppm: u32,
     stressed: i64,

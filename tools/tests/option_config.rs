@@ -55,6 +55,32 @@ fn an_option_is_on_one_contract_of_its_future_unless_the_file_says_on_how_many()
 }
 
 #[test]
+fn every_greek_has_a_net_and_a_gross_limit_in_total_and_by_expiry() {
+    for (greek, net, gross) in [
+        ("delta", "4000", "20000"),
+        ("gamma", "1500", "6000"),
+        ("vega", "15000", "60000"),
+        ("theta", "15000", "60000"),
+        ("rho", "4000", "16000"),
+        ("vanna", "1500", "6000"),
+        ("volga", "1500", "6000"),
+    ] {
+        let net = format!("{greek} = \"{net}\"");
+        for wrong in ["0", "-1", "much"] {
+            let text = faults(&[(&net, &format!("{greek} = \"{wrong}\""))]);
+            assert!(text.contains(&format!("options.limits.net.{greek}")), "{text}");
+        }
+        let text = faults(&[(&net, &format!("{greek}s = \"5\""))]);
+        assert!(text.contains(&format!("{greek}s")), "{text}");
+        let gross = format!("{greek} = \"{gross}\"");
+        let text = faults(&[(&gross, &format!("{greek} = \"1\""))]);
+        assert!(text.contains("below the net limit"), "{greek}: {text}");
+    }
+    let text = faults(&[(", volga = \"1500\" }, gross", " }, gross")]);
+    assert!(text.contains("missing field `volga`"), "by expiry: {text}");
+}
+
+#[test]
 fn a_strike_in_another_unit_is_told() {
     let text = faults(&[("\"3300\"", "\"330000\"")]);
     assert!(text.contains("ES-20200320-C-330000: its strike is more than ten times"), "{text}");

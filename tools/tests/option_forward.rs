@@ -97,9 +97,15 @@ fn a_perpetual_is_not_the_forward_and_slopes_are_told_against_it() {
     }
     let mut out = Vec::new();
     refresh.refresh_due(&mut out);
-    assert_eq!(out.len(), 2 * STRIKES.len(), "{:?}", refresh.counters());
-    for control in &out {
-        let Control::Greeks(RefreshedGreeks { instrument, greeks }) = control else { panic!() };
+    assert_eq!(out.len(), 2 * 2 * STRIKES.len(), "{:?}", refresh.counters());
+    for pair in out.chunks(2) {
+        let [Control::GreekSpan(span), Control::Greeks(RefreshedGreeks { instrument, greeks })] =
+            pair
+        else {
+            panic!("{pair:?}")
+        };
+        assert_eq!((span.instrument, span.at), (*instrument, greeks.taken.at));
+        assert!(span.span.delta > 0 && span.span.vega > 0 && span.span.rho == 0, "{span:?}");
         let instrument = &file.table.instruments[usize::from(instrument.0)];
         let terms = instrument.option().unwrap();
         let told = instrument.symbol();

@@ -105,6 +105,19 @@ fn held_call(folder: &Path) -> String {
     toml::to_string(&tables).unwrap()
 }
 
+/// `status` shows what is held of each Greek beside its limits.
+fn shows_greek_limits(ask: &dyn Fn(&[&str]) -> (bool, String)) {
+    let status: Value = serde_json::from_str(&ask(&["status", "--json"]).1).unwrap();
+    for (greek, net, gross) in [("rho", "4000", "16000"), ("vanna", "1500", "6000")] {
+        let row = &status["options"]["ES"][greek];
+        assert_eq!(row["net_max"], format!("{net}.000000000"), "{row}");
+        assert_eq!(row["gross_max"], format!("{gross}.000000000"), "{row}");
+        assert_eq!(row["held"], "0.000000000", "{row}");
+    }
+    let told = ask(&["status"]).1;
+    assert!(told.contains("volga  held         0.00   at worst"), "{told}");
+}
+
 /// A call of 2020, long over, of which three are held: `book` says how they ended, on a run that no venue
 /// answers, and what cannot be is refused before it is booked.
 #[test]
@@ -142,6 +155,7 @@ fn an_expired_option_is_settled_by_the_operator_and_by_no_impossible_word() {
         panic!("never {held:?}: {:?}", ask(&["status"]));
     };
     until(["3", "0"]);
+    shows_greek_limits(&ask);
     for (words, part) in [
         (&["expire", CALL, "32.5"][..], "a settlement price is between 1650 and 6600"),
         (&["expire", "ES-202003", "3304"], "is no option"),

@@ -40,6 +40,12 @@ pub struct OptionGreeks {
     pub taken: QuantisedGreeks,
     /// 2^-32 option ticks per 0.01 of volatility.
     pub vega: i64,
+    /// 2^-32 option ticks per 0.01 of the rate, the forward held.
+    pub rho: i64,
+    /// Exposure of one lot per 0.01 of volatility.
+    pub vanna: Exposure,
+    /// 2^-32 option ticks per 0.01 of volatility, per 0.01 of volatility.
+    pub volga: i64,
     /// The volatility that it was valued at, 1e-9.
     pub volatility: i64,
 }

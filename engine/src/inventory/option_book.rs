@@ -12,7 +12,7 @@ use crate::instrument::{ContractValue, Instrument};
 use crate::maker::option_config::{OptionLimits, OptionSettings, OptionsConfig};
 use crate::option_terms::OptionTerms;
 use crate::risk::greek_limits::{
-    GREEKS, GreekLimits, GreekVector, GreekVerdict, Range, Ranges, Reach,
+    GREEKS, GreekLimits, GreekVector, GreekVerdict, PerLot, Range, Ranges, Reach,
 };
 use crate::units::{Exposure, Lots, Nanos, Side, SubTicks};
 
@@ -53,7 +53,9 @@ pub struct OptionLine {
     nano_per_tick_lot: i64,
     /// What a lot is on, and so the most that it exposes to.
     nano_underlying_per_lot: i64,
-    per_lot: GreekVector,
+    per_lot: PerLot,
+    /// How far the Greeks of the next refresh may move, and which refresh that is.
+    expected: Option<(Nanos, GreekVector)>,
     ranges: Ranges,
     /// It is held, or may come to be, and has no Greeks.
     is_unknown: bool,
@@ -186,18 +188,22 @@ impl OptionBook {
         let mut sums = [0i128; GREEKS];
         self.lines.iter().find(|line| line.pool == pool)?;
         for line in self.lines.iter().filter(|line| line.pool == pool) {
-            for (sum, part) in sums.iter_mut().zip(line.per_lot.parts()) {
+            for (sum, part) in sums.iter_mut().zip(line.per_lot.taken.parts()) {
                 *sum = sum.checked_add(i128::from(part) * i128::from(line.reach.lots.0))?;
             }
         }
-        let [delta, gamma, vega, theta] = sums;
-        let fit = |sum| i64::try_from(sum).ok();
-        Some(GreekVector {
-            delta: fit(delta)?,
-            gamma: fit(gamma)?,
-            vega: fit(vega)?,
-            theta: fit(theta)?,
-        })
+        let mut parts = [0; GREEKS];
+        for (part, sum) in parts.iter_mut().zip(sums) {
+            *part = i64::try_from(sum).ok()?;
+        }
+        Some(GreekVector::of(parts))
+    }
+
+    /// Limits of an underlying's whole book.
+    pub fn limits(&self, pool: usize) -> Option<&GreekLimits> {
+        let line = self.lines.iter().find(|line| line.pool == pool)?;
+        let [total, _] = line.buckets;
+        self.buckets.get(total).map(|bucket| &bucket.limits)
     }
 
     /// What an underlying's book could come to, by Greek.
@@ -207,18 +213,33 @@ impl OptionBook {
         self.buckets.get(total).map(|bucket| bucket.ranges)
     }
 
-    /// A refresh; false where it is of no option, older than the last, or does not fit.
+    /// How far the Greeks of a refresh that comes next may move; false where it is of no option or below
+    /// zero.
+    pub fn expect(&mut self, instrument: InstrumentId, at: Nanos, span: GreekVector) -> bool {
+        let line = self.place(instrument).and_then(|place| self.lines.get_mut(place));
+        let Some(line) = line.filter(|_| span.parts().iter().all(|part| *part >= 0)) else {
+            return false;
+        };
+        line.expected = Some((at, span));
+        true
+    }
+
+    /// A refresh; false where it is of no option, older than the last, does not fit, or where nobody
+    /// said how far its Greeks may move.
     pub fn refresh(&mut self, instrument: InstrumentId, greeks: &OptionGreeks) -> bool {
         let Some(line) = self.place(instrument).and_then(|place| self.lines.get_mut(place)) else {
             return false;
         };
         let is_newer = line.greeks.is_none_or(|last| greeks.taken.at >= last.taken.at);
-        let per_lot = per_lot(greeks, line.nano_per_tick_lot);
-        let (true, Some(per_lot)) = (is_newer && greeks.taken.value.0 >= 0, per_lot) else {
+        let taken = per_lot(greeks, line.nano_per_tick_lot);
+        let span = line.expected.filter(|(at, _)| *at == greeks.taken.at).map(|(_, span)| span);
+        let is_good = is_newer && greeks.taken.value.0 >= 0;
+        let (true, Some(taken), Some(span)) = (is_good, taken, span) else {
             return false;
         };
         line.greeks = Some(*greeks);
-        line.per_lot = per_lot;
+        line.per_lot = PerLot { taken, span };
+        line.expected = None;
         self.count(instrument);
         true
     }
@@ -320,7 +341,7 @@ impl OptionBook {
         let (mut exposure, mut open, mut vega) = (Some(0i128), [0i128; 2], 0i128);
         for line in self.lines.iter().filter(|line| line.pool == pool) {
             let Reach { lots, buys, sells } = line.reach;
-            vega = vega.saturating_add(i128::from(lots.0) * i128::from(line.per_lot.vega));
+            vega = vega.saturating_add(i128::from(lots.0) * i128::from(line.per_lot.taken.vega));
             match line.value {
                 Ok(value) => {
                     let each = i128::from(value.exposure.0);
@@ -364,7 +385,8 @@ impl OptionLine {
             buckets,
             nano_per_tick_lot,
             nano_underlying_per_lot,
-            per_lot: GreekVector::default(),
+            per_lot: PerLot::default(),
+            expected: None,
             ranges: [Range::default(); GREEKS],
             is_unknown: false,
             seen: None,
@@ -377,9 +399,9 @@ impl OptionLine {
         self.nano_per_tick_lot
     }
 
-    /// Its Greeks a lot, as limits count them.
+    /// Its Greeks a lot, as they were refreshed.
     pub fn per_lot(&self) -> &GreekVector {
-        &self.per_lot
+        &self.per_lot.taken
     }
 
     /// Its underlying, by its place in the config.
@@ -393,7 +415,8 @@ impl OptionLine {
         match self.value {
             Ok(value) => i128::from(value.exposure.0),
             Err(_) => {
-                let most = self.nano_underlying_per_lot.max(self.per_lot.delta.saturating_abs());
+                let most =
+                    self.nano_underlying_per_lot.max(self.per_lot.taken.delta.saturating_abs());
                 i128::from(most) * i128::from(self.terms.option_type.direction())
             }
         }
@@ -447,7 +470,7 @@ fn bucket_of(limits: &OptionLimits, expiry: Nanos) -> usize {
 }
 
 /// A lot's Greeks as limits count them; `None` where they do not fit.
-fn per_lot(greeks: &OptionGreeks, nano_per_tick_lot: i64) -> Option<GreekVector> {
+pub fn per_lot(greeks: &OptionGreeks, nano_per_tick_lot: i64) -> Option<GreekVector> {
     let taken = &greeks.taken;
     let money = |sub_ticks: i128| {
         let nano = sub_ticks.checked_mul(i128::from(nano_per_tick_lot))?;
@@ -460,5 +483,8 @@ fn per_lot(greeks: &OptionGreeks, nano_per_tick_lot: i64) -> Option<GreekVector>
         gamma: i64::try_from(gamma >> (2 * SubTicks::FRACTION_BITS)).ok()?,
         vega: money(i128::from(greeks.vega))?,
         theta: money(i128::from(taken.theta).checked_mul(86_400)?)?,
+        rho: money(i128::from(greeks.rho))?,
+        vanna: greeks.vanna.0,
+        volga: money(i128::from(greeks.volga))?,
     })
 }

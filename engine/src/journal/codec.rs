@@ -17,7 +17,7 @@ use crate::inventory::hedge_mix::{Mix, MixUpdate};
 use crate::inventory::transfer::TransferId;
 use crate::maker::control::{Act, KillCause, Knob, NAME_BYTES, Scope, User, UserName};
 use crate::maker::input::Control;
-use crate::maker::options::RefreshedGreeks;
+use crate::maker::options::{GreekSpan, RefreshedGreeks};
 use crate::maker::parameters::{MicroPriceUpdate, Parameters};
 use crate::market::trust::Distrust;
 use crate::pnl::ledger::Holding;
@@ -25,6 +25,7 @@ use crate::quote::multi_asset::SkewRow;
 use crate::quote::{Quoter, encoding};
 use crate::risk::collateral::CollateralView;
 use crate::risk::firm::FirmView;
+use crate::risk::greek_limits::GreekVector;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, FeeRate, Lots, Nanos, Side, Stamp, SubTicks, Ticks};
 
@@ -213,7 +214,9 @@ structs! {
     QuantisedGreeks {
         at, underlying, value, price_delta, price_gamma, theta, exposure, exposure_gamma,
     }
-    OptionGreeks { taken, vega, volatility }
+    OptionGreeks { taken, vega, rho, vanna, volga, volatility }
+    GreekVector { delta, gamma, vega, theta, rho, vanna, volga }
+    GreekSpan { instrument, at, span }
     RefreshedGreeks { instrument, greeks }
     RowUpdate { quoted, place, row }
     MicroPriceUpdate { instrument, leans }
@@ -238,7 +241,8 @@ enums! {
         4 = Shutdown,
         5 = By { user, second, act },
         6 = Parameters(parameters),
-        7 = Greeks(greeks),
+        8 = Greeks(greeks),
+        9 = GreekSpan(span),
         20 = HedgeRow(update),
         21 = HedgeMix(update),
         22 = MicroPrice(update),

@@ -286,6 +286,7 @@ impl Maker {
             Control::Firm(view) => self.on_firm(view, out),
             Control::MicroPrice(update) => self.on_micro_price(&update, out),
             Control::Greeks(greeks) => self.on_greeks(&greeks, out),
+            Control::GreekSpan(span) => self.on_greek_span(&span),
             Control::HedgeRow(update) => self.on_hedge_row(&update),
             Control::HedgeMix(update) => self.on_mix(&update),
             Control::Shutdown => {

@@ -4,7 +4,7 @@ use crate::event::{InstrumentId, MarketEvent, OrderEvent};
 use crate::inventory::derived::RowUpdate;
 use crate::inventory::hedge_mix::MixUpdate;
 use crate::maker::control::{Act, User};
-use crate::maker::options::RefreshedGreeks;
+use crate::maker::options::{GreekSpan, RefreshedGreeks};
 use crate::maker::parameters::{MicroPriceUpdate, Parameters};
 use crate::quote::multi_asset::SkewRow;
 use crate::risk::collateral::CollateralView;
@@ -46,6 +46,8 @@ pub enum Control {
     MicroPrice(MicroPriceUpdate),
     /// Refreshed Greeks of one option.
     Greeks(RefreshedGreeks),
+    /// How far the Greeks that come next may move before they are no longer believed.
+    GreekSpan(GreekSpan),
     /// A refitted row of an underlying's derived band.
     HedgeRow(RowUpdate),
     /// Minimum-variance ratios of one set of an underlying's hedge instruments.

@@ -6,7 +6,7 @@ use super::config::{
 use super::control::{Act, User};
 use super::input::Control;
 use super::option_config::{OptionLimits, OptionSettings, OptionsConfig};
-use super::options::RefreshedGreeks;
+use super::options::{GreekSpan, RefreshedGreeks};
 use super::tests::{Desk, config, quote_settings, settings};
 use super::*;
 use crate::calibration::{QuoteParameters, Real, quoter};
@@ -21,15 +21,15 @@ use crate::orders::order::Purpose;
 use crate::quote::Model;
 use crate::quote::option_skew::OptionQuoting;
 use crate::risk::gate::BlockReason;
-use crate::risk::greek_limits::{GreekLimits, GreekVector};
+use crate::risk::greek_limits::{GREEKS, GreekLimits, GreekVector};
 use crate::risk::limits::ExposureLimits;
 use crate::risk::pin::PinRules;
 use crate::risk::protection::ProtectionLimits;
 use crate::units::*;
 
 const FUTURE: InstrumentId = InstrumentId(0);
-const CALL: InstrumentId = InstrumentId(1);
-const PUT: InstrumentId = InstrumentId(2);
+pub(super) const CALL: InstrumentId = InstrumentId(1);
+pub(super) const PUT: InstrumentId = InstrumentId(2);
 /// A point is four of its ticks, and twenty of an option's.
 const HOME: i64 = 12_000;
 const LOT: i64 = 25_000_000_000;
@@ -70,13 +70,14 @@ fn quoted() -> InstrumentSettings {
     settings(Some(QuoteSettings { quoter, ..quote_settings() }), 0)
 }
 
-fn limits(vega: i64) -> OptionLimits {
-    let vector = |vega| GreekVector { delta: 100 * LOT, gamma: i64::MAX, vega, theta: i64::MAX };
+pub(super) fn limits(vega: i64) -> OptionLimits {
+    let most = GreekVector::of([i64::MAX; GREEKS]);
+    let vector = |vega| GreekVector { delta: 100 * LOT, vega, ..most };
     let total = GreekLimits::new(vector(vega), vector(vega.saturating_mul(10))).unwrap();
     OptionLimits { total, buckets: vec![(Nanos(u64::MAX), total)], vega_protection: i64::MAX }
 }
 
-fn with(limits: OptionLimits) -> MakerConfig {
+pub(super) fn with(limits: OptionLimits) -> MakerConfig {
     let on = |instrument| OptionSettings {
         instrument,
         reference: FUTURE,
@@ -135,8 +136,9 @@ fn with(limits: OptionLimits) -> MakerConfig {
     }
 }
 
-/// Half a delta (calls +, puts −), a gamma of 0.002, three points of vega, worth `ticks`.
-fn greeks(instrument: InstrumentId, at: u64, ticks: i64) -> Control {
+/// Half a delta (calls +, puts −), a gamma of 0.002, three points of vega, worth `ticks`; a point of the
+/// rate takes two, one of volatility adds a tenth to delta and one tick to vega.
+pub(super) fn greeks(instrument: InstrumentId, at: u64, ticks: i64) -> Control {
     let sign = if instrument == PUT { -1 } else { 1 };
     Control::Greeks(RefreshedGreeks {
         instrument,
@@ -152,13 +154,30 @@ fn greeks(instrument: InstrumentId, at: u64, ticks: i64) -> Control {
                 exposure_gamma: 25_000_000i64 << 32,
             },
             vega: 60 << 32,
+            rho: -(40 << 32),
+            vanna: Exposure(sign * LOT / 10),
+            volga: 1 << 32,
             volatility: 150_000_000,
         },
     })
 }
 
+/// Takes Greeks in with how far they may move.
+pub(super) fn spanned(desk: &mut Desk, greeks: Control, span: GreekVector) -> Vec<OrderIntent> {
+    let Control::Greeks(RefreshedGreeks { instrument, greeks: of }) = greeks else {
+        unreachable!()
+    };
+    desk.control(Control::GreekSpan(GreekSpan { instrument, at: of.taken.at, span }));
+    desk.control(greeks)
+}
+
+/// The same where they stay what they are.
+fn refresh(desk: &mut Desk, greeks: Control) -> Vec<OrderIntent> {
+    spanned(desk, greeks, GreekVector::default())
+}
+
 /// Logged on, every market there, Greeks refreshed: what is quoted then.
-fn begin(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
+pub(super) fn begin(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
     let mut desk = Desk::with(config);
     desk.session(OrderUpdate::SessionUp);
     desk.image(FUTURE, HOME);
@@ -167,15 +186,15 @@ fn begin(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
     let state = |desk: &Desk, id| desk.maker.snapshot(id).unwrap().reason;
     assert_eq!(state(&desk, CALL), Reason::NoGreeks);
     let at = desk.now;
-    let mut quotes = desk.control(greeks(CALL, at, 1_600));
-    quotes.extend(desk.control(greeks(PUT, at, 1_600)));
+    let mut quotes = refresh(&mut desk, greeks(CALL, at, 1_600));
+    quotes.extend(refresh(&mut desk, greeks(PUT, at, 1_600)));
     for quote in &quotes {
         desk.accept(quote);
     }
     (desk, quotes)
 }
 
-fn side(quotes: &[OrderIntent], id: InstrumentId, side: Side) -> Vec<OrderIntent> {
+pub(super) fn side(quotes: &[OrderIntent], id: InstrumentId, side: Side) -> Vec<OrderIntent> {
     quotes.iter().filter(|q| q.instrument == id && q.side == side).copied().collect()
 }
 
@@ -284,7 +303,7 @@ fn beyond_its_bounds_nothing_is_quoted_and_nothing_hedged_by_guesswork() {
     let at = desk.now;
     let Control::Greeks(mut fresh) = greeks(CALL, at, 1_700) else { unreachable!() };
     fresh.greeks.taken.underlying = SubTicks::from_ticks(Ticks(HOME + 61));
-    desk.control(Control::Greeks(fresh));
+    refresh(&mut desk, Control::Greeks(fresh));
     assert_eq!(reason(&desk, CALL), Reason::Normal);
     // And age takes them out again.
     desk.now += 1_000_000;
@@ -369,8 +388,8 @@ fn near_strike_and_expiry_quotes_widen_then_stop_and_an_expired_option_ends_in_i
     desk.image(FUTURE, HOME);
     let at = at + 3_000;
     assert_eq!(at, EXPIRY.0 - 1_500);
-    desk.now = at - 1_000;
-    desk.control(greeks(CALL, at, 20));
+    desk.now = at - 2_000;
+    refresh(&mut desk, greeks(CALL, at, 20));
     assert_eq!(reason(&desk, CALL), Reason::Normal, "widened, not stopped");
     desk.timer();
     assert_eq!(reason(&desk, CALL), Reason::PinRisk);
@@ -452,7 +471,7 @@ fn every_mark_of_an_option_is_explained_or_residual() {
     let at = desk.now;
     let Control::Greeks(mut fresh) = greeks(CALL, at, 1_645) else { unreachable!() };
     fresh.greeks.volatility += 5_000_000;
-    desk.control(Control::Greeks(fresh));
+    refresh(&mut desk, Control::Greeks(fresh));
     sums_to_the_ledger(&desk);
     let [delta, gamma, vega, ..] = desk.maker.option_causes(0).map(|(_, amount)| amount);
     // Half a point of volatility at 150 dollars a lot, seven lots.
@@ -464,7 +483,7 @@ fn every_mark_of_an_option_is_explained_or_residual() {
 fn greeks_of_no_option_or_older_than_the_last_change_nothing() {
     let (mut desk, _) = begin(&with(limits(i64::MAX / 10)));
     let taken = desk.maker.option(CALL).unwrap().greeks;
-    desk.control(greeks(CALL, 1, 9_999));
+    refresh(&mut desk, greeks(CALL, 1, 9_999));
     desk.control(greeks(FUTURE, desk.now, 9_999));
     desk.control(greeks(InstrumentId(99), desk.now, 9_999));
     assert_eq!(desk.maker.option(CALL).unwrap().greeks, taken);

@@ -23,7 +23,7 @@ use crate::quote;
 use crate::quote::ladder::Caps;
 use crate::quote::option_skew::{Held, Slopes};
 use crate::risk::gate::BlockReason;
-use crate::risk::greek_limits::{GreekVector, GreekVerdict, Ranges, Reach};
+use crate::risk::greek_limits::{GreekLimits, GreekVector, GreekVerdict, Ranges, Reach};
 use crate::risk::pin::Pin;
 use crate::risk::protection::{Protection, ProtectionLimits};
 use crate::risk::state::Reason;
@@ -36,6 +36,18 @@ pub struct RefreshedGreeks {
     pub instrument: InstrumentId,
     /// What.
     pub greeks: OptionGreeks,
+}
+
+/// How far each Greek of one option may be from its refresh for as long and as far as that is believed.
+/// It comes before the Greeks that it belongs to: with both, they are taken in at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GreekSpan {
+    /// Whose.
+    pub instrument: InstrumentId,
+    /// When the Greeks are taken that it belongs to.
+    pub at: Nanos,
+    /// Per lot, ≥ 0.
+    pub span: GreekVector,
 }
 
 /// An instrument that options are on.
@@ -136,8 +148,15 @@ impl OptionDesk {
 }
 
 impl Maker {
-    /// Takes refreshed Greeks in; those of no option, or older than the last, change nothing and are
-    /// counted.
+    /// Keeps how far the Greeks of an option's next refresh may move.
+    pub(super) fn on_greek_span(&mut self, span: &GreekSpan) {
+        if !self.options.book.expect(span.instrument, span.at, span.span) {
+            self.counters.parameters_refused = self.counters.parameters_refused.saturating_add(1);
+        }
+    }
+
+    /// Takes refreshed Greeks in; those of no option, older than the last or without their span change
+    /// nothing and are counted.
     pub(super) fn on_greeks(&mut self, refreshed: &RefreshedGreeks, out: &mut Intents) {
         let instrument = refreshed.instrument;
         if !self.options.book.refresh(instrument, &refreshed.greeks) {
@@ -412,6 +431,11 @@ impl Maker {
         self.options.book.ranges(pool)
     }
 
+    /// The limits on an underlying's options; `None` without options.
+    pub fn greek_limits(&self, pool: usize) -> Option<&GreekLimits> {
+        self.options.book.limits(pool)
+    }
+
     /// Net Greeks of an underlying's option positions as of their last refresh; `None` without options
     /// or where they do not fit.
     pub fn net_greeks(&self, pool: usize) -> Option<GreekVector> {
@@ -424,3 +448,7 @@ impl Maker {
         self.options.causes(pool)
     }
 }
+
+#[cfg(test)]
+#[path = "greek_limit_tests.rs"]
+mod limit_tests;

@@ -16,6 +16,7 @@ use crate::market::trust::Distrust;
 use crate::orders::order::Purpose;
 use crate::pnl::attribution::Cause;
 use crate::pnl::ledger::Ledger;
+use crate::risk::greek_limits::GreekVector;
 use crate::risk::state::{Reason, State};
 use crate::units::{Exposure, Lots, Nanos, Notional, Side, Ticks};
 
@@ -59,6 +60,18 @@ pub struct PlaceSnapshot {
     pub deviation: Option<Deviation>,
 }
 
+/// How an underlying's options stand against the limits on their Greeks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GreekSample {
+    /// Net Greeks of the positions, as they were refreshed; `None` where they do not fit.
+    pub held: Option<GreekVector>,
+    /// The furthest from zero that everything open and every move inside the refresh's bounds can take
+    /// each.
+    pub net_worst: GreekVector,
+    /// The same, longs and shorts together.
+    pub gross_worst: GreekVector,
+}
+
 /// What is told of holdings by venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoldingsNews {
@@ -71,6 +84,18 @@ pub enum HoldingsNews {
 }
 
 impl Maker {
+    /// How an underlying's options stand; `None` where it has none.
+    pub fn greek_sample(&self, pool: usize) -> Option<GreekSample> {
+        let ranges = self.greek_ranges(pool)?;
+        let fit = |part: i128| i64::try_from(part).unwrap_or(i64::MAX);
+        let net = ranges.map(|range| fit(range.up.max(range.down.saturating_neg()).max(0)));
+        Some(GreekSample {
+            held: self.net_greeks(pool),
+            net_worst: GreekVector::of(net),
+            gross_worst: GreekVector::of(ranges.map(|range| fit(range.gross))),
+        })
+    }
+
     /// What is held where.
     pub fn places(&self) -> impl Iterator<Item = PlaceSnapshot> + '_ {
         self.rebalancer.holdings.places().iter().map(|place| {

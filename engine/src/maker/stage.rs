@@ -21,7 +21,7 @@ use crate::event::{
 use crate::inventory::transfer::TRANSFERS_MAX;
 use crate::journal::record::Record as Entry;
 use crate::latency::{Mark, Probe};
-use crate::maker::snapshot::{HoldingsNews, InstrumentSnapshot};
+use crate::maker::snapshot::{GreekSample, HoldingsNews, InstrumentSnapshot};
 use crate::pnl::attribution::Cause;
 use crate::ring::{Consumer, Producer, RecordProducer};
 use crate::stage::{Stage, Turn};
@@ -130,6 +130,15 @@ pub enum Telemetry {
         underlying: u8,
         /// How much; `None` where something held has no value.
         delta: Option<Exposure>,
+    },
+    /// How an underlying's options stand.
+    Greeks {
+        /// Maker's time.
+        at: Nanos,
+        /// Which, by its place in the config.
+        underlying: u8,
+        /// How.
+        sample: GreekSample,
     },
     /// What is where, and on its way: places, open transfers, currencies, in this order.
     Holdings {
@@ -411,6 +420,9 @@ impl MakerStage {
         for underlying in (0..u8::MAX).take(self.maker.pools.len()) {
             let delta = self.maker.delta(usize::from(underlying));
             self.tell(Telemetry::Delta { at, underlying, delta });
+            if let Some(sample) = self.maker.greek_sample(usize::from(underlying)) {
+                self.tell(Telemetry::Greeks { at, underlying, sample });
+            }
         }
         self.sample_holdings(at);
         if let Some((causes, total)) = self.maker.pnl() {

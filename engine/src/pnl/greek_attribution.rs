@@ -143,6 +143,9 @@ mod tests {
                 exposure: Exposure(1),
                 exposure_gamma: 0,
             },
+            rho: 0,
+            vanna: Exposure(0),
+            volga: 0,
             vega: 3 << 32,
             volatility,
         }

@@ -4,13 +4,15 @@
 //! Fed by the config and by the option book, which sums what positions and everything that may still
 //! trade could come to; feeds the gate and the quotes' sizes. Maker thread; integer compares. A trade
 //! that does not make an exceeded Greek worse passes: a limit must not keep the book from coming home.
+//! What an option counts as is the worst that its Greeks may be wherever the refresh is still believed,
+//! so that no move of the market inside those bounds takes a book past a limit that it was within.
 //! Deliberately absent: the sums themselves.
 
 use crate::units::{Lots, Side};
 use thiserror::Error;
 
 /// How many Greeks are limited.
-pub const GREEKS: usize = 4;
+pub const GREEKS: usize = 7;
 
 /// Greeks as integers, per lot or of a position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,6 +26,12 @@ pub struct GreekVector {
     pub vega: i64,
     /// 1e-9 of the settlement currency, per day that passes.
     pub theta: i64,
+    /// 1e-9 of the settlement currency, per 0.01 of the rate.
+    pub rho: i64,
+    /// 1e-9 of the underlying, per 0.01 of volatility.
+    pub vanna: i64,
+    /// 1e-9 of the settlement currency per 0.01 of volatility, per 0.01 of volatility.
+    pub volga: i64,
 }
 
 /// Which Greek.
@@ -37,11 +45,25 @@ pub enum Greek {
     Vega,
     /// Derivative in time.
     Theta,
+    /// Derivative in the rate.
+    Rho,
+    /// Derivative of delta in volatility.
+    Vanna,
+    /// Derivative of vega in volatility.
+    Volga,
 }
 
 impl Greek {
     /// In the order of every vector.
-    pub const ALL: [Greek; GREEKS] = [Greek::Delta, Greek::Gamma, Greek::Vega, Greek::Theta];
+    pub const ALL: [Greek; GREEKS] = [
+        Greek::Delta,
+        Greek::Gamma,
+        Greek::Vega,
+        Greek::Theta,
+        Greek::Rho,
+        Greek::Vanna,
+        Greek::Volga,
+    ];
 
     /// Its name in configs and reports.
     pub const fn name(self) -> &'static str {
@@ -50,6 +72,9 @@ impl Greek {
             Greek::Gamma => "gamma",
             Greek::Vega => "vega",
             Greek::Theta => "theta",
+            Greek::Rho => "rho",
+            Greek::Vanna => "vanna",
+            Greek::Volga => "volga",
         }
     }
 }
@@ -109,16 +134,47 @@ impl Reach {
 impl GreekVector {
     /// In the order of [`Greek::ALL`].
     pub const fn parts(&self) -> [i64; GREEKS] {
-        [self.delta, self.gamma, self.vega, self.theta]
+        [self.delta, self.gamma, self.vega, self.theta, self.rho, self.vanna, self.volga]
+    }
+
+    /// Of parts in the order of [`Greek::ALL`].
+    pub const fn of(parts: [i64; GREEKS]) -> GreekVector {
+        let [delta, gamma, vega, theta, rho, vanna, volga] = parts;
+        GreekVector { delta, gamma, vega, theta, rho, vanna, volga }
+    }
+}
+
+/// An option's Greeks a lot: as they were refreshed, and how far each may be from that for as long and
+/// as far as the refresh is believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
+pub struct PerLot {
+    /// As they were refreshed.
+    pub taken: GreekVector,
+    /// Up and down from there, ≥ 0.
+    pub span: GreekVector,
+}
+
+impl PerLot {
+    /// The least and the most that each may be, in the order of [`Greek::ALL`].
+    fn ends(&self) -> impl Iterator<Item = (i128, i128)> {
+        self.taken.parts().into_iter().zip(self.span.parts()).map(|(taken, span)| {
+            let (taken, span) = (i128::from(taken), i128::from(span));
+            (taken - span, taken + span)
+        })
     }
 
     /// What an option with these Greeks a lot can come to.
     pub fn ranges(&self, reach: Reach) -> Ranges {
         let (most, least) = reach.ends();
-        self.parts().map(|greek| {
-            let (a, b) = (i128::from(greek) * most, i128::from(greek) * least);
-            Range { up: a.max(b), down: a.min(b), gross: a.abs().max(b.abs()) }
-        })
+        let mut ranges = Ranges::default();
+        for (range, (low, high)) in ranges.iter_mut().zip(self.ends()) {
+            let ends = [(low, most), (low, least), (high, most), (high, least)];
+            let [a, b, c, d] = ends.map(|(greek, lots)| greek.saturating_mul(lots));
+            let (up, down) = (a.max(b).max(c).max(d), a.min(b).min(c).min(d));
+            *range = Range { up, down, gross: up.max(down.saturating_neg()) };
+        }
+        ranges
     }
 }
 
@@ -208,6 +264,11 @@ impl GreekLimits {
         self.net
     }
 
+    /// The gross limits.
+    pub fn gross(&self) -> GreekVector {
+        self.gross
+    }
+
     /// May the bucket go from `before` to `after`?
     pub fn check(&self, before: &Ranges, after: &Ranges) -> GreekVerdict {
         let limits = pairs(&self.net, &self.gross);
@@ -228,29 +289,32 @@ impl GreekLimits {
 
     /// The largest end (least, for a sale) that an option's position may have beside `others`, in
     /// lots from nothing toward `side`, by the net limits and the gross ones. ≥ 0.
-    pub fn end_max(&self, per_lot: &GreekVector, others: &Ranges, side: Side) -> i64 {
-        let limits = pairs(&self.net, &self.gross);
+    pub fn end_max(&self, per_lot: &PerLot, others: &Ranges, side: Side) -> i64 {
         let mut most = i128::from(i64::MAX);
-        for ((greek, (net, gross)), others) in per_lot.parts().into_iter().zip(limits).zip(others) {
-            let signed = i128::from(greek) * i128::from(side.sign());
-            let room = if signed >= 0 {
-                i128::from(net).saturating_sub(others.up.max(0))
-            } else {
-                i128::from(net).saturating_add(others.down.min(0))
+        let limits = pairs(&self.net, &self.gross);
+        for (((low, high), (net, gross)), others) in per_lot.ends().zip(limits).zip(others) {
+            let (adds, takes) = match side {
+                Side::Buy => (high, -low),
+                Side::Sell => (-low, high),
             };
-            let room = room.min(i128::from(gross).saturating_sub(others.gross));
-            // No Greek, no limit by it.
-            if let Some(lots) = room.max(0).checked_div(signed.abs()) {
-                most = most.min(lots);
+            let gross = i128::from(gross).saturating_sub(others.gross);
+            let up = i128::from(net).saturating_sub(others.up.max(0));
+            let down = i128::from(net).saturating_add(others.down.min(0));
+            // Gross goes by the further of the two ends; a Greek that cannot be on a side is not
+            // limited there.
+            for (room, each, other) in [(up, adds, takes), (down, takes, adds)] {
+                let room = if each >= other { room.min(gross) } else { room };
+                if each > 0 {
+                    most = most.min(room.max(0) / each);
+                }
             }
         }
         i64::try_from(most).unwrap_or(i64::MAX)
     }
 }
 
-fn pairs(net: &GreekVector, gross: &GreekVector) -> [(i64, i64); GREEKS] {
-    let ([a, b, c, d], [e, f, g, h]) = (net.parts(), gross.parts());
-    [(a, e), (b, f), (c, g), (d, h)]
+fn pairs(net: &GreekVector, gross: &GreekVector) -> impl Iterator<Item = (i64, i64)> {
+    net.parts().into_iter().zip(gross.parts())
 }
 
 #[cfg(test)]
@@ -259,7 +323,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn vector(value: i64) -> GreekVector {
-        GreekVector { delta: value, gamma: value, vega: value, theta: value }
+        GreekVector::of([value; GREEKS])
+    }
+
+    /// Greeks that stay what they were.
+    fn fixed(taken: GreekVector) -> PerLot {
+        PerLot { taken, span: GreekVector::default() }
     }
 
     fn limits() -> GreekLimits {
@@ -293,15 +362,15 @@ mod tests {
 
     #[test]
     fn both_sides_of_working_orders_count_in_full() {
-        let put = GreekVector { delta: -7, gamma: 3, vega: 11, theta: -2 };
-        let [delta, gamma, ..] = put.ranges(reach(-2, 5, 4));
+        let put = GreekVector { delta: -7, gamma: 3, vega: 11, ..GreekVector::default() };
+        let [delta, gamma, ..] = fixed(put).ranges(reach(-2, 5, 4));
         assert_eq!(delta, Range { up: 42, down: -21, gross: 42 });
         assert_eq!(gamma, Range { up: 9, down: -18, gross: 18 });
     }
 
     #[test]
     fn what_is_over_may_come_home_and_not_go_through_to_the_other_side() {
-        let one = vector(1);
+        let one = fixed(vector(1));
         let long = one.ranges(reach(500, 0, 0));
         let selling = one.ranges(reach(500, 0, 400));
         assert_eq!(limits().check(&long, &selling), GreekVerdict::Pass);
@@ -328,12 +397,34 @@ mod tests {
 
     #[test]
     fn every_greek_has_a_name_of_its_own() {
-        assert_eq!(Greek::ALL.map(Greek::name), ["delta", "gamma", "vega", "theta"]);
+        let names = ["delta", "gamma", "vega", "theta", "rho", "vanna", "volga"];
+        assert_eq!(Greek::ALL.map(Greek::name), names);
+    }
+
+    #[test]
+    fn a_greek_counts_as_the_worst_that_it_may_be_until_its_refresh_is_not_believed() {
+        let of = |greek, span| PerLot { taken: vector(greek), span: vector(span) };
+        let [long, ..] = of(7, 2).ranges(reach(3, 0, 0));
+        assert_eq!(long, Range { up: 27, down: 15, gross: 27 });
+        let [short, ..] = of(7, 2).ranges(reach(-3, 0, 0));
+        assert_eq!(short, Range { up: -15, down: -27, gross: 27 });
+        // A Greek that may change its sign is on both sides at once.
+        let [either, ..] = of(1, 4).ranges(reach(2, 0, 5));
+        assert_eq!(either, Range { up: 10, down: -15, gross: 15 });
+        let flat = Ranges::default();
+        assert_eq!(limits().end_max(&of(7, 2), &flat, Side::Buy), 11);
+        assert_eq!(limits().end_max(&of(-7, 2), &flat, Side::Sell), 11);
+        assert_eq!(limits().end_max(&of(1, 4), &flat, Side::Sell), 20);
+        assert_eq!(limits().end_max(&of(0, 0), &flat, Side::Buy), i64::MAX);
+        let crowded = [Range { up: 0, down: 0, gross: 280 }; GREEKS];
+        assert_eq!(limits().end_max(&of(1, 4), &crowded, Side::Sell), 4, "gross is what is left");
     }
 
     #[test]
     fn nothing_wraps_at_the_integers_extremes() {
-        let wild = vector(i64::MIN).ranges(reach(i64::MAX, i64::MAX, i64::MAX));
+        let wild = PerLot { taken: vector(i64::MIN), span: vector(i64::MAX) };
+        let wild = wild.ranges(reach(i64::MAX, i64::MAX, i64::MAX));
+        assert!(limits().end_max(&fixed(vector(i64::MIN)), &wild, Side::Buy) == 0);
         let sum = wild[0].plus(wild[0]).plus(wild[0]).plus(wild[0]).plus(wild[0]);
         assert_eq!(
             limits().check(&Ranges::default(), &[sum; GREEKS]),
@@ -357,12 +448,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_position_grown_to_the_largest_end_is_never_blocked(
-            greek in prop::array::uniform4(-50i64..50),
+            greek in prop::array::uniform7(-50i64..50),
+            span in prop::array::uniform7(0i64..20),
             others in prop::array::uniform3(-90i128..90),
             is_buy in any::<bool>(),
         ) {
-            let [delta, gamma, vega, theta] = greek;
-            let per_lot = GreekVector { delta, gamma, vega, theta };
+            let per_lot = PerLot { taken: GreekVector::of(greek), span: GreekVector::of(span) };
             let [a, b, c] = others;
             let range = Range { up: a.max(b), down: a.min(b), gross: c.abs() };
             let others = [range; GREEKS];

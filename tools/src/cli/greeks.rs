@@ -213,6 +213,8 @@ fn baw(params: &mut Params) -> Result<Map<String, Value>, String> {
         ("vega", greeks.vega),
         ("theta", greeks.theta),
         ("rho", greeks.rho),
+        ("vanna", greeks.vanna),
+        ("volga", greeks.volga),
     ]);
     let critical = greeks.critical_price.map_or(Value::Null, decimal_value);
     answer.insert("critical_price".into(), critical);
@@ -240,6 +242,9 @@ fn inverse_option(params: &mut Params) -> Result<Map<String, Value>, String> {
         ("vega_usd_per_1pct", greeks.vega_usd_per_1pct),
         ("theta_usd_per_day", greeks.theta_usd_per_day),
         ("gamma_usd", greeks.gamma_usd),
+        ("vanna", greeks.vanna),
+        ("volga_coin", greeks.volga_coin),
+        ("rho_coin", greeks.rho_coin),
     ]))
 }
 

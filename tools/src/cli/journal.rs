@@ -238,8 +238,10 @@ fn tell(names: &Names, record: &Record) -> Option<(u64, Told)> {
                     (names.symbol(update.instrument), text)
                 }
                 Control::Greeks(refreshed) => {
-                    let text = format!("Greeks: {:?}", refreshed.greeks);
-                    (names.symbol(refreshed.instrument), text)
+                    (names.symbol(refreshed.instrument), format!("Greeks: {:?}", refreshed.greeks))
+                }
+                Control::GreekSpan(span) => {
+                    (names.symbol(span.instrument), format!("Greeks may move by {:?}", span.span))
                 }
                 Control::HedgeRow(update) => {
                     (names.symbol(update.quoted), format!("derived band, row {}", update.place))

@@ -88,6 +88,12 @@ pub struct RawGreeks {
     pub vega: String,
     /// Settlement currency a day.
     pub theta: String,
+    /// Settlement currency per 0.01 of the rate.
+    pub rho: String,
+    /// Units of the underlying per 0.01 of volatility.
+    pub vanna: String,
+    /// Settlement currency per 0.01 of volatility, per 0.01 of volatility.
+    pub volga: String,
 }
 
 /// `[[underlying.NAME.options.expiries]]`
@@ -289,7 +295,17 @@ fn greek_limits(key: &str, raw: &RawGreekLimits, faults: &mut Faults) -> Option<
         let delta = count("delta", &raw.delta);
         let gamma = count("gamma", &raw.gamma);
         let (vega, theta) = (count("vega", &raw.vega), count("theta", &raw.theta));
-        Some(GreekVector { delta: delta?, gamma: gamma?, vega: vega?, theta: theta? })
+        let (rho, vanna) = (count("rho", &raw.rho), count("vanna", &raw.vanna));
+        let volga = count("volga", &raw.volga);
+        Some(GreekVector {
+            delta: delta?,
+            gamma: gamma?,
+            vega: vega?,
+            theta: theta?,
+            rho: rho?,
+            vanna: vanna?,
+            volga: volga?,
+        })
     };
     let (net, gross) = (vector("net", &raw.net), vector("gross", &raw.gross));
     match GreekLimits::new(net?, gross?) {

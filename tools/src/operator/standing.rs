@@ -8,7 +8,9 @@ use ballast_engine::event::InstrumentId;
 use ballast_engine::inventory::transfer::Transfer;
 use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::rebalancing::CurrencyBalance;
-use ballast_engine::maker::snapshot::{HoldingsNews, InstrumentSnapshot, PlaceSnapshot};
+use ballast_engine::maker::snapshot::{
+    GreekSample, HoldingsNews, InstrumentSnapshot, PlaceSnapshot,
+};
 use ballast_engine::maker::stage::Telemetry;
 use ballast_engine::pnl::attribution::Cause;
 use ballast_engine::risk::collateral::CollateralView;
@@ -66,6 +68,8 @@ pub struct Standing {
     pub states: Vec<(State, Reason)>,
     /// Net delta of each underlying, from its target.
     pub deltas: Vec<Option<Exposure>>,
+    /// How each underlying's options stand, where it has any.
+    pub greeks: Vec<Option<GreekSample>>,
     /// PnL in the reporting currency.
     pub pnl: Option<Pnl>,
     /// Fills.
@@ -117,6 +121,7 @@ impl Standing {
             instruments: vec![None; instruments],
             states: vec![(State::Paused, Reason::SessionDown); instruments],
             deltas: vec![None; underlyings],
+            greeks: vec![None; underlyings],
             ..Standing::default()
         }
     }
@@ -157,6 +162,11 @@ impl Standing {
             Telemetry::Delta { underlying, delta, .. } => {
                 if let Some(known) = self.deltas.get_mut(usize::from(underlying)) {
                     *known = delta;
+                }
+            }
+            Telemetry::Greeks { underlying, sample, .. } => {
+                if let Some(known) = self.greeks.get_mut(usize::from(underlying)) {
+                    *known = Some(sample);
                 }
             }
             Telemetry::Pnl { causes, total, .. } => self.pnl = Some((causes, total)),

@@ -9,9 +9,11 @@ use crate::config::ConfigFile;
 use crate::config::instruments::InstrumentTable;
 use crate::hedge_ratios;
 use crate::holdings_report;
+use crate::option_report;
 use crate::session_watch::SessionWatch;
-use ballast_engine::instrument::Instrument;
+use ballast_engine::instrument::{Instrument, Underlying};
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::risk::greek_limits::GreekLimits;
 use ballast_engine::units::Exposure;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -21,6 +23,7 @@ pub struct Names {
     instruments: Vec<Instrument>,
     underlyings: Vec<String>,
     reporting: String,
+    greek_limits: Vec<(Underlying, GreekLimits)>,
     table: InstrumentTable,
 }
 
@@ -31,6 +34,7 @@ impl Names {
             instruments: config.instruments.clone(),
             underlyings: file.table.underlyings.iter().map(str::to_owned).collect(),
             reporting: file.raw.reporting.clone(),
+            greek_limits: option_report::limits(config),
             table: file.table.clone(),
         }
     }
@@ -69,6 +73,20 @@ fn instruments(names: &Names, standing: &Standing) -> Vec<Value> {
         Value::Object(row)
     });
     rows.collect()
+}
+
+/// Each Greek of each underlying's options beside its limits.
+fn options(names: &Names, standing: &Standing) -> Map<String, Value> {
+    let mut told = Map::new();
+    for (underlying, limits) in &names.greek_limits {
+        let place = usize::from(underlying.0);
+        let sample = standing.greeks.get(place).and_then(Option::as_ref);
+        if let Some(sample) = sample {
+            let beside = option_report::beside_limits(sample, limits);
+            told.insert(names.underlying(place).to_owned(), Value::Object(beside));
+        }
+    }
+    told
 }
 
 /// What is where; null where nothing is kept by venue.
@@ -124,6 +142,7 @@ pub fn document(names: &Names, desk: &Desk) -> Value {
         "at_ns": standing.at.0,
         "instruments": instruments,
         "underlyings": deltas.collect::<Vec<_>>(),
+        "options": options(names, &standing),
         "holdings": holdings(&names.table, &standing),
         "fills": standing.fills,
         "pnl_currency": names.reporting,
@@ -221,8 +240,9 @@ pub fn for_people(document: &Value) -> String {
         let _ =
             writeln!(out, "{:<16} net delta {}", text(row, "underlying"), text(row, "net_delta"));
     }
-    let ratios = hedge_ratios::for_people(&document["hedge_ratios"]);
-    for line in ratios.into_iter().chain(holdings_report::for_people(&document["holdings"])) {
+    let lines = option_report::limits_for_people(&document["options"]).into_iter();
+    let lines = lines.chain(hedge_ratios::for_people(&document["hedge_ratios"]));
+    for line in lines.chain(holdings_report::for_people(&document["holdings"])) {
         let _ = writeln!(out, "{line}");
     }
     let currency = text(document, "pnl_currency");

@@ -134,7 +134,7 @@ impl SeriesRecorder {
             }
             Telemetry::Delta { at, underlying, delta } => self.delta(at, underlying.into(), delta),
             Telemetry::Pnl { at, causes, total } => self.pnl(at, total, &causes),
-            Telemetry::Holdings { .. } => {}
+            Telemetry::Greeks { .. } | Telemetry::Holdings { .. } => {}
         }
     }
 

@@ -49,6 +49,12 @@ pub struct InverseGreeks {
     pub theta_usd_per_day: f64,
     /// Black-76 gamma.
     pub gamma_usd: f64,
+    /// Black-76 delta per 1.00 of volatility.
+    pub vanna: f64,
+    /// Coins per 1.00 of volatility, per 1.00 of volatility.
+    pub volga_coin: f64,
+    /// Coins per 1.00 of a rate: none, by the convention, that discounts nothing.
+    pub rho_coin: f64,
 }
 
 impl InverseOption {
@@ -84,6 +90,9 @@ impl InverseOption {
             vega_usd_per_1pct: in_range("vega_usd_per_1pct", vega / 100.0)?,
             theta_usd_per_day: in_range("theta_usd_per_day", theta / 365.0)?,
             gamma_usd: in_range("gamma_usd", gamma)?,
+            vanna: in_range("vanna", -t.density * t.d2 / sigma)?,
+            volga_coin: in_range("volga_coin", t.density * sqrt_years * t.d1 * t.d2 / sigma)?,
+            rho_coin: 0.0,
         };
         Ok(answer)
     }

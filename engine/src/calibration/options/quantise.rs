@@ -68,6 +68,9 @@ pub fn refreshed(
     Ok(OptionGreeks {
         taken,
         vega: count("vega", greeks.vega / 100.0 / grid.option_tick * sub)?,
+        rho: count("rho", greeks.rho / 100.0 / grid.option_tick * sub)?,
+        vanna: Exposure(count("vanna", greeks.vanna / 100.0 * grid.underlying_per_lot * 1e9)?),
+        volga: count("volga", greeks.volga / 1e4 / grid.option_tick * sub)?,
         volatility: count("volatility", volatility * 1e9)?,
     })
 }
@@ -101,9 +104,9 @@ pub fn coin_settled(
         gamma: coin.d2coin_df2 * ratio * ratio,
         vega: coin.vega_coin,
         theta: coin.theta_coin,
-        rho: 0.0,
-        vanna: 0.0,
-        volga: 0.0,
+        rho: coin.rho_coin,
+        vanna: coin.vanna,
+        volga: coin.volga_coin,
     };
     let in_coin = refreshed(&none, option.volatility, underlying, at, grid)?;
     let dollar = Greeks { delta: coin.bs_delta, gamma: coin.gamma_usd * ratio, ..none };
@@ -183,6 +186,10 @@ mod tests {
         let slope = made.taken.price_delta as f64 / SubTicks::ONE.0 as f64 * 0.0005 / 0.5;
         assert!((slope - exact.dcoin_df).abs() < 1e-12, "{slope}");
         assert!((made.vega as f64 / SubTicks::ONE.0 as f64 * 0.05 - exact.vega_coin).abs() < 1e-9);
+        // A point of volatility: on a tenth of a coin, by coin, by coin a point, and no rate.
+        assert!((made.vanna.0 as f64 * 1e-9 - 0.1 * exact.vanna / 100.0).abs() < 1e-9);
+        let volga = made.volga as f64 / SubTicks::ONE.0 as f64 * 0.0005;
+        assert!((volga - exact.volga_coin / 1e4).abs() < 1e-9 && made.rho == 0, "{volga}");
     }
 
     #[test]
