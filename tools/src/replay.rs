@@ -173,11 +173,13 @@ impl Run {
         }
     }
 
-    /// Goes on from a snapshot of the same journal.
+    /// Forgets all but what it began with, and goes on from a snapshot of the same journal.
     pub(crate) fn go_on(&mut self, from: Midway) {
         self.at.maker = from.maker;
         self.waiting = from.waiting;
         (self.inputs, self.now, self.before) = (from.inputs, from.now, Some(from.intents));
+        (self.replayed, self.journaled) = (IntentsHash::new(), IntentsHash::new());
+        (self.difference, self.torn_bytes) = (None, 0);
     }
 
     /// What a snapshot holds; `None` where maker and journal differ.

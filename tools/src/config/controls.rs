@@ -12,12 +12,12 @@ use ballast_engine::risk::order_to_trade::OrderToTradeLimit;
 use ballast_engine::risk::protection::ProtectionLimits;
 use ballast_engine::risk::window::WindowLimit;
 use ballast_engine::units::{Decimal, Exposure, Nanos, Notional};
-use jiff::ToSpan;
 use jiff::civil::{Date, Time, Weekday, date};
 use jiff::tz::TimeZone;
 
 const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
 const MS: u64 = 1_000_000;
+const DAY_NS: u64 = 86_400_000 * MS;
 /// A fixed span, so that the same text makes the same maker whenever it is read: recordings of the
 /// past and a run of today. Beyond it no day ends.
 const FIRST_DAY: Date = date(2009, 1, 1);
@@ -101,12 +101,19 @@ fn day_ends(time: &str, zone_name: &str, faults: &mut Faults) -> Option<Vec<Nano
     let time = time_of_day("limits.day_end", time, faults);
     let zone = zone("limits.time_zone", zone_name, faults);
     let (time, zone) = (time?, zone?);
+    // Where clocks never change, a day is a day: nobody waits for a calendar to walk through 52 years.
+    if zone.to_fixed_offset().is_ok() {
+        let first = instant(FIRST_DAY, time, &zone)?;
+        let days = (LAST_DAY - FIRST_DAY).get_days();
+        return Some((0..=u64::try_from(days).ok()?).map(|n| first.plus(n * DAY_NS)).collect());
+    }
     Some(days().filter_map(|day| instant(day, time, &zone)).collect())
 }
 
 /// Every day that a config knows.
 pub(super) fn days() -> impl Iterator<Item = Date> {
-    FIRST_DAY.series(1.day()).take_while(|day| *day <= LAST_DAY)
+    let next = |day: &Date| day.tomorrow().ok().filter(|day| *day <= LAST_DAY);
+    std::iter::successors(Some(FIRST_DAY), next)
 }
 
 /// `{ max = …, window_ms = … }`
@@ -178,6 +185,19 @@ mod tests {
         assert!(faults.is_empty() && ends.is_sorted());
         assert!(ends.contains(&utc("2024-01-15T22:00:00Z")));
         assert!(ends.contains(&utc("2024-07-15T21:00:00Z")));
+    }
+
+    #[test]
+    fn where_clocks_never_change_the_ends_are_the_calendar_s_all_the_same() {
+        let mut faults = Faults::default();
+        for (name, zone) in
+            [("UTC", TimeZone::UTC), ("Etc/GMT-3", TimeZone::fixed(jiff::tz::offset(3)))]
+        {
+            let ends = day_ends("21:30", name, &mut faults).unwrap();
+            let time = time_of_day("", "21:30", &mut faults).unwrap();
+            let walked: Vec<_> = days().filter_map(|day| instant(day, time, &zone)).collect();
+            assert_eq!((ends.len(), &ends), (18_993, &walked), "{name}");
+        }
     }
 
     #[test]

@@ -12,10 +12,11 @@ pub mod proof;
 mod renumber;
 mod replaying;
 pub mod shadow;
+mod state_bytes;
 
 use crate::config::ConfigFile;
 use crate::operator::archivist::binary_identity;
-use crate::replay::{Beginning, ReplayFault};
+use crate::replay::{Beginning, Replay, ReplayFault};
 use crate::state_dir::{StateDir, StateError};
 use crate::venue_session;
 use ballast_engine::event::{ClOrdId, VenueId};
@@ -27,6 +28,7 @@ use ballast_engine::maker::resumption::{Delivered, Resumption};
 use ballast_gateway::order_entry::earlier;
 use ballast_gateway::store::{FileStore, FileStoreConfig, Store, StoreError};
 use ballast_gateway::venue::symbols::Symbols;
+use proof::Proof;
 use renumber::Renumbering;
 use replaying::Replaying;
 use std::io::Read;
@@ -160,20 +162,20 @@ pub fn recover(
 }
 
 /// As [`recover`] from a journal that is there, wherever it and the message stores are: `open` finds a
-/// venue's, if it ever had one.
+/// venue's, if it ever had one. On its way the journal is proved, through snapshots every `every` inputs.
 ///
 /// # Errors
 /// As [`recover`].
 pub fn go_on<R: Read, S: Store>(
-    reader: JournalReader<R>,
-    path: &Path,
+    (reader, path): (JournalReader<R>, &Path),
+    every: u64,
     open: &impl Fn(&str) -> Result<Option<S>, RecoveryError>,
     file: &ConfigFile,
     config: &mut MakerConfig,
-    from_config: bool,
-) -> Result<Told, RecoveryError> {
-    let last = Replaying::begin(reader.header(), path)?.run_out(reader)?;
-    go_on_from(last, open, file, config, from_config)
+) -> Result<(Told, Proof), RecoveryError> {
+    let (last, snapshots, through) = proof::along(reader, path, Vec::new(), Some(every))?;
+    let proof = Proof { replay: last.replay.clone(), snapshots, through };
+    Ok((go_on_from(last, open, file, config, false)?, proof))
 }
 
 /// The run before, from its latest sound snapshot or from its beginning.
@@ -205,7 +207,7 @@ fn replayed_from(found: &Snapshot, path: &Path) -> Result<LastRun, SnapshotFault
         return Err(SnapshotFault::Beyond(found.place.offset));
     }
     let last = replaying.run_out(rest).map_err(differs)?;
-    if last.differs { Err(SnapshotFault::Differs) } else { Ok(last) }
+    if last.replay.is_identical() { Ok(last) } else { Err(SnapshotFault::Differs) }
 }
 
 fn go_on_from<S: Store>(
@@ -240,7 +242,7 @@ fn go_on_from<S: Store>(
         crashed: last.crashed,
         inputs: last.inputs,
         skipped: last.skipped,
-        differs: last.differs,
+        differs: !last.replay.is_identical(),
         orders: resumption.orders.len(),
         unjournaled,
         undelivered: undelivered(file, open, &resumption)?,
@@ -258,7 +260,7 @@ struct LastRun {
     crashed: bool,
     inputs: u64,
     skipped: u64,
-    differs: bool,
+    replay: Replay,
     /// The last ClOrdID(11) that it is known to have given.
     last_cl_ord_id: ClOrdId,
 }

@@ -6,6 +6,7 @@
 //! put to bytes and built anew from them every so often: what a snapshot forgot would make its intents or
 //! its next bytes other ones. Absent: what to do about a snapshot that is wrong (a start passes it over).
 
+use super::LastRun;
 use super::replaying::Replaying;
 use crate::operator::archivist::binary_identity;
 use crate::replay::{Replay, ReplayFault};
@@ -88,10 +89,10 @@ pub fn prove(path: &Path, every: Option<u64>) -> Result<Proof, ReplayFault> {
             Err(fault) => snapshots.push(Looked { path, outcome: Err(fault) }),
         }
     }
-    let (replay, mut looked, through) = along(reader, path, waiting, every)?;
+    let (last, mut looked, through) = along(reader, path, waiting, every)?;
     snapshots.append(&mut looked);
     snapshots.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(Proof { replay, snapshots, through })
+    Ok(Proof { replay: last.replay, snapshots, through })
 }
 
 /// Proves a journal from any bytes, which has no snapshots beside it; `path` is what faults name.
@@ -103,23 +104,22 @@ pub fn prove_bytes<R: Read>(
     path: &Path,
     every: Option<u64>,
 ) -> Result<Proof, ReplayFault> {
-    let (replay, snapshots, through) = along(reader, path, Vec::new(), every)?;
-    Ok(Proof { replay, snapshots, through })
+    let (last, snapshots, through) = along(reader, path, Vec::new(), every)?;
+    Ok(Proof { replay: last.replay, snapshots, through })
 }
 
-/// Along a whole journal; `waiting` are its snapshots, the latest first.
-fn along<R: Read>(
+/// Along a whole journal, to how its run ended; `waiting` are its snapshots, the latest first.
+pub(super) fn along<R: Read>(
     mut reader: JournalReader<R>,
     path: &Path,
     mut waiting: Vec<(PathBuf, Snapshot)>,
     every: Option<u64>,
-) -> Result<(Replay, Vec<Looked>, Option<Through>), ReplayFault> {
+) -> Result<(LastRun, Vec<Looked>, Option<Through>), ReplayFault> {
     let mut replaying = Replaying::begin(reader.header(), path)?;
     let second = every.map(|every| (Replaying::begin(reader.header(), path), every));
     let second = second.map(|(begun, every)| begun.map(|begun| Second::new(begun, every)));
     let mut second = second.transpose()?;
-    let (mut looked, mut torn_bytes) = (Vec::new(), 0);
-    let header = reader.header().clone();
+    let mut looked = Vec::new();
     let mut place = reader.place();
     while let Some(next) = reader.next() {
         match next {
@@ -128,11 +128,10 @@ fn along<R: Read>(
                 place = reader.place();
                 look(&mut waiting, place, &replaying, &mut looked);
                 if let Some(second) = &mut second {
-                    let anew = |state: &[u8]| Replaying::resume(&header, path, state);
-                    second.take(&record, &replaying, anew)?;
+                    second.take(&record, &replaying)?;
                 }
             }
-            Err(JournalFault::Torn { bytes, .. }) => torn_bytes = bytes,
+            Err(JournalFault::Torn { bytes, .. }) => replaying.tear(bytes),
             Err(fault) => return Err(fault.into()),
         }
     }
@@ -146,9 +145,7 @@ fn along<R: Read>(
     };
     looked.extend(waiting.into_iter().map(beyond));
     let through = second.map(|second| second.finish(&replaying));
-    let mut run = replaying.into_run();
-    run.torn_bytes = torn_bytes;
-    Ok((run.finish(reader.end()).0, looked, through))
+    Ok((replaying.finish(reader.end()), looked, through))
 }
 
 /// Holds the snapshots of this place against the replay.
@@ -179,35 +176,27 @@ impl Second {
 
     /// The next record, after the first replay took it. A snapshot is gone through behind an input, where
     /// the step's intents are still to be shown: between two steps there is less to forget.
-    fn take(
-        &mut self,
-        record: &Record,
-        first: &Replaying,
-        anew: impl FnOnce(&[u8]) -> Result<Option<Replaying>, ReplayFault>,
-    ) -> Result<(), ReplayFault> {
+    fn take(&mut self, record: &Record, first: &Replaying) -> Result<(), ReplayFault> {
         self.replaying.take(record)?;
         if record.input().is_none() || !first.inputs().is_multiple_of(self.every) {
             return Ok(());
         }
         let Some(state) = self.compare(first) else { return Ok(()) };
-        match anew(&state)? {
-            Some(replaying) => {
-                self.through.snapshots += 1;
-                self.through.bytes_max = self.through.bytes_max.max(state.len() as u64);
-                self.replaying = replaying;
-            }
+        if self.replaying.go_on(&state) {
+            self.through.snapshots += 1;
+            self.through.bytes_max = self.through.bytes_max.max(state.len() as u64);
+        } else {
             // Bytes of which no maker can be made are no snapshot.
-            None => {
-                self.through.differs_at.get_or_insert(first.inputs());
-            }
+            self.through.differs_at.get_or_insert(first.inputs());
         }
         Ok(())
     }
 
     /// Its bytes; that they are not the first replay's is kept.
     fn compare(&mut self, first: &Replaying) -> Option<Vec<u8>> {
-        let state = self.replaying.state();
-        if state != first.state() {
+        let about = usize::try_from(self.through.bytes_max).unwrap_or(0);
+        let state = self.replaying.state_of(about);
+        if state != first.state_of(about) {
             self.through.differs_at.get_or_insert(first.inputs());
         }
         state

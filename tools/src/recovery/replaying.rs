@@ -6,6 +6,7 @@
 //! out from the beginning. Cold. Absent: files.
 
 use super::LastRun;
+use super::state_bytes::StateBytes;
 use crate::replay::{self, Midway, ReplayFault, Run};
 use ballast_engine::event::{ClOrdId, InstrumentId, VenueId};
 use ballast_engine::journal::fault::JournalFault;
@@ -16,6 +17,7 @@ use ballast_engine::journal::recovery::{Survey, Tail};
 use ballast_engine::maker::input::Input;
 use ballast_engine::maker::resumption::{Delivered, LimitSet, Resumption};
 use ballast_engine::units::Nanos;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
@@ -51,22 +53,38 @@ impl Replaying {
         state: &[u8],
     ) -> Result<Option<Replaying>, ReplayFault> {
         let mut replaying = Replaying::begin(header, path)?;
+        Ok(replaying.go_on(state).then_some(replaying))
+    }
+
+    /// Forgets where it is and goes on from a snapshot's state of the same journal; false, and nothing is
+    /// other than it was, where that is not one's. Of all that went before only the config is left.
+    pub(super) fn go_on(&mut self, state: &[u8]) -> bool {
         type State = (Surveyed, Vec<LimitSet>, Midway);
-        let Ok((surveyed, limits, midway)) = borsh::from_slice::<State>(state) else {
-            return Ok(None);
+        let mut rest = StateBytes(state);
+        let Ok((surveyed, limits, midway)) = State::deserialize_reader(&mut rest) else {
+            return false;
         };
-        let survey = &mut replaying.survey;
+        if !rest.0.is_empty() {
+            return false;
+        }
         let (inputs, intents, last_now, cl_ord_id_max, delivered) = surveyed;
+        let mut survey = Survey::begin(self.survey.header.clone());
         (survey.inputs, survey.intents, survey.last_now) = (inputs, intents, last_now);
         (survey.cl_ord_id_max, survey.delivered) = (cl_ord_id_max, delivered);
-        replaying.set.limits = limits;
-        replaying.skipped = inputs;
-        replaying.run.go_on(midway);
-        Ok(Some(replaying))
+        self.survey = survey;
+        self.set = Resumption { limits, ..Resumption::default() };
+        self.skipped = inputs;
+        self.run.go_on(midway);
+        true
     }
 
     /// Its state, between two records; `None` where the journal's intents are not those of this binary.
     pub(super) fn state(&self) -> Option<Vec<u8>> {
+        self.state_of(0)
+    }
+
+    /// [`Self::state`], which will be of about `bytes`.
+    pub(super) fn state_of(&self, bytes: usize) -> Option<Vec<u8>> {
         let survey = &self.survey;
         let surveyed = (
             survey.inputs,
@@ -76,7 +94,9 @@ impl Replaying {
             &survey.delivered,
         );
         let midway = self.run.midway()?;
-        borsh::to_vec(&(surveyed, &self.set.limits, midway)).ok()
+        let mut state = StateBytes(Vec::with_capacity(bytes));
+        (surveyed, &self.set.limits, midway).serialize(&mut state).ok()?;
+        Some(state.0)
     }
 
     pub(super) fn take(&mut self, record: &Record) -> Result<(), ReplayFault> {
@@ -97,9 +117,10 @@ impl Replaying {
         self.survey.last_now.unwrap_or(Nanos(0))
     }
 
-    /// What of it is a proof of the journal.
-    pub(super) fn into_run(self) -> Run {
-        self.run
+    /// Behind the last whole record so many bytes are torn.
+    pub(super) fn tear(&mut self, bytes: u64) {
+        self.survey.tail = Tail::Torn { bytes };
+        self.run.torn_bytes = bytes;
     }
 
     /// Takes all that is left of a journal.
@@ -110,14 +131,15 @@ impl Replaying {
         for next in reader.by_ref() {
             match next {
                 Ok(record) => self.take(&record)?,
-                Err(JournalFault::Torn { bytes, .. }) => self.survey.tail = Tail::Torn { bytes },
+                Err(JournalFault::Torn { bytes, .. }) => self.tear(bytes),
                 Err(fault) => return Err(fault.into()),
             }
         }
         Ok(self.finish(reader.end()))
     }
 
-    fn finish(self, end: Option<End>) -> LastRun {
+    /// The journal is at its end.
+    pub(super) fn finish(self, end: Option<End>) -> LastRun {
         let Replaying { survey, run, set, skipped } = self;
         let crashed = !matches!(survey.tail, Tail::Ended(_));
         let (replay, beginning) = run.finish(end);
@@ -138,6 +160,6 @@ impl Replaying {
             true => survey.cl_ord_id_max.max(ClOrdId::new(survey.header.epoch, 0)),
         };
         let inputs = survey.inputs;
-        LastRun { beginning, resumption, crashed, inputs, skipped, differs, last_cl_ord_id }
+        LastRun { beginning, resumption, crashed, inputs, skipped, replay, last_cl_ord_id }
     }
 }

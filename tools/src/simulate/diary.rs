@@ -4,7 +4,7 @@
 //! to where it failed, must give the same intents again, also through snapshots. The writer, the reader and the replay are those
 //! of a live run; only the disk is simulated. One thread.
 
-use crate::recovery::proof::prove_bytes;
+use crate::recovery::proof::{Proof, prove_bytes};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The disk's size: weeks of a simulated market. What comes after it is not kept, and not replayed.
 const DISK_BYTES: usize = 512 << 20;
 /// Between two snapshots that the replay goes through.
-const SNAPSHOT_INPUTS: u64 = 2_000;
+pub const SNAPSHOT_INPUTS: u64 = 2_000;
 /// What faults name.
 pub const NAME: &str = "the simulated disk";
 
@@ -114,8 +114,8 @@ impl Diary {
     }
 
     /// What a process that starts now finds.
-    pub fn on_disk(&self) -> Vec<u8> {
-        self.disk.lock().bytes.clone()
+    pub fn into_disk(self) -> Vec<u8> {
+        std::mem::take(&mut self.disk.lock().bytes)
     }
 
     /// It is being written, and all of it is there.
@@ -123,45 +123,47 @@ impl Diary {
         self.writer.is_some()
     }
 
-    /// The process died: runs what is on the disk again, and says what is wrong with it.
-    pub fn check_torn(&mut self) -> Option<String> {
-        self.writer = None;
-        self.check(0)
-    }
-
-    /// Ends the journal and runs it again: what is wrong with it, if anything is. `inputs` is what the
-    /// maker consumed.
-    pub fn check(&mut self, inputs: u64) -> Option<String> {
-        let is_whole = match self.writer.take().map(JournalWriter::finish) {
+    /// Ends the journal; true where all that was journaled is on the disk.
+    pub fn end(&mut self) -> bool {
+        match self.writer.take().map(JournalWriter::finish) {
             Some(Ok(_)) => true,
             Some(Err(fault)) => {
                 self.fault = Some(fault);
                 false
             }
             None => false,
-        };
+        }
+    }
+
+    /// Ends the journal and runs it again: what is wrong with it, if anything is. `inputs` is what the
+    /// maker consumed.
+    pub fn check(&mut self, inputs: u64) -> Option<String> {
+        let whole = self.end().then_some(inputs);
         let plate = self.disk.lock();
         let path = Path::new(NAME);
         let reader = JournalReader::over(&plate.bytes[..], path).map_err(|fault| fault.to_string());
         let proved = reader.and_then(|reader| {
             prove_bytes(reader, path, Some(SNAPSHOT_INPUTS)).map_err(|fault| fault.to_string())
         });
-        let (replayed, through) = match proved {
-            Ok(proof) => (proof.replay, proof.through),
-            Err(told) => return Some(told),
-        };
-        if let Some(difference) = &replayed.difference {
-            return Some(format!("input {} gives other intents: {difference:?}", difference.cause));
-        }
-        if let Some(input) = through.and_then(|through| through.differs_at) {
-            return Some(format!("through snapshots it is another maker after {input} inputs"));
-        }
-        let is_complete = replayed.is_identical() && replayed.inputs == inputs;
-        let told = || {
-            format!("{} of {inputs} inputs are there, ended {:?}", replayed.inputs, replayed.end)
-        };
-        (is_whole && !is_complete).then(told)
+        proved.map_or_else(Some, |proof| judge(&proof, whole))
     }
+}
+
+/// What is wrong with a journal that was run again, if anything is. `whole`: the inputs that are to be there,
+/// where none of it was lost.
+pub fn judge(proof: &Proof, whole: Option<u64>) -> Option<String> {
+    let replayed = &proof.replay;
+    if let Some(difference) = &replayed.difference {
+        return Some(format!("input {} gives other intents: {difference:?}", difference.cause));
+    }
+    if let Some(input) = proof.through.and_then(|through| through.differs_at) {
+        return Some(format!("through snapshots it is another maker after {input} inputs"));
+    }
+    let inputs = whole?;
+    let is_complete = replayed.is_identical() && replayed.inputs == inputs;
+    let told =
+        || format!("{} of {inputs} inputs are there, ended {:?}", replayed.inputs, replayed.end);
+    (!is_complete).then(told)
 }
 
 #[cfg(test)]

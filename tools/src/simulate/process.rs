@@ -5,7 +5,7 @@
 //! the venue, which live on when it dies.
 
 use super::SimulationError;
-use super::diary::Diary;
+use super::diary::{self, Diary};
 use super::network::{Link, Net, WireDial};
 use super::tap::{PlantedBug, Tap};
 use crate::config::ConfigFile;
@@ -55,9 +55,12 @@ pub struct Remains {
     pub store: MemoryStore,
     /// The ExecIDs that were heard.
     pub exec_ids: Option<ExecIds>,
-    /// What of the journal was written.
-    pub journal: Vec<u8>,
+    /// What of the journal was written, and the inputs in it where it was ended in order.
+    pub journal: (Vec<u8>, Option<u64>),
 }
+
+/// How the run before ended, and what is wrong with its journal, if anything is.
+pub type Ended = (Told, Option<String>);
 
 /// How a process is started.
 #[derive(Clone, Copy)]
@@ -159,7 +162,7 @@ fn beginning(
     file: &ConfigFile,
     epoch: u32,
     remains: Option<&Remains>,
-) -> Result<(MakerConfig, Option<Told>), SimulationError> {
+) -> Result<(MakerConfig, Option<Ended>), SimulationError> {
     let mut config = file.maker(epoch)?;
     let Some(remains) = remains else {
         let mut resumption = Resumption::default();
@@ -167,15 +170,21 @@ fn beginning(
         resumption.begin(&mut config);
         return Ok((config, None));
     };
-    let path = Path::new(super::diary::NAME);
-    let reader = JournalReader::over(&remains.journal[..], path)?;
+    let path = Path::new(diary::NAME);
+    let (journal, whole) = &remains.journal;
+    let reader = JournalReader::over(&journal[..], path)?;
     let open = |_: &str| Ok(Some(remains.store.clone()));
-    let told = recovery::go_on(reader, path, &open, file, &mut config, false)?;
-    Ok((config, Some(told)))
+    let every = diary::SNAPSHOT_INPUTS;
+    let (told, proof) = recovery::go_on((reader, path), every, &open, file, &mut config)?;
+    Ok((config, Some((told, diary::judge(&proof, *whole)))))
 }
 
 /// This run's journal, begun on an empty disk.
-fn diary(file: &ConfigFile, config: &MakerConfig, start: Start) -> Result<Diary, SimulationError> {
+fn begin_diary(
+    file: &ConfigFile,
+    config: &MakerConfig,
+    start: Start,
+) -> Result<Diary, SimulationError> {
     let header = Header {
         epoch: start.epoch,
         started: start.at,
@@ -196,9 +205,9 @@ impl Process {
         file: &ConfigFile,
         start: Start,
         remains: Option<Remains>,
-    ) -> Result<(Process, Option<Told>), SimulationError> {
-        let (config, told) = beginning(file, start.epoch, remains.as_ref())?;
-        let diary = diary(file, &config, start)?;
+    ) -> Result<(Process, Option<Ended>), SimulationError> {
+        let (config, ended) = beginning(file, start.epoch, remains.as_ref())?;
+        let diary = begin_diary(file, &config, start)?;
         let wired = live::wire_maker(&config, MakerTime::Clock, 0, Counter::monotonic());
         let (maker, ends) = wired.map_err(SimulationError::Maker)?;
         let Ends { mut orders, control, mut market, mut intents, journal, telemetry, .. } = ends;
@@ -218,7 +227,7 @@ impl Process {
         let tap = Tap::new(rings, start.bug);
         let process =
             Process { feed, entry, maker, is_done: false, tap, control, journal, telemetry, diary };
-        Ok((process, told))
+        Ok((process, ended))
     }
 
     /// One turn of the stage at a place below [`STAGES`]; `see` is shown each intent that goes out.
@@ -262,14 +271,15 @@ impl Process {
         self.entry.session()
     }
 
-    /// What is left of it where it dies now.
-    pub fn remains(&self) -> Remains {
+    /// What is left of it where it dies now, or where it `has_ended` in order.
+    pub fn remains(mut self, has_ended: bool) -> Remains {
         let never = (Nanos(u64::MAX), u64::MAX);
+        let whole = (has_ended && self.diary.end()).then(|| self.inputs());
         Remains {
             store: self.entry.session().store().clone(),
             // Which of them are to be told again is known when the journal has been read.
             exec_ids: Some(self.entry.desk().exec_ids().carried_over(never)),
-            journal: self.diary.on_disk(),
+            journal: (self.diary.into_disk(), whole),
         }
     }
 

@@ -159,13 +159,16 @@ impl World {
         self.process_off = self.clock_off;
         let at = self.host_now();
         let start = Start { epoch: self.epoch, at, bug: self.bug };
-        let (process, told) = Process::start(&self.net, &self.file, start, self.remains.take())?;
-        if let Some(told) = told {
+        let (process, ended) = Process::start(&self.net, &self.file, start, self.remains.take())?;
+        if let Some((told, wrong)) = &ended {
+            if let Some(wrong) = wrong {
+                self.checker.fail("journal_replays", wrong.clone());
+            }
             let went_on = [told.inputs, told.orders as u64, told.undelivered];
             let went_on = went_on.into_iter().chain([told.unjournaled as u64]);
             self.seen.recovered.iter_mut().zip(went_on).for_each(|(sum, more)| *sum += more);
         }
-        self.checker.on_start(at, told.map(|told| told.inputs));
+        self.checker.on_start(at, ended.map(|(told, _)| told.inputs));
         self.process = Some(process);
         Ok(())
     }
