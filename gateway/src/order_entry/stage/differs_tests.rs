@@ -7,7 +7,7 @@ use crate::transport::{PipeEnd, pipe};
 use crate::venue::line::Dialled;
 use crate::venue::plain::RULES;
 use crate::venue::symbols::tests::instrument;
-use ballast_engine::event::{InstrumentId, OrderUpdate, VenueId};
+use ballast_engine::event::{InstrumentId, OrderUpdate, TimeInForce, VenueId};
 use ballast_engine::ring;
 use ballast_engine::units::{Lots, Side, Ticks};
 use std::sync::Mutex;
