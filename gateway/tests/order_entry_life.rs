@@ -164,6 +164,25 @@ fn the_operators_switch_cancels_without_the_maker_and_only_once_an_order() {
 }
 
 #[test]
+fn an_order_that_waited_for_a_second_comes_back_and_a_cancel_goes_out() {
+    let mut world = World::up();
+    world.accept(11);
+    world.venue.take_inbox();
+    world.order(OrderAction::New, 12, 0);
+    world.order(OrderAction::Replace, 13, 11);
+    world.order(OrderAction::Cancel, 14, 11);
+    // The thread is held up.
+    world.now = world.now.plus(1_000_000_001);
+    assert_eq!(world.names(), ["Unsent", "Unsent"]);
+    let sent = world.venue.take_inbox();
+    assert!(sent.len() == 1 && sent[0].starts_with("35=F|11=14|"), "{sent:?}");
+    world.order(OrderAction::New, 15, 0);
+    world.now = world.now.plus(900_000_000);
+    world.settle();
+    assert!(world.venue.take_inbox()[0].starts_with("35=D|11=15|"));
+}
+
+#[test]
 fn a_full_event_ring_does_not_keep_the_switch_from_cancelling() {
     let mut world = World::with(RULES, 4);
     world.names();

@@ -69,7 +69,7 @@ fn order(id: u64) -> OrderIntent {
         price: Ticks(100),
         size: Lots(1000),
         stamp: Stamp(0),
-        at: Nanos(0),
+        at: Nanos(1_723_161_599_000_000_000),
         instrument: InstrumentId(3),
         action: OrderAction::New,
         side: Side::Buy,

@@ -5,7 +5,7 @@
 //!
 //! **Nothing is silently dropped.** An intent that cannot go out (session down, or for orders and
 //! replaces not reconciled yet; the venue's limit; no room in the index or the buffer) comes back as
-//! `Unsent`. An order event never drops: while the event ring is full, the stage takes no intent and
+//! `Unsent`, and so does an order that waited here for a second. An order event never drops: while the event ring is full, the stage takes no intent and
 //! reads no byte, and the venue's answers wait in the socket; the session's own timers wait with them. A
 //! cancel of everything goes out all the same (`sweeping.rs`).
 //! A taken position is the reader's to know.
@@ -58,6 +58,9 @@ mod sweeping;
 pub const OWN_IDS: u64 = 1 << (ClOrdId::COUNTER_BITS - 1);
 /// Intents taken in one turn.
 const INTENTS_MAX: usize = 64;
+/// An order or a replace that the maker decided so long ago is not what it would decide now: this thread was
+/// held up.
+const INTENT_AGE_MAX_NS: u64 = 1_000_000_000;
 
 /// What the stage is told once.
 #[derive(Clone, Debug)]
@@ -144,6 +147,8 @@ pub struct OrderEntry<D: Dial, S: Store> {
     /// Whose positions are asked for: the config's account, else the sender's.
     account: Box<str>,
     own_ids: u64,
+    /// The maker decides by this stage's clock, and not by a recording's.
+    is_clocked: bool,
     /// The next stored message that an earlier run heard and did not take in.
     redelivery: Option<u64>,
     /// What an earlier run sent cannot be read.
@@ -202,6 +207,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             epoch: config.epoch,
             account,
             own_ids: 0,
+            is_clocked: config.time_base == TimeBase::Arrival,
             redelivery: None,
             is_store_illegible: false,
             has_told_numbers: false,
@@ -267,7 +273,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         let is_ready = match is_cancel {
             true => self.line.session().is_logged_on(),
             // The counterparty does not read: a quote that waits in a buffer is a wrong quote.
-            false => self.may_trade() && !(self.line.is_writing() || self.switch.is_shut()),
+            false => {
+                let is_stale = self.is_clocked && now.since(intent.at) > INTENT_AGE_MAX_NS;
+                let is_held = self.line.is_writing() || self.switch.is_shut() || is_stale;
+                self.may_trade() && !is_held
+            }
         };
         let (Some(_), true) = (place, is_ready) else {
             let event = self.ear.desk.unsent(now, intent, false);

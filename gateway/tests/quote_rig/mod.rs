@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use crate::quote_venue::QuoteVenue;
-use crate::venue_peer::{Desk, Fields, Peer, START, Venue, World, desk_over, tls};
+use crate::venue_peer::{Desk, Fields, Peer, Venue, World, desk_over, tls};
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce, VenueId,
 };
@@ -170,7 +170,7 @@ impl Rig {
             price: Ticks(terms.0),
             size: Lots(terms.1),
             stamp: Stamp(0),
-            at: START,
+            at: self.world.now,
             instrument: InstrumentId(of.0),
             action,
             side: of.1,

@@ -5,8 +5,10 @@
 //! and not handed to it. What the command prints goes nowhere. Absent: secrets (an alert holds names,
 //! states and reasons).
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -85,24 +87,51 @@ fn tell(command: &[String], alert: &Alert) -> std::io::Result<()> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Of its own: what takes too long is ended with all that it began.
+        .process_group(0)
         .spawn()?;
     // An alert is shorter than a pipe's buffer: this never waits for the command.
     let told = match child.stdin.take() {
         Some(mut input) => input.write_all(&serde_json::to_vec(alert)?),
         None => Ok(()),
     };
-    wait(&mut child)?;
+    wait(&mut child, LOOKS)?;
     told
 }
 
-fn wait(child: &mut Child) -> std::io::Result<()> {
-    for _ in 0..LOOKS {
+fn wait(child: &mut Child, looks: u32) -> std::io::Result<()> {
+    for _ in 0..looks {
         if child.try_wait()?.is_some() {
             return Ok(());
         }
         std::thread::park_timeout(LOOK);
     }
-    child.kill()?;
+    kill_process_group(Pid::from_child(child), Signal::KILL)?;
     child.wait()?;
     Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "took more than five seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_takes_too_long_ends_with_all_that_it_began() {
+        let file = std::env::temp_dir().join(format!("ballast-hook-{}", std::process::id()));
+        let script = format!("sleep 600 & echo $! > {}; wait", file.display());
+        let mut child = Command::new("sh").args(["-c", &script]).process_group(0).spawn().unwrap();
+        let child_of_it = (0..500).find_map(|_| {
+            std::thread::park_timeout(LOOK);
+            std::fs::read_to_string(&file).ok()?.trim().parse::<u32>().ok()
+        });
+        let folder = format!("/proc/{}/status", child_of_it.unwrap());
+        assert_eq!(wait(&mut child, 2).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        let is_gone = (0..500).any(|_| {
+            std::thread::park_timeout(LOOK);
+            // Whoever adopted it may not have asked after it yet.
+            std::fs::read_to_string(&folder).map_or(true, |status| status.contains("State:\tZ"))
+        });
+        assert!(is_gone, "it still runs");
+        std::fs::remove_file(&file).unwrap();
+    }
 }

@@ -10,6 +10,7 @@
 //! compression, which would cost more than the disk does.
 
 use super::{OrderGone, Tape, TapeCounters, TapeError};
+use crate::private_files;
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::journal::hash::Sha;
 use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
@@ -157,9 +158,9 @@ pub fn write(path: &Path, key: Sha, note: &str, tape: &mut impl Tape) -> Result<
     let partial = path.with_extension(format!("{}.partial", std::process::id()));
     let unwritable = |source| TapeError::Unreadable { file: partial.clone(), source };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        private_files::make_folder(folder).map_err(unwritable)?;
     }
-    let mut file = BufWriter::new(File::create(&partial).map_err(unwritable)?);
+    let mut file = BufWriter::new(private_files::create(&partial).map_err(unwritable)?);
     let (counters, knows_orders) = (TapeCounters::default(), tape.knows_orders());
     let mut head = Head { key, events: 0, counters, knows_orders, note: note.to_owned() };
     file.write_all(&head.bytes()).map_err(unwritable)?;
