@@ -5,7 +5,7 @@
 //! behind its [`GreekSpan`]. In the backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
 //! thread of its own. A refresh is due by the config's clock, and at once where the reference has moved
 //! half as far as Greeks are believed. An expiry that cannot be fitted keeps its last Greeks, which age
-//! until nobody believes them. Where the reference is not what the options' forward is (a perpetual, a
+//! until nobody believes them. What the maker would not believe any more (`stale_after_ms`) is not fitted to. Where the reference is not what the options' forward is (a perpetual, a
 //! spot, a future of another expiry), the forward is parity's, and slopes are told against the reference.
 
 use crate::config::ConfigFile;
@@ -20,8 +20,9 @@ use ballast_engine::calibration::options::surface::{
 };
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::instrument::{ContractValue, Instrument};
+use ballast_engine::maker::config::{InstrumentSettings, MakerConfig};
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig, is_forward};
+use ballast_engine::maker::option_config::{OptionSettings, is_forward};
 use ballast_engine::maker::options::{GreekSpan, RefreshedGreeks};
 use ballast_engine::market::book::Book;
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms};
@@ -50,6 +51,8 @@ pub struct RefreshCounters {
     pub unvalued: u64,
     /// Crossed option quotes that were left out.
     pub crossed: u64,
+    /// Option quotes that the maker would not believe any more, left out.
+    pub stale: u64,
 }
 
 /// One instrument's book, as far as it is whole.
@@ -57,6 +60,16 @@ struct Seen {
     book: Book,
     is_whole: bool,
     tick: f64,
+    /// When it was told of last, and the longest silence that the maker puts up with.
+    at: Nanos,
+    stale_after_ns: u64,
+}
+
+impl Seen {
+    /// As the maker believes it: whole, and not silent for too long.
+    fn is_believed(&self, now: Nanos) -> bool {
+        self.is_whole && now.since(self.at) <= self.stale_after_ns
+    }
 }
 
 /// One option.
@@ -99,18 +112,21 @@ fn number(decimal: Decimal) -> f64 {
 
 impl GreekRefresh {
     /// Watches every option of a config that was found good; `None` where there are none.
-    pub fn new(file: &ConfigFile, config: &OptionsConfig) -> Option<GreekRefresh> {
-        if config.options.is_empty() {
+    pub fn new(file: &ConfigFile, config: &MakerConfig) -> Option<GreekRefresh> {
+        let options = &config.options.options;
+        if options.is_empty() {
             return None;
         }
         let instruments = &file.table.instruments;
-        let seen = |instrument: &Instrument| Seen {
+        let seen = |(instrument, settings): (&Instrument, &InstrumentSettings)| Seen {
             book: Book::new(BOOK_LEVELS_MAX),
             is_whole: false,
             tick: number(instrument.spec().tick),
+            at: Nanos(0),
+            stale_after_ns: settings.stale_after_ns,
         };
         let mut groups: Vec<Group> = Vec::new();
-        for settings in &config.options {
+        for settings in options {
             let instrument = instruments.get(usize::from(settings.instrument.0))?;
             let reference = instruments.get(usize::from(settings.reference.0))?;
             let watched = watched(instrument, reference, settings)?;
@@ -130,7 +146,7 @@ impl GreekRefresh {
                 taken_at: None,
             });
         }
-        let seen = instruments.iter().map(seen).collect();
+        let seen = instruments.iter().zip(&config.settings).map(seen).collect();
         Some(GreekRefresh { seen, groups, now: Nanos(0), counters: RefreshCounters::default() })
     }
 
@@ -152,6 +168,7 @@ impl Refresh for GreekRefresh {
     fn take(&mut self, event: &MarketEvent) {
         let Some(seen) = self.seen.get_mut(usize::from(event.instrument.0)) else { return };
         self.now = self.now.max(event.at);
+        seen.at = event.at;
         match event.update {
             MarketUpdate::Level { side, price, size } => seen.book.set(side, price, size),
             MarketUpdate::Reset => {
@@ -165,6 +182,10 @@ impl Refresh for GreekRefresh {
 
     fn refresh_due(&mut self, out: &mut Vec<Control>) {
         for group in &mut self.groups {
+            let reference = self.seen.get(usize::from(group.reference.0));
+            if !reference.is_some_and(|seen| seen.is_believed(self.now)) {
+                continue;
+            }
             let Some(price) = mid(&self.seen, group.reference) else { continue };
             if group.is_due(self.now, price, &self.seen) {
                 group.refresh(self.now, price, &self.seen, &mut self.counters, out);
@@ -247,7 +268,7 @@ impl Group {
         expiries.dedup_by_key(|(expiry, _)| *expiry);
         let chains = expiries.iter().map(|(expiry, style)| {
             let years = expiry.since(at) as f64 / NS_PER_YEAR;
-            self.chain(*expiry, *style, years, price, seen, counters)
+            self.chain((at, *expiry), *style, years, price, seen, counters)
         });
         let chains: Vec<Chain> = chains.collect();
         self.tell_strikes(price);
@@ -294,7 +315,7 @@ impl Group {
 
     fn chain(
         &self,
-        expiry: Nanos,
+        (now, expiry): (Nanos, Nanos),
         style: ExerciseStyle,
         years: f64,
         price: f64,
@@ -304,7 +325,12 @@ impl Group {
         let mut quotes = Vec::new();
         let of_expiry = || self.options.iter().filter(|option| option.terms.expiry == expiry);
         for option in of_expiry() {
-            let Some((bid, ask)) = touch(seen, option.settings.instrument) else { continue };
+            let id = option.settings.instrument;
+            let Some((bid, ask)) = touch(seen, id) else { continue };
+            if !seen.get(usize::from(id.0)).is_some_and(|seen| seen.is_believed(now)) {
+                counters.stale += 1;
+                continue;
+            }
             if ask <= bid {
                 counters.crossed += 1;
                 continue;

@@ -1,6 +1,7 @@
 //! What a config with options is refused for: each fault with its key, its value and what is allowed.
 
 use ballast::config::{ConfigFault, ConfigFile, option_terms};
+use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::option_terms::OptionType;
 use ballast_engine::units::Nanos;
 use std::path::Path;
@@ -28,6 +29,11 @@ fn the_config_is_taken_and_its_chain_is_seventeen_options() {
     assert_eq!(config.options.options.len(), 17);
     let put = file.table.find("ES-20200320-P-3000").unwrap();
     assert_eq!(put.option().unwrap().option_type, OptionType::Put);
+    let quotes_empty = |config: &MakerConfig| config.options.options[0].quotes_empty;
+    assert!(!quotes_empty(&config), "an empty side is waited out unless the file says otherwise");
+    let text = ES.replacen("# quote_empty", "quote_empty", 1);
+    let told = ConfigFile::parse("es.toml", text).unwrap().maker(1).unwrap();
+    assert!(quotes_empty(&told));
     let future = file.table.find("ES-202003").unwrap().id();
     assert!(config.options.options.iter().all(|option| option.reference == future));
 }

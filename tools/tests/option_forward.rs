@@ -77,15 +77,16 @@ fn show(refresh: &mut GreekRefresh, at: Nanos, instrument: InstrumentId, [bid, a
     }
 }
 
-#[test]
-fn a_perpetual_is_not_the_forward_and_slopes_are_told_against_it() {
-    let file = config();
-    let maker = file.maker(1).unwrap();
-    let mut refresh = GreekRefresh::new(&file, &maker.options).unwrap();
-    let at = Nanos(EXPIRY_NS - (YEARS * 365.0 * 86_400.0 * 1e9) as u64);
-    for instrument in &file.table.instruments {
+/// Every book that is chosen, options at their value on the forward.
+fn show_all(
+    refresh: &mut GreekRefresh,
+    file: &ConfigFile,
+    at: Nanos,
+    is_chosen: impl Fn(&str) -> bool,
+) {
+    for instrument in file.table.instruments.iter().filter(|i| is_chosen(i.symbol())) {
         let Some(terms) = instrument.option() else {
-            show(&mut refresh, at, instrument.id(), [119_999, 120_001]);
+            show(refresh, at, instrument.id(), [119_999, 120_001]);
             continue;
         };
         let strike = terms.strike.mantissa as f64;
@@ -93,8 +94,48 @@ fn a_perpetual_is_not_the_forward_and_slopes_are_told_against_it() {
         let ticks = fair / TICK;
         // Five ticks a side around the mid, as near as the grid has it.
         let bid = (ticks - 5.0).round() as i64;
-        show(&mut refresh, at, instrument.id(), [bid, bid + 10]);
+        show(refresh, at, instrument.id(), [bid, bid + 10]);
     }
+}
+
+#[test]
+fn quotes_that_the_maker_would_not_believe_any_more_are_not_fitted_to() {
+    let file = config();
+    let maker = file.maker(1).unwrap();
+    let mut refresh = GreekRefresh::new(&file, &maker).unwrap();
+    let at = Nanos(EXPIRY_NS - (YEARS * 365.0 * 86_400.0 * 1e9) as u64);
+    show_all(&mut refresh, &file, at, |_| true);
+    let mut out = Vec::new();
+    refresh.refresh_due(&mut out);
+    assert_eq!((refresh.counters().stale, out.len()), (0, 2 * 2 * STRIKES.len()));
+    // All but one strike are told of again at the edge of the silence that the config puts up with.
+    let edge = at.plus(maker.settings[1].stale_after_ns);
+    show_all(&mut refresh, &file, edge, |symbol| !symbol.ends_with("-50000"));
+    out.clear();
+    refresh.refresh_due(&mut out);
+    assert_eq!(refresh.counters().stale, 0);
+    // A nanosecond later the two that were not are too old; they are valued by the others' smile.
+    let late = edge.plus(60_000_000_001);
+    show_all(&mut refresh, &file, late, |symbol| !symbol.ends_with("-50000"));
+    out.clear();
+    refresh.refresh_due(&mut out);
+    assert_eq!((refresh.counters().stale, out.len()), (2, 2 * 2 * STRIKES.len()));
+    // And nothing is fitted where what they are on is silent.
+    show_all(&mut refresh, &file, late.plus(maker.settings[0].stale_after_ns + 1), |symbol| {
+        symbol.contains("-C-")
+    });
+    out.clear();
+    refresh.refresh_due(&mut out);
+    assert!(out.is_empty(), "{:?}", refresh.counters());
+}
+
+#[test]
+fn a_perpetual_is_not_the_forward_and_slopes_are_told_against_it() {
+    let file = config();
+    let maker = file.maker(1).unwrap();
+    let mut refresh = GreekRefresh::new(&file, &maker).unwrap();
+    let at = Nanos(EXPIRY_NS - (YEARS * 365.0 * 86_400.0 * 1e9) as u64);
+    show_all(&mut refresh, &file, at, |_| true);
     let mut out = Vec::new();
     refresh.refresh_due(&mut out);
     assert_eq!(out.len(), 2 * 2 * STRIKES.len(), "{:?}", refresh.counters());

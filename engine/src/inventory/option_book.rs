@@ -82,6 +82,8 @@ struct Bucket {
 struct Pool {
     /// Exposure of the positions; `None` where one of them has no value.
     exposure: Option<i128>,
+    /// The least and the most that it may be then; `None` where not even that is known.
+    bounds: Option<[i128; 2]>,
     /// What open orders could add and take off, both ≥ 0.
     open: [i128; 2],
     /// Net vega of the positions, 1e-9 a point.
@@ -108,7 +110,7 @@ impl OptionBook {
             lines: Vec::new(),
             places: vec![None; instruments.len()].into(),
             buckets: Vec::new(),
-            pools: vec![Pool { exposure: Some(0), ..Pool::default() }; pools],
+            pools: vec![Pool { exposure: Some(0), bounds: Some([0; 2]), ..Pool::default() }; pools],
         };
         let mut firsts = vec![None; pools];
         for (pool, limits) in &config.limits {
@@ -167,6 +169,12 @@ impl OptionBook {
     /// Net exposure of an underlying's options; `None` where what is held has no value.
     pub fn exposure(&self, pool: usize) -> Option<i128> {
         self.pools.get(pool).map_or(Some(0), |pool| pool.exposure)
+    }
+
+    /// The least and the most that the net exposure of an underlying's options may be; `None` where what
+    /// an expired one delivers is not known.
+    pub fn exposure_bounds(&self, pool: usize) -> Option<[i128; 2]> {
+        self.pools.get(pool).map_or(Some([0; 2]), |pool| pool.bounds)
     }
 
     /// What open orders in options could add (a buy) or take off (a sell) of an underlying, ≥ 0.
@@ -339,6 +347,7 @@ impl OptionBook {
     fn sum(&mut self, pool: usize) {
         let Some(sums) = self.pools.get_mut(pool) else { return };
         let (mut exposure, mut open, mut vega) = (Some(0i128), [0i128; 2], 0i128);
+        let mut bounds = Some([0i128; 2]);
         for line in self.lines.iter().filter(|line| line.pool == pool) {
             let Reach { lots, buys, sells } = line.reach;
             vega = vega.saturating_add(i128::from(lots.0) * i128::from(line.per_lot.taken.vega));
@@ -350,13 +359,16 @@ impl OptionBook {
                 Err(_) if lots.0 == 0 => {}
                 Err(_) => exposure = None,
             }
+            bounds = bounds.zip(line.exposure_bounds()).map(|([least, most], [low, high])| {
+                [least.saturating_add(low), most.saturating_add(high)]
+            });
             let each = line.open_exposure();
             let [up, down] = &mut open;
             let (more, less) = if each >= 0 { (buys, sells) } else { (sells, buys) };
             *up = up.saturating_add(each.abs() * i128::from(more.0));
             *down = down.saturating_add(each.abs() * i128::from(less.0));
         }
-        *sums = Pool { exposure, open, vega, ..*sums };
+        *sums = Pool { exposure, bounds, open, vega, ..*sums };
     }
 }
 
@@ -407,6 +419,21 @@ impl OptionLine {
     /// Its underlying, by its place in the config.
     pub fn pool(&self) -> usize {
         self.pool
+    }
+
+    /// The least and the most that the position exposes to: without a value anything from nothing to what
+    /// it is on, and a quarter, for a forward that stands off what it is on.
+    fn exposure_bounds(&self) -> Option<[i128; 2]> {
+        let lots = i128::from(self.reach.lots.0);
+        match self.value {
+            Ok(value) => Some([i128::from(value.exposure.0) * lots; 2]),
+            Err(_) if lots == 0 => Some([0; 2]),
+            Err(Unvalued::NotFixed) => None,
+            Err(Unvalued::NoGreeks | Unvalued::NoReference | Unvalued::Outside(_)) => {
+                let most = i128::from(self.open_exposure()) * 5 / 4 * lots;
+                Some([most.min(0), most.max(0)])
+            }
+        }
     }
 
     /// What a lot that may still trade counts as. Without a value it is what a lot is on, or its last

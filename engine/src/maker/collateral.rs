@@ -2,7 +2,8 @@
 //!
 //! Fed by whoever assesses the account off the hot path; feeds the quotes. Maker thread. Where a limit is
 //! broken, or nobody has looked for too long, only what takes a position off is quoted; before that, sizes
-//! shrink. Long options are not sold freely: they may be what a stress is borne with. What is added
+//! shrink. Long options are not sold freely: they may be what a stress is borne with. Nor is what hedges
+//! options: of it only what brings net delta home is quoted, also where that adds to it. What is added
 //! between two views is counted, so that all quotes filled at once stay within what the last one left.
 //! Hedges go on: they take risk off. Deliberately absent: how the account is assessed.
 
@@ -81,27 +82,45 @@ impl Maker {
         };
         let position = self.ledger.position(line.instrument.id()).unwrap_or_default().0;
         let is_option = self.options.book.get(line.instrument.id()).is_some();
-        let long = if is_option { 0 } else { position };
-        let within = |cap: Lots, home: i64, side: Side| {
-            let added = scaled.min(line.allowance.left(side, addable));
-            Lots(cap.0.min(home.max(added.0)).max(0))
+        let home = |side: Side| match self.delta_lots(line, side) {
+            Some(lots) if !is_option => lots,
+            Some(_) | None if is_option && side == Side::Sell => 0,
+            Some(_) | None => position.saturating_mul(side.sign()).saturating_neg(),
         };
-        Caps {
-            bid: within(caps.bid, position.saturating_neg(), Side::Buy),
-            ask: within(caps.ask, long, Side::Sell),
+        let within = |cap: Lots, side: Side| {
+            let added = scaled.min(line.allowance.left(side, addable));
+            Lots(cap.0.min(home(side).max(added.0)).max(0))
+        };
+        Caps { bid: within(caps.bid, Side::Buy), ask: within(caps.ask, Side::Sell) }
+    }
+
+    /// How many lots of an instrument on a side bring the net delta of an underlying with options home;
+    /// `None` where it has none. A future that hedges them is no position of its own: closing it would
+    /// open them.
+    fn delta_lots(&self, line: &Line, side: Side) -> Option<i64> {
+        let place = usize::from(line.instrument.spec().underlying.0);
+        let (pool, (_, vega_limit)) = (self.pools.get(place)?, self.options.book.vega(place));
+        if vega_limit == 0 {
+            return None;
         }
+        let each = self.lot_exposure(line).map_or(0, |exposure| exposure.0);
+        let off = pool.sure_delta().0.saturating_mul(each.signum()).saturating_mul(-side.sign());
+        Some(off.max(0).checked_div(each.saturating_abs()).unwrap_or(0))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{OrderIntent, OrderUpdate};
+    use crate::event::{OrderIntent, OrderUpdate, TimeInForce};
+    use crate::inventory::hedge::{Band, BandRule};
     use crate::maker::input::Control;
+    use crate::maker::option_tests::begin as begin_option;
+    use crate::maker::option_tests::{FUTURE, limits, quoted, with};
     use crate::maker::tests::{Desk, PERP, SPOT, config};
     use crate::risk::collateral::CollateralLimits;
     use crate::risk::state::{Reason, State};
-    use crate::units::Nanos;
+    use crate::units::{Exposure, Nanos};
 
     const LIMITS: CollateralLimits = CollateralLimits {
         soft_ppm: 500_000,
@@ -165,6 +184,47 @@ mod tests {
         assert_eq!(desk.maker.snapshot(SPOT).unwrap().reason, Reason::Collateral);
         desk.control(view(desk.now, 100_000));
         assert_eq!(desk.maker.snapshot(SPOT).unwrap().reason, Reason::Normal);
+    }
+
+    /// Short ten calls, nobody has assessed it, and their future is quoted too.
+    fn short_calls(band: i64) -> (Desk, Vec<OrderIntent>) {
+        let mut config = with(limits(i64::MAX / 10));
+        config.settings[1].opening = Lots(-10);
+        config.settings[0] = quoted();
+        config.collateral = Some(LIMITS);
+        let hedge = config.underlyings[0].hedge.as_mut().unwrap();
+        hedge.band = BandRule::Fixed(Band { outer: Exposure(band), inner: Exposure(band / 6) });
+        begin_option(&config)
+    }
+
+    fn of_the_future(sent: &[OrderIntent], kind: TimeInForce) -> Vec<OrderIntent> {
+        let of = |i: &&OrderIntent| i.instrument == FUTURE && i.time_in_force == kind;
+        sent.iter().filter(of).copied().collect()
+    }
+
+    #[test]
+    fn under_a_breach_short_options_are_hedged_by_their_quoted_future() {
+        let (mut desk, sent) = short_calls(60_000_000_000);
+        let hedges = of_the_future(&sent, TimeInForce::ImmediateOrCancel);
+        assert_eq!(desk.maker.snapshot(FUTURE).unwrap().reason, Reason::Collateral);
+        // 250 short; four futures of 50 come back inside the inner edge.
+        assert_eq!((hedges.len(), hedges[0].side, hedges[0].size), (1, Side::Buy, Lots(4)));
+        let mut sent = desk.fill(&hedges[0], 4, 4);
+        sent.extend(desk.timer());
+        assert_eq!(desk.maker.ledger().position(FUTURE), Some(Lots(4)));
+        // What hedges is not offered: the way home for the future would be the way out for the book.
+        let quotes = of_the_future(&sent, TimeInForce::PostOnly);
+        assert!(!quotes.iter().any(|quote| quote.side == Side::Sell), "{quotes:?}");
+        let open = desk.maker.snapshot(FUTURE).unwrap().open;
+        assert_eq!(open[1], Lots(0), "{open:?}");
+    }
+
+    #[test]
+    fn under_a_breach_the_future_is_quoted_on_the_side_that_brings_delta_home() {
+        let (mut desk, _) = short_calls(400_000_000_000);
+        let quotes = of_the_future(&desk.timer(), TimeInForce::PostOnly);
+        assert_eq!((size(&quotes, Side::Buy), size(&quotes, Side::Sell)), (5, 0));
+        assert_eq!(desk.maker.ledger().position(FUTURE), Some(Lots(0)));
     }
 
     #[test]

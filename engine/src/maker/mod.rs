@@ -21,6 +21,7 @@
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
 //! | `homing.rs` | one instrument traded home: exits, the close, flatten |
+//! | `net_delta.rs` | net delta, and what of it is sure while an option has no value |
 //! | `hedging.rs`, `pacing.rs` | the hedger of one underlying; its derived band and rate |
 //! | `mixing.rs` | hedges by minimum-variance ratios of several instruments |
 //! | `portfolio.rs` | quotes of correlated underlyings that share one risk |
@@ -57,6 +58,7 @@ pub mod parameters;
 pub mod portfolio;
 mod market_data;
 pub mod mixing;
+mod net_delta;
 mod own_orders;
 mod pacing;
 mod places;
@@ -313,6 +315,8 @@ struct Pool {
     hedge_rests_until: Nanos,
     /// The exposure fits its integer: `delta` is true, not a stand-in beyond every limit.
     is_delta_known: bool,
+    /// What of it is there wherever an option without a value is; nothing while all of it is known.
+    sure: Exposure,
     pacing: Pacing,
     /// Minimum-variance ratios, where they are estimated.
     mixes: Option<Mixes>,
@@ -348,6 +352,7 @@ impl Pool {
             attempts: Attempts::default(),
             hedge_rests_until: Nanos(0),
             is_delta_known: false,
+            sure: Exposure(0),
             pacing: Pacing::default(),
             mixes: settings.hedge.as_ref().and_then(|hedge| hedge.basis).map(Mixes::new),
             firm: settings.firm.map(FirmGuard::new),
@@ -538,30 +543,6 @@ impl Maker {
 
     fn is_session_up(&self, venue: VenueId) -> bool {
         self.sessions_up.get(usize::from(venue.0)).copied().unwrap_or(false)
-    }
-
-    /// Recomputes an underlying's net delta from the account.
-    fn refresh_delta(&mut self, place: usize) {
-        let options = self.option_exposure(place);
-        let ledger = &self.ledger;
-        if let Some(pool) = self.pools.get_mut(place) {
-            // What does not fit, or has no value, is beyond every limit.
-            let net = pool.exposure.net(ledger).zip(options);
-            let net = net.and_then(|(net, options)| {
-                i64::try_from(i128::from(net.0).checked_add(options)?).ok().map(Exposure)
-            });
-            pool.is_delta_known = net.is_some();
-            let known = net.unwrap_or(Exposure(i64::MAX));
-            let before = pool.delta;
-            pool.delta = Exposure(known.0.saturating_sub(pool.settings.target.0));
-            if pool.delta != before {
-                self.portfolio.on_delta(place);
-            }
-            if net.is_some() {
-                pool.delta_max_abs = pool.delta_max_abs.max(pool.delta.0.unsigned_abs());
-            }
-        }
-        self.refresh_held(place);
     }
 
     /// Changes an instrument's state and records it; nothing where it is so already.

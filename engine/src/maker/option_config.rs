@@ -57,6 +57,8 @@ pub struct OptionSettings {
     pub strike: SubTicks,
     /// Exposure that one lot delivers when it is exercised; 0 where it pays.
     pub nano_delivered: i64,
+    /// It is quoted on the model's word alone where its book has an empty side.
+    pub quotes_empty: bool,
 }
 
 /// What is wrong with an option in a config.

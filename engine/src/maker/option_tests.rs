@@ -27,12 +27,12 @@ use crate::risk::pin::PinRules;
 use crate::risk::protection::ProtectionLimits;
 use crate::units::*;
 
-const FUTURE: InstrumentId = InstrumentId(0);
+pub(super) const FUTURE: InstrumentId = InstrumentId(0);
 pub(super) const CALL: InstrumentId = InstrumentId(1);
 pub(super) const PUT: InstrumentId = InstrumentId(2);
 /// A point is four of its ticks, and twenty of an option's.
-const HOME: i64 = 12_000;
-const LOT: i64 = 25_000_000_000;
+pub(super) const HOME: i64 = 12_000;
+pub(super) const LOT: i64 = 25_000_000_000;
 const EXPIRY: Nanos = Nanos(1_000_000_000);
 
 fn instrument(id: InstrumentId, kind: InstrumentKind, tick: &str) -> Instrument {
@@ -64,7 +64,7 @@ fn option(id: InstrumentId, option_type: OptionType) -> Instrument {
     instrument(id, InstrumentKind::Option(terms), "0.05")
 }
 
-fn quoted() -> InstrumentSettings {
+pub(super) fn quoted() -> InstrumentSettings {
     let parameters = QuoteParameters::new(Real::from(0.001), Real::from(1.0), Real::from(0.1));
     let quoter = quoter(Model::Symmetric, &parameters).unwrap();
     settings(Some(QuoteSettings { quoter, ..quote_settings() }), 0)
@@ -96,6 +96,7 @@ pub(super) fn with(limits: OptionLimits) -> MakerConfig {
         },
         strike: SubTicks::from_ticks(Ticks(HOME)),
         nano_delivered: 2 * LOT,
+        quotes_empty: false,
     };
     let base = config();
     let mut portfolio = base.portfolio.clone();
@@ -172,7 +173,7 @@ pub(super) fn spanned(desk: &mut Desk, greeks: Control, span: GreekVector) -> Ve
 }
 
 /// The same where they stay what they are.
-fn refresh(desk: &mut Desk, greeks: Control) -> Vec<OrderIntent> {
+pub(super) fn refresh(desk: &mut Desk, greeks: Control) -> Vec<OrderIntent> {
     spanned(desk, greeks, GreekVector::default())
 }
 

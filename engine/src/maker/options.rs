@@ -16,7 +16,8 @@ use crate::inventory::exposure::exposure_per_lot;
 use crate::inventory::option_book::{OptionBook, OptionLine, Unvalued};
 use crate::maker::intents::Intents;
 use crate::maker::option_config::OptionsConfig;
-use crate::market::book::Touch;
+use crate::market::book::{Level, Touch};
+use crate::market::trust::Distrust;
 use crate::pnl::greek_attribution::{GreekAttribution, GreekCause, MarkPoint};
 use crate::pnl::valuation::HalfTicks;
 use crate::quote;
@@ -27,7 +28,7 @@ use crate::risk::greek_limits::{GreekLimits, GreekVector, GreekVerdict, Ranges, 
 use crate::risk::pin::Pin;
 use crate::risk::protection::{Protection, ProtectionLimits};
 use crate::risk::state::Reason;
-use crate::units::{Exposure, Lots, Nanos, Side, SubTicks};
+use crate::units::{Exposure, Lots, Nanos, Side, SubTicks, Ticks};
 
 /// Refreshed Greeks of one option, as they travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -246,6 +247,28 @@ impl Maker {
         Some(SubTicks(half))
     }
 
+    /// The touch that an instrument is quoted beside. Where a side of an option's book is empty and its
+    /// config says so, that side stands at the model's value, outside of what is there on the other: a strike
+    /// that nobody bids for is quoted all the same. Gaps, silence and crosses stay what they are.
+    pub(super) fn quoting_touch(&self, line: &Line) -> Result<Touch, Distrust> {
+        let seen = line.touch(self.now);
+        if seen != Err(Distrust::OneSided) {
+            return seen;
+        }
+        let option = self.options.book.get(line.instrument.id());
+        let option = option.filter(|option| option.settings.quotes_empty);
+        let Some(value) = option.and_then(|option| option.value.ok()) else { return seen };
+        let below = value.value.0.max(0) >> SubTicks::FRACTION_BITS;
+        let level = |price: i64| Level { price: Ticks(price), size: Lots(0) };
+        let [bid, ask] = [Side::Buy, Side::Sell].map(|side| line.book.best(side));
+        let [bid, ask] = match (bid, ask) {
+            (Some(bid), None) => [bid, level(bid.price.0.max(below).saturating_add(1))],
+            (None, Some(ask)) => [level(ask.price.0.saturating_sub(1).min(below)), ask],
+            (None, None) | (Some(_), Some(_)) => [level(below), level(below.saturating_add(1))],
+        };
+        Ok(Touch { bid, ask })
+    }
+
     /// Marks an option to the model's value and says why the mark moved.
     fn mark_option(&mut self, id: InstrumentId, price: Option<SubTicks>, out: &mut Intents) {
         let Some((line, price)) = self.options.book.get(id).zip(price) else { return };
@@ -452,3 +475,7 @@ impl Maker {
 #[cfg(test)]
 #[path = "greek_limit_tests.rs"]
 mod limit_tests;
+
+#[cfg(test)]
+#[path = "empty_side_tests.rs"]
+mod empty_side_tests;

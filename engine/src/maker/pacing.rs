@@ -131,8 +131,7 @@ impl Maker {
         let Some(pool) = self.pools.get_mut(place) else { return Exposure(0) };
         // One at a time: until the venue has said what became of the last one, exposure is unknown.
         // Exposure that does not fit is no reason to trade either: nobody knows which way.
-        let is_known = pool.is_delta_known && pool.unconfirmed == 0;
-        if !pool.may_trade(now) || !is_known {
+        if !pool.may_trade(now) || pool.unconfirmed != 0 {
             return Exposure(0);
         }
         // Next instrument, then wider, then no further: an operator must look.
@@ -140,7 +139,7 @@ impl Maker {
         if pool.hedge_failures >= failures_max {
             return Exposure(0);
         }
-        pool.excess(now)
+        if pool.is_delta_known { pool.excess(now) } else { pool.sure_excess() }
     }
 
     /// The derived band follows volatility and the cost of the cheapest hedge.

@@ -139,7 +139,7 @@ impl Maker {
         if pool.unconfirmed > 0 {
             return Stance::out(State::Paused, Reason::OpeningUnconfirmed);
         }
-        let touch = match line.touch(self.now) {
+        let touch = match self.quoting_touch(line) {
             Ok(touch) => touch,
             Err(distrust) => return Stance::out(State::Paused, Reason::Distrusted(distrust)),
         };

@@ -272,7 +272,7 @@ impl Maker {
     ) -> Option<Verdict> {
         let side = proposal.side;
         let reference =
-            line.touch(self.now).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
+            self.quoting_touch(line).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
         let Some(exposure_per_lot) = self.lot_exposure(line) else {
             return Some(Verdict::Block(BlockReason::Untrusted));
         };
@@ -311,7 +311,7 @@ impl Maker {
         let open = i128::from(pool.exposure.open(&self.orders, way, mark).0);
         let open = open.saturating_add(self.options.book.open_exposure(place, way));
         let open = i64::try_from(open).unwrap_or(i64::MAX);
-        Exposure(pool.delta.0.saturating_add(open.saturating_mul(way.sign())))
+        Exposure(pool.judged(way).0.saturating_add(open.saturating_mul(way.sign())))
     }
 
     pub(super) fn block(

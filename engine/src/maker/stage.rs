@@ -106,10 +106,6 @@ impl Progress {
 
 /// What people are told, off the hot thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "PnL by cause is the largest; a box would allocate on the maker's thread"
-)]
 pub enum Telemetry {
     /// Something happened.
     Happened(Record),

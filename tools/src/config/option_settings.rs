@@ -16,7 +16,7 @@ use ballast_engine::option_terms::{Delivery, OptionTerms};
 use ballast_engine::quote::option_skew::OptionQuoting;
 use ballast_engine::risk::greek_limits::{GreekLimits, GreekVector};
 use ballast_engine::risk::pin::PinRules;
-use ballast_engine::units::{Decimal, Nanos};
+use ballast_engine::units::{Decimal, Nanos, SubTicks};
 use serde::Deserialize;
 
 const NANO: Decimal = Decimal { mantissa: 1, scale: 9 };
@@ -44,6 +44,9 @@ pub struct RawOptions {
     pub vega_edge: String,
     /// Most net vega by fills in the protection's window.
     pub vega_protection: String,
+    /// Options with an empty side in their books are quoted on the model's word alone.
+    #[serde(default)]
+    pub quote_empty: bool,
     /// Near strike and expiry at once.
     pub pin: RawPin,
     /// On all options of the underlying.
@@ -174,8 +177,7 @@ fn settings(
     let strike = ticks("strike", &terms.strike.to_string());
     let vega_skew = faults.count(&at("vega_skew"), &rules.vega_skew, NANO, 0);
     let vega_edge = faults.count(&at("vega_edge"), &rules.vega_edge, NANO, 0);
-    let pin = &rules.pin;
-    check_pin(&at("pin"), pin, faults);
+    check_pin(&at("pin"), &rules.pin, faults);
     Some(OptionSettings {
         instrument: instrument.id(),
         reference: reference.id(),
@@ -189,14 +191,10 @@ fn settings(
             vega_skew: vega_skew?,
             vega_edge: vega_edge?,
         },
-        pin: PinRules {
-            widen_within_ns: pin.widen_within_s.saturating_mul(SECOND),
-            stop_within_ns: pin.stop_within_s.saturating_mul(SECOND),
-            distance: distance?,
-            widen_percent: pin.widen_percent,
-        },
+        pin: pin_rules(&rules.pin, distance?),
         strike: strike?,
         nano_delivered: nano_delivered(instrument, terms),
+        quotes_empty: rules.quote_empty,
     })
 }
 
@@ -228,6 +226,15 @@ fn check_multiplier(
             future.symbol()
         );
         faults.add(format!("{key}.multiplier"), own, allowed);
+    }
+}
+
+fn pin_rules(pin: &RawPin, distance: SubTicks) -> PinRules {
+    PinRules {
+        widen_within_ns: pin.widen_within_s.saturating_mul(SECOND),
+        stop_within_ns: pin.stop_within_s.saturating_mul(SECOND),
+        distance,
+        widen_percent: pin.widen_percent,
     }
 }
 

@@ -88,16 +88,29 @@ pub fn fit(
     Ok(FittedSvi { svi, rms: rms(&svi, points, years), is_raw: false })
 }
 
+/// The slice with no wing flatter than the earlier one's. A penalty leaves a trace of what it forbids, in
+/// the wings too: slopes that lack a ten-millionth cost whole expiries of SPX. Steeper wings only raise it.
+fn steepened(svi: Svi, earlier: &Svi) -> Svi {
+    let slope = |sign: f64| {
+        let wanted = earlier.b * (1.0 + sign * earlier.rho) * (1.0 + 1e-9);
+        (svi.b * (1.0 + sign * svi.rho)).max(wanted)
+    };
+    let (left, right) = (slope(-1.0), slope(1.0));
+    let b = 0.5 * (left + right);
+    if b > svi.b { Svi { b, rho: 0.5 * (right - left) / b, ..svi } } else { svi }
+}
+
 /// The slice as it is, or lifted by what it lacks against the earlier one; checked on the dense grid.
 fn checked(svi: Svi, earlier: Option<&Svi>) -> Result<Svi, Arbitrage> {
     let mut svi = svi;
     if let Some(earlier) = earlier {
+        svi = steepened(svi, earlier);
         let shortfall = svi
             .grid()
             .chain(earlier.grid())
             .map(|k| earlier.total_variance(k) - svi.total_variance(k))
             .fold(0.0, f64::max);
-        // A penalty leaves a trace of what it forbids; a constant takes it away.
+        // The same trace between the wings: a constant takes it away.
         svi.a += shortfall * (1.0 + 1e-9);
         svi.check_calendar(earlier)?;
     }
@@ -248,6 +261,23 @@ mod tests {
             assert_eq!(fit(&[good, bad], 0.1, None), Err(FitError::BadPoint));
         }
         assert_eq!(fit(&[good], 0.0, None), Err(FitError::BadPoint));
+    }
+
+    /// What SPX looked like on 2021-01-04 at 14:45: four strikes whose wings lacked 2e-7 of the earlier ones'.
+    #[test]
+    fn wings_that_lack_a_trace_are_taken_up_to_the_earlier_ones() {
+        let earlier = Svi { a: 0.0002, b: 0.01, rho: -0.4, m: 0.01, s: 0.02 };
+        for (b, rho) in [(0.01 - 1.7e-7, -0.4), (0.0101, -0.4 - 2e-2), (0.0099, -0.38)] {
+            let traced = Svi { a: 0.0004, b, rho, ..earlier };
+            assert!(traced.check_calendar(&earlier).is_err());
+            let mended = checked(traced, Some(&earlier)).unwrap();
+            assert_eq!(mended.check_calendar(&earlier), Ok(()));
+            for k in [-1.0, -0.1, 0.0, 0.1, 1.0] {
+                assert!(mended.total_variance(k) >= traced.total_variance(k) - 1e-18);
+            }
+        }
+        let steep = Svi { a: 0.0004, b: 0.02, ..earlier };
+        assert_eq!(checked(steep, Some(&earlier)), Ok(steep), "what lacks nothing stays");
     }
 
     proptest! {
