@@ -430,7 +430,7 @@ impl OptionLine {
             Err(_) if lots == 0 => Some([0; 2]),
             Err(Unvalued::NotFixed) => None,
             Err(Unvalued::NoGreeks | Unvalued::NoReference | Unvalued::Outside(_)) => {
-                let most = i128::from(self.open_exposure()) * 5 / 4 * lots;
+                let most = self.open_exposure() * 5 / 4 * lots;
                 Some([most.min(0), most.max(0)])
             }
         }
