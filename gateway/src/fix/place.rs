@@ -26,18 +26,41 @@ impl Span {
     }
 }
 
-/// Numbers that differ in their last four digits alone, and so are of one length.
+/// Numbers that differ in their last four digits alone, and are of one length.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     from: u64,
     /// How many there are; 0 where nothing is known.
     len: u64,
-    /// The eight bytes that end with the value, of the first of them.
+    /// The number that has zeros there.
+    even: u64,
+    /// The eight bytes that end with the value, where its last four digits are zeros.
     end: u64,
-    /// The sum of the value's bytes, of the first of them.
+    /// The sum of the value's bytes, likewise.
     sum: u8,
     /// How many digits they have behind the point.
     scale: u8,
+}
+
+impl Run {
+    /// The numbers around `number`, of which nothing is written yet.
+    fn around(number: u64, scale: u8) -> Run {
+        let even = number - number % RUN;
+        let run = Run { from: even, len: RUN, even, scale, ..Run::default() };
+        // What stands behind the point, and one digit before it, is written in any case.
+        let Some(least) = 10u64.checked_pow(u32::from(scale) + 1).filter(|_| even == 0) else {
+            return run;
+        };
+        if number < least {
+            return Run { len: least.min(RUN), ..run };
+        }
+        // Four digits at most.
+        let mut from = least;
+        while from * 10 <= number {
+            from *= 10;
+        }
+        Run { from, len: from * 9, ..run }
+    }
 }
 
 /// A slot's value.
@@ -76,17 +99,14 @@ impl Place {
     #[inline(always)]
     pub fn keep_number(&mut self, number: u64, frame: &Frame, end: u64, sum: u8) {
         self.forget();
-        // Below, a number is shorter than its neighbour.
-        if !self.is_alone || (number < RUN && !frame.has_four_behind()) {
+        if !self.is_alone {
             return;
         }
         let digits = four_digits(number % RUN);
         self.run = Run {
-            from: number - number % RUN,
-            len: RUN,
             end: self.before | end.wrapping_sub(frame.tail(digits)),
             sum: sum.wrapping_sub(sum_of_digits(digits)),
-            scale: frame.scale(),
+            ..Run::around(number, frame.scale())
         };
     }
 
@@ -113,24 +133,14 @@ impl Place {
         true
     }
 
-    /// Writes one character over another; says whether one stood here.
-    #[inline(always)]
-    pub fn put_char(&mut self, bytes: &mut [u8], value: u8) -> bool {
-        if self.span.len != 1 {
-            return false;
-        }
-        self.forget();
-        bytes.get_mut(self.span.start).map(|byte| *byte = value).is_some()
-    }
-
     /// Writes the last four digits of a number of which the others stand here; the sum of its text.
     #[inline(always)]
     pub fn put_digits(&mut self, bytes: &mut [u8], number: u64, frame: &Frame) -> Option<u8> {
-        let rest = number.wrapping_sub(self.run.from);
-        if rest >= self.run.len || self.run.scale != frame.scale() {
+        let Run { from, len, even, scale, .. } = self.run;
+        if number.wrapping_sub(from) >= len || scale != frame.scale() {
             return None;
         }
-        let digits = four_digits(rest);
+        let digits = four_digits(number - even);
         *self.end(bytes)? = (self.run.end | frame.tail(digits)).to_le_bytes();
         Some(self.run.sum.wrapping_add(sum_of_digits(digits)))
     }

@@ -120,12 +120,6 @@ impl Frame {
     pub fn scale(&self) -> u8 {
         self.scale
     }
-
-    /// Whether none of the last four digits stands before the point.
-    #[inline(always)]
-    pub fn has_four_behind(&self) -> bool {
-        self.fraction >> 32 == u64::from(u32::MAX)
-    }
 }
 
 impl Short {

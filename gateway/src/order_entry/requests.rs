@@ -1,7 +1,7 @@
 //! Intents as NewOrderSingle(D), OrderCancelReplaceRequest(G) and OrderCancelRequest(F).
 //!
 //! Fed by the stage with intents; feeds the session with whole messages. Order-entry thread. Every
-//! instrument has its prepared messages, resting, taking, replace and cancel, of the fields that its
+//! instrument has its prepared messages, resting, taking, replace and cancel of each side, of the fields that its
 //! venue takes and no others; only what differs is written. Deliberately absent: ClOrdIDs of its own, and any order that is not a limit order.
 
 use crate::fix::template::{Part, Slot, Template, TemplateError, Unit};
@@ -48,17 +48,30 @@ struct Prepared {
     last_processed: Option<Slot>,
     cl_ord_id: Slot,
     orig_cl_ord_id: Option<Slot>,
-    side: Option<Slot>,
     size: Option<Slot>,
     price: Option<Slot>,
     transact_time: Option<Slot>,
 }
 
+/// The same for each side: what one side sent last is near what it sends next.
+struct Sided([Prepared; 2]);
+
+impl Sided {
+    #[inline(always)]
+    fn of(&mut self, side: Side) -> &mut Prepared {
+        let Sided([buy, sell]) = self;
+        match side {
+            Side::Buy => buy,
+            Side::Sell => sell,
+        }
+    }
+}
+
 struct Instrument {
-    resting: Prepared,
-    taking: Prepared,
-    replace: Prepared,
-    cancel: Prepared,
+    resting: Sided,
+    taking: Sided,
+    replace: Sided,
+    cancel: Sided,
     tick: Unit,
     lot: Unit,
 }
@@ -87,7 +100,10 @@ impl Requests {
     ) -> Result<Requests, TemplateError> {
         let mut instruments = Vec::with_capacity(symbols.count());
         for symbol in symbols.iter() {
-            let make = |kind| prepare(kind, session, symbol, rules, account);
+            let one = |kind, side| prepare(kind, side, session, symbol, rules, account);
+            let make = |kind| -> Result<Sided, TemplateError> {
+                Ok(Sided([one(kind, Side::Buy)?, one(kind, Side::Sell)?]))
+            };
             instruments.push(Instrument {
                 resting: make(Kind::Resting)?,
                 taking: make(Kind::Taking)?,
@@ -120,7 +136,7 @@ impl Requests {
     ) -> Result<&[u8], RequestError> {
         let instrument = self.instruments.get_mut(place).ok_or(RequestError::UnknownInstrument)?;
         let (tick, lot) = (&instrument.tick, &instrument.lot);
-        let prepared = match (intent.action, intent.time_in_force) {
+        let sided = match (intent.action, intent.time_in_force) {
             (OrderAction::New, TimeInForce::PostOnly) => &mut instrument.resting,
             (OrderAction::New, TimeInForce::ImmediateOrCancel) => &mut instrument.taking,
             (OrderAction::Replace, _) if self.has_replace => &mut instrument.replace,
@@ -129,6 +145,7 @@ impl Requests {
             // quote would stand where it is for ever.
             (OrderAction::Replace | OrderAction::Cancel, _) => &mut instrument.cancel,
         };
+        let prepared = sided.of(intent.side);
         let is_cancel = match intent.action {
             OrderAction::New => false,
             OrderAction::Replace => !self.has_replace,
@@ -148,9 +165,6 @@ impl Requests {
         }
         if let Some(slot) = prepared.orig_cl_ord_id {
             filling = filling.uint(slot, intent.orig_cl_ord_id.0);
-        }
-        if let Some(slot) = prepared.side {
-            filling = filling.char(slot, if intent.side == Side::Buy { b'1' } else { b'2' });
         }
         if let Some(slot) = prepared.size {
             filling = filling.decimal(slot, intent.size.0, lot);
@@ -187,6 +201,7 @@ fn header(session: &SessionConfig) -> Vec<Part<'_>> {
 /// One prepared message: header, ids, fixed terms, then what differs.
 fn prepare(
     kind: Kind,
+    side: Side,
     session: &SessionConfig,
     symbol: &Symbol,
     rules: &Rules,
@@ -216,7 +231,8 @@ fn prepare(
         parts.extend(time_in_force.map(|value| Part::Fixed(tag::TIME_IN_FORCE, value)));
     }
     if !is_cancel || rules.cancel_has_terms {
-        parts.extend([Part::Slot(tag::SIDE), Part::Slot(tag::ORDER_QTY)]);
+        let side = if side == Side::Buy { b"1" } else { b"2" };
+        parts.extend([Part::Fixed(tag::SIDE, side), Part::Slot(tag::ORDER_QTY)]);
     }
     parts.extend((!is_cancel).then_some(Part::Slot(tag::PRICE)));
     parts.extend(rules.has_transact_time.then_some(Part::Slot(tag::TRANSACT_TIME)));
@@ -234,7 +250,6 @@ fn prepare(
         last_processed: template.slot(tag::LAST_MSG_SEQ_NUM_PROCESSED),
         cl_ord_id: must(tag::CL_ORD_ID)?,
         orig_cl_ord_id: template.slot(tag::ORIG_CL_ORD_ID),
-        side: template.slot(tag::SIDE),
         size: template.slot(tag::ORDER_QTY),
         price: template.slot(tag::PRICE),
         transact_time: template.slot(tag::TRANSACT_TIME),
@@ -285,7 +300,7 @@ mod tests {
             at: Nanos(1_723_161_599_998_000_000),
             instrument: InstrumentId(0),
             action,
-            side: Side::Sell,
+            side: if n % 2 == 0 { Side::Buy } else { Side::Sell },
             time_in_force: TimeInForce::PostOnly,
         }
     }
@@ -309,7 +324,7 @@ mod tests {
                 assert_eq!(message.decimal(38).unwrap().count_of(LOT), Ok(n));
                 let id = ClOrdId::new(7, msg_seq_num).0.to_string();
                 assert_eq!(message.get(11), Some(id.as_bytes()));
-                assert_eq!(message.get(54), Some(&b"2"[..]));
+                assert_eq!(message.get(54), Some(if n % 2 == 0 { &b"1"[..] } else { b"2" }));
                 assert_eq!(message.get(52), Some(&b"20240808-23:59:59.999"[..]));
                 assert_eq!(message.get(60), Some(&b"20240808-23:59:59.998"[..]));
                 assert_eq!(message.get(41).is_some(), action != OrderAction::New);
