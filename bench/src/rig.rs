@@ -245,10 +245,10 @@ impl Rig {
         Ok((Side::Buy, price, Lots(if !self.ticks.is_multiple_of(2) { 40_000 } else { 0 })))
     }
 
-    /// A timed step: counter steps of it. The intents stay in place for [`Rig::encode`].
+    /// A timed step, by the door that the stage takes. The intents stay in place for [`Rig::encode`].
     #[inline]
     pub fn decide(&mut self, event: &MarketEvent) {
-        self.maker.step(self.now, &Input::Market(*event), &mut self.out);
+        self.maker.step_market(self.now, event, &mut self.out);
     }
 
     /// Bytes of every message that the last step wants sent, in all.

@@ -5,7 +5,7 @@
 //! first instant of the next minute, because [`Nanos`] counts none. Years run from 1970 to 2554.
 
 use super::checksum::{checksum, sum_of_word};
-use super::word::{SHORT, eight_digits};
+use super::word::{SHORT, eight_digits, four_digits};
 use ballast_engine::digits;
 use ballast_engine::units::Nanos;
 
@@ -127,13 +127,13 @@ impl TimestampText {
             self.write_second(second);
         }
         let fraction = at.0 % NS_PER_S;
-        self.since = at.0 - fraction % self.unit_ns;
-        let digits = match self.precision {
-            Precision::Seconds => 0,
-            Precision::Millis => eight_digits(fraction / 1_000_000),
-            Precision::Micros => eight_digits(fraction / 1_000),
-            Precision::Nanos => self.write_nanos(fraction),
+        let (digits, rest) = match self.precision {
+            Precision::Seconds => (0, fraction),
+            Precision::Millis => (four_digits(fraction / 1_000_000), fraction % 1_000_000),
+            Precision::Micros => (eight_digits(fraction / 1_000), fraction % 1_000),
+            Precision::Nanos => (self.write_nanos(fraction), 0),
         };
+        self.since = at.0 - rest;
         // A digit's value on its zero.
         self.end = (self.even | digits).to_le_bytes();
         self.sum = self.head_sum.wrapping_add(sum_of_word(self.even | digits));
@@ -141,6 +141,12 @@ impl TimestampText {
         if let Some(room) = room.and_then(|text| text.last_chunk_mut::<SHORT>()) {
             *room = self.end;
         }
+    }
+
+    /// Whether what was written last is the text of `at` as well, as `other` would write it.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, at: Nanos, other: &TimestampText) -> bool {
+        at.0.wrapping_sub(self.since) < self.unit_ns && self.precision == other.precision
     }
 
     /// What was written last.
@@ -369,6 +375,10 @@ mod tests {
         assert_eq!(text.write(Nanos(1_352_157_846_007_999_999)), b"20121105-23:24:06.007");
         assert_eq!(text.write(Nanos(1_352_157_846_123_000_000)), b"20121105-23:24:06.123");
         assert_eq!(text.write(Nanos(1_352_157_847_000_000_000)), b"20121105-23:24:07.000");
+        let (first, last) = (Nanos(1_352_157_847_000_000_000), Nanos(1_352_157_847_000_999_999));
+        assert!(text.is_of(first, &text) && text.is_of(last, &text));
+        assert!(!text.is_of(last.plus(1), &text) && !text.is_of(Nanos(first.0 - 1), &text));
+        assert!(!text.is_of(first, &TimestampText::new(Precision::Micros)));
     }
 
     proptest! {

@@ -173,7 +173,11 @@ impl Requests {
             filling = filling.decimal(slot, intent.price.0, tick);
         }
         if let Some(slot) = prepared.transact_time {
-            filling = filling.timestamp(slot, self.transact_time.at(intent.at));
+            // Mostly it was decided in the millisecond in which it is sent.
+            let sent = envelope.sending_time;
+            let is_same = sent.is_of(intent.at, &self.transact_time);
+            let text = if is_same { sent } else { self.transact_time.at(intent.at) };
+            filling = filling.timestamp(slot, text);
         }
         Ok(filling.seal()?)
     }
