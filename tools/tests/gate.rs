@@ -189,6 +189,7 @@ impl Controls {
             limits: &limits,
             reference: world.references[place].map(Ticks).ok_or(Distrust::Stale),
             position: Lots(world.positions[place]),
+            away: Lots(0),
             open: OpenSize { buy: lots(Side::Buy), sell: lots(Side::Sell) },
             is_spot: place == 0,
             exposure_per_lot: Exposure(PER_LOT[place].0),

@@ -169,7 +169,11 @@ impl Maker {
         let id = line.instrument.id();
         let position = self.ledger.position(id)?.0;
         let open = self.orders.open(id).on(side).0;
-        let held = position.saturating_mul(side.sign());
+        // What arrives makes a long larger; a short may not count on it.
+        let held = match side {
+            Side::Buy => self.ledger.owned(id)?.0,
+            Side::Sell => position.saturating_neg(),
+        };
         let room = line.settings.limits.position_max.0.saturating_sub(held);
         let is_sale = line.is_spot() && side == Side::Sell;
         let room = if is_sale { room.min(position) } else { room };

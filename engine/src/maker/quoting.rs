@@ -249,7 +249,9 @@ impl Maker {
             Some(place) => self.portfolio.half_spreads(place, &self.pools, sigma)?,
             None => settings.quoter.half_spreads(inventory, sigma, time_left),
         };
-        let standing = Standing { half, caps: caps(line, pool, &basis) };
+        // Likewise what an operator says of a transfer.
+        let away = self.ledger.away(instrument).unwrap_or_default();
+        let standing = Standing { half, caps: caps(line, pool, &basis, away) };
         // The time left runs without any input: what depends on it is worked out each time.
         if !line.guards.counts_down() {
             line.wanted.keep(basis, standing);
@@ -313,14 +315,15 @@ impl Maker {
     }
 }
 
-/// How much each side may hold: the position limit, the hard exposure limit, and on spot what is
-/// there to sell and the cash to buy with.
-fn caps(line: &Line, pool: &Pool, basis: &Basis) -> Caps {
+/// How much each side may hold: the position limit, with what is `away` and will arrive, the hard
+/// exposure limit, and on spot what is there to sell and the cash to buy with.
+fn caps(line: &Line, pool: &Pool, basis: &Basis, away: Lots) -> Caps {
     let (position, delta) = (basis.position.0, basis.delta.0);
     let position_max = line.settings.limits.position_max.0;
     let hard = pool.limits().hard().0;
     let room = |exposure: i64| exposure.checked_div(basis.per_lot.0).unwrap_or(0);
-    let bid = position_max.saturating_sub(position).min(room(hard.saturating_sub(delta)));
+    let owned = position.saturating_add(away.0);
+    let bid = position_max.saturating_sub(owned).min(room(hard.saturating_sub(delta)));
     let bid = bid.min(basis.cash.map_or(i64::MAX, |lots| lots.0));
     let ask = position_max.saturating_add(position).min(room(hard.saturating_add(delta)));
     let ask = if line.is_spot() { ask.min(position) } else { ask };

@@ -209,6 +209,44 @@ fn no_transfer_brings_a_position_beyond_its_limit() {
 }
 
 #[test]
+fn bids_leave_room_for_the_coins_that_are_on_their_way() {
+    let mut config = two_venues([1_400, 600], [120, 120]);
+    config.rebalance.offsets.clear();
+    config.settings[1].limits.position_max = Lots(1_012);
+    config.settings[1].quote = Some(quote_settings());
+    let mut desk = desk(&config);
+    let bids = |desk: &Desk| desk.maker.orders.open(THERE).buy;
+    assert_eq!(bids(&desk), Lots(20), "both levels");
+    desk.timer();
+    let open = *desk.maker.transfers().next().expect("a transfer");
+    assert_eq!(open.arrives, 392 * LOT, "the bids may trade yet");
+    act(&mut desk, Act::TransferSent { id: open.id, leaves: open.leaves });
+    let orders: Vec<_> = (0..desk.maker.orders.capacity())
+        .filter_map(|n| desk.maker.orders.at(n))
+        .filter(|(_, order)| order.side == Side::Buy)
+        .collect();
+    for (_, order) in orders {
+        let update = OrderUpdate::Fill {
+            exec_id: ExecId(order.cl_ord_id.0),
+            side: Side::Buy,
+            last_px: order.price,
+            last_qty: Lots(10),
+            cum_qty: Lots(10),
+            leaves_qty: Lots(0),
+            liquidity: Liquidity::Maker,
+        };
+        desk.report(order.cl_ord_id, ClOrdId::NONE, THERE, update);
+    }
+    assert_eq!((position(&desk, THERE), bids(&desk)), (620, Lots(0)), "all the room is taken");
+    let blocked = desk.maker.counters().blocked;
+    desk.image(THERE, 600_001);
+    assert_eq!(bids(&desk), Lots(0));
+    assert_eq!(desk.maker.counters().blocked, blocked, "nor tried at the gate");
+    act(&mut desk, Act::TransferArrived { id: open.id, came: open.arrives });
+    assert_eq!(position(&desk, THERE), 1_012, "the limit, and not a lot more");
+}
+
+#[test]
 fn what_is_on_its_way_survives_a_restart() {
     let mut config = two_venues([1_400, 600], [168, 72]);
     config.rebalance.offsets.clear();

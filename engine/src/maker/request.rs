@@ -292,6 +292,7 @@ impl Maker {
             limits: &line.settings.limits,
             reference,
             position: self.ledger.position(proposal.instrument)?,
+            away: self.ledger.away(proposal.instrument)?,
             open: self.orders.open(proposal.instrument),
             is_spot: line.is_spot(),
             exposure_per_lot,

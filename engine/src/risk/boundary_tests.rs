@@ -38,6 +38,7 @@ fn gate(
         limits: &limits,
         reference: Ok(price),
         position: Lots(position),
+        away: Lots(0),
         open,
         is_spot: false,
         exposure_per_lot: Exposure(per_lot),

@@ -137,6 +137,8 @@ pub struct Facts<'a> {
     pub reference: Result<Ticks, Distrust>,
     /// The instrument's position.
     pub position: Lots,
+    /// What is on its way to it from another venue: ours already, and not there to sell.
+    pub away: Lots,
     /// What may still trade in it.
     pub open: OpenSize,
     /// Spot: a sell needs what it sells.
@@ -188,7 +190,9 @@ fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
         Side::Sell => -i128::from(count),
     };
     let open = i128::from(facts.open.on(proposal.side).0) + i128::from(proposal.added.0);
-    let worst = along(facts.position.0) + open;
+    // What arrives makes a long larger; a short may not count on it.
+    let arrives = if proposal.side == Side::Buy { i128::from(facts.away.0) } else { 0 };
+    let worst = along(facts.position.0) + arrives + open;
     // A position that is already over its limit may be brought down, never up.
     if worst > i128::from(facts.limits.position_max.0) {
         return Verdict::Block(BlockReason::Position);
@@ -203,7 +207,8 @@ fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     if exposure > i128::from(facts.exposure_limits.hard().0) {
         return Verdict::Block(BlockReason::Exposure);
     }
-    let lots = gross::lots_worst(facts.position, facts.open, proposal.side, proposal.added);
+    let owned = Lots(facts.position.0.saturating_add(facts.away.0));
+    let lots = gross::lots_worst(owned, facts.open, proposal.side, proposal.added);
     facts.gross.check(usize::from(proposal.instrument.0), lots)
 }
 
@@ -254,6 +259,7 @@ mod tests {
             limits: &LIMITS,
             reference: Ok(Ticks(100)),
             position: Lots(0),
+            away: Lots(0),
             open: OpenSize::default(),
             is_spot: false,
             exposure_per_lot: Exposure(10),
@@ -368,6 +374,29 @@ mod tests {
         facts.position = Lots(-26);
         facts.open.buy = Lots(0);
         assert_eq!(reason(check(&buy(90, 10), &facts)), Some(BlockReason::GrossNotional));
+    }
+
+    #[test]
+    fn what_is_on_its_way_counts_for_what_is_held_and_not_for_what_may_be_sold() {
+        let limits = exposure_limits();
+        let mut facts = facts(&limits);
+        (facts.position, facts.away, facts.open.buy) = (Lots(5), Lots(8), Lots(2));
+        assert_eq!(reason(check(&buy(90, 5), &facts)), None);
+        assert_eq!(reason(check(&buy(90, 6), &facts)), Some(BlockReason::Position));
+        let roomy = InstrumentLimits { position_max: Lots(100), ..LIMITS };
+        let wide = ExposureLimits::new(Exposure(1), Exposure(2), Exposure(10_000)).unwrap();
+        let mut roomy = Facts { limits: &roomy, exposure_limits: &wide, ..facts };
+        roomy.away = Lots(13);
+        assert_eq!(reason(check(&buy(90, 5), &roomy)), None);
+        assert_eq!(reason(check(&buy(90, 6), &roomy)), Some(BlockReason::GrossNotional));
+        facts.is_spot = true;
+        let sell = |size| Proposal { side: Side::Sell, ..buy(110, size) };
+        assert_eq!(reason(check(&sell(5), &facts)), None);
+        assert_eq!(reason(check(&sell(6), &facts)), Some(BlockReason::NotAvailable));
+        (facts.is_spot, facts.position) = (false, Lots(-15));
+        assert_eq!(reason(check(&sell(6), &facts)), Some(BlockReason::Position));
+        (facts.position, facts.away) = (Lots(i64::MAX), Lots(i64::MAX));
+        assert_eq!(reason(check(&buy(90, 1), &facts)), Some(BlockReason::Position));
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl Ledger {
     }
 
     /// Lots of an instrument that are on their way here.
+    #[inline]
     pub fn away(&self, instrument: InstrumentId) -> Option<Lots> {
         self.line(instrument).ok().map(|line| line.away)
     }
