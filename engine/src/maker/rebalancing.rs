@@ -187,13 +187,17 @@ impl Maker {
         Some(Deviation::of(&self.holder(place)?, whole))
     }
 
+    /// An offset takes no risk off and pays fees: none goes while a loss or a cool-down stops quoting.
     fn may_offset(&self, place: usize) -> bool {
-        self.pools.get(place).is_some_and(|pool| {
-            let band = pool.band().unwrap_or(pool.limits().soft());
-            let is_calm = pool.is_delta_known && pool.at_risk().0.saturating_abs() <= band.0;
-            let is_free = pool.may_trade(self.now) && pool.offset.is_none();
-            is_calm && is_free && !pool.is_flattening && pool.unconfirmed == 0
-        })
+        let is_stopped = self.loss.stopped().is_some();
+        !is_stopped
+            && self.pools.get(place).is_some_and(|pool| {
+                let band = pool.band().unwrap_or(pool.limits().soft());
+                let is_calm = pool.is_delta_known && pool.at_risk().0.saturating_abs() <= band.0;
+                let is_free = pool.may_trade(self.now) && pool.offset.is_none();
+                let is_cooling = pool.protection.is_cooling(self.now);
+                is_calm && is_free && !is_cooling && !pool.is_flattening && pool.unconfirmed == 0
+            })
     }
 
     /// Two spot markets of the same coin and money, at the venue with too much and at the other.

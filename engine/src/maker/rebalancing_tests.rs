@@ -139,6 +139,34 @@ fn an_offset_whose_first_leg_trades_nothing_is_over_and_no_hedge_has_failed() {
 }
 
 #[test]
+fn no_offset_goes_while_a_loss_or_a_cool_down_stops_quoting() {
+    let mut config = two_venues([1_400, 600], [96, 144]);
+    config.rebalance.transfers.clear();
+    config.portfolio.loss.daily_max = Notional(1_000_000_000);
+    let mut desk = desk(&config);
+    let is_offset = |desk: &mut Desk| {
+        let sent = desk.timer();
+        for leg in &sent {
+            let canceled = OrderUpdate::Canceled { cum_qty: Lots(0) };
+            desk.report(leg.cl_ord_id, ClOrdId::NONE, leg.instrument, canceled);
+        }
+        !sent.is_empty()
+    };
+    assert!(is_offset(&mut desk));
+    let now = Nanos(desk.now);
+    let pool = &mut desk.maker.pools[0];
+    assert!(pool.protection.on_fill(now, Exposure(i64::MAX)));
+    assert!(!is_offset(&mut desk), "it cools down");
+    desk.maker.pools[0].protection.reset();
+    assert!(is_offset(&mut desk));
+    // 2,000 lots, and each loses 0.01.
+    desk.image(HERE, 599_900);
+    desk.image(THERE, 599_900);
+    assert!(!is_offset(&mut desk));
+    assert_eq!(desk.maker.loss.stopped(), Some(Reason::DailyLoss));
+}
+
+#[test]
 fn an_offset_that_would_make_money_stray_is_none() {
     // Coin and money are both at the same venue: selling there brings it more money still.
     let mut config = two_venues([1_400, 600], [168, 72]);
