@@ -182,8 +182,8 @@ impl Order {
                 self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
                 Outcome::Lives
             }
-            OrderUpdate::Status { is_gone: false, leaves_qty, .. } => {
-                self.stands(named, leaves_qty)
+            OrderUpdate::Status { is_gone: false, cum_qty, leaves_qty } => {
+                self.stands(named, cum_qty, leaves_qty)
             }
             // The name that was asked about is gone, perhaps because the replace was done.
             OrderUpdate::Status { is_gone: true, cum_qty, .. }
@@ -228,18 +228,25 @@ impl Order {
     /// The venue says under which name the order works. Under the name of an unanswered replace it
     /// says that the replace was done, though its answer was lost; under the old one it says nothing
     /// of a replace that may be on its way.
-    fn stands(&mut self, named: ClOrdId, leaves_qty: Lots) -> Outcome {
+    fn stands(&mut self, named: ClOrdId, cum_qty: Lots, leaves_qty: Lots) -> Outcome {
         if let Some((price, _)) = self.replacement
             && named != ClOrdId::NONE
             && named == self.replace_id
         {
             return self.replaced(named, price, leaves_qty);
         }
+        self.keep_at_least(cum_qty, leaves_qty);
         self.is_acknowledged = true;
         if self.state == OrderState::InDoubt && self.replacement.is_none() {
             self.resume();
         }
         Outcome::Lives
+    }
+
+    /// The venue says that so much traded and so much works: an order that it lets trade beyond what we
+    /// asked for counts with what works yet. That it says less settles nothing here.
+    fn keep_at_least(&mut self, cum_qty: Lots, leaves_qty: Lots) {
+        self.size = self.size.max(Lots(cum_qty.0.saturating_add(leaves_qty.0)));
     }
 
     /// Only an answer under the new name proves that nothing is left.
@@ -397,6 +404,9 @@ impl Order {
             return Outcome::Filled { is_gone: false, is_overfill, is_inconsistent };
         }
         let is_gone = leaves_qty.0 <= 0;
+        if !is_gone {
+            self.keep_at_least(cum_qty, leaves_qty);
+        }
         Outcome::Filled { is_gone, is_overfill, is_inconsistent }
     }
 }

@@ -244,3 +244,23 @@ fn a_fill_that_a_later_one_overtook_is_booked_when_it_comes() {
     assert_eq!(order.leaves_worst(), Lots(3));
     assert_eq!(order.apply(ClOrdId(1), fill(4, 4, 6)), Outcome::DuplicateFill);
 }
+
+#[test]
+fn an_order_that_trades_beyond_its_size_and_works_on_counts_with_what_works() {
+    let mut order = order(OrderState::Working);
+    let outcome = order.apply(ClOrdId(1), fill(12, 12, 3));
+    let overfilled = Outcome::Filled { is_gone: false, is_overfill: true, is_inconsistent: false };
+    assert_eq!((outcome, order.leaves_worst(), order.leaves()), (overfilled, Lots(3), Lots(3)));
+    // So does one that the venue calls larger than it was sent.
+    let stands = |cum, leaves| OrderUpdate::Status {
+        is_gone: false,
+        cum_qty: Lots(cum),
+        leaves_qty: Lots(leaves),
+    };
+    assert_eq!(order.apply(ClOrdId(1), stands(12, 5)), Outcome::Lives);
+    assert_eq!(order.leaves_worst(), Lots(5));
+    assert_eq!(order.apply(ClOrdId(1), stands(0, 12)), Outcome::Lives);
+    assert_eq!(order.leaves_worst(), Lots(5), "an old word does not count what traded twice");
+    assert_eq!(order.apply(ClOrdId(1), stands(i64::MAX, i64::MAX)), Outcome::Lives);
+    assert_eq!(order.leaves_worst(), Lots(i64::MAX - 12));
+}
