@@ -64,6 +64,12 @@ impl Line {
         self.rungs(side).get(level).copied().unwrap_or_default()
     }
 
+    /// Is there a rung of this level, without an order?
+    pub(super) fn is_free(&self, side: Side, level: u8) -> bool {
+        let level = usize::from(level);
+        level < LEVELS_MAX && self.rung(side, level).order.is_none()
+    }
+
     /// A rung to put an order into or to take it from; `None` beyond the last level that there is.
     pub(super) fn rung_mut(&mut self, side: Side, level: usize) -> Option<&mut Rung> {
         self.levels_used = self.levels_used.max(level.saturating_add(1)).min(LEVELS_MAX);

@@ -22,7 +22,6 @@ use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
 use crate::pnl::fill_history::KeptFill;
 use crate::pnl::valuation::HalfTicks;
-use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::carried::CarriedRisk;
 use crate::risk::limits::{ExposureLimits, ValueLimit};
 use crate::risk::state::{Reason, State};
@@ -398,6 +397,7 @@ impl Maker {
 
     /// The order is in the table again, and in the place that would send another one.
     fn restore(&mut self, order: &Order, first: ClOrdId) {
+        let order = &Order { purpose: self.rung_for(order), ..*order };
         let slot = self.orders.restore(order, first);
         debug_assert!(slot.is_some(), "the config's faults say where the table is too small");
         let pool = self.pool_of(order.instrument);
@@ -410,13 +410,27 @@ impl Maker {
                 }
             }
             Purpose::Quote { level } => {
-                let level = usize::from(level);
                 let Some(line) = self.line_mut(order.instrument) else { return };
-                let is_free = level < LEVELS_MAX && line.rung(order.side, level).order.is_none();
-                if is_free && let Some(rung) = line.rung_mut(order.side, level) {
+                if line.is_free(order.side, level)
+                    && let Some(rung) = line.rung_mut(order.side, usize::from(level))
+                {
                     rung.order = slot;
                 }
             }
+        }
+    }
+
+    /// Of an order out of the message store nobody knows the level: a quote whose rung is taken gets the
+    /// first one that is free, so that the ladder and self-trade prevention see it. Where none is, the
+    /// timer takes it out.
+    fn rung_for(&self, order: &Order) -> Purpose {
+        let line = self.line(order.instrument);
+        let is_free = |level: u8| line.is_some_and(|line| line.is_free(order.side, level));
+        match order.purpose {
+            Purpose::Quote { level } if !is_free(level) => Purpose::Quote {
+                level: (0..=u8::MAX).find(|level| is_free(*level)).unwrap_or(level),
+            },
+            Purpose::Quote { .. } | Purpose::Hedge | Purpose::Rebalance => order.purpose,
         }
     }
 

@@ -8,9 +8,9 @@ use super::input::Control;
 use super::resumption::{LimitSet, Resumption};
 use super::tests::{Desk, PERP, SPOT, config};
 use super::*;
-use crate::event::{ClOrdId, OrderUpdate};
+use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate, TimeInForce};
 use crate::risk::limits::ExposureLimits;
-use crate::units::{Exposure, Lots, Notional, Side};
+use crate::units::{Exposure, Lots, Nanos, Notional, Side, Stamp, Ticks};
 
 /// The next run of `config`, with nothing in doubt and nothing to confirm.
 fn next_run(left: Resumption, config: &MakerConfig) -> Desk {
@@ -139,4 +139,62 @@ fn what_a_crash_left_half_flattened_or_paused_waits_for_an_operator() {
             assert!(!sent.is_empty(), "an operator brings it back after {act:?}");
         }
     }
+}
+
+/// A bid as a message store has it: nobody knows its level.
+fn sent_bid(number: u64, price: i64, size: i64) -> OrderIntent {
+    OrderIntent {
+        cl_ord_id: ClOrdId::new(1, number),
+        orig_cl_ord_id: ClOrdId::NONE,
+        price: Ticks(price),
+        size: Lots(size),
+        stamp: Stamp(0),
+        at: Nanos(0),
+        instrument: SPOT,
+        action: OrderAction::New,
+        side: Side::Buy,
+        time_in_force: TimeInForce::PostOnly,
+    }
+}
+
+/// A run that begins with these bids in doubt, and is logged on.
+fn with_bids(bids: &[OrderIntent]) -> Desk {
+    let (desk, _) = Desk::quoting();
+    let (mut config, mut left) = (config(), desk.maker.resumption(1, true));
+    left.orders.clear();
+    bids.iter().for_each(|bid| left.take_sent(bid));
+    left.begin(&mut config);
+    let mut desk = Desk::with(&config);
+    desk.now = 1_000_000;
+    desk.session(OrderUpdate::SessionUp);
+    desk
+}
+
+#[test]
+fn every_order_out_of_the_message_store_is_seen_by_self_trade_prevention_and_taken_out() {
+    let mut desk = with_bids(&[sent_bid(1, 599_000, 10), sent_bid(2, 599_500, 10)]);
+    let line = desk.maker.line(SPOT).unwrap();
+    assert_eq!(desk.maker.own_best(line, Side::Buy), Some(Ticks(599_500)));
+    desk.now += 2_000_000;
+    let asked = desk.timer();
+    assert_eq!(asked.len(), 2, "both are in doubt: {asked:?}");
+    for cancel in &asked {
+        // The venue will not cancel them now: they work.
+        let refused = OrderUpdate::CancelRejected { reason: 0, is_gone: false };
+        let again = desk.report(cancel.cl_ord_id, cancel.orig_cl_ord_id, SPOT, refused);
+        assert!(again.iter().any(|sent| sent.orig_cl_ord_id == cancel.orig_cl_ord_id), "{again:?}");
+    }
+}
+
+#[test]
+fn more_orders_of_a_side_than_there_are_rungs_are_taken_out_all_the_same() {
+    let count = u64::try_from(LEVELS_MAX).unwrap() + 1;
+    let bids: Vec<_> = (1..=count).map(|n| sent_bid(n, 599_000, 1)).collect();
+    let mut desk = with_bids(&bids);
+    let stands = OrderUpdate::Status { is_gone: false, cum_qty: Lots(0), leaves_qty: Lots(1) };
+    let last = ClOrdId::new(1, count);
+    let at_once = desk.report(last, ClOrdId::NONE, SPOT, stands);
+    assert!(at_once.iter().all(|sent| sent.orig_cl_ord_id != last), "it has no rung");
+    let sent = desk.timer();
+    assert!(sent.iter().any(|sent| sent.orig_cl_ord_id == last), "{sent:?}");
 }

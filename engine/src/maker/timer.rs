@@ -3,7 +3,7 @@
 use super::{Maker, instrument_id};
 use crate::estimate::fair_value;
 use crate::maker::intents::Intents;
-use crate::orders::order::OrderState;
+use crate::orders::order::{OrderState, Purpose};
 
 impl Maker {
     pub(super) fn on_timer(&mut self, out: &mut Intents) {
@@ -43,7 +43,8 @@ impl Maker {
         }
     }
 
-    /// An order in doubt is asked about by a cancel: whatever the venue answers settles it.
+    /// An order in doubt is asked about by a cancel: whatever the venue answers settles it. A quote that
+    /// works and has no rung, because an earlier run left more of them than there are, is taken out.
     fn ask_about_doubts(&mut self, out: &mut Intents) {
         // Orders take the first free places: behind the last that lives there are none.
         let mut unseen = self.orders.live();
@@ -53,11 +54,18 @@ impl Maker {
             }
             let Some((slot, order)) = self.orders.at(n) else { continue };
             unseen -= 1;
-            let venue = self.line(order.instrument).map(|line| line.instrument.spec().venue);
+            let line = self.line(order.instrument);
+            let has_rung = |level: u8| {
+                let rung = line.map(|line| line.rung(order.side, usize::from(level)));
+                rung.is_some_and(|rung| rung.order == Some(slot))
+            };
+            let is_stray = order.state == OrderState::Working
+                && matches!(order.purpose, Purpose::Quote { level } if !has_rung(level));
+            let venue = line.map(|line| line.instrument.spec().venue);
             let is_due = order.state == OrderState::InDoubt
                 && venue.is_some_and(|venue| self.is_session_up(venue))
                 && self.now.since(order.requested_at) > self.ack_timeout_ns;
-            if is_due {
+            if is_due || is_stray {
                 self.send_cancel(slot, out);
             }
         }
