@@ -1,10 +1,11 @@
 //! What a fill is booked against, and that causes and total agree while the market moves on.
 
 use super::input::Input;
-use super::tests::{Desk, SPOT};
+use super::tests::{Desk, PERP, SPOT};
 use super::*;
 use crate::event::{
-    ClOrdId, ExecId, Liquidity, MarketEvent, MarketUpdate, OrderEvent, OrderIntent, OrderUpdate,
+    ClOrdId, ExecId, Liquidity, MarketEvent, MarketUpdate, OrderAction, OrderEvent, OrderIntent,
+    OrderUpdate,
 };
 use crate::pnl::attribution::Cause;
 use crate::pnl::valuation::HalfTicks;
@@ -84,4 +85,22 @@ fn where_the_venue_does_not_say_when_the_last_mark_stands() {
     fill(&mut desk, bid, 30_000);
     let captured = i128::from((600_006 - bid.price.0) * bid.size.0) * 100_000;
     assert_eq!(cause(&desk, Cause::SpreadCapture), captured);
+}
+
+#[test]
+fn a_fill_of_another_instrument_than_the_order_s_halts_both_with_their_accounts_in_doubt() {
+    let (mut desk, quotes) = Desk::quoting();
+    let bid = *quotes.iter().find(|quote| quote.side == Side::Buy).unwrap();
+    let position = |desk: &Desk, id| desk.maker.ledger().position(id).unwrap().0;
+    let before = [SPOT, PERP].map(|id| position(&desk, id));
+    let sent = desk.fill(&OrderIntent { instrument: PERP, ..bid }, 10, 10);
+    let after = [SPOT, PERP].map(|id| position(&desk, id));
+    assert_eq!(after, [before[0], before[1] + 10], "booked as told");
+    for id in [SPOT, PERP] {
+        let snapshot = desk.maker.snapshot(id).unwrap();
+        assert_eq!((snapshot.state, snapshot.reason), (State::Halted, Reason::Inconsistent));
+    }
+    assert!(sent.iter().all(|intent| intent.action == OrderAction::Cancel), "{sent:?}");
+    assert!(desk.timer().iter().all(|intent| intent.action == OrderAction::Cancel));
+    assert_eq!(desk.maker.resumption(1, false).unconfirmed, [SPOT, PERP]);
 }

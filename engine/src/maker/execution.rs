@@ -147,20 +147,25 @@ impl Maker {
             }
             Outcome::Gone => self.on_gone(event, order, slot, out),
             Outcome::Filled { is_gone, is_overfill, is_inconsistent } => {
-                // Booked as told, but believed of nobody: whether we bought or sold, only the venue's own
-                // word on the position can say, and until then nothing of the underlying is traded.
+                // Booked as told, but believed of nobody: whether we bought or sold, and what, only the
+                // venue's own word on the position can say, and until then nothing of the underlying is
+                // traded.
                 let is_other_side =
                     matches!(event.update, OrderUpdate::Fill { side, .. } if side != order.side);
-                if is_other_side {
-                    self.doubt_position(instrument);
+                let doubted = [instrument, event.instrument];
+                let is_other = is_other_side || event.instrument != instrument;
+                for id in doubted.into_iter().filter(|_| is_other) {
+                    self.doubt_position(id);
                 }
                 self.book_fill(event, order.purpose, out);
                 if is_gone {
                     self.on_gone(event, order, slot, out);
                 }
-                if is_other_side {
-                    self.halt(instrument, Reason::Inconsistent, out);
-                    self.requote_pool(instrument, out);
+                if is_other {
+                    for id in doubted {
+                        self.halt(id, Reason::Inconsistent, out);
+                        self.requote_pool(id, out);
+                    }
                 } else if is_overfill {
                     self.halt(instrument, Reason::Overfill, out);
                 } else if is_inconsistent {
