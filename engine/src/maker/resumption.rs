@@ -210,6 +210,10 @@ impl Resumption {
                 let asked = (intent.price, size);
                 // A store that does not say the request's own name has those that the journal has, too.
                 if order.replacement.unwrap_or((order.price, order.size)) != asked {
+                    // The one before it was answered, nobody here knows how: it may be what works.
+                    if let Some((_, size)) = order.replacement {
+                        (order.price, order.size) = (order.price_worst(), order.size.max(size));
+                    }
                     order.replace_id = intent.cl_ord_id;
                     order.replacement = Some(asked);
                 }

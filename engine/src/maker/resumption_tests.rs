@@ -198,3 +198,18 @@ fn more_orders_of_a_side_than_there_are_rungs_are_taken_out_all_the_same() {
     let sent = desk.timer();
     assert!(sent.iter().any(|sent| sent.orig_cl_ord_id == last), "{sent:?}");
 }
+
+#[test]
+fn of_two_replaces_of_one_order_in_the_message_store_the_first_may_be_what_works() {
+    let replace = |number, orig, price, size| OrderIntent {
+        action: OrderAction::Replace,
+        orig_cl_ord_id: ClOrdId::new(1, orig),
+        ..sent_bid(number, price, size)
+    };
+    let mut left = Resumption::default();
+    let sent = [sent_bid(1, 599_000, 5), replace(2, 1, 599_500, 10), replace(3, 2, 599_100, 4)];
+    sent.iter().for_each(|sent| left.take_sent(sent));
+    let order = left.orders[0];
+    assert_eq!((order.replace_id, left.orders.len()), (ClOrdId::new(1, 3), 1));
+    assert_eq!((order.leaves_worst(), order.price_worst()), (Lots(10), Ticks(599_500)));
+}
