@@ -8,8 +8,9 @@ use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate, VenueId};
 use ballast_engine::ring::{Consumer, slots};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use ballast_gateway::market_data::refresh::{ENTRIES_MAX, fit_whole_books};
 use ballast_gateway::market_data::{Feed, FeedConfig};
-use ballast_gateway::session::{ReconnectConfig, Session};
+use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::venue::dialect::{Entries, Rules};
 use ballast_gateway::venue::plain::RULES;
@@ -29,6 +30,16 @@ const BOOK: &str = "268=3|269=0|270=100.00|271=1|269=0|270=99.99|271=2|269=1|270
 
 impl World {
     fn with(rules: Rules, time_base: TimeBase, ring: usize) -> World {
+        World::of((peer::client_config(), 64), rules, time_base, ring)
+    }
+
+    /// A session, and how many entries the feed takes in a message.
+    fn of(
+        (session, entries_max): (SessionConfig, usize),
+        rules: Rules,
+        time_base: TimeBase,
+        ring: usize,
+    ) -> World {
         let door = Door::open();
         let (events_in, events) = slots(ring);
         let listed = [wire::instrument(0, "BTC"), wire::instrument(1, "ETH")];
@@ -36,12 +47,12 @@ impl World {
         let config = FeedConfig {
             market_depth: 0,
             levels_max: 64,
-            entries_max: 64,
+            entries_max,
             time_base,
             ask_again_ns: 1_000_000,
             redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
         };
-        let session = Session::new(peer::client_config(), MemoryStore::new());
+        let session = Session::new(session, MemoryStore::new());
         let dial = PipeDial(door.clone());
         let feed = Feed::new(config, (dial, session), (symbols, rules), events_in, None);
         let venue = Venue::new(&door);
@@ -133,6 +144,28 @@ fn after_logon_each_book_is_asked_for_and_the_snapshot_is_a_reset_and_its_levels
     let last: Vec<bool> = events.iter().map(|e| e.last_in_message).collect();
     assert_eq!(last, [false, false, false, true]);
     assert!(events.iter().all(|e| e.at.0 > 0 && e.at <= world.now));
+}
+
+#[test]
+fn a_book_of_5000_levels_a_side_is_one_message_and_taken() {
+    let mut session = peer::client_config();
+    fit_whole_books(&mut session);
+    let mut world = World::of((session, ENTRIES_MAX), RULES, TimeBase::Arrival, 256);
+    let mut book = "268=10000".to_owned();
+    for n in 0..5_000 {
+        let (bid, ask) = (60_000 - n, 60_001 + n);
+        book.push_str(&format!(
+            "|269=0|270={bid}.00|271=1|278=b{n}|269=1|270={ask}.00|271=2|278=a{n}"
+        ));
+    }
+    assert!(book.len() > 300_000);
+    world.answer("BTC", &book);
+    let session = world.feed.session();
+    assert_eq!((session.counters().garbled, session.counters().resend_requests_out), (0, 0));
+    assert!(session.is_synced());
+    assert_eq!((world.feed.counts().snapshots, world.feed.counts().breaches), (1, 0));
+    let best = world.feed.publisher().book(0).unwrap().best(Side::Sell).unwrap();
+    assert!(world.feed.publisher().is_whole(0) && best.price == Ticks(6_000_100));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use ballast_engine::maker::stage::TimeBase as MakerTime;
 use ballast_engine::orders::order::Order;
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_gateway::fix::timestamp::Precision;
+use ballast_gateway::market_data::refresh::{ENTRIES_MAX, fit_whole_books};
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::message_log::{LogError, MessageLog, Tape};
 use ballast_gateway::order_entry::earlier::deliver_from;
@@ -44,8 +45,6 @@ pub type Ears = (Option<Tape>, Told);
 
 /// ExecID(17)s of a session that are remembered.
 const EXEC_IDS: usize = 1 << 16;
-/// Entries in one market data message.
-const ENTRIES_MAX: usize = 8192;
 /// After a run ends: how long order entry waits for the answers to its own last cancels.
 const WIND_DOWN_NS: u64 = 2_000_000_000;
 /// How long a snapshot may take.
@@ -173,6 +172,7 @@ impl<'a> Venue<'a> {
         let mut session = self.session_config(raw, BinanceSession::MarketData, &ears.1.1)?;
         // What was missed of a market is not asked for again: a new snapshot says more.
         session.reset_on_logon = true;
+        fit_whole_books(&mut session);
         let config = FeedConfig {
             market_depth: rules(self.raw).market_depth,
             levels_max: self.config.book_levels_max,
@@ -256,5 +256,25 @@ impl<'a> Venue<'a> {
         let store = self.store(state, "drop-copy");
         let session = Session::new(session, FileStore::open(store)?);
         Ok(Some((self.dial(raw, ears, &Cut::default())?, session)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ballast_engine::clock::Counter;
+    use ballast_engine::latency::probe;
+    use ballast_engine::ring::slots;
+
+    #[test]
+    fn the_session_of_a_feed_takes_a_whole_book_in_one_message() {
+        let text = include_str!("../../config/demo.toml").to_owned();
+        let file = ConfigFile::parse("t", text).unwrap();
+        let config = file.maker(1).unwrap();
+        let venue = Venue::new(&file, &config, 0, MakerTime::Clock, 0).unwrap();
+        let (probe, _samples) = probe(Counter::monotonic(), 1);
+        let feed = venue.feed(slots(1).0, probe, (None, Told::default())).unwrap();
+        let session = feed.session().config();
+        assert!(session.message_len_max >= 1 << 20 && session.fields_max >= 8 * ENTRIES_MAX);
     }
 }

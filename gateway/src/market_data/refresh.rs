@@ -10,6 +10,7 @@
 use super::order_book::EntryId;
 use crate::fix::message::{Field, Message};
 use crate::fix::{tag, timestamp, value};
+use crate::session::SessionConfig;
 use crate::venue::symbols::Symbols;
 use ballast_engine::units::{DecimalError, Lots, Nanos, Side, Ticks};
 
@@ -19,6 +20,19 @@ use ballast_engine::units::{DecimalError, Lots, Nanos, Side, Ticks};
 pub const AGGRESSOR_SIDE: u32 = 5797;
 /// AggressorSide of FIX 5.0 SP2, which Binance writes into its FIX 4.4.
 pub const AGGRESSOR_SIDE_FIX_50: u32 = 2446;
+
+/// Most entries in a message of a live feed: both sides of a book of 5,000 levels, and some.
+pub const ENTRIES_MAX: usize = 10_240;
+/// Most fields in an entry, and the longest message: of [`ENTRIES_MAX`] entries of a hundred bytes.
+const ENTRY_FIELDS_MAX: usize = 10;
+const MESSAGE_LEN_MAX: usize = 1 << 20;
+
+/// A session that takes messages as long as a whole book: a venue answers V with all of it in one W, and one
+/// that is too long for the session would be garbled, its number missing and asked for again without end.
+pub fn fit_whole_books(session: &mut SessionConfig) {
+    session.message_len_max = session.message_len_max.max(MESSAGE_LEN_MAX);
+    session.fields_max = session.fields_max.max(ENTRIES_MAX * ENTRY_FIELDS_MAX);
+}
 
 const NS_PER_DAY: u64 = 86_400_000_000_000;
 

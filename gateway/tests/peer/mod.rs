@@ -54,6 +54,8 @@ impl Venue {
     pub fn new(door: &Door) -> Venue {
         let mut config = SessionConfig::new(Role::Acceptor, "VENUE", "BALLAST");
         config.reset_on_logon = true;
+        // It says whole books, too.
+        (config.message_len_max, config.out_bytes_max) = (1 << 20, 2 << 20);
         Venue {
             session: Session::new(config, MemoryStore::new()),
             connection: None,
