@@ -8,6 +8,8 @@ use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate, VenueId};
 use ballast_engine::ring::{Consumer, slots};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use ballast_gateway::dictionary::Dictionary;
+use ballast_gateway::dictionary::validate::{Rules as DictionaryRules, Validator};
 use ballast_gateway::market_data::refresh::{ENTRIES_MAX, fit_whole_books};
 use ballast_gateway::market_data::{Feed, FeedConfig};
 use ballast_gateway::session::{ReconnectConfig, Session, SessionConfig};
@@ -17,6 +19,7 @@ use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 use peer::{Door, PipeDial, Venue};
+use std::sync::Arc;
 
 struct World {
     now: Nanos,
@@ -250,6 +253,30 @@ fn a_message_that_breaks_the_dictionary_gaps_every_book() {
         (vec![MarketUpdate::Gap], vec![MarketUpdate::Gap])
     );
     assert_eq!(world.feed.counts().breaches, 1);
+}
+
+#[test]
+fn an_increment_that_the_session_refuses_gaps_every_book_and_is_asked_about_later() {
+    let mut session = peer::client_config();
+    let dictionary = Arc::new(Dictionary::fix44());
+    session.validation = Some(Validator::new(dictionary, DictionaryRules::default()));
+    let mut world = World::of((session, 64), RULES, TimeBase::Arrival, 256);
+    world.answer("BTC", BOOK);
+    world.answer("ETH", BOOK);
+    assert_eq!(world.events().len(), 8);
+    world.say("35=B|148=no lines");
+    assert!(world.events().is_empty(), "news that is refused says nothing of a book");
+    world.increment("BTC", "268=1|279=9|269=0|55=BTC|270=98|271=1");
+    let events = world.events();
+    assert_eq!(updates(&events, 0), [MarketUpdate::Gap]);
+    assert_eq!(updates(&events, 1), [MarketUpdate::Gap]);
+    assert_eq!((world.feed.counts().breaches, world.requests("BTC").len()), (1, 1));
+    assert!(world.feed.session().is_synced(), "nothing is missing that is known to be");
+    world.now = world.now.plus(1_000_000);
+    world.settle();
+    assert_eq!(world.requests("BTC").len(), 3);
+    world.answer("BTC", BOOK);
+    assert_eq!(updates(&world.events(), 0).len(), 4);
 }
 
 #[test]

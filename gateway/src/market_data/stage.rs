@@ -276,6 +276,14 @@ impl Ear {
                 self.counts.sequence_gaps += 1;
                 self.doubt_all(now);
             }
+            // What changed is unknown. A venue that writes so may write so again: asked in time.
+            Event::Refused(message) if is_of_a_book(message.msg_type()) => {
+                self.counts.breaches += 1;
+                for place in 0..self.subscriptions.len() {
+                    self.doubt(now, place, now.plus(self.ask_again_ns));
+                }
+            }
+            Event::Refused(_) => {}
             // A Reject(3) of a V: no snapshot will come, and the question is asked again in time.
             Event::Rejected(_) => self.counts.refusals += 1,
             Event::LogoutReceived(_) => {}
@@ -461,6 +469,13 @@ impl Ear {
             (None, Some(_) | None) => Side::Buy,
         }
     }
+}
+
+fn is_of_a_book(msg_type: &[u8]) -> bool {
+    matches!(
+        msg_type,
+        msg_type::MARKET_DATA_SNAPSHOT_FULL_REFRESH | msg_type::MARKET_DATA_INCREMENTAL_REFRESH
+    )
 }
 
 /// An entry that a book of orders takes.

@@ -22,6 +22,9 @@ use std::collections::VecDeque;
 /// Events that one message or one end of a connection can cause.
 const PARKED_MAX: usize = 9 + FILLS_MAX;
 
+/// A venue that writes what we refuse will write so again: it is not asked more often what it knows.
+const ASK_AGAIN_NS: u64 = 5_000_000_000;
+
 /// What the venue's events become, apart from the line that they come from.
 pub(super) struct Ear {
     pub desk: Desk,
@@ -34,6 +37,10 @@ pub(super) struct Ear {
     /// The maker knows that the venue has forgotten the session's numbers.
     pub has_told_forgotten: bool,
     pub reconciler: Reconciler,
+    /// Something was lost within the session: when the venue is asked what it knows.
+    ask_at: Option<Nanos>,
+    /// When it was asked last.
+    asked_at: Nanos,
     /// The session logged on in this turn; nothing else is heard before that was told.
     pub has_logged_on: bool,
     /// Cancel all: the next place of the index to look at.
@@ -58,6 +65,8 @@ impl Ear {
             is_up: false,
             has_told_forgotten: false,
             reconciler,
+            ask_at: None,
+            asked_at: Nanos(0),
             has_logged_on: false,
             sweep: None,
             has_refused_question: false,
@@ -97,6 +106,7 @@ impl Ear {
             Event::Message(message) | Event::Rejected(message) => {
                 self.hear_message(now, stamp, &message);
             }
+            Event::Refused(message) => self.hear_refused(now, message.msg_type()),
             // Answers were lost for good: every unanswered order is in doubt.
             Event::SequenceReset { .. } => {
                 self.session_down(now);
@@ -105,6 +115,36 @@ impl Ear {
             // The answers come late, but they come; and after a Logout comes the end.
             Event::GapDetected { .. } | Event::LogoutReceived(_) => {}
         }
+    }
+
+    /// We refused a message, and what it said is lost. Where it told of orders, every unanswered one is in
+    /// doubt, and there may be fills that nobody here knows. Other answers are missed by whoever asked.
+    fn hear_refused(&mut self, now: Nanos, msg_type: &[u8]) {
+        let tells_of_orders = matches!(
+            msg_type,
+            msg_type::EXECUTION_REPORT
+                | msg_type::ORDER_CANCEL_REJECT
+                | AMEND_REJECT
+                | msg_type::MASS_QUOTE_ACKNOWLEDGEMENT
+                | msg_type::BUSINESS_MESSAGE_REJECT
+                | msg_type::REJECT
+        );
+        if tells_of_orders {
+            self.doubt(now);
+        } else {
+            self.counts.ignored += 1;
+        }
+    }
+
+    /// There may be answers and fills that nobody here knows: nothing is traded until the venue was asked.
+    fn doubt(&mut self, now: Nanos) {
+        self.session_down(now);
+        self.ask_at = Some(now.max(self.asked_at.plus(ASK_AGAIN_NS)));
+    }
+
+    /// Whether it is time to ask the venue again what it knows, within the session.
+    pub fn is_to_ask(&self, now: Nanos) -> bool {
+        self.ask_at.is_some_and(|at| at <= now)
     }
 
     pub fn hear_message(&mut self, now: Nanos, stamp: Stamp, message: &Message<'_>) {
@@ -244,6 +284,7 @@ impl Ear {
 
     /// Logged on: the maker learns since when the numbers count, and the venue is asked what it knows.
     pub fn begin_reconciling(&mut self, now: Nanos, stamp: Stamp, numbers_since: Nanos) {
+        (self.ask_at, self.asked_at) = (None, now);
         self.tell_numbers(now, stamp, (numbers_since, 0));
         self.reconciler.begin(now);
     }

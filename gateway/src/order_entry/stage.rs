@@ -395,7 +395,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         // Nothing of the stage's own goes out in there.
         let said = self.line.session().messages_out().wrapping_sub(said);
         self.throttle.count_unasked(now, said);
-        if std::mem::take(&mut self.ear.has_logged_on) {
+        let is_to_ask = self.ear.is_to_ask(now) && self.line.session().is_logged_on();
+        if std::mem::take(&mut self.ear.has_logged_on) || is_to_ask {
             self.waiting.session_over();
             let numbers_since = self.line.session().store().created_at();
             self.ear.begin_reconciling(now, stamp, numbers_since);

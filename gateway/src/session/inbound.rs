@@ -50,8 +50,10 @@ impl<S: Store> Core<S> {
                 self.reject(&message, number, fault);
                 return;
             }
+            // Whatever it said: the connection ends, and the application hears of that.
             Header::Alien(fault) => {
-                self.reject(&message, number, fault);
+                self.consume(number);
+                self.send_reject(&message, fault);
                 self.log_out(None);
                 return;
             }
@@ -183,12 +185,22 @@ impl<S: Store> Core<S> {
         self.config.validation.as_mut().map_or(Ok(()), |rules| rules.check(message))
     }
 
-    /// Sends Reject(3); where the message was the next one, its number is consumed.
+    /// Sends Reject(3); where the message was the next one, its number is consumed, and the application
+    /// hears that it lost something.
     pub(super) fn reject(&mut self, message: &Message<'_>, number: u64, fault: Rejection<'_>) {
-        if number == self.store.next_target() {
-            self.count_as_received();
+        if self.consume(number) && is_for_application(message.msg_type()) {
+            self.pending.push(Pending::Refused);
         }
         self.send_reject(message, fault);
+    }
+
+    /// The number counts as received where it was the next one; whether it was.
+    fn consume(&mut self, number: u64) -> bool {
+        let is_next = number == self.store.next_target();
+        if is_next {
+            self.count_as_received();
+        }
+        is_next
     }
 
     /// Says Logout(5) where logged on, and waits for the answer.
@@ -286,6 +298,19 @@ impl<S: Store> Core<S> {
             self.ask_for_gap();
         }
     }
+}
+
+/// The application hears messages of this type.
+fn is_for_application(msg_type: &[u8]) -> bool {
+    !matches!(
+        msg_type,
+        msg_type::HEARTBEAT
+            | msg_type::TEST_REQUEST
+            | msg_type::RESEND_REQUEST
+            | msg_type::SEQUENCE_RESET
+            | msg_type::LOGOUT
+            | msg_type::LOGON
+    )
 }
 
 fn accuracy_problem() -> Rejection<'static> {

@@ -72,6 +72,7 @@ pub(super) enum Pending {
     LoggedOn { is_reset: bool },
     Message,
     Rejected,
+    Refused,
     LogoutReceived,
     GapDetected { from: u64, to: u64 },
     SequenceReset { next_target: u64 },
@@ -284,6 +285,7 @@ impl<S: Store> Session<S> {
             Pending::SequenceReset { next_target } => Event::SequenceReset { next_target },
             Pending::Message => Event::Message(self.current()?),
             Pending::Rejected => Event::Rejected(self.current()?),
+            Pending::Refused => Event::Refused(self.current()?),
             Pending::LogoutReceived => Event::LogoutReceived(self.current()?),
         };
         Some(Output::Deliver(event))

@@ -64,6 +64,9 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// Reject(3): the counterparty will not act on one of our messages.
     Rejected(Message<'a>),
+    /// An application message, or a Reject(3), that we refused with a Reject(3): it counts as received, will
+    /// not come again, and what it said is lost.
+    Refused(Message<'a>),
     /// The counterparty logs out; its Text(58) may say why. [`Output::Close`] follows.
     LogoutReceived(Message<'a>),
     /// Messages are missing; they are asked for, and later ones wait.

@@ -228,6 +228,7 @@ impl<D: Dial, S: Store> Line<D, S> {
                 }
                 Event::Message(_)
                 | Event::Rejected(_)
+                | Event::Refused(_)
                 | Event::LogoutReceived(_)
                 | Event::GapDetected { .. }
                 | Event::SequenceReset { .. } => {}

@@ -254,6 +254,7 @@ fn name(event: &Event<'_>) -> String {
         Event::LoggedOn { is_reset: true } => "LoggedOn reset".into(),
         Event::Message(m) => format!("Message {}", message(m)),
         Event::Rejected(m) => format!("Rejected {}", message(m)),
+        Event::Refused(m) => format!("Refused {}", message(m)),
         Event::LogoutReceived(m) => format!("LogoutReceived {}", message(m)),
         Event::GapDetected { from, to } => format!("GapDetected {from} {to}"),
         Event::SequenceReset { next_target } => format!("SequenceReset {next_target}"),

@@ -159,6 +159,7 @@ impl Endpoint {
                 }
                 Event::SequenceReset { .. }
                 | Event::Rejected(_)
+                | Event::Refused(_)
                 | Event::LogoutReceived(_)
                 | Event::GapDetected { .. } => ControlFlow::Continue(()),
             });

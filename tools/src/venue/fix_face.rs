@@ -266,10 +266,8 @@ impl<T: Tape, C: Transport, P: Pace> FixVenue<T, C, P> {
                 Event::Message(message) => {
                     actions.push(read_message(&message, seat, listing, names, place));
                 }
-                Event::Rejected(_)
-                | Event::LogoutReceived(_)
-                | Event::GapDetected { .. }
-                | Event::SequenceReset { .. } => {}
+                // The session settles the rest by itself.
+                _ => {}
             }
             ControlFlow::Continue(())
         });
