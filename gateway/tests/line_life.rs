@@ -3,11 +3,11 @@
 
 use ballast_engine::units::Nanos;
 use ballast_gateway::session::{
-    Connection, Event, ReconnectConfig, Role, Schedule, Session, SessionConfig,
+    CloseReason, Connection, Ended, Event, ReconnectConfig, Role, Schedule, Session, SessionConfig,
 };
 use ballast_gateway::store::{MemoryStore, Store};
 use ballast_gateway::transport::{PipeEnd, Transport, pipe};
-use ballast_gateway::venue::line::{Dial, Dialled, Line};
+use ballast_gateway::venue::line::{Dial, Dialled, Line, LineTurn};
 use ballast_gateway::venue::notice::{Notices, OnNews};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -55,6 +55,8 @@ struct World {
     /// When the line logged on, and the Logouts that the venue heard.
     logged_on: Vec<Nanos>,
     logouts: Vec<(Nanos, String)>,
+    /// The ends of connections that the line told.
+    ends: Vec<(Nanos, Ended)>,
 }
 
 impl World {
@@ -80,6 +82,7 @@ impl World {
             alive,
             logged_on: Vec::new(),
             logouts: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
@@ -94,12 +97,15 @@ impl World {
 
     fn turn(&mut self) {
         let (now, logged_on) = (self.now, &mut self.logged_on);
-        let _ = self.line.turn(now, |event| {
+        let turn = self.line.turn(now, |event| {
             if let Event::LoggedOn { .. } = event {
                 logged_on.push(now);
             }
             ControlFlow::Continue(())
         });
+        if let LineTurn::Down(ended) = turn {
+            self.ends.push((now, ended));
+        }
         for (host, mut link) in self.knocks.lock().unwrap().drain(..) {
             self.dialled.push(host);
             if host == self.alive {
@@ -239,6 +245,27 @@ fn nobody_dials_outside_the_schedule_and_its_end_is_a_logout() {
     assert_eq!(text, "end of session");
     assert_eq!(world.dialled.len(), 1);
     assert_eq!(world.line.session().store().next_sender(), 3);
+}
+
+#[test]
+fn the_end_of_a_period_is_told_also_where_the_venue_does_not_read() {
+    let schedule = Schedule::parse("UTC", "00:01:00", "00:02:00", None).unwrap();
+    let mut world = World::new(1, 0, at(0), Some(schedule));
+    world.run_until(at(119));
+    assert!(world.line.session().is_logged_on() && world.ends.is_empty());
+    let unread = world.at_venue.take();
+    let words = "x".repeat(1_000);
+    for _ in 0..100 {
+        let said = world.line.session_mut().send(world.now, b"B", |news| _ = news.str(148, &words));
+        said.unwrap();
+    }
+    world.run_until(at(300));
+    let [(when, ended)] = &world.ends[..] else { panic!("{:?}", world.ends) };
+    // The Logout is due at 120 s, and its answer two seconds later.
+    near(&[*when], &[at(122)]);
+    assert_eq!(*ended, Ended::Session(CloseReason::LogoutTimeout));
+    assert_eq!(world.line.drops(), 1);
+    drop(unread);
 }
 
 #[test]

@@ -303,6 +303,11 @@ impl<S: Store> Session<S> {
         self.core.next_deadline()
     }
 
+    /// Why the connection is to end, where it is and could not be said yet.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.core.close
+    }
+
     /// Where the session is in its life.
     pub fn state(&self) -> State {
         self.core.state

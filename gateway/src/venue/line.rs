@@ -11,7 +11,7 @@ use super::hosts::{Host, Hosts, Where, look_up};
 use super::notice::{Notices, OnNews};
 use crate::fix::msg_type;
 use crate::session::{
-    Connection, Ended, Event, Period, Reconnect, ReconnectConfig, Session, State, Turn,
+    CloseReason, Connection, Ended, Event, Period, Reconnect, ReconnectConfig, Session, State, Turn,
 };
 use crate::store::Store;
 use crate::transport::{Connecting, Cut, TcpConnect, TcpTransport, Transport};
@@ -239,17 +239,7 @@ impl<D: Dial, S: Store> Line<D, S> {
             self.consider_moving(now);
         }
         match turn {
-            Turn::Idle => {
-                let may_log_out =
-                    matches!(self.session.state(), State::Active | State::LogoutSent { .. });
-                // Nobody is logged on and nobody will be: there is no Logout to wait for.
-                if (self.is_leaving || self.is_parting) && !may_log_out {
-                    self.connection = None;
-                    self.is_parting = false;
-                    self.session.on_disconnected(now);
-                }
-                LineTurn::Idle
-            }
+            Turn::Idle => self.stand_idle(now),
             Turn::Busy => LineTurn::Busy,
             Turn::Ended(ended) => {
                 self.connection = None;
@@ -261,6 +251,21 @@ impl<D: Dial, S: Store> Line<D, S> {
                 LineTurn::Down(ended)
             }
         }
+    }
+
+    /// Nothing moves: a connection that is to be given up and has no Logout to wait for is dropped.
+    fn stand_idle(&mut self, now: Nanos) -> LineTurn {
+        let may_log_out = matches!(self.session.state(), State::Active | State::LogoutSent { .. });
+        if !(self.is_leaving || self.is_parting) || may_log_out {
+            return LineTurn::Idle;
+        }
+        // Nobody is logged on and nobody will be, or nobody reads that the session is over.
+        let reason = self.session.close_reason().unwrap_or(CloseReason::LogonTimeout);
+        self.connection = None;
+        self.drops += 1;
+        self.is_parting = false;
+        self.session.on_disconnected(now);
+        LineTurn::Down(Ended::Session(reason))
     }
 
     /// News(B) came: where the venue means it so, the session logs out and dials again at once.
