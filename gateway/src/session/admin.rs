@@ -47,10 +47,10 @@ impl<S: Store> Core<S> {
         let expected = self.store.next_target();
         match message.uint(tag::NEW_SEQ_NO) {
             Ok(next) if next > expected => {
-                self.held.clear();
+                // From there on the numbers are used again, for other messages.
+                self.held.forget_from(next);
                 self.gap = None;
-                self.filled_to = 0;
-                self.expect(next);
+                self.pass_over(expected, next);
                 self.pending.push(Pending::SequenceReset { next_target: next });
             }
             Ok(next) if next == expected => {}
@@ -68,13 +68,7 @@ impl<S: Store> Core<S> {
     /// SequenceReset-GapFill under the expected number.
     pub(super) fn on_gap_fill(&mut self, message: &Message<'_>, number: u64) {
         match message.uint(tag::NEW_SEQ_NO) {
-            Ok(next) if next > number => {
-                // What came above the gap was sent, whatever the counterparty does not resend: a
-                // report that we hold is not lost to a fill that passes over it.
-                let held = self.held.first_from(number).filter(|held| *held < next);
-                self.filled_to = if held.is_some() { next } else { 0 };
-                self.expect(held.unwrap_or(next));
-            }
+            Ok(next) if next > number => self.pass_over(number, next),
             Ok(_) => {
                 let fault = fault_of(RejectReason::ValueIncorrect, tag::NEW_SEQ_NO);
                 self.reject(message, number, fault);
@@ -84,6 +78,14 @@ impl<S: Store> Core<S> {
                 self.reject(message, number, fault);
             }
         }
+    }
+
+    /// Nothing below `next` is to come. What came above the gap was sent, whatever the counterparty does
+    /// not resend: a report that we hold is not lost to a fill or a reset that passes over it.
+    fn pass_over(&mut self, from: u64, next: u64) {
+        let held = self.held.first_from(from).filter(|held| *held < next);
+        self.filled_to = if held.is_some() { next } else { 0 };
+        self.expect(held.unwrap_or(next));
     }
 
     /// A ResendRequest is answered at once whatever its number: were it to wait for a gap of ours to

@@ -72,6 +72,13 @@ impl Held {
         self.waiting.range(number..).next().map(|(held, _)| *held)
     }
 
+    /// Drops what waits under `number` and above.
+    pub(super) fn forget_from(&mut self, number: u64) {
+        let dropped = self.waiting.split_off(&number);
+        let bytes: usize = dropped.values().map(size_of_frame).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.bytes = 0;
@@ -136,8 +143,12 @@ mod tests {
         let mut held = Held::new(10, 10);
         held.keep(3, frame(10));
         assert_eq!(held.take(9), None);
-        held.keep(10, frame(10));
-        assert!(held.has(10));
+        held.keep(10, frame(4));
+        held.keep(12, frame(6));
+        held.forget_from(11);
+        assert!(held.has(10) && !held.has(12));
+        held.keep(13, frame(6));
+        assert!(held.has(13), "what was forgotten takes no room");
         held.clear();
         assert!(!held.has(10));
         held.keep(11, frame(10));

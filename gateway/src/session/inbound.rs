@@ -75,6 +75,14 @@ impl<S: Store> Core<S> {
         if number > expected {
             self.hold(number, Waiting::Frame(message.as_bytes().to_vec()));
             self.note_gap(number);
+            // The venue will not say this again either: it is heard before the end.
+            if self.close == Some(CloseReason::GapNotRecoverable)
+                && is_for_application(message.msg_type())
+                && self.validate(message).is_ok()
+            {
+                self.expect(number);
+                self.on_next(message, number);
+            }
         } else if number < expected {
             self.on_too_low(message, number);
         } else if let Err(fault) = self.validate(message) {
