@@ -17,12 +17,14 @@ pub mod words;
 use ballast_engine::units::Nanos;
 use ballast_gateway::fix::decode::Decoder;
 use ballast_gateway::fix::message::Message;
+use ballast_gateway::fix::secret::SECRET_TAGS;
 use ballast_gateway::fix::{msg_type, tag};
 use ballast_gateway::session::{Connection, Session, SessionConfig, Turn};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::transport::{Ready, Socket, Transport, wait_for};
 use call::Call;
 use script::{Action, Condition, Expectation, Step};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -317,21 +319,31 @@ fn fault_of(message: &Message<'_>, condition: &Condition) -> Option<String> {
     match condition {
         Condition::Is(tag, value) => match message.get(*tag) {
             Some(got) if got == value.as_bytes() => None,
-            Some(got) => Some(format!("{tag}={} instead of {value}", String::from_utf8_lossy(got))),
-            None => Some(format!("{tag} is missing, {value} was expected")),
+            Some(got) => {
+                let (got, value) = (told(*tag, got), told(*tag, value.as_bytes()));
+                Some(format!("{tag}={got} instead of {value}"))
+            }
+            None => {
+                Some(format!("{tag} is missing, {} was expected", told(*tag, value.as_bytes())))
+            }
         },
         Condition::There(tag) => message.get(*tag).is_none().then(|| format!("{tag} is missing")),
-        Condition::NotThere(tag) => message
-            .get(*tag)
-            .map(|got| format!("{tag}={} was not expected", String::from_utf8_lossy(got))),
+        Condition::NotThere(tag) => {
+            message.get(*tag).map(|got| format!("{tag}={} was not expected", told(*tag, got)))
+        }
     }
+}
+
+/// A value for people, where it is no secret.
+fn told(tag: u32, value: &[u8]) -> Cow<'_, str> {
+    if SECRET_TAGS.contains(&tag) { Cow::Borrowed("***") } else { String::from_utf8_lossy(value) }
 }
 
 fn not_met(wanted: &Expectation, conditions: &[Condition], nearest: Option<String>) -> String {
     let conditions: Vec<String> = conditions
         .iter()
         .map(|condition| match condition {
-            Condition::Is(tag, value) => format!("{tag}={value}"),
+            Condition::Is(tag, value) => format!("{tag}={}", told(*tag, value.as_bytes())),
             Condition::There(tag) => tag.to_string(),
             Condition::NotThere(tag) => format!("!{tag}"),
         })
@@ -357,4 +369,31 @@ pub fn shown(message: &[u8]) -> String {
 /// Heartbeat, TestRequest, ResendRequest, Reject, SequenceReset.
 fn is_admin(kind: &[u8]) -> bool {
     matches!(kind, b"0" | b"1" | b"2" | b"3" | b"4")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_told_without_it() {
+        let logon = b"8=FIX.4.4\x019=5\x0135=A\x01553=me\x01554=geheim\x0110=000\x01";
+        let mut decoder = Decoder::new(FIELDS_MAX);
+        let message = decoder.decode(logon).unwrap();
+        let fault = |condition| fault_of(&message, &condition).unwrap();
+        assert_eq!(fault(Condition::NotThere(554)), "554=*** was not expected");
+        assert_eq!(fault(Condition::Is(554, "anders".into())), "554=*** instead of ***");
+        assert_eq!(fault(Condition::Is(925, "neu".into())), "925 is missing, *** was expected");
+        assert_eq!(fault(Condition::Is(553, "you".into())), "553=me instead of you");
+        let wanted = Expectation {
+            msg_type: b"A".to_vec(),
+            is_ours: true,
+            within_ns: 0,
+            conditions: Vec::new(),
+            saved: Default::default(),
+        };
+        let conditions = [Condition::Is(554, "anders".into()), Condition::Is(553, "you".into())];
+        let told = not_met(&wanted, &conditions, None);
+        assert!(told.contains("554=*** 553=you") && !told.contains("anders"), "{told}");
+    }
 }
