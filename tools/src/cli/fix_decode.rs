@@ -322,11 +322,14 @@ impl<R: Read> LogText<R> {
         Some((len, Entry { before, message, fault }))
     }
 
-    /// What stands on the line before the message, with a blank after it.
+    /// What stands on the line before the message up to the first secret in it, with a blank after it.
     fn before(&self, at: usize) -> Vec<u8> {
         let text = self.buffer.get(..at).unwrap_or_default();
-        let line = text.rsplit(|byte| *byte == b'\n' || *byte == SOH).next().unwrap_or_default();
-        let mut before = line.trim_ascii().to_vec();
+        let line = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut masked = Vec::new();
+        mask_text(line, &mut masked);
+        let shown = masked.rsplit(|byte| *byte == SOH).next().unwrap_or_default();
+        let mut before = shown.trim_ascii().to_vec();
         if !before.is_empty() {
             before.push(b' ');
         }
@@ -432,6 +435,16 @@ mod tests {
         ] {
             let (_, out) = decoded(text.as_bytes(), &args());
             assert!(!out.contains("geheim") && out.contains("***"), "{out}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_before_a_message_too() {
+        let text = format!("login 554=geheim now {ORDER}\n96=ab\x01geheim {ORDER}\n");
+        for json in [false, true] {
+            let (found, out) = decoded(text.as_bytes(), &DecodeArgs { json, ..args() });
+            assert_eq!(found, 2);
+            assert!(!out.contains("geheim") && out.contains("login 554=***"), "{out}");
         }
     }
 
