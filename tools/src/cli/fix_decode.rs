@@ -22,6 +22,9 @@ const CHUNK: usize = 1 << 16;
 const MESSAGE_LEN_MAX: usize = 1 << 20;
 /// The most fields of a message.
 const FIELDS_MAX: usize = 1 << 16;
+/// How a message begins, and the longest first field: `8=FIXT.1.1`, and some.
+const BEGIN: &[u8] = b"8=FIX";
+const BEGIN_STRING_LEN_MAX: usize = 24;
 /// How separators are written where they are not SOH.
 const SEPARATORS: [&[u8]; 4] = [b"\x01", b"|", b"^A", "␁".as_bytes()];
 
@@ -263,21 +266,27 @@ impl<R: Read> LogText<R> {
     }
 
     fn next_entry(&mut self) -> std::io::Result<Option<Entry>> {
+        // What stands before it begins no message.
+        let mut from = 0;
         loop {
-            let begin = find_begin(&self.buffer, 0);
-            if let Some(at) = begin
-                && let Some((len, entry)) = self.entry_at(at)
-            {
-                self.buffer.drain(..at + len);
-                return Ok(Some(entry));
-            }
-            if self.is_ended {
-                return Ok(None);
+            let begin = find_begin(&self.buffer, from);
+            match begin.map(|at| (at, self.entry_at(at))) {
+                Some((at, Look::Found(len, entry))) => {
+                    self.buffer.drain(..at + len);
+                    return Ok(Some(entry));
+                }
+                Some((at, Look::Nothing)) => {
+                    from = at + BEGIN.len();
+                    continue;
+                }
+                Some((_, Look::Cut)) | None if self.is_ended => return Ok(None),
+                Some((_, Look::Cut)) | None => {}
             }
             if begin.is_none() && self.buffer.len() > CHUNK {
                 // No message so far: keep what may be the line before one.
                 let spare = self.buffer.len() - CHUNK;
                 self.buffer.drain(..spare);
+                from = from.saturating_sub(spare);
             }
             let len = self.buffer.len();
             self.buffer.resize(len + CHUNK, 0);
@@ -289,14 +298,17 @@ impl<R: Read> LogText<R> {
     }
 
     /// The message that begins at `at` and its length in the text, once its end is there.
-    fn entry_at(&self, at: usize) -> Option<(usize, Entry)> {
-        let text = self.buffer.get(at..)?;
-        let before = self.before(at);
+    fn entry_at(&self, at: usize) -> Look {
+        let text = self.buffer.get(at..).unwrap_or_default();
         if let Frame::Message { len } = frame(text, MESSAGE_LEN_MAX) {
-            let message = text.get(..len)?.to_vec();
-            return Some((len, Entry { before, message, fault: None }));
+            let message = text.get(..len).unwrap_or_default().to_vec();
+            return Look::Found(len, Entry { before: self.before(at), message, fault: None });
         }
-        let separator = separator_of(text)?;
+        let separator = match separator_of(text) {
+            Separator::Is(separator) => separator,
+            Separator::Cut if !self.is_ended => return Look::Cut,
+            Separator::Cut | Separator::Unknown => return Look::Nothing,
+        };
         let is_text = separator != [SOH];
         let line = text.iter().position(|byte| is_text && *byte == b'\n');
         let next = find_begin(text, 1);
@@ -306,11 +318,12 @@ impl<R: Read> LogText<R> {
         let len = match (end, limit) {
             (Some(end), Some(limit)) => end.min(limit),
             (Some(end), None) => end,
-            (None, _) if !is_final => return None,
+            (None, _) if !is_final => return Look::Cut,
             (None, Some(limit)) => limit,
             (None, None) => text.len().min(MESSAGE_LEN_MAX),
         };
-        let mut message = replace(text.get(..len)?.trim_ascii_end(), separator);
+        let shown = text.get(..len).unwrap_or_default().trim_ascii_end();
+        let mut message = replace(shown, separator);
         if message.last() != Some(&SOH) {
             message.push(SOH);
         }
@@ -319,7 +332,7 @@ impl<R: Read> LogText<R> {
             Frame::Incomplete => Some("the message is cut short"),
             Frame::Garbled { reason, .. } => Some(fault_text(reason)),
         };
-        Some((len, Entry { before, message, fault }))
+        Look::Found(len, Entry { before: self.before(at), message, fault })
     }
 
     /// What stands on the line before the message up to the first secret in it, with a blank after it.
@@ -349,6 +362,26 @@ const fn fault_text(reason: GarbledReason) -> &'static str {
     }
 }
 
+/// What is found where `8=FIX` stands.
+enum Look {
+    /// A message, and its length in the text.
+    Found(usize, Entry),
+    /// Its end is not there yet.
+    Cut,
+    /// No message: prose, or one that was cut short before its first separator.
+    Nothing,
+}
+
+/// How fields are separated.
+#[derive(PartialEq, Eq, Debug)]
+enum Separator {
+    Is(&'static [u8]),
+    /// The text ends before it.
+    Cut,
+    /// By nothing that is known.
+    Unknown,
+}
+
 /// The next `8=FIX` that is not the end of a longer tag.
 fn find_begin(text: &[u8], from: usize) -> Option<usize> {
     let is_begin = |at: &usize| {
@@ -356,14 +389,20 @@ fn find_begin(text: &[u8], from: usize) -> Option<usize> {
         !before.is_some_and(u8::is_ascii_digit)
     };
     let windows = text.windows(5).enumerate().skip(from);
-    windows.filter(|(_, window)| window == b"8=FIX").map(|(at, _)| at).find(is_begin)
+    windows.filter(|(_, window)| *window == BEGIN).map(|(at, _)| at).find(is_begin)
 }
 
-/// What follows BeginString's value; `None` where it is cut short or nothing that is known.
-fn separator_of(text: &[u8]) -> Option<&'static [u8]> {
+/// What follows BeginString's value.
+fn separator_of(text: &[u8]) -> Separator {
     let is_value = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'.' || **byte == b'=';
-    let rest = text.get(text.iter().take_while(is_value).count()..)?;
-    SEPARATORS.into_iter().find(|separator| rest.starts_with(separator))
+    let len = text.iter().take_while(is_value).count();
+    let rest = text.get(len..).unwrap_or_default();
+    match SEPARATORS.into_iter().find(|separator| rest.starts_with(separator)) {
+        Some(separator) => Separator::Is(separator),
+        None if len > BEGIN_STRING_LEN_MAX => Separator::Unknown,
+        None if SEPARATORS.iter().any(|separator| separator.starts_with(rest)) => Separator::Cut,
+        None => Separator::Unknown,
+    }
 }
 
 /// The place behind CheckSum(10), its separator included where there is one.
@@ -446,6 +485,34 @@ mod tests {
             assert_eq!(found, 2);
             assert!(!out.contains("geheim") && out.contains("login 554=***"), "{out}");
         }
+    }
+
+    #[test]
+    fn what_begins_like_a_message_and_is_none_hides_no_message_behind_it() {
+        let beat = "8=FIX.4.4|9=5|35=0|34=4|10=000|\n";
+        let long = "x".repeat(3 * CHUNK);
+        for stray in [
+            "IN  cut short: 8=FIX.4.4\n",
+            "prose about 8=FIX; and more ",
+            "8=FIX",
+            "8=FIX.4.4;9=5;35=0;10=000;\n",
+            &format!("8=FIX{long} "),
+            &format!("8=FIX.4.4 {long} "),
+            "8=FIX.4.4^B",
+        ] {
+            let text = format!("{beat}12:00 {stray}{beat}{beat}");
+            let (found, out) = decoded(text.as_bytes(), &args());
+            assert!(found >= 3 && out.matches("Heartbeat(0)").count() == 3, "{out}");
+        }
+        assert_eq!(decoded(b"8=FIX.4.4", &args()).0, 0);
+    }
+
+    #[test]
+    fn text_without_messages_is_not_kept() {
+        let mut log = LogText::new(std::io::repeat(b' ').take(40 * CHUNK as u64));
+        log.buffer.extend_from_slice(b"8=FIX.4.4; ");
+        assert!(log.next_entry().unwrap().is_none());
+        assert!(log.buffer.capacity() < 10 * CHUNK, "{}", log.buffer.capacity());
     }
 
     #[test]
