@@ -1,5 +1,5 @@
-//! A report that our own dictionary refuses is consumed and lost: order entry doubts what it knew and asks
-//! the venue, and a venue that always writes so is not asked at the speed of the wire.
+//! A report that our own dictionary refuses is consumed and lost, and so is one that the venue passes over
+//! instead of resending it: order entry doubts what it knew and asks the venue, and a venue that always writes so is not asked at the speed of the wire.
 
 mod peer;
 mod wire;
@@ -66,6 +66,18 @@ fn a_venue_whose_reports_are_always_refused_is_asked_once_in_five_seconds_and_ne
         asked += types(&mut world).iter().filter(|kind| *kind == "35=q").count();
     }
     assert!((4..=5).contains(&asked), "{asked} times in 20 s");
+}
+
+#[test]
+fn what_the_venue_passes_over_within_the_session_is_asked_about() {
+    let mut world = world();
+    world.now = world.now.plus(10 * SECOND_NS);
+    // Its next three numbers never arrive, and when asked it fills them: a venue that does not resend.
+    world.venue.pass_over(3);
+    world.say("35=8|37=O|11=11|17=F2|150=F|39=1|55=BTC|54=2|31=61685.99|32=0.5|151=1|14=0.5|6=0");
+    let names = world.names();
+    assert_eq!(names, ["SessionDown", "Fill", "SessionReconciling"], "{names:?}");
+    assert_eq!(types(&mut world), ["35=q"]);
 }
 
 #[test]

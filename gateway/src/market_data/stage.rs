@@ -239,6 +239,15 @@ impl Ear {
         }
     }
 
+    /// As [`Self::doubt_all`], without the books that nobody believes.
+    fn doubt_live(&mut self, now: Nanos) {
+        for place in 0..self.subscriptions.len() {
+            if self.subscriptions.get(place).is_some_and(|s| s.standing == Standing::Live) {
+                self.doubt(now, place, now);
+            }
+        }
+    }
+
     fn doubt(&mut self, now: Nanos, place: usize, ask_at: Nanos) {
         let when = When { at: self.at(now, Nanos(0)), venue_at: Nanos(0), stamp: Stamp(0) };
         self.publisher.gap(place, when);
@@ -284,6 +293,8 @@ impl Ear {
                 }
             }
             Event::Refused(_) => {}
+            // Where a gap was told before, the books are doubted and asked for already.
+            Event::PassedOver { .. } => self.doubt_live(now),
             // A Reject(3) of a V: no snapshot will come, and the question is asked again in time.
             Event::Rejected(_) => self.counts.refusals += 1,
             Event::LogoutReceived(_) => {}

@@ -107,6 +107,9 @@ impl Ear {
                 self.hear_message(now, stamp, &message);
             }
             Event::Refused(message) => self.hear_refused(now, message.msg_type()),
+            // Questions that wait for the sequence to be whole come behind it.
+            Event::PassedOver { .. } if self.reconciler.is_before_questions() => {}
+            Event::PassedOver { .. } => self.doubt(now),
             // Answers were lost for good: every unanswered order is in doubt.
             Event::SequenceReset { .. } => {
                 self.session_down(now);

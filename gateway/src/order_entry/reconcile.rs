@@ -212,6 +212,11 @@ impl Reconciler {
         self.phase != Phase::Idle
     }
 
+    /// It is, and has not asked anything yet.
+    pub(super) fn is_before_questions(&self) -> bool {
+        self.phase == Phase::Syncing
+    }
+
     fn enter(&mut self, now: Nanos, phase: Phase) {
         self.phase = phase;
         self.since = now;

@@ -68,7 +68,14 @@ impl<S: Store> Core<S> {
     /// SequenceReset-GapFill under the expected number.
     pub(super) fn on_gap_fill(&mut self, message: &Message<'_>, number: u64) {
         match message.uint(tag::NEW_SEQ_NO) {
-            Ok(next) if next > number => self.pass_over(number, next),
+            Ok(next) if next > number => {
+                // A fill of its own number alone, with nothing missing, is a message that says nothing.
+                let to = next.saturating_sub(1);
+                if self.gap.is_some() || to > number {
+                    self.pending.push(Pending::PassedOver { from: number, to });
+                }
+                self.pass_over(number, next);
+            }
             Ok(_) => {
                 let fault = fault_of(RejectReason::ValueIncorrect, tag::NEW_SEQ_NO);
                 self.reject(message, number, fault);

@@ -75,6 +75,7 @@ pub(super) enum Pending {
     Refused,
     LogoutReceived,
     GapDetected { from: u64, to: u64 },
+    PassedOver { from: u64, to: u64 },
     SequenceReset { next_target: u64 },
 }
 
@@ -282,6 +283,7 @@ impl<S: Store> Session<S> {
         let event = match event {
             Pending::LoggedOn { is_reset } => Event::LoggedOn { is_reset },
             Pending::GapDetected { from, to } => Event::GapDetected { from, to },
+            Pending::PassedOver { from, to } => Event::PassedOver { from, to },
             Pending::SequenceReset { next_target } => Event::SequenceReset { next_target },
             Pending::Message => Event::Message(self.current()?),
             Pending::Rejected => Event::Rejected(self.current()?),

@@ -76,6 +76,14 @@ pub enum Event<'a> {
         /// Last missing one.
         to: u64,
     },
+    /// The counterparty does not resend these messages, or says that there were none: what they said, if
+    /// they said anything, is not known. Those of them that were held are told behind this.
+    PassedOver {
+        /// The first of them.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
     /// The counterparty reset the numbers within the session: what was in flight is not resent.
     SequenceReset {
         /// The number that is expected next.

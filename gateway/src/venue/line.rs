@@ -231,6 +231,7 @@ impl<D: Dial, S: Store> Line<D, S> {
                 | Event::Refused(_)
                 | Event::LogoutReceived(_)
                 | Event::GapDetected { .. }
+                | Event::PassedOver { .. }
                 | Event::SequenceReset { .. } => {}
             }
             on_event(event)

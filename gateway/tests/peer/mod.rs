@@ -115,6 +115,11 @@ impl Venue {
         while self.session.poll_output().is_some() {}
     }
 
+    /// Skips numbers that it fills when it is asked for them.
+    pub fn pass_over(&mut self, count: u64) {
+        self.session.skip_numbers(count).unwrap();
+    }
+
     /// The cable is pulled.
     pub fn cut(&mut self, now: Nanos) {
         if let Some(connection) = &mut self.connection {

@@ -257,6 +257,7 @@ fn name(event: &Event<'_>) -> String {
         Event::Refused(m) => format!("Refused {}", message(m)),
         Event::LogoutReceived(m) => format!("LogoutReceived {}", message(m)),
         Event::GapDetected { from, to } => format!("GapDetected {from} {to}"),
+        Event::PassedOver { from, to } => format!("PassedOver {from} {to}"),
         Event::SequenceReset { next_target } => format!("SequenceReset {next_target}"),
     }
 }

@@ -161,7 +161,8 @@ impl Endpoint {
                 | Event::Rejected(_)
                 | Event::Refused(_)
                 | Event::LogoutReceived(_)
-                | Event::GapDetected { .. } => ControlFlow::Continue(()),
+                | Event::GapDetected { .. }
+                | Event::PassedOver { .. } => ControlFlow::Continue(()),
             });
             match turn {
                 Turn::Ended(Ended::Session(_) | Ended::Transport(_)) => self.connection = None,
