@@ -269,6 +269,19 @@ fn the_end_of_a_period_is_told_also_where_the_venue_does_not_read() {
 }
 
 #[test]
+fn a_line_that_is_left_while_the_answer_to_its_logon_is_under_way_logs_out() {
+    let mut world = World::new(1, 0, at(0), None);
+    // It dials; it says Logon, and the venue answers.
+    world.turn();
+    world.turn();
+    assert!(world.logged_on.is_empty() && world.venue.is_logged_on());
+    world.line.leave(world.now);
+    world.run_until(at(10));
+    assert_eq!((world.logged_on.len(), world.logouts.len()), (1, 1));
+    assert!(world.line.is_left() && !world.venue.is_logged_on());
+}
+
+#[test]
 fn numbers_begin_at_one_in_a_new_period_and_go_on_within_one() {
     // Whole days: a new period begins the moment the old one ends.
     let schedule = Schedule::parse("UTC", "00:01:00", "00:01:00", None).unwrap();

@@ -239,6 +239,7 @@ impl<D: Dial, S: Store> Line<D, S> {
         if has_news {
             self.consider_moving(now);
         }
+        self.part(now);
         match turn {
             Turn::Idle => self.stand_idle(now),
             Turn::Busy => LineTurn::Busy,
@@ -267,6 +268,13 @@ impl<D: Dial, S: Store> Line<D, S> {
         self.is_parting = false;
         self.session.on_disconnected(now);
         LineTurn::Down(Ended::Session(reason))
+    }
+
+    /// A session that was to log out before its Logon was answered is logged on now: it logs out.
+    fn part(&mut self, now: Nanos) {
+        if (self.is_leaving || self.is_parting) && self.session.is_logged_on() {
+            self.session.logout(now, None);
+        }
     }
 
     /// News(B) came: where the venue means it so, the session logs out and dials again at once.
