@@ -216,7 +216,13 @@ impl<S: Store> Core<S> {
     pub(super) fn on_logon_within_session(&mut self, message: &Message<'_>, number: u64) {
         let is_acceptor = self.config.role == Role::Acceptor;
         let is_reset_asked = asks_for_reset(message);
-        if is_reset_asked || (is_acceptor && self.config.reset_on_logon) {
+        let is_reset = is_reset_asked || (is_acceptor && self.config.reset_on_logon);
+        // A duplicate asked when it was new.
+        if is_reset && !message.is_poss_dup() {
+            // Our Logout is out: with new numbers neither side would know its answer.
+            if self.state != State::Active {
+                return;
+            }
             if let Err(fault) = self.validate(message) {
                 self.reject(message, number, fault);
                 return;
