@@ -52,7 +52,7 @@ impl<S: Store> Core<S> {
             }
             // Whatever it said: the connection ends, and the application hears of that.
             Header::Alien(fault) => {
-                self.consume(number);
+                self.consume(&message, number);
                 self.send_reject(&message, fault);
                 self.log_out(None);
                 return;
@@ -196,15 +196,17 @@ impl<S: Store> Core<S> {
     /// Sends Reject(3); where the message was the next one, its number is consumed, and the application
     /// hears that it lost something.
     pub(super) fn reject(&mut self, message: &Message<'_>, number: u64, fault: Rejection<'_>) {
-        if self.consume(number) && is_for_application(message.msg_type()) {
+        if self.consume(message, number) && is_for_application(message.msg_type()) {
             self.pending.push(Pending::Refused);
         }
         self.send_reject(message, fault);
     }
 
-    /// The number counts as received where it was the next one; whether it was.
-    fn consume(&mut self, number: u64) -> bool {
-        let is_next = number == self.store.next_target();
+    /// The number counts as received where it was the next one; whether it was. That of a
+    /// SequenceReset-Reset never counts: the counterparty goes on under it.
+    fn consume(&mut self, message: &Message<'_>, number: u64) -> bool {
+        let is_reset = message.msg_type() == msg_type::SEQUENCE_RESET && !is_gap_fill(message);
+        let is_next = number == self.store.next_target() && !is_reset;
         if is_next {
             self.count_as_received();
         }
