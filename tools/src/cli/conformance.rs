@@ -232,37 +232,38 @@ const SESSION_FIELDS: [u32; 11] = [
 ];
 
 /// The message's own fields: the rest of the header ascending by tag, then the body ascending by
-/// tag with each group's members behind their counter, as they came.
+/// tag, in both each group's members behind their counter, as they came.
 fn echo(dictionary: &Dictionary, message: &Message<'_>) -> Task {
-    let mut header = Vec::new();
+    let mut header: Vec<(u32, Vec<Field>)> = Vec::new();
     let mut body: Vec<(u32, Vec<Field>)> = Vec::new();
     let mut group_members: BTreeSet<u32> = BTreeSet::new();
-    let scope = dictionary.message(message.msg_type()).map(|definition| definition.scope);
+    let mut is_of_header = true;
+    let body_scope = dictionary.message(message.msg_type()).map(|definition| definition.scope);
     for field in message.fields() {
         if SESSION_FIELDS.contains(&field.tag) || dictionary.is_trailer(field.tag) {
             continue;
         }
         let owned = (field.tag, field.value.to_vec());
-        if dictionary.is_header(field.tag) {
-            header.push(owned);
-            continue;
+        let is_member = group_members.contains(&field.tag);
+        if !is_member {
+            is_of_header = dictionary.is_header(field.tag);
         }
-        if group_members.contains(&field.tag)
-            && let Some((_, fields)) = body.last_mut()
-        {
+        let part = if is_of_header { &mut header } else { &mut body };
+        if let Some((_, fields)) = part.last_mut().filter(|_| is_member) {
             fields.push(owned);
             continue;
         }
         group_members.clear();
+        let scope = if is_of_header { Some(dictionary.header()) } else { body_scope };
         if let Some(Some(group)) = scope.and_then(|scope| dictionary.member_of(scope, field.tag)) {
             collect_members(dictionary, group, &mut group_members);
         }
-        body.push((field.tag, vec![owned]));
+        part.push((field.tag, vec![owned]));
     }
     header.sort_by_key(|(tag, _)| *tag);
     body.sort_by_key(|(tag, _)| *tag);
-    let header_len = header.len();
-    let fields = header.into_iter().chain(body.into_iter().flat_map(|(_, fields)| fields));
+    let header_len = header.iter().map(|(_, fields)| fields.len()).sum();
+    let fields = header.into_iter().chain(body).flat_map(|(_, fields)| fields);
     Task::Echo { msg_type: message.msg_type().to_vec(), fields: fields.collect(), header_len }
 }
 

@@ -22,7 +22,10 @@ fn applications_are_echoed_in_order_by_tag_or_refused() {
     suite.expect("35=d|34=4|22=8|55=TBS|58=none|167=CS|320=r|322=s|323=6|454=0");
     suite.send(&format!("35=D|34=6|386=2|336=PRE|625=X|336=POST|{ORDER}"));
     suite.expect(&format!("35=D|34=5|{ORDER}|386=2|336=PRE|625=X|336=POST"));
-    suite.log_out(7, 6);
+    let hops = "627=2|628=HUB|629=20240808-12:00:00|628=BANK";
+    suite.send(&format!("35=D|34=7|{hops}|{ORDER}"));
+    suite.expect(&format!("35=D|34=6|{hops}|{ORDER}"));
+    suite.log_out(8, 7);
 }
 
 #[test]
