@@ -7,8 +7,8 @@
 //! absent: clocks, and logging on and out.
 //!
 //! Local times become instants by the rules of the zone: a time that the clocks skip is taken as much
-//! later as they skip, of a time that comes twice the first counts. The zone's rules are the host's, and
-//! compiled-in ones where the host has none.
+//! later as they skip (an open that would be behind its close then: when they change), of a time that comes
+//! twice the first counts. The zone's rules are the host's, and compiled-in ones where the host has none.
 
 use ballast_engine::units::Nanos;
 use jiff::civil::{Date, Time, Weekday};
@@ -120,10 +120,18 @@ impl Schedule {
             }
         };
         let closing_day = day.checked_add(days.days()).ok()?;
-        Some(Period {
-            opens: self.instant(day, self.open)?,
-            closes: self.instant(closing_day, self.close)?,
-        })
+        let opens = self.instant(day, self.open)?;
+        let closes = self.instant(closing_day, self.close)?;
+        // An open that the clocks skip may come behind its close: the period opens as they change then.
+        let opens = if opens < closes { opens } else { self.change_before(opens)? };
+        (opens < closes).then_some(Period { opens, closes })
+    }
+
+    /// When the zone's clocks changed last.
+    fn change_before(&self, at: Nanos) -> Option<Nanos> {
+        let at = Timestamp::from_nanosecond(i128::from(at.0)).ok()?;
+        let change = self.zone.preceding(at).next()?;
+        u64::try_from(change.timestamp().as_nanosecond()).ok().map(Nanos)
     }
 
     fn instant(&self, day: Date, time: Time) -> Option<Nanos> {
@@ -261,6 +269,23 @@ mod tests {
         let doubled = schedule("America/New_York", "01:30:00", "16:00:00", None);
         let wanted = ["2024-11-03T05:30:00Z", "2024-11-03T21:00:00Z"];
         assert_eq!(period(&doubled, "2024-11-03T12:00:00Z"), wanted);
+    }
+
+    #[test]
+    fn an_open_that_would_be_skipped_behind_its_close_is_when_the_clocks_change() {
+        let night = schedule("America/New_York", "02:30:00", "03:15:00", None);
+        let changed = ["2024-03-10T07:00:00Z", "2024-03-10T07:15:00Z"];
+        assert_eq!(period(&night, "2024-03-10T06:00:00Z"), changed);
+        let usual = ["2024-03-11T06:30:00Z", "2024-03-11T07:15:00Z"];
+        assert_eq!(period(&night, "2024-03-10T07:15:00Z"), usual);
+        // Both are skipped: both are later.
+        let skipped = schedule("America/New_York", "02:10:00", "02:40:00", None);
+        let wanted = ["2024-03-10T07:10:00Z", "2024-03-10T07:40:00Z"];
+        assert_eq!(period(&skipped, "2024-03-10T06:00:00Z"), wanted);
+        // All of it is skipped.
+        let none = schedule("America/New_York", "02:30:00", "03:00:00", None);
+        let wanted = ["2024-03-11T06:30:00Z", "2024-03-11T07:00:00Z"];
+        assert_eq!(period(&none, "2024-03-10T06:00:00Z"), wanted);
     }
 
     #[test]
