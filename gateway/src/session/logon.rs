@@ -4,15 +4,36 @@
 //! feeds the state. Cold. Deliberately absent: what a venue adds to its Logon, which is a
 //! [`Dialect`](super::Dialect)'s business.
 
-use super::CloseReason;
 use super::config::{LogonFields, LogonParts, LogonVerdict, Role};
 use super::gap::{Gap, Waiting};
-use super::machine::{Core, Pending, State, heart_bt_ns};
+use super::machine::{Core, Pending, Session, State, heart_bt_ns};
 use super::resend::Resend;
+use super::{CloseReason, SendError};
 use crate::fix::message::Message;
 use crate::fix::value::NumberText;
 use crate::fix::{msg_type, tag};
 use crate::store::Store;
+use ballast_engine::units::Nanos;
+
+impl<S: Store> Session<S> {
+    /// Begins at 1 again, both ways, within the session: Logon(A) with ResetSeqNumFlag(141), which the
+    /// counterparty answers with its own, before anything else. Both have agreed on it: what is under way
+    /// is not asked for again, and what crosses the Logon ends the connection.
+    ///
+    /// # Errors
+    /// Not logged on. Where the store refuses, the connection ends.
+    pub fn reset_within(&mut self, now: Nanos) -> Result<(), SendError> {
+        let core = &mut self.core;
+        core.now = now;
+        core.may_send()?;
+        if core.reset_numbers().is_ok() {
+            core.pending.push(Pending::SequenceReset { next_target: 1 });
+            core.state = State::LogonSent { since: now };
+            core.send_logon(true);
+        }
+        Ok(())
+    }
+}
 
 impl<S: Store> Core<S> {
     /// Both numbers become 1; `Err` where the store refused and the connection ends.

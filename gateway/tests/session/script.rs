@@ -110,6 +110,10 @@ impl Stage {
                 Err(_) => {}
                 Ok(()) => return Err("it was sent".into()),
             },
+            "reset" => {
+                self.session.reset_within(self.now).map_err(|error| error.to_string())?;
+                self.drain();
+            }
             "logout" => {
                 self.session.logout(self.now, Some(rest).filter(|text| !text.is_empty()));
                 self.drain();

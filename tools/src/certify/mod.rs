@@ -215,6 +215,10 @@ impl Run {
             msg_type::LOGON => {
                 let asked = filled.iter().find(|(tag, _)| *tag == tag::RESET_SEQ_NUM_FLAG);
                 let is_reset = asked.map_or(leg.is_reset_usual, |(_, value)| value == "Y");
+                // Logged on, it begins at 1 again within the session.
+                if is_reset && leg.session.is_logged_on() {
+                    return leg.session.reset_within(now).map_err(|error| error.to_string());
+                }
                 leg.session.set_reset_on_logon(is_reset);
                 leg.connect(clock)
             }
