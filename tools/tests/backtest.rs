@@ -6,10 +6,10 @@ use ballast::backtest::{Backtest, Outcome};
 use ballast::config::ConfigFile;
 use ballast::config::overrides::Overrides;
 use ballast::observer::Observer;
-use ballast::recording::Tape;
+use ballast::recording::{Tape, TapeCounters, TapeError};
 use ballast::venue::exchange::{Exchange, VenueOptions};
 use ballast::venue::synthetic::{Synthetic, SyntheticOptions};
-use ballast_engine::event::InstrumentId;
+use ballast_engine::event::{InstrumentId, MarketEvent};
 use ballast_engine::instrument::Currency;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::pnl::attribution::Cause;
@@ -145,6 +145,67 @@ fn fees_by_tier_are_the_venue_s_commission_to_the_unit() {
     assert!(paid < 0 && received > 0, "both tiers were reached: {paid} and {received}");
     let charged: i128 = outcome.venue_fees.iter().map(|fees| fees.0).sum();
     assert_eq!(paid + received, -charged, "the ledger books what the venue charges");
+}
+
+/// A market that stands still for days in its middle.
+struct Weekend<T> {
+    tape: T,
+    from: Nanos,
+    days: u64,
+}
+
+impl<T: Tape> Weekend<T> {
+    fn at(&self, at: Nanos) -> Nanos {
+        let gap = if at < self.from { 0 } else { self.days * 86_400_000_000_000 };
+        at.plus(gap)
+    }
+}
+
+impl<T: Tape> Tape for Weekend<T> {
+    fn next(&mut self) -> Result<Option<MarketEvent>, TapeError> {
+        let event = self.tape.next()?;
+        Ok(event.map(|event| MarketEvent { at: self.at(event.at), ..event }))
+    }
+
+    fn peek_at(&mut self) -> Result<Option<Nanos>, TapeError> {
+        Ok(self.tape.peek_at()?.map(|at| self.at(at)))
+    }
+
+    fn counters(&self) -> TapeCounters {
+        self.tape.counters()
+    }
+}
+
+#[test]
+fn fees_by_tier_are_the_venue_s_over_midnight_and_over_days_without_a_market() {
+    // A million a day before: one day's end leaves it above the tier, three do not.
+    let file = with(
+        "[instrument.BTCUSDT.guards]\nfees = { volume_30d = \"30000000\", tiers = [\
+         { volume = \"28000000\", maker_fee_bps = \"-0.05\", taker_fee_bps = \"1\" }] }",
+    );
+    let file = ConfigFile::parse(
+        "weekend.toml",
+        file.text
+            .replacen("maker_fee_bps = \"0\"", "maker_fee_bps = \"0.03\"", 1)
+            .replace("timer_ms = 10", "timer_ms = 1000"),
+    )
+    .unwrap();
+    let config = file.maker(1).unwrap();
+    assert_eq!(config.instruments[0].spec().maker_fee.0, 3_000);
+    let options = SyntheticOptions::new(7, Some(60_000_000_000));
+    let midnight = options.start.plus(86_400_000_000_000);
+    let start = Nanos(midnight.0 - 30_000_000_000);
+    let dollars = config.instruments[0].spec().settlement;
+    for (days, pays) in [(0, false), (3, true)] {
+        let tape = Synthetic::new(&config.instruments, SyntheticOptions { start, ..options });
+        let outcome = play(&file, &config, Weekend { tape, from: midnight, days });
+        let (paid, received) =
+            (cause(&outcome, dollars, Cause::Fees), cause(&outcome, dollars, Cause::Rebates));
+        assert!(received > 0, "{days} days: {received}");
+        assert_eq!(paid < 0, pays, "{days} days: {paid}");
+        let charged: i128 = outcome.venue_fees.iter().map(|fees| fees.0).sum();
+        assert_eq!(paid + received, -charged, "{days} days");
+    }
 }
 
 #[test]

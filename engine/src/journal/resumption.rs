@@ -13,6 +13,7 @@ use crate::maker::resumption::{
 };
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::pnl::attribution::ConversionRate;
+use crate::pnl::fee_tiers::CarriedFees;
 use crate::pnl::fill_history::KeptFill;
 use crate::pnl::ledger::undo::Booking;
 use crate::pnl::ledger::{BookedFill, Purpose as Booked};
@@ -108,7 +109,7 @@ impl Field for (Ticks, Lots) {
 
 /// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`, of
 /// version 4 before `fills`, of version 5 before `renamed`, of version 6 before what `carried` has more
-/// than a day and what is switched off.
+/// than a day and what is switched off, of version 7 before its fees.
 impl Field for Resumption {
     fn put(&self, to: &mut Vec<u8>) {
         self.epoch.put(to);
@@ -127,6 +128,7 @@ impl Field for Resumption {
         self.renamed.put(to);
         self.carried.stops.put(to);
         self.carried.ratios.put(to);
+        self.carried.fees.put(to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
@@ -153,6 +155,9 @@ impl Field for Resumption {
             left.carried.stops = Field::take(from)?;
             left.carried.ratios = Field::take(from)?;
         }
+        if !from.is_empty() {
+            left.carried.fees = Field::take(from)?;
+        }
         Some(left)
     }
 }
@@ -175,6 +180,7 @@ structs! {
     Delivered { venue, numbers_since, msg_seq_num }
     CarriedStops { has_lost_day, cooling_until }
     CarriedRatio { messages, trades }
+    CarriedFees { days, at }
     CarriedDay { ends, pnl, best }
     Order {
         cl_ord_id, replace_id, cancel_id, cancel_of, asks_new_name, instrument, side, purpose, price,
@@ -200,6 +206,7 @@ mod tests {
     use crate::inventory::transfer::TransferId;
     use crate::maker::control::Knob;
     use crate::market::trust::Distrust;
+    use crate::pnl::fee_tiers::DAYS;
     use crate::risk::state::Reason;
     use crate::units::{Nanos, Side};
 
@@ -271,6 +278,7 @@ mod tests {
                 switched_off: vec![InstrumentId(1)],
                 stops: CarriedStops { has_lost_day: true, cooling_until: Some(Nanos(6)) },
                 ratios: vec![CarriedRatio { messages: 7, trades: u64::MAX }],
+                fees: vec![None, Some(CarriedFees { days: [i128::MIN; DAYS], at: Nanos(9) })],
             },
             halts: vec![Halt {
                 instrument: InstrumentId(0),
@@ -318,18 +326,22 @@ mod tests {
             of(&mut bytes);
             bytes.len()
         };
-        let of_version_6 = bytes.len()
+        let of_version_7 = bytes.len() - length(&|bytes| resumption.carried.fees.put(bytes));
+        let of_version_6 = of_version_7
             - length(&|bytes| resumption.carried.stops.put(bytes))
             - length(&|bytes| resumption.carried.ratios.put(bytes));
         let of_version_5 = of_version_6 - length(&|bytes| resumption.renamed.put(bytes));
         let of_version_4 = of_version_5 - length(&|bytes| resumption.fills.put(bytes));
         let of_version_3 = of_version_4 - length(&|bytes| resumption.places.put(bytes));
         let of_version_2 = of_version_3 - length(&|bytes| resumption.guarded.put(bytes));
-        let ends = [of_version_2, of_version_3, of_version_4, of_version_5, of_version_6];
+        let ends =
+            [of_version_2, of_version_3, of_version_4, of_version_5, of_version_6, of_version_7];
         for cut in (0..bytes.len()).filter(|cut| !ends.contains(cut)) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
         let mut without = resumption;
+        without.carried.fees.clear();
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_7]), Some(without.clone()));
         without.carried.stops = CarriedStops::default();
         without.carried.ratios.clear();
         assert_eq!(Resumption::take(&mut &bytes[..of_version_6]), Some(without.clone()));

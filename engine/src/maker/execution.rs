@@ -285,7 +285,7 @@ impl Maker {
         };
         let now_at = self.ledger.mark(event.instrument);
         let mark = fill.mid.or(now_at);
-        let booked = self.booked_at(event.instrument, |ledger| ledger.book(&fill));
+        let booked = self.book_charged(event, &fill);
         if matches!(purpose, Purpose::Quote { .. }) && booked.is_ok() {
             self.on_quote_flow(event.instrument, side, last_px, last_qty);
         }
@@ -310,7 +310,7 @@ impl Maker {
                 }
             }
         }
-        self.guard_fill(event.instrument, side, last_px, last_qty);
+        self.guard_fill(event, side, last_px, last_qty);
         out.record(Record::Fill {
             at: self.now,
             instrument: event.instrument,

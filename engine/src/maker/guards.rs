@@ -6,6 +6,7 @@
 //! concepts have files of their own; here they are put in order of weight. What a message costs is a
 //! comparison: the restraint is worked out on the timer, on a fill and when a breakout begins or ends.
 
+use super::config::MakerConfig;
 use super::homing::Homing;
 use super::{Line, Maker, instrument_id};
 use crate::event::InstrumentId;
@@ -18,7 +19,7 @@ use crate::maker::intents::{Intents, Record};
 use crate::maker::resumption::GuardedPosition;
 use crate::market::book::Touch;
 use crate::orders::order::OrderState;
-use crate::pnl::fee_tiers::{FeeSchedule, FeeTiers, traded_value};
+use crate::pnl::fee_tiers::{FeeSchedule, FeeTiers};
 use crate::pnl::valuation::{HalfTicks, position_value};
 use crate::quote::ladder::Caps;
 use crate::quote::obligation::{Obligation, ObligationSettings, Uptime};
@@ -187,7 +188,17 @@ pub(super) struct LineGuards {
 }
 
 impl LineGuards {
-    pub(super) fn new(settings: GuardSettings, opening: Lots) -> LineGuards {
+    /// An instrument's, with what the run before traded where there are fee tiers.
+    pub(super) fn of(config: &MakerConfig, id: InstrumentId, opening: Lots) -> LineGuards {
+        let mut guards = LineGuards::new(config.guards.of(id), opening);
+        let left = config.carried.fees.get(usize::from(id.0)).copied().flatten();
+        if let (Some(fees), Some(left)) = (&mut guards.fees, left) {
+            *fees = fees.going_on(left.days, config.portfolio.loss.days_ended(left.at));
+        }
+        guards
+    }
+
+    fn new(settings: GuardSettings, opening: Lots) -> LineGuards {
         let is_watched =
             GuardSettings { fees: None, ..settings.clone() } != GuardSettings::default();
         LineGuards {
@@ -228,6 +239,11 @@ impl LineGuards {
     /// where there are no quotes.
     pub(super) fn time_left(&self, now: Nanos) -> Option<Scaled> {
         self.horizons.as_ref().map_or(Some(Scaled::ZERO), |horizons| horizons.left(now))
+    }
+
+    /// Where it stands in its fee tiers.
+    pub(super) fn fees(&self) -> Option<&FeeTiers> {
+        self.fees.as_ref()
     }
 
     /// What is owed to the venue.
@@ -341,6 +357,10 @@ impl LineGuards {
 }
 
 impl Line {
+    pub(super) fn fees_mut(&mut self) -> Option<&mut FeeTiers> {
+        self.guards.fees.as_mut()
+    }
+
     /// An operator has looked.
     pub(super) fn resume_guards(&mut self, now: Nanos) {
         self.guards.plan.resume();
@@ -505,41 +525,6 @@ impl Maker {
         line.guards.basis.on_fill(now, side, price, size, contract);
         // The next immediate order goes out in this very step: it is sized by what is held now.
         self.settle_guards(id);
-    }
-
-    /// A fill: what the position cost, and what the next ones are charged.
-    pub(super) fn guard_fill(&mut self, id: InstrumentId, side: Side, price: Ticks, size: Lots) {
-        self.guard_trade(id, side, price, size);
-        let Some(line) = self.line_mut(id) else { return };
-        let contract = line.contract();
-        let Some(fees) = &mut line.guards.fees else { return };
-        let before = fees.tier();
-        fees.on_fill(traded_value(contract, price, size));
-        if fees.tier() != before {
-            self.apply_fees(id);
-        }
-    }
-
-    /// A trading day has ended: its volume moves on.
-    pub(super) fn roll_fees(&mut self) {
-        for n in 0..self.lines.len() {
-            let fees = self.lines.get_mut(n).and_then(|line| line.guards.fees.as_mut());
-            if let Some(fees) = fees {
-                fees.on_day();
-                self.apply_fees(instrument_id(n));
-            }
-        }
-    }
-
-    /// The ledger and the ladder's floor count the tier that holds now.
-    pub(super) fn apply_fees(&mut self, id: InstrumentId) {
-        let Some(line) = self.line_mut(id) else { return };
-        let Some(tier) = line.guards.fees.as_ref().map(FeeTiers::tier) else { return };
-        if let Some(quote) = &mut line.settings.quote {
-            quote.ladder.set_maker_fee(tier.maker);
-            line.wanted.forget();
-        }
-        self.ledger.set_fees(id, tier.maker, tier.taker);
     }
 }
 

@@ -27,7 +27,7 @@
 //! | `portfolio.rs` | quotes of correlated underlyings that share one risk |
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
-//! | `guards.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
+//! | `guards.rs`, `fees.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `own_orders.rs` | our orders in each other's way, and which gives way |
 //! | `places.rs`, `rebalancing.rs`, `transfers.rs` | holdings by venue: counted, traded across, moved |
@@ -45,6 +45,7 @@ pub mod control;
 pub mod counters;
 mod execution;
 mod fair;
+mod fees;
 mod firm;
 pub mod guards;
 mod hedging;
@@ -259,7 +260,7 @@ impl Line {
             is_unconfirmed: false,
             executions: Executions::new(settings.limits.executions, is_off),
             duplicates: DuplicateGuard::new(settings.limits.duplicates),
-            guards: LineGuards::new(config.guards.of(instrument.id()), settings.opening),
+            guards: LineGuards::of(config, instrument.id(), settings.opening),
             restraint: Restraint::default(),
             allowance: Allowance::default(),
             member: config.portfolio_members.iter().position(|m| m.instrument == instrument.id()),

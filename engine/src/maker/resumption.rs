@@ -166,8 +166,9 @@ impl Resumption {
         };
         let cash = config.rebalance.places.iter().map(placed).collect();
         self.places = Places { cash, transfers: Vec::new() };
-        // What the config opens with is not made of them.
+        // What the config opens with is not made of them, and its volume is that of the days before.
         self.fills.clear();
+        self.carried.fees.clear();
     }
 
     /// Into the config of the run that goes on from here.

@@ -27,6 +27,7 @@ impl Maker {
             switched_off: switched_off.collect(),
             stops: self.loss.carried_stops(),
             ratios: self.order_to_trade.iter().map(OrderToTrade::carried).collect(),
+            fees: self.fees_left(),
         }
     }
 
@@ -143,9 +144,6 @@ impl Maker {
             for ratio in &mut self.order_to_trade {
                 ratio.on_day();
             }
-        }
-        if is_new_day {
-            self.roll_fees();
         }
         let is_new = self.loss.stopped().is_some() && self.loss.stopped() != was;
         self.counters.loss_stops = self.counters.loss_stops.saturating_add(u64::from(is_new));

@@ -24,6 +24,7 @@ impl Maker {
         self.reprice_all(out);
         self.charge_standing(out);
         self.sample_losses();
+        self.roll_fees();
         self.note_values();
         self.watch(out);
         self.rebalance(out);

@@ -1,12 +1,12 @@
 //! Fees by tier: what is paid depends on what was traded in the thirty days before.
 //!
-//! Fed by the maker with every fill and every new trading day; feeds the ledger's fee rates, the
+//! Fed by the maker, and by the simulated venue, with every fill and every new trading day; feeds the ledger's fee rates, the
 //! ladder's floor and the hedger's costs. Maker thread; a fill is an addition and a walk over at most
 //! [`TIERS_MAX`]. The volume before the start comes from the config, spread evenly over its days: it
 //! leaves the window as it would have. Absent: volume of other accounts that a venue may add up.
 
 use crate::instrument::ContractValue;
-use crate::units::{FeeRate, Lots, Ticks};
+use crate::units::{FeeRate, Lots, Nanos, Ticks};
 
 /// Most tiers.
 pub const TIERS_MAX: usize = 12;
@@ -45,6 +45,19 @@ pub struct FeeTiers {
     days: [i128; DAYS],
     today: usize,
     sum: i128,
+    /// What the day before today had in its window that today has not.
+    left: i128,
+    /// How many trading days had ended before today; `None` before the first look at the clock.
+    ended: Option<usize>,
+}
+
+/// What a restart must be told, or the volume would be the config's again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CarriedFees {
+    /// Traded by day, today last.
+    pub days: [i128; DAYS],
+    /// When that was so.
+    pub at: Nanos,
 }
 
 impl FeeTiers {
@@ -52,28 +65,75 @@ impl FeeTiers {
     pub fn new(schedule: FeeSchedule) -> FeeTiers {
         let each = schedule.volume_before / DAYS as i128;
         let sum = each.saturating_mul(DAYS as i128);
-        FeeTiers { schedule, days: [each; DAYS], today: 0, sum }
+        FeeTiers { schedule, days: [each; DAYS], today: 0, sum, left: 0, ended: None }
+    }
+
+    /// The same tiers with what an earlier run had traded, when so many days had ended.
+    pub fn going_on(&self, days: [i128; DAYS], ended: usize) -> FeeTiers {
+        let sum = days.iter().fold(0i128, |sum, day| sum.saturating_add(*day));
+        let schedule = self.schedule;
+        FeeTiers { schedule, days, today: DAYS - 1, sum, left: 0, ended: Some(ended) }
+    }
+
+    /// How it stands at `at`, for the next run.
+    pub fn carried(&self, at: Nanos) -> CarriedFees {
+        let mut days = self.days;
+        days.rotate_left((self.today + 1) % DAYS);
+        CarriedFees { days, at }
+    }
+
+    /// So many days have ended by now: what was traded too long ago leaves the window. Says whether any
+    /// did. The first look rolls nothing: the config's volume is of the days before it.
+    pub fn on_clock(&mut self, ended: usize) -> bool {
+        let before = *self.ended.get_or_insert(ended);
+        let passed = ended.saturating_sub(before);
+        // After as many as the window has, nothing is left in it.
+        for _ in 0..passed.min(DAYS) {
+            self.on_day();
+        }
+        self.ended = Some(before.max(ended));
+        passed > 0
     }
 
     /// What is paid now.
     pub fn tier(&self) -> FeeTier {
-        let tiers = self.schedule.tiers.iter().take(self.schedule.len);
-        tiers.rev().find(|tier| tier.volume <= self.sum).copied().unwrap_or_default()
+        self.tier_of(self.sum)
     }
 
-    /// A fill of so much value.
-    pub fn on_fill(&mut self, value: i128) {
-        if let Some(today) = self.days.get_mut(self.today) {
-            *today = today.saturating_add(value);
+    /// What a fill was charged that the venue made when so many days had ended. Told after the day's end,
+    /// it is charged by the window of its own day; none comes two days late.
+    pub fn tier_on(&self, ended: usize) -> FeeTier {
+        if !self.is_yesterday(ended) {
+            return self.tier();
+        }
+        let today = self.days.get(self.today).copied().unwrap_or_default();
+        self.tier_of(self.sum.saturating_sub(today).saturating_add(self.left))
+    }
+
+    fn tier_of(&self, volume: i128) -> FeeTier {
+        let tiers = self.schedule.tiers.iter().take(self.schedule.len);
+        tiers.rev().find(|tier| tier.volume <= volume).copied().unwrap_or_default()
+    }
+
+    fn is_yesterday(&self, ended: usize) -> bool {
+        self.ended.is_some_and(|now| ended < now)
+    }
+
+    /// A fill of so much value that the venue made when so many days had ended.
+    pub fn on_fill(&mut self, ended: usize, value: i128) {
+        let back = usize::from(self.is_yesterday(ended));
+        if let Some(day) = self.days.get_mut((self.today + DAYS - back) % DAYS) {
+            *day = day.saturating_add(value);
         }
         self.sum = self.sum.saturating_add(value);
     }
 
     /// A trading day has ended: the oldest leaves the window.
-    pub fn on_day(&mut self) {
+    fn on_day(&mut self) {
         self.today = (self.today + 1) % DAYS;
         if let Some(day) = self.days.get_mut(self.today) {
             self.sum = self.sum.saturating_sub(*day);
+            self.left = *day;
             *day = 0;
         }
     }
@@ -109,11 +169,11 @@ mod tests {
     #[test]
     fn a_tier_begins_at_its_volume_and_not_a_unit_before() {
         let mut tiers = tiers(0);
-        tiers.on_fill(2_999);
+        tiers.on_fill(0, 2_999);
         assert_eq!(tiers.tier().maker, FeeRate(10));
-        tiers.on_fill(1);
+        tiers.on_fill(0, 1);
         assert_eq!(tiers.tier().maker, FeeRate(8));
-        tiers.on_fill(6_000);
+        tiers.on_fill(0, 6_000);
         assert_eq!((tiers.tier().maker, tiers.tier().taker), (FeeRate(-1), FeeRate(9)));
     }
 
@@ -123,12 +183,57 @@ mod tests {
         assert_eq!(tiers.tier().maker, FeeRate(8));
         tiers.on_day();
         assert_eq!(tiers.tier().maker, FeeRate(10), "2,900 are left");
-        tiers.on_fill(100);
+        tiers.on_fill(0, 100);
         assert_eq!(tiers.tier().maker, FeeRate(8));
         for _ in 0..DAYS {
             tiers.on_day();
         }
         assert_eq!(tiers.sum, 0, "and today's after thirty more");
+    }
+
+    #[test]
+    fn days_that_ended_unseen_roll_as_often_and_the_first_look_rolls_none() {
+        let mut tiers = tiers(3_000);
+        assert!(!tiers.on_clock(5_000), "how many ended before the start is nothing to it");
+        assert_eq!(tiers.sum, 3_000);
+        assert!(tiers.on_clock(5_003) && !tiers.on_clock(5_003));
+        assert_eq!(tiers.sum, 2_700, "a weekend's three ends at once");
+        assert!(!tiers.on_clock(5_001), "time that runs backwards brings nothing back");
+        assert!(tiers.on_clock(usize::MAX));
+        assert_eq!(tiers.sum, 0);
+    }
+
+    #[test]
+    fn a_fill_of_yesterday_that_is_told_today_is_charged_by_yesterday_s_window() {
+        let mut tiers = tiers(3_000);
+        tiers.on_clock(7);
+        tiers.on_clock(8);
+        let (yesterday, today) = (tiers.tier_on(7).maker, tiers.tier_on(8).maker);
+        assert_eq!((yesterday, today), (FeeRate(8), FeeRate(10)), "3,000 then, 2,900 now");
+        tiers.on_fill(8, 50);
+        tiers.on_fill(7, 30);
+        assert_eq!(tiers.tier_on(7).maker, FeeRate(8), "today's trading is none of yesterday's");
+        assert_eq!((tiers.sum, tiers.days[0], tiers.days[1]), (2_980, 130, 50));
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_the_days_as_they_were_and_rolls_those_that_ended_meanwhile() {
+        let mut before = tiers(0);
+        before.on_clock(3);
+        before.on_fill(3, 9_000);
+        before.on_clock(4);
+        before.on_fill(4, 500);
+        let carried = before.carried(Nanos(77));
+        assert_eq!(
+            (carried.at, carried.days[DAYS - 2], carried.days[DAYS - 1]),
+            (Nanos(77), 9_000, 500)
+        );
+        let mut after = before.going_on(carried.days, 4);
+        assert_eq!(after.tier(), before.tier());
+        for (ended, sum) in [(4, 9_500), (32, 9_500), (33, 500), (34, 0)] {
+            after.on_clock(ended);
+            assert_eq!(after.sum, sum, "{ended}");
+        }
     }
 
     #[test]
@@ -139,7 +244,7 @@ mod tests {
         assert_eq!(traded_value(inverse, Ticks(-10), Lots(3)), 300);
         let mut tiers = tiers(0);
         for _ in 0..3 {
-            tiers.on_fill(i128::MAX);
+            tiers.on_fill(0, i128::MAX);
         }
         tiers.on_day();
         assert_eq!(tiers.tier().maker, FeeRate(-1));

@@ -4,6 +4,7 @@
 //! fed back with the next start's config. Plain values. Deliberately absent: the file.
 
 use crate::event::InstrumentId;
+use crate::pnl::fee_tiers::CarriedFees;
 use crate::risk::loss::{CarriedDay, CarriedStops};
 use crate::risk::order_to_trade::CarriedRatio;
 
@@ -18,4 +19,6 @@ pub struct CarriedRisk {
     pub stops: CarriedStops,
     /// The day's messages and trades, one a venue.
     pub ratios: Vec<CarriedRatio>,
+    /// What was traded in the days that count for fees, one an instrument; `None` where it has no tiers.
+    pub fees: Vec<Option<CarriedFees>>,
 }

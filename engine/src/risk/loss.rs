@@ -23,6 +23,13 @@ pub struct LossLimits {
     pub day_ends: Vec<Nanos>,
 }
 
+impl LossLimits {
+    /// How many trading days have ended by `at`.
+    pub fn days_ended(&self, at: Nanos) -> usize {
+        self.day_ends.partition_point(|end| *end <= at)
+    }
+}
+
 /// What of a day must survive a restart: the account starts at zero, the day does not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
@@ -141,6 +148,11 @@ impl LossStop {
         self.best = self.total;
         self.has_lost_day = false;
         true
+    }
+
+    /// How many trading days have ended by `at`, from the first that is known on.
+    pub fn days_ended(&self, at: Nanos) -> usize {
+        self.limits.days_ended(at)
     }
 
     fn day_end(&self) -> Option<Nanos> {

@@ -16,6 +16,7 @@ use ballast_engine::maker::resumption::{
     Delivered, GuardedPosition, Halt, Held, LimitSet, PlacedCash, Places, Purse, Resumption,
 };
 use ballast_engine::orders::order::Order;
+use ballast_engine::pnl::fee_tiers::CarriedFees;
 use ballast_engine::pnl::fill_history::KeptFill;
 use ballast_engine::risk::carried::CarriedRisk;
 use ballast_engine::risk::loss::CarriedDay;
@@ -70,6 +71,7 @@ impl<'a> Renumbering<'a> {
                 switched_off: ids(&left.carried.switched_off),
                 stops: left.carried.stops,
                 ratios: self.ratios(&left.carried.ratios),
+                fees: self.fees(&left.carried.fees),
             },
             halts: halts.collect(),
             limits: limits.collect(),
@@ -90,6 +92,18 @@ impl<'a> Renumbering<'a> {
             old.and_then(|old| left.get(old)).copied().unwrap_or_default()
         });
         ratio.collect()
+    }
+
+    /// One an instrument of this config; of a new one nothing was traded.
+    fn fees(&self, left: &[Option<CarriedFees>]) -> Vec<Option<CarriedFees>> {
+        let mut fees = vec![None; self.config.instruments.len()];
+        for (old, left) in self.old.config.instruments.iter().zip(left) {
+            let place = self.same(old).map(|new| usize::from(new.id().0));
+            if let Some(place) = place.and_then(|place| fees.get_mut(place)) {
+                *place = *left;
+            }
+        }
+        fees
     }
 
     fn old_instrument(&self, id: InstrumentId) -> Option<&'a Instrument> {

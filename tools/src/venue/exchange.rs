@@ -220,6 +220,7 @@ impl Exchange {
         out: &mut Vec<Report>,
     ) -> Nanos {
         self.now = self.now.max(event.at);
+        self.tariff.open(event.at);
         let index = usize::from(event.instrument.0);
         if let Some(market) = self.markets.get_mut(index) {
             market.on_market(&event.update, gone, &mut self.happenings);

@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 pub(super) struct Tariff {
     /// By instrument; the instrument's own rates where there is none.
     schedules: Vec<Option<FeeSchedule>>,
-    /// When a day's trading leaves the thirty that count, and the next of them.
+    /// When a day's trading leaves the thirty that count.
     day_ends: Vec<Nanos>,
-    next_day: Option<usize>,
+    /// When the venue opened: volume of before is of the days before.
+    opened: Option<Nanos>,
     tiers: BTreeMap<(Participant, InstrumentId), FeeTiers>,
     paid: BTreeMap<(Participant, InstrumentId), Notional>,
 }
@@ -35,10 +36,17 @@ impl Tariff {
         instrument: &Instrument,
         (price, size, liquidity): (Ticks, Lots, Liquidity),
     ) -> Notional {
-        self.end_days(now);
+        let day = self.days_ended(now);
+        let opened = self.days_ended(self.opened.unwrap_or(now));
         let key = (participant, instrument.id());
         let schedule = self.schedules.get(usize::from(key.1.0)).copied().flatten();
-        let tiers = schedule.map(|of| self.tiers.entry(key).or_insert_with(|| FeeTiers::new(of)));
+        let tiers = schedule.map(|of| {
+            let tiers = self.tiers.entry(key).or_insert_with(|| FeeTiers::new(of));
+            // One that has not traded yet has had its days all the same.
+            tiers.on_clock(opened);
+            tiers.on_clock(day);
+            tiers
+        });
         let spec = instrument.spec();
         let listed = (spec.maker_fee, spec.taker_fee);
         let (maker, taker) = tiers.as_ref().map_or(listed, |tiers| {
@@ -50,7 +58,7 @@ impl Tariff {
             Liquidity::Taker => taker,
         };
         if let Some(tiers) = tiers {
-            tiers.on_fill(traded_value(instrument.value(), price, size));
+            tiers.on_fill(day, traded_value(instrument.value(), price, size));
         }
         let paid = fee(instrument, rate, price, size).unwrap_or(Notional(0));
         let sum = self.paid.entry(key).or_default();
@@ -58,13 +66,13 @@ impl Tariff {
         paid
     }
 
-    fn end_days(&mut self, now: Nanos) {
-        let passed = self.day_ends.partition_point(|end| *end <= now);
-        // Days before the first fill had no trading here.
-        let next = self.next_day.replace(passed).unwrap_or(passed);
-        for _ in next..passed {
-            self.tiers.values_mut().for_each(FeeTiers::on_day);
-        }
+    fn days_ended(&self, at: Nanos) -> usize {
+        self.day_ends.partition_point(|end| *end <= at)
+    }
+
+    /// The venue's clock begins.
+    pub fn open(&mut self, at: Nanos) {
+        self.opened.get_or_insert(at);
     }
 }
 
@@ -157,5 +165,26 @@ mod tests {
         assert_eq!(at(29_999, 1, Liquidity::Maker), -25_000_000_000, "the 30th day");
         assert_eq!(at(60_000, 1, Liquidity::Maker), 50_000_000_000, "all of it is too old");
         assert_eq!(tariff.paid[&(Participant(2), listed.id())], Notional(50_000_000_000));
+    }
+
+    #[test]
+    fn volume_of_before_is_of_the_days_before_the_venue_opened_whenever_the_first_fill_comes() {
+        let listed = spot(1_000_000, 1_000_000);
+        let mut schedule = FeeSchedule { len: 2, volume_before: 30_000, ..FeeSchedule::default() };
+        schedule.tiers[0] = FeeTier { volume: 0, maker: FeeRate(1_000_000), taker: FeeRate(0) };
+        schedule.tiers[1] = FeeTier { volume: 28_000, ..FeeTier::default() };
+        let paid = |first_fill| {
+            let mut tariff = Tariff {
+                schedules: vec![Some(schedule)],
+                day_ends: (1..=80).map(|day| Nanos(day * 1_000)).collect(),
+                ..Tariff::default()
+            };
+            tariff.open(Nanos(10_500));
+            tariff.open(Nanos(12_000));
+            let fill = (Ticks(5_000_000), Lots(100_000), Liquidity::Maker);
+            tariff.charge(Nanos(first_fill), Participant(1), &listed, fill).0
+        };
+        assert_eq!(paid(12_999), 0, "28,000 are left after two days' ends");
+        assert_eq!(paid(13_000), 50_000_000_000, "27,000 after three");
     }
 }
