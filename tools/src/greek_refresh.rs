@@ -5,7 +5,8 @@
 //! behind its [`GreekSpan`]. In the backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
 //! thread of its own. A refresh is due by the config's clock, and at once where the reference has moved
 //! half as far as Greeks are believed. An expiry that cannot be fitted keeps its last Greeks, which age
-//! until nobody believes them. What the maker would not believe any more (`stale_after_ms`) is not fitted to. Where the reference is not what the options' forward is (a perpetual, a
+//! until nobody believes them. What the maker would not believe any more (`stale_after_ms`) is not fitted
+//! to; an expiry of which that is most keeps its last smile, on the forward as it is now. Where the reference is not what the options' forward is (a perpetual, a
 //! spot, a future of another expiry), the forward is parity's, and slopes are told against the reference.
 
 use crate::config::ConfigFile;
@@ -96,6 +97,26 @@ struct Group {
     due: Nanos,
     /// Where the reference was at the last refresh.
     taken_at: Option<f64>,
+    /// By expiry: the last smile that most of its quotes were fresh for.
+    kept: Vec<(Nanos, Smile)>,
+}
+
+/// A fitted slice where the market is now.
+#[derive(Clone)]
+struct Smile {
+    slice: Slice,
+    /// The reference's price at which that forward is its forward.
+    price: f64,
+    /// What is left of its life.
+    years: f64,
+}
+
+impl Smile {
+    /// The same smile on a forward that moved as the reference did.
+    fn moved(&self, price: f64, years: f64) -> Smile {
+        let forward = self.slice.forward * price / self.price;
+        Smile { slice: Slice { forward, ..self.slice.clone() }, price, years }
+    }
 }
 
 /// The refreshes of a run.
@@ -144,6 +165,7 @@ impl GreekRefresh {
                 options: vec![watched],
                 due: Nanos(0),
                 taken_at: None,
+                kept: Vec::new(),
             });
         }
         let seen = instruments.iter().zip(&config.settings).map(seen).collect();
@@ -270,17 +292,18 @@ impl Group {
             let years = expiry.since(at) as f64 / NS_PER_YEAR;
             self.chain((at, *expiry), *style, years, price, seen, counters)
         });
-        let chains: Vec<Chain> = chains.collect();
+        let (chains, stale): (Vec<Chain>, Vec<usize>) = chains.unzip();
         self.tell_strikes(price);
-        for ((expiry, _), slice) in expiries.iter().zip(fit_surface(&chains)) {
-            let ratios = 1.0 / FORWARD_FACTOR_MAX..=FORWARD_FACTOR_MAX;
-            let is_near = |slice: &&Slice| ratios.contains(&(slice.forward / price));
-            let Some(slice) = slice.as_ref().ok().filter(is_near) else {
+        let fitted = fit_surface(&chains).into_iter().map(Result::ok);
+        let fitted = fitted.zip(chains.iter().zip(stale));
+        for ((expiry, _), (slice, (chain, stale))) in expiries.iter().zip(fitted) {
+            let is_thin = stale > chain.quotes.len();
+            let Some(smile) = self.smile(*expiry, slice, is_thin, price, chain.years) else {
                 counters.unfitted += 1;
                 continue;
             };
             for option in self.options.iter().filter(|option| option.terms.expiry == *expiry) {
-                match option.greeks(at, price, slice, seen) {
+                match option.greeks(at, &smile, seen) {
                     Ok(refreshed) => {
                         counters.greeks += 1;
                         out.extend(refreshed);
@@ -292,6 +315,37 @@ impl Group {
         // Where nothing could be made (the chain is not there yet), it is tried again soon.
         let is_made = counters.greeks > made_before;
         self.due = at.plus(if is_made { self.every_ns } else { self.every_ns.min(RETRY_NS) });
+    }
+
+    /// The smile of an expiry: as it was fitted now; or, where most of its quotes are too old to say one,
+    /// as it was last. What is held must be hedged also while its market is silent.
+    fn smile(
+        &mut self,
+        expiry: Nanos,
+        fitted: Option<Slice>,
+        is_thin: bool,
+        price: f64,
+        years: f64,
+    ) -> Option<Smile> {
+        let ratios = 1.0 / FORWARD_FACTOR_MAX..=FORWARD_FACTOR_MAX;
+        let fitted = fitted.filter(|slice| ratios.contains(&(slice.forward / price)));
+        let fitted = fitted.map(|slice| Smile { slice, price, years });
+        let place = self.kept.iter().position(|(of, _)| *of == expiry);
+        let kept = place.and_then(|place| self.kept.get_mut(place));
+        match (kept, fitted) {
+            (Some((_, kept)), _) if is_thin => Some(kept.moved(price, years)),
+            (Some((_, kept)), Some(smile)) => {
+                kept.clone_from(&smile);
+                Some(smile)
+            }
+            (None, Some(smile)) => {
+                if !is_thin {
+                    self.kept.push((expiry, smile.clone()));
+                }
+                Some(smile)
+            }
+            (_, None) => None,
+        }
     }
 
     /// Tells once of each option whose strike is in another unit than the price of what it is on: it
@@ -321,14 +375,15 @@ impl Group {
         price: f64,
         seen: &[Seen],
         counters: &mut RefreshCounters,
-    ) -> Chain {
-        let mut quotes = Vec::new();
+    ) -> (Chain, usize) {
+        let (mut quotes, mut stale) = (Vec::new(), 0);
         let of_expiry = || self.options.iter().filter(|option| option.terms.expiry == expiry);
         for option in of_expiry() {
             let id = option.settings.instrument;
             let Some((bid, ask)) = touch(seen, id) else { continue };
             if !seen.get(usize::from(id.0)).is_some_and(|seen| seen.is_believed(now)) {
                 counters.stale += 1;
+                stale += 1;
                 continue;
             }
             if ask <= bid {
@@ -345,7 +400,7 @@ impl Group {
         let is_coin = of_expiry().any(|option| option.terms.delivery == Delivery::Coin);
         let premium = if is_coin { Premium::Coin } else { Premium::Money };
         let future = of_expiry().all(|option| option.is_on_forward).then_some(price);
-        Chain { years, exercise, premium, future, rate: self.rate, quotes }
+        (Chain { years, exercise, premium, future, rate: self.rate, quotes }, stale)
     }
 }
 
@@ -354,10 +409,10 @@ impl Watched {
     fn greeks(
         &self,
         at: Nanos,
-        price: f64,
-        slice: &Slice,
+        smile: &Smile,
         seen: &[Seen],
     ) -> Result<[Control; 2], OptionsError> {
+        let (slice, price, years) = (&smile.slice, smile.price, smile.years);
         if !is_same_unit(self.strike, slice.forward) {
             return Err(OptionsError::OutOfRange { name: "strike" });
         }
@@ -374,7 +429,7 @@ impl Watched {
             bounds: self.settings.bounds,
         };
         let volatility = slice.volatility(self.strike);
-        let (forward, rate, years) = (slice.forward, slice.rate, slice.years);
+        let (forward, rate) = (slice.forward, slice.rate);
         let point = Point { at, price, forward, rate, years, volatility };
         let instrument = self.settings.instrument;
         let greeks = contract.greeks(&point)?;

@@ -120,10 +120,28 @@ fn quotes_that_the_maker_would_not_believe_any_more_are_not_fitted_to() {
     out.clear();
     refresh.refresh_due(&mut out);
     assert_eq!((refresh.counters().stale, out.len()), (2, 2 * 2 * STRIKES.len()));
-    // And nothing is fitted where what they are on is silent.
-    show_all(&mut refresh, &file, late.plus(maker.settings[0].stale_after_ns + 1), |symbol| {
-        symbol.contains("-C-")
+    // Where all but one strike are too old, the smile stays what it was, on the forward as it is.
+    let silent = maker.settings[1].stale_after_ns + 1;
+    let volatilities = |out: &[Control]| -> Vec<i64> {
+        let of = |control: &Control| match control {
+            Control::Greeks(refreshed) => Some(refreshed.greeks.volatility),
+            _ => None,
+        };
+        out.iter().filter_map(of).collect()
+    };
+    let before = volatilities(&out);
+    let later = late.plus(silent);
+    show_all(&mut refresh, &file, later, |symbol| {
+        !symbol.contains("-C-") && !symbol.contains("-P-")
     });
+    for (instrument, bid) in [(1, 7), (8, 9)] {
+        show(&mut refresh, later, InstrumentId(instrument), [bid, bid + 10]);
+    }
+    out.clear();
+    refresh.refresh_due(&mut out);
+    assert_eq!(volatilities(&out), before, "two quotes that say another thing are not believed");
+    // And nothing is fitted where what they are on is silent.
+    show_all(&mut refresh, &file, later.plus(silent), |symbol| symbol.contains("-C-"));
     out.clear();
     refresh.refresh_due(&mut out);
     assert!(out.is_empty(), "{:?}", refresh.counters());
