@@ -204,10 +204,6 @@ impl Refresh for GreekRefresh {
 
     fn refresh_due(&mut self, out: &mut Vec<Control>) {
         for group in &mut self.groups {
-            let reference = self.seen.get(usize::from(group.reference.0));
-            if !reference.is_some_and(|seen| seen.is_believed(self.now)) {
-                continue;
-            }
             let Some(price) = mid(&self.seen, group.reference) else { continue };
             if group.is_due(self.now, price, &self.seen) {
                 group.refresh(self.now, price, &self.seen, &mut self.counters, out);
@@ -297,7 +293,7 @@ impl Group {
         let fitted = fit_surface(&chains).into_iter().map(Result::ok);
         let fitted = fitted.zip(chains.iter().zip(stale));
         for ((expiry, _), (slice, (chain, stale))) in expiries.iter().zip(fitted) {
-            let is_thin = stale > chain.quotes.len();
+            let is_thin = stale >= chain.quotes.len();
             let Some(smile) = self.smile(*expiry, slice, is_thin, price, chain.years) else {
                 counters.unfitted += 1;
                 continue;

@@ -140,11 +140,6 @@ fn quotes_that_the_maker_would_not_believe_any_more_are_not_fitted_to() {
     out.clear();
     refresh.refresh_due(&mut out);
     assert_eq!(volatilities(&out), before, "two quotes that say another thing are not believed");
-    // And nothing is fitted where what they are on is silent.
-    show_all(&mut refresh, &file, later.plus(silent), |symbol| symbol.contains("-C-"));
-    out.clear();
-    refresh.refresh_due(&mut out);
-    assert!(out.is_empty(), "{:?}", refresh.counters());
 }
 
 #[test]
