@@ -112,16 +112,44 @@ fn an_order_that_reaches_our_own_other_side_is_caught() {
 }
 
 #[test]
+fn a_gross_notional_past_its_limit_is_caught() {
+    let outcome = simulate(3, 0.1, &[], Some(PlantedBug::NoGrossLimit));
+    assert_eq!(outcome.violation.map(|v| v.invariant), Some("gross_notional_limit"));
+    let outcome = simulate(3, 0.1, &[], None);
+    assert_eq!(outcome.violation, None, "the same with the limit");
+}
+
+#[test]
+fn an_alert_that_nobody_is_told_is_caught() {
+    let invariants = caught(PlantedBug::LostAlerts, &[Fault::VenueOutage, Fault::HalfOpen]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| *name == "alerted_within_five_seconds"), "{invariants:?}");
+}
+
+#[test]
+fn quoting_that_does_not_go_on_after_the_faults_is_caught() {
+    assert_eq!(caught(PlantedBug::DeafFeed, &[]), ["quoting_resumes"; 3]);
+}
+
+#[test]
+fn a_cause_of_the_pnl_that_is_counted_wrong_is_caught() {
+    assert_eq!(caught(PlantedBug::MiscountedPnl, &[]), ["pnl_causes_sum"; 3]);
+}
+
+#[test]
 fn a_torn_journal_is_caught() {
     assert_eq!(caught(PlantedBug::TornJournal, &[]), ["journal_replays"; 3]);
 }
 
 #[test]
-fn a_disk_that_fails_ends_the_run_in_order_and_its_journal_replays() {
+fn a_disk_that_fails_ends_the_run_in_order_and_the_next_goes_on_from_what_it_held() {
     let failing = |seed: &u64| {
         let outcome = simulate(*seed, 0.02, &[Fault::JournalFails], None);
         assert_eq!(outcome.violation, None, "seed {seed}");
-        outcome.document["episodes"]["journal_fails"] == 1
+        let has_failed = outcome.document["episodes"]["journal_fails"] == 1;
+        let processes = 1 + u64::from(has_failed);
+        assert_eq!(outcome.document["processes"], processes, "seed {seed}: {}", outcome.document);
+        has_failed
     };
     assert!((1..=24).filter(failing).count() >= 1, "one run of eight has it");
 }
@@ -177,6 +205,14 @@ fn what_a_venue_sends_again_unasked_changes_nothing() {
     let again = document(3, &[Fault::PossDup]);
     assert!(again["episodes"]["poss_dup"].as_u64() > Some(0), "{again}");
     assert!(again["fills"].as_u64() > Some(0), "{again}");
+}
+
+#[test]
+fn a_venue_that_does_not_read_leaves_our_writes_no_room_and_nothing_is_lost() {
+    let slow = document(2, &[Fault::SlowVenue]);
+    assert!(slow["episodes"]["slow_venue"].as_u64() > Some(0), "{slow}");
+    assert!(slow["writes_refused"].as_u64() > Some(0), "{slow}");
+    assert!(slow["fills"].as_u64() > Some(0), "{slow}");
 }
 
 #[test]

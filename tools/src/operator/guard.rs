@@ -5,15 +5,15 @@
 //! (SIGSTOP, a suspended host) is no stuck maker: only time in which this thread ran counts.
 //! Absent: judgement of the market; the maker pauses by itself and says why.
 
+use super::alerting::{Alerting, Telling};
 use super::alerts::{Alert, Alerts};
 use super::desk::{Desk, Kill, now_text};
-use super::standing::News;
 use super::status::Names;
 use crate::config::operator::RawOperator;
 use crate::session_watch::SessionWatch;
+use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::control::{KillCause, User};
-use ballast_engine::risk::state::{Reason, State};
-use std::collections::BTreeMap;
+use ballast_engine::units::Nanos;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +25,6 @@ const LOOK: Duration = Duration::from_millis(5);
 const FILE_LOOKS: u32 = 10;
 /// A drop copy that has not logged on by then is told.
 const COPY_LOGON: Duration = Duration::from_secs(10);
-/// The same alert is told again only after this.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// What the guard is made of.
 pub struct Guard {
@@ -48,7 +46,8 @@ pub struct Guard {
     missed: Vec<u64>,
     /// Syncs of each session's store that failed, as far as told.
     unsynced: Vec<u64>,
-    told: BTreeMap<(&'static str, String), Instant>,
+    began: Instant,
+    alerting: Alerting,
     looks: u32,
     is_killed: bool,
     /// The watchdog has gone around the maker: whatever killed before, that is done once.
@@ -88,7 +87,8 @@ impl Guard {
             copies_due: Some(now() + COPY_LOGON),
             missed: vec![0; desk.sessions().len()],
             unsynced: vec![0; desk.sessions().len()],
-            told: BTreeMap::new(),
+            began: now(),
+            alerting: Alerting::default(),
             looks: 0,
             is_killed: false,
             has_gone_around: false,
@@ -255,41 +255,34 @@ impl Guard {
     }
 
     fn tell_news(&mut self, at: Instant) {
+        let time = self.time(at);
         loop {
             // The lock is not held while it is told.
-            let news = self.desk.standing().next_news();
-            match news {
-                None => return,
-                Some(News::JournalLost) => {
-                    let reason = "the journal cannot be written: the run ends".into();
-                    self.alert(at, "journal_lost", String::new(), reason);
-                }
-                Some(News::Obligation(instrument, uptime)) => {
-                    let symbol = self.names.symbol(usize::from(instrument.0)).to_owned();
-                    let reason = format!("quotes stood {uptime} thousandths of the window");
-                    self.alert(at, "obligation_missed", symbol, reason);
-                }
-                Some(News::State(instrument, state, reason)) => {
-                    let symbol = self.names.symbol(usize::from(instrument.0)).to_owned();
-                    let kind = match (state, reason) {
-                        (_, Reason::Shutdown | Reason::Normal) => continue,
-                        (State::Halted, _) => "halted",
-                        (State::Paused, _) => "paused",
-                        (State::Reducing | State::Quoting, _) => continue,
-                    };
-                    self.alert(at, kind, symbol, reason.name().to_owned());
-                }
+            let Some(news) = self.desk.standing().next_news() else { break };
+            let Guard { names, alerting, .. } = self;
+            let symbol = |id: InstrumentId| names.symbol(usize::from(id.0)).to_owned();
+            if let Some(telling) = alerting.take(time, news, symbol) {
+                self.tell(telling);
             }
+        }
+        while let Some(owed) = self.alerting.next_owed(time) {
+            self.tell(owed);
         }
     }
 
     fn alert(&mut self, at: Instant, kind: &'static str, of: String, reason: String) {
-        let key = (kind, format!("{of} {reason}"));
-        if self.told.get(&key).is_some_and(|told| at.duration_since(*told) < AGAIN) {
-            return;
+        let time = self.time(at);
+        if let Some(telling) = self.alerting.due(time, Telling { kind, of, reason }) {
+            self.tell(telling);
         }
-        self.told.retain(|_, told| at.duration_since(*told) < AGAIN);
-        self.told.insert(key, at);
+    }
+
+    fn tell(&self, Telling { kind, of, reason }: Telling) {
         self.alerts.tell(Alert { kind, of, reason, at: now_text(), epoch: self.desk.epoch() });
+    }
+
+    fn time(&self, at: Instant) -> Nanos {
+        let since = at.saturating_duration_since(self.began).as_nanos();
+        Nanos(u64::try_from(since).unwrap_or(u64::MAX))
     }
 }

@@ -24,6 +24,8 @@ pub mod desk;
 pub mod kill_note;
 /// Kills by itself: heartbeat, signal, file, session.
 pub mod guard;
+/// Which news is an alert.
+pub mod alerting;
 /// Log lines and the command.
 pub mod alerts;
 /// How the maker stands.

@@ -5,7 +5,11 @@
 //! its own, so that it does not ask the code that it judges. One thread.
 
 use super::exposed::{Exposed, worst_case};
+use super::gross::GrossCheck;
+use super::told::AlertCheck;
 use super::watched::Watched;
+use crate::operator::alerting::Telling;
+use crate::operator::standing::Pnl;
 use crate::venue::exchange::Exchange;
 use crate::venue::order::Participant;
 use ballast_engine::event::{
@@ -33,7 +37,7 @@ pub struct Violation {
 }
 
 /// How long something may be wrong before an operator has been told.
-const TOLD_WITHIN_NS: u64 = 5_000_000_000;
+pub(super) const TOLD_WITHIN_NS: u64 = 5_000_000_000;
 
 /// How long orders may stand at the venue on a book that is not trusted, where nothing else is wrong: the
 /// maker's timer and the way there take a tenth of it.
@@ -59,6 +63,8 @@ pub struct Checker {
     /// The venue's message rate, and when the run in hand decided what falls into its window.
     rate: MessageRate,
     sent: VecDeque<Nanos>,
+    gross: GrossCheck,
+    alerts: AlertCheck,
     killed_at: Option<Nanos>,
     now: Nanos,
     violation: Option<Violation>,
@@ -78,6 +84,8 @@ impl Checker {
             ids: BTreeSet::new(),
             rate: config.message_rates[0],
             sent: VecDeque::new(),
+            gross: GrossCheck::new(config),
+            alerts: AlertCheck::new(config),
             killed_at: None,
             now: Nanos(0),
             violation: None,
@@ -184,6 +192,8 @@ impl Checker {
         self.now = now;
         self.killed_at = None;
         self.sent.clear();
+        self.gross.on_start();
+        self.alerts.on_start();
         for watched in &mut self.instruments {
             watched.book.iter_mut().for_each(BTreeMap::clear);
             (watched.is_synced, watched.is_rebuilding) = (false, false);
@@ -201,6 +211,7 @@ impl Checker {
             let id = intent.cl_ord_id.0;
             self.fail("no_order_after_kill", format!("{:?} {id} decided", intent.action));
         }
+        self.gross.on_decision(intent.instrument);
         let Some(watched) = self.instruments.get(usize::from(intent.instrument.0)) else { return };
         if let Some(why) = watched.distrust(self.now) {
             let kind = match intent.time_in_force {
@@ -217,6 +228,16 @@ impl Checker {
         if let Some(watched) = self.instruments.get_mut(usize::from(instrument.0)) {
             watched.told = Some(state);
         }
+    }
+
+    /// An operator is told.
+    pub fn on_alert(&mut self, telling: &Telling) {
+        self.alerts.on_alert(telling);
+    }
+
+    /// The journal can no longer be written.
+    pub fn on_journal_lost(&mut self, now: Nanos) {
+        self.alerts.on_journal_lost(now);
     }
 
     /// Several times a second: what is wrong for long enough has been told. `is_up`: the order session
@@ -240,6 +261,9 @@ impl Checker {
         }
         if let Some(detail) = untold {
             self.fail("told_within_five_seconds", detail);
+        }
+        if let Some(detail) = self.alerts.on_grid(now, maker) {
+            self.fail("alerted_within_five_seconds", detail);
         }
     }
 
@@ -299,13 +323,22 @@ impl Checker {
     }
 
     /// Everything that must hold between two steps.
-    pub fn on_step(&mut self, now: Nanos, maker: Option<&Maker>, exchange: &Exchange) {
+    pub fn on_step(
+        &mut self,
+        now: Nanos,
+        maker: Option<&Maker>,
+        pnl: Option<Pnl>,
+        exchange: &Exchange,
+    ) {
         self.steps += 1;
         self.now = self.now.max(now);
         self.check_limits(exchange, maker);
         let Some(maker) = maker else { return };
+        if let Some(detail) = self.gross.on_step(self.now, &self.instruments, maker) {
+            self.fail("gross_notional_limit", detail);
+        }
         self.check_account(maker);
-        if let Some((causes, total)) = maker.pnl() {
+        if let Some((causes, total)) = pnl {
             let sum: i128 = causes.iter().map(|(_, amount)| amount.0).sum();
             if sum != total.0 {
                 self.fail("pnl_causes_sum", format!("causes {sum}, total {}", total.0));
@@ -435,7 +468,7 @@ mod tests {
         }
         send(&mut exchange, 1, Side::Sell, 100, 2);
         send(&mut exchange, 2, Side::Buy, 90, 2);
-        checker.on_step(Nanos(1), None, &exchange);
+        checker.on_step(Nanos(1), None, None, &exchange);
         assert_eq!(checker.violation(), None);
         assert_eq!(exchange.position(Participant(0), BTC), Lots(-2));
         (checker, exchange)
@@ -445,7 +478,7 @@ mod tests {
     fn one_lot_over_the_limit_is_a_violation() {
         let (mut checker, mut exchange) = at_the_limit();
         send(&mut exchange, 3, Side::Buy, 90, 1);
-        checker.on_step(Nanos(2), None, &exchange);
+        checker.on_step(Nanos(2), None, None, &exchange);
         assert_eq!(checker.violation().map(|v| v.invariant), Some("position_limit"));
     }
 
@@ -454,10 +487,10 @@ mod tests {
         let (mut checker, mut exchange) = at_the_limit();
         exchange.amend_trade(Participant(0), (0, false), &mut Vec::new());
         assert_eq!(exchange.position(Participant(0), BTC), Lots(0));
-        checker.on_step(Nanos(2), None, &exchange);
+        checker.on_step(Nanos(2), None, None, &exchange);
         assert_eq!(checker.violation(), None);
         send(&mut exchange, 3, Side::Buy, 90, 1);
-        checker.on_step(Nanos(3), None, &exchange);
+        checker.on_step(Nanos(3), None, None, &exchange);
         assert_eq!(checker.violation().map(|v| v.invariant), Some("position_limit"));
     }
 }

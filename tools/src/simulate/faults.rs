@@ -70,6 +70,8 @@ pub enum Fault {
     TradeCorrection,
     /// A message of the venue's comes again unasked, with its old number and PossDupFlag(43).
     PossDup,
+    /// The venue does not read a session for a while: our writes find no room.
+    SlowVenue,
 }
 
 /// A name that is none.
@@ -84,7 +86,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 impl Fault {
     /// All, in the order of their names' list.
-    pub const ALL: [Fault; 30] = [
+    pub const ALL: [Fault; 31] = [
         Fault::Segments,
         Fault::Delay,
         Fault::Disconnect,
@@ -115,6 +117,7 @@ impl Fault {
         Fault::TradeBust,
         Fault::TradeCorrection,
         Fault::PossDup,
+        Fault::SlowVenue,
     ];
 
     /// Its name on the command line.
@@ -130,6 +133,7 @@ impl Fault {
             Fault::FullRing => "full_ring",
             Fault::DuplicateReports => "duplicate_reports",
             Fault::PossDup => "poss_dup",
+            Fault::SlowVenue => "slow_venue",
             Fault::LostAcks => "lost_acks",
             Fault::RejectStorm => "reject_storm",
             Fault::UnsolicitedCancels => "unsolicited_cancels",
@@ -186,7 +190,7 @@ impl Fault {
             | Fault::VenueRestart
             | Fault::VenueForgets
             | Fault::ClockJump => 20,
-            Fault::SlowConsumer | Fault::StaleMarket | Fault::Pause => 12,
+            Fault::SlowConsumer | Fault::SlowVenue | Fault::StaleMarket | Fault::Pause => 12,
             Fault::DuplicateReports | Fault::LostAcks | Fault::RejectStorm => 10,
             Fault::FullRing | Fault::CrossedMarket | Fault::GappedMarket | Fault::LateFills => 4,
             Fault::Disconnect
@@ -221,6 +225,7 @@ impl Fault {
             | Fault::Disconnect
             | Fault::HalfOpen
             | Fault::SlowConsumer
+            | Fault::SlowVenue
             | Fault::SequenceGap
             | Fault::VenueOutage
             | Fault::FullRing

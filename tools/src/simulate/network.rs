@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const LATENCY_NS: u64 = 200_000;
 /// Bytes under way in one direction before a write is refused.
 const CAPACITY: usize = 64 << 10;
+/// The same towards an end that does not read: what a window that closes and the buffer before it hold.
+const CAPACITY_UNREAD: usize = 1 << 10;
 /// The end of a FIX message: SOH, tag 10, three digits, SOH.
 const TRAILER: &[u8] = b"\x0110=";
 const TRAILER_LEN: usize = 8;
@@ -70,6 +72,8 @@ pub struct NetworkCounters {
     pub messages_lost: u64,
     /// Connections that were cut.
     pub cuts: u64,
+    /// Writes that found no room.
+    pub writes_refused: u64,
 }
 
 /// Bytes that arrive together.
@@ -130,7 +134,8 @@ pub struct Network {
     knocking: Vec<(usize, Link)>,
     fragment_max: usize,
     jitter_ns: u64,
-    stalled_until: [Nanos; 2],
+    /// By the end that does not read, then by link.
+    stalled_until: [[Nanos; 2]; 2],
     down_until: [Nanos; 2],
     counters: NetworkCounters,
 }
@@ -150,7 +155,7 @@ impl Net {
             knocking: Vec::new(),
             fragment_max: 0,
             jitter_ns: 0,
-            stalled_until: [start; 2],
+            stalled_until: [[start; 2]; 2],
             down_until: [start; 2],
             counters: NetworkCounters::default(),
         })))
@@ -197,9 +202,9 @@ impl Net {
         self.lock().jitter_ns = most_ns;
     }
 
-    /// Ballast does not read this session until then.
-    pub fn stall(&self, link: Link, until: Nanos) {
-        self.lock().stalled_until[link.index()] = until;
+    /// An end does not read this session until then.
+    pub fn stall(&self, link: Link, end: End, until: Nanos) {
+        self.lock().stalled_until[end.index()][link.index()] = until;
     }
 
     /// The current connection ends when `end` has written so many more bytes.
@@ -273,6 +278,11 @@ impl Network {
         self.lines.get_mut(line)
     }
 
+    /// An end does not read now.
+    fn is_stalled(&self, link: Link, end: End) -> bool {
+        self.stalled_until[end.index()][link.index()] > self.now
+    }
+
     /// How much of `len` bytes moves at once.
     fn portion(&mut self, len: usize) -> usize {
         match self.fragment_max {
@@ -281,8 +291,10 @@ impl Network {
         }
     }
 
-    fn write(&mut self, line: usize, end: End, bytes: &[u8]) -> Written {
+    fn write(&mut self, line: usize, link: Link, end: End, bytes: &[u8]) -> Written {
         let me = end.index();
+        let is_unread = end == End::Ours && self.is_stalled(link, End::Theirs);
+        let capacity = if is_unread { CAPACITY_UNREAD } else { CAPACITY };
         let portion = self.portion(bytes.len());
         let delay = LATENCY_NS + self.random.below(self.jitter_ns + 1);
         let due = self.now.plus(delay);
@@ -302,8 +314,9 @@ impl Network {
             self.counters.messages_lost += 1;
             return Written::Bytes(len);
         }
-        let mut count = portion.min(CAPACITY.saturating_sub(lane.under_way));
+        let mut count = portion.min(capacity.saturating_sub(lane.under_way));
         if count == 0 {
+            self.counters.writes_refused += 1;
             return Written::Full;
         }
         let is_cut = lane.cut_after.is_some_and(|after| count >= after);
@@ -335,7 +348,7 @@ impl Network {
     fn read(&mut self, line: usize, link: Link, end: End, room: &mut [u8]) -> Received {
         let (now, me) = (self.now, end.index());
         let most = self.portion(room.len());
-        let is_stalled = end == End::Ours && self.stalled_until[link.index()] > now;
+        let is_stalled = self.is_stalled(link, end);
         let line = &mut self.lines[line];
         if line.is_silent || is_stalled {
             return Received::Nothing;
@@ -406,7 +419,7 @@ impl Transport for WireEnd {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Written {
-        self.net.lock().write(self.line, self.end, bytes)
+        self.net.lock().write(self.line, self.link, self.end, bytes)
     }
 
     fn close(&mut self) {
@@ -496,6 +509,21 @@ mod tests {
         net.advance(Nanos(LATENCY_NS));
         assert_eq!(read(&mut theirs), Received::Bytes(3));
         assert_eq!(read(&mut theirs), Received::Closed(Lost::ByPeer));
+    }
+
+    #[test]
+    fn towards_an_end_that_does_not_read_there_is_soon_no_room_and_then_again() {
+        let (net, mut ours, mut theirs) = joined();
+        net.stall(Link::Orders, End::Theirs, Nanos(LATENCY_NS + 1));
+        assert_eq!(ours.write(&[b'x'; 2 * CAPACITY_UNREAD]), Written::Bytes(CAPACITY_UNREAD));
+        assert_eq!(ours.write(b"x"), Written::Full);
+        assert_eq!(theirs.write(b"y"), Written::Bytes(1), "it writes all the same");
+        net.advance(Nanos(LATENCY_NS));
+        assert_eq!(read(&mut theirs), Received::Nothing);
+        net.advance(Nanos(LATENCY_NS + 1));
+        assert_eq!(read(&mut theirs), Received::Bytes(256));
+        assert_eq!(ours.write(b"x"), Written::Bytes(1));
+        assert_eq!(net.counters().writes_refused, 1);
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl World {
             }
             Fault::Disconnect => self.net.cut(link, end, (number % 500) as usize),
             Fault::HalfOpen => self.net.silence(link),
-            Fault::SlowConsumer => self.net.stall(link, episode.until),
+            Fault::SlowConsumer => self.net.stall(link, End::Ours, episode.until),
+            Fault::SlowVenue => self.net.stall(link, End::Theirs, episode.until),
             Fault::SequenceGap => self.net.lose_next(link, end),
             Fault::PossDup => return self.net.repeat(link, number),
             Fault::VenueOutage => self.net.take_down(episode.until),

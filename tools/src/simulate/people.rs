@@ -36,7 +36,7 @@ impl World {
         match self.leaving.take() {
             Some((Leaving::Reload, _)) => self.reload(),
             Some((Leaving::Forget, _)) => self.move_messages_away(),
-            None => {}
+            Some((Leaving::Mend, _)) | None => {}
         }
         self.endings.push((comes_back, Ending::Start));
         self.calm_from = self.calm_from.max(comes_back);
@@ -72,6 +72,20 @@ impl World {
             return true;
         }
         false
+    }
+
+    /// The journal can no longer be written: as live the run ends in order and somebody mends the disk. What
+    /// came after the last whole record only the venue and the message store know. A run that was killed is
+    /// the last.
+    pub(super) fn lose_diary(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.alarm.lose_journal();
+        }
+        self.checker.on_journal_lost(self.host_now());
+        if !self.is_final && self.leaving.is_none() && self.dies.is_none() {
+            self.leaving = Some((Leaving::Mend, self.now.plus(WIND_DOWN_NS)));
+        }
+        self.order(Control::Shutdown);
     }
 
     /// A process that has ended is followed by another; one that does not end is killed.

@@ -5,6 +5,7 @@
 //! the venue, which live on when it dies.
 
 use super::SimulationError;
+use super::alarm::Alarm;
 use super::diary::{self, Diary};
 use super::network::{Link, Net, WireDial};
 use super::tap::{PlantedBug, Tap};
@@ -44,6 +45,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 const TAPPED_EVENTS: usize = 8;
 /// ExecIDs that are remembered.
 const EXEC_IDS: usize = 1 << 16;
+/// Inputs after which the planted bug hears no market.
+const HEARD_INPUTS: u64 = 10_000;
 /// Stages of a process that its turns are counted by.
 pub const STAGES: u64 = 4;
 /// As live: a plain venue is asked for all that it knows.
@@ -89,6 +92,8 @@ pub struct Process {
     pub telemetry: RecordConsumer<Telemetry>,
     /// Where the journal goes.
     pub diary: Diary,
+    /// What its operator is told.
+    pub alarm: Alarm,
 }
 
 fn session(raw: &RawSession, store: MemoryStore) -> Session<MemoryStore> {
@@ -208,6 +213,7 @@ impl Process {
     ) -> Result<(Process, Option<Ended>), SimulationError> {
         let (config, ended) = beginning(file, start.epoch, remains.as_ref())?;
         let diary = begin_diary(file, &config, start)?;
+        let alarm = Alarm::new(&config, start.bug);
         let wired = live::wire_maker(&config, MakerTime::Clock, 0, Counter::monotonic());
         let (maker, ends) = wired.map_err(SimulationError::Maker)?;
         let Ends { mut orders, control, mut market, mut intents, journal, telemetry, .. } = ends;
@@ -225,8 +231,18 @@ impl Process {
         let entry = entry(&config, start.epoch, line, symbols, (intents, events), remains)?;
         let rings = (intents_in, intents_out, events_in, events_out);
         let tap = Tap::new(rings, start.bug);
-        let process =
-            Process { feed, entry, maker, is_done: false, tap, control, journal, telemetry, diary };
+        let process = Process {
+            feed,
+            entry,
+            maker,
+            is_done: false,
+            tap,
+            control,
+            journal,
+            telemetry,
+            diary,
+            alarm,
+        };
         Ok((process, ended))
     }
 
@@ -238,7 +254,9 @@ impl Process {
         is_killed: bool,
         see: impl FnMut(&OrderIntent),
     ) -> bool {
+        let is_deaf = self.tap.bug == Some(PlantedBug::DeafFeed) && self.inputs() > HEARD_INPUTS;
         match place {
+            0 if is_deaf => false,
             0 => self.feed.turn(host) == Turn::Busy,
             1 if self.is_done => false,
             1 => {

@@ -27,6 +27,14 @@ pub enum PlantedBug {
     OrderAfterKill,
     /// The maker has no guard against jumps of the touch.
     NoSpikeGuard,
+    /// The maker's gross notional may be far more than the config says.
+    NoGrossLimit,
+    /// What should be told is not.
+    LostAlerts,
+    /// What the market data session says is no longer heard.
+    DeafFeed,
+    /// A cause of the PnL is counted wrong.
+    MiscountedPnl,
     /// The journal's disk loses a byte and does not say so.
     TornJournal,
 }

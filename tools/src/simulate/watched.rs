@@ -123,6 +123,13 @@ impl Watched {
         stood.zip(self.spike).is_some_and(|(stood, limit)| stood < limit.after_ns)
     }
 
+    /// The middle of the touch, in ticks.
+    pub(super) fn middle(&self) -> Option<i128> {
+        let [bids, asks] = &self.book;
+        let (bid, ask) = (bids.last_key_value()?.0, asks.first_key_value()?.0);
+        Some((i128::from(bid.0) + i128::from(ask.0)) / 2)
+    }
+
     /// Why an order should not be sent on this book.
     pub(super) fn distrust(&self, now: Nanos) -> Option<&'static str> {
         let [bids, asks] = &self.book;

@@ -14,6 +14,7 @@ use super::scene::{self, SimVenue};
 use super::tap::PlantedBug;
 use super::{Options, SimulationError};
 use crate::config::ConfigFile;
+use crate::operator::standing::Pnl;
 use crate::random::Random;
 use crate::venue::order::Participant;
 use ballast_engine::event::InstrumentId;
@@ -56,6 +57,8 @@ pub(super) enum Leaving {
     Reload,
     /// The venue has forgotten the session: its messages were moved away, as the README says.
     Forget,
+    /// The journal could not be written; the disk is mended.
+    Mend,
 }
 
 /// The whole system.
@@ -115,7 +118,7 @@ pub struct Seen {
 impl World {
     /// Builds everything; nothing is connected before the first step.
     pub fn new(options: &Options) -> Result<World, SimulationError> {
-        let file = super::config()?;
+        let file = super::config_of(options.seed)?;
         let checker = Checker::new(&file.maker(1)?);
         let file = super::spoiled(file, options.bug)?;
         let config = file.maker(1)?;
@@ -171,6 +174,16 @@ impl World {
         self.checker.on_start(at, ended.map(|(told, _)| told.inputs));
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Causes and total of the maker that runs.
+    fn pnl(&self) -> Option<Pnl> {
+        let (mut causes, total) = self.maker()?.pnl()?;
+        let counters = self.maker()?.counters();
+        if self.bug == Some(PlantedBug::MiscountedPnl) && counters.fills > 0 {
+            causes[0].1.0 += 1;
+        }
+        Some((causes, total))
     }
 
     /// Runs to the end of the tape or to the first violation.
@@ -266,9 +279,12 @@ impl World {
         self.settle();
         let host = self.host_now();
         let maker = self.process.as_ref().map(Process::maker);
-        self.checker.on_step(host, maker, self.venue.playback().exchange());
+        let pnl = self.pnl();
+        self.checker.on_step(host, maker, pnl, self.venue.playback().exchange());
         if self.now == grid {
-            if let Some(process) = &self.process {
+            if let Some(process) = &mut self.process {
+                let checker = &mut self.checker;
+                process.alarm.look(host, |telling| checker.on_alert(telling));
                 let is_told = process.session().is_logged_on() || self.now < process.tap.held_until;
                 self.checker.on_grid(host, is_told, process.maker());
                 let is_up = process.session().is_logged_on() && self.now >= self.way_clear_from;
@@ -330,6 +346,7 @@ impl World {
             self.checker.on_journal(&entry);
         }
         while let Some(telemetry) = process.telemetry.pop() {
+            process.alarm.see(&telemetry);
             if let Telemetry::Happened(Record::State { instrument, state, reason, .. }) = telemetry
             {
                 self.checker.on_told(instrument, state);
@@ -343,8 +360,7 @@ impl World {
     fn keep_diary(&mut self) {
         self.is_diary_lost |= self.process.as_mut().is_some_and(|process| process.diary.flush());
         if std::mem::take(&mut self.is_diary_lost) {
-            self.is_final = true;
-            self.order(Control::Shutdown);
+            self.lose_diary();
         }
     }
 
