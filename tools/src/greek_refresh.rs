@@ -5,8 +5,7 @@
 //! behind its [`GreekSpan`]. In the backtest: between two events, in virtual time, so that the same tape gives the same Greeks; live: on a
 //! thread of its own. A refresh is due by the config's clock, and at once where the reference has moved
 //! half as far as Greeks are believed. An expiry that cannot be fitted keeps its last Greeks, which age
-//! until nobody believes them. What the maker would not believe any more (`stale_after_ms`) is not fitted
-//! to; an expiry of which that is most keeps its last smile, on the forward as it is now. Where the reference is not what the options' forward is (a perpetual, a
+//! until nobody believes them. Where the reference is not what the options' forward is (a perpetual, a
 //! spot, a future of another expiry), the forward is parity's, and slopes are told against the reference.
 
 use crate::config::ConfigFile;
@@ -21,9 +20,8 @@ use ballast_engine::calibration::options::surface::{
 };
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::instrument::{ContractValue, Instrument};
-use ballast_engine::maker::config::{InstrumentSettings, MakerConfig};
 use ballast_engine::maker::input::Control;
-use ballast_engine::maker::option_config::{OptionSettings, is_forward};
+use ballast_engine::maker::option_config::{OptionSettings, OptionsConfig, is_forward};
 use ballast_engine::maker::options::{GreekSpan, RefreshedGreeks};
 use ballast_engine::market::book::Book;
 use ballast_engine::option_terms::{Delivery, ExerciseStyle, OptionTerms};
@@ -52,8 +50,6 @@ pub struct RefreshCounters {
     pub unvalued: u64,
     /// Crossed option quotes that were left out.
     pub crossed: u64,
-    /// Option quotes that the maker would not believe any more, left out.
-    pub stale: u64,
 }
 
 /// One instrument's book, as far as it is whole.
@@ -61,16 +57,6 @@ struct Seen {
     book: Book,
     is_whole: bool,
     tick: f64,
-    /// When it was told of last, and the longest silence that the maker puts up with.
-    at: Nanos,
-    stale_after_ns: u64,
-}
-
-impl Seen {
-    /// As the maker believes it: whole, and not silent for too long.
-    fn is_believed(&self, now: Nanos) -> bool {
-        self.is_whole && now.since(self.at) <= self.stale_after_ns
-    }
 }
 
 /// One option.
@@ -97,26 +83,6 @@ struct Group {
     due: Nanos,
     /// Where the reference was at the last refresh.
     taken_at: Option<f64>,
-    /// By expiry: the last smile that most of its quotes were fresh for.
-    kept: Vec<(Nanos, Smile)>,
-}
-
-/// A fitted slice where the market is now.
-#[derive(Clone)]
-struct Smile {
-    slice: Slice,
-    /// The reference's price at which that forward is its forward.
-    price: f64,
-    /// What is left of its life.
-    years: f64,
-}
-
-impl Smile {
-    /// The same smile on a forward that moved as the reference did.
-    fn moved(&self, price: f64, years: f64) -> Smile {
-        let forward = self.slice.forward * price / self.price;
-        Smile { slice: Slice { forward, ..self.slice.clone() }, price, years }
-    }
 }
 
 /// The refreshes of a run.
@@ -133,21 +99,18 @@ fn number(decimal: Decimal) -> f64 {
 
 impl GreekRefresh {
     /// Watches every option of a config that was found good; `None` where there are none.
-    pub fn new(file: &ConfigFile, config: &MakerConfig) -> Option<GreekRefresh> {
-        let options = &config.options.options;
-        if options.is_empty() {
+    pub fn new(file: &ConfigFile, config: &OptionsConfig) -> Option<GreekRefresh> {
+        if config.options.is_empty() {
             return None;
         }
         let instruments = &file.table.instruments;
-        let seen = |(instrument, settings): (&Instrument, &InstrumentSettings)| Seen {
+        let seen = |instrument: &Instrument| Seen {
             book: Book::new(BOOK_LEVELS_MAX),
             is_whole: false,
             tick: number(instrument.spec().tick),
-            at: Nanos(0),
-            stale_after_ns: settings.stale_after_ns,
         };
         let mut groups: Vec<Group> = Vec::new();
-        for settings in options {
+        for settings in &config.options {
             let instrument = instruments.get(usize::from(settings.instrument.0))?;
             let reference = instruments.get(usize::from(settings.reference.0))?;
             let watched = watched(instrument, reference, settings)?;
@@ -165,10 +128,9 @@ impl GreekRefresh {
                 options: vec![watched],
                 due: Nanos(0),
                 taken_at: None,
-                kept: Vec::new(),
             });
         }
-        let seen = instruments.iter().zip(&config.settings).map(seen).collect();
+        let seen = instruments.iter().map(seen).collect();
         Some(GreekRefresh { seen, groups, now: Nanos(0), counters: RefreshCounters::default() })
     }
 
@@ -190,7 +152,6 @@ impl Refresh for GreekRefresh {
     fn take(&mut self, event: &MarketEvent) {
         let Some(seen) = self.seen.get_mut(usize::from(event.instrument.0)) else { return };
         self.now = self.now.max(event.at);
-        seen.at = event.at;
         match event.update {
             MarketUpdate::Level { side, price, size } => seen.book.set(side, price, size),
             MarketUpdate::Reset => {
@@ -286,20 +247,19 @@ impl Group {
         expiries.dedup_by_key(|(expiry, _)| *expiry);
         let chains = expiries.iter().map(|(expiry, style)| {
             let years = expiry.since(at) as f64 / NS_PER_YEAR;
-            self.chain((at, *expiry), *style, years, price, seen, counters)
+            self.chain(*expiry, *style, years, price, seen, counters)
         });
-        let (chains, stale): (Vec<Chain>, Vec<usize>) = chains.unzip();
+        let chains: Vec<Chain> = chains.collect();
         self.tell_strikes(price);
-        let fitted = fit_surface(&chains).into_iter().map(Result::ok);
-        let fitted = fitted.zip(chains.iter().zip(stale));
-        for ((expiry, _), (slice, (chain, stale))) in expiries.iter().zip(fitted) {
-            let is_thin = stale >= chain.quotes.len();
-            let Some(smile) = self.smile(*expiry, slice, is_thin, price, chain.years) else {
+        for ((expiry, _), slice) in expiries.iter().zip(fit_surface(&chains)) {
+            let ratios = 1.0 / FORWARD_FACTOR_MAX..=FORWARD_FACTOR_MAX;
+            let is_near = |slice: &&Slice| ratios.contains(&(slice.forward / price));
+            let Some(slice) = slice.as_ref().ok().filter(is_near) else {
                 counters.unfitted += 1;
                 continue;
             };
             for option in self.options.iter().filter(|option| option.terms.expiry == *expiry) {
-                match option.greeks(at, &smile, seen) {
+                match option.greeks(at, price, slice, seen) {
                     Ok(refreshed) => {
                         counters.greeks += 1;
                         out.extend(refreshed);
@@ -311,37 +271,6 @@ impl Group {
         // Where nothing could be made (the chain is not there yet), it is tried again soon.
         let is_made = counters.greeks > made_before;
         self.due = at.plus(if is_made { self.every_ns } else { self.every_ns.min(RETRY_NS) });
-    }
-
-    /// The smile of an expiry: as it was fitted now; or, where most of its quotes are too old to say one,
-    /// as it was last. What is held must be hedged also while its market is silent.
-    fn smile(
-        &mut self,
-        expiry: Nanos,
-        fitted: Option<Slice>,
-        is_thin: bool,
-        price: f64,
-        years: f64,
-    ) -> Option<Smile> {
-        let ratios = 1.0 / FORWARD_FACTOR_MAX..=FORWARD_FACTOR_MAX;
-        let fitted = fitted.filter(|slice| ratios.contains(&(slice.forward / price)));
-        let fitted = fitted.map(|slice| Smile { slice, price, years });
-        let place = self.kept.iter().position(|(of, _)| *of == expiry);
-        let kept = place.and_then(|place| self.kept.get_mut(place));
-        match (kept, fitted) {
-            (Some((_, kept)), _) if is_thin => Some(kept.moved(price, years)),
-            (Some((_, kept)), Some(smile)) => {
-                kept.clone_from(&smile);
-                Some(smile)
-            }
-            (None, Some(smile)) => {
-                if !is_thin {
-                    self.kept.push((expiry, smile.clone()));
-                }
-                Some(smile)
-            }
-            (_, None) => None,
-        }
     }
 
     /// Tells once of each option whose strike is in another unit than the price of what it is on: it
@@ -365,23 +294,17 @@ impl Group {
 
     fn chain(
         &self,
-        (now, expiry): (Nanos, Nanos),
+        expiry: Nanos,
         style: ExerciseStyle,
         years: f64,
         price: f64,
         seen: &[Seen],
         counters: &mut RefreshCounters,
-    ) -> (Chain, usize) {
-        let (mut quotes, mut stale) = (Vec::new(), 0);
+    ) -> Chain {
+        let mut quotes = Vec::new();
         let of_expiry = || self.options.iter().filter(|option| option.terms.expiry == expiry);
         for option in of_expiry() {
-            let id = option.settings.instrument;
-            let Some((bid, ask)) = touch(seen, id) else { continue };
-            if !seen.get(usize::from(id.0)).is_some_and(|seen| seen.is_believed(now)) {
-                counters.stale += 1;
-                stale += 1;
-                continue;
-            }
+            let Some((bid, ask)) = touch(seen, option.settings.instrument) else { continue };
             if ask <= bid {
                 counters.crossed += 1;
                 continue;
@@ -396,7 +319,7 @@ impl Group {
         let is_coin = of_expiry().any(|option| option.terms.delivery == Delivery::Coin);
         let premium = if is_coin { Premium::Coin } else { Premium::Money };
         let future = of_expiry().all(|option| option.is_on_forward).then_some(price);
-        (Chain { years, exercise, premium, future, rate: self.rate, quotes }, stale)
+        Chain { years, exercise, premium, future, rate: self.rate, quotes }
     }
 }
 
@@ -405,10 +328,10 @@ impl Watched {
     fn greeks(
         &self,
         at: Nanos,
-        smile: &Smile,
+        price: f64,
+        slice: &Slice,
         seen: &[Seen],
     ) -> Result<[Control; 2], OptionsError> {
-        let (slice, price, years) = (&smile.slice, smile.price, smile.years);
         if !is_same_unit(self.strike, slice.forward) {
             return Err(OptionsError::OutOfRange { name: "strike" });
         }
@@ -425,7 +348,7 @@ impl Watched {
             bounds: self.settings.bounds,
         };
         let volatility = slice.volatility(self.strike);
-        let (forward, rate) = (slice.forward, slice.rate);
+        let (forward, rate, years) = (slice.forward, slice.rate, slice.years);
         let point = Point { at, price, forward, rate, years, volatility };
         let instrument = self.settings.instrument;
         let greeks = contract.greeks(&point)?;

@@ -399,7 +399,7 @@ fn cold_taps(
     state: &StateDir,
     desk: &Arc<Desk>,
 ) -> Result<Vec<Watch>, LinkFault> {
-    let greeks = GreekRefresh::new(file, config);
+    let greeks = GreekRefresh::new(file, &config.options);
     let greeks = greeks.map(|refresh| cold_thread::tap_of(refresh, desk));
     let covariance = CovarianceRefresh::new(file);
     let covariance = covariance.map(|refresh| cold_thread::tap_of(refresh, desk));

@@ -77,16 +77,15 @@ fn show(refresh: &mut GreekRefresh, at: Nanos, instrument: InstrumentId, [bid, a
     }
 }
 
-/// Every book that is chosen, options at their value on the forward.
-fn show_all(
-    refresh: &mut GreekRefresh,
-    file: &ConfigFile,
-    at: Nanos,
-    is_chosen: impl Fn(&str) -> bool,
-) {
-    for instrument in file.table.instruments.iter().filter(|i| is_chosen(i.symbol())) {
+#[test]
+fn a_perpetual_is_not_the_forward_and_slopes_are_told_against_it() {
+    let file = config();
+    let maker = file.maker(1).unwrap();
+    let mut refresh = GreekRefresh::new(&file, &maker.options).unwrap();
+    let at = Nanos(EXPIRY_NS - (YEARS * 365.0 * 86_400.0 * 1e9) as u64);
+    for instrument in &file.table.instruments {
         let Some(terms) = instrument.option() else {
-            show(refresh, at, instrument.id(), [119_999, 120_001]);
+            show(&mut refresh, at, instrument.id(), [119_999, 120_001]);
             continue;
         };
         let strike = terms.strike.mantissa as f64;
@@ -94,61 +93,8 @@ fn show_all(
         let ticks = fair / TICK;
         // Five ticks a side around the mid, as near as the grid has it.
         let bid = (ticks - 5.0).round() as i64;
-        show(refresh, at, instrument.id(), [bid, bid + 10]);
+        show(&mut refresh, at, instrument.id(), [bid, bid + 10]);
     }
-}
-
-#[test]
-fn quotes_that_the_maker_would_not_believe_any_more_are_not_fitted_to() {
-    let file = config();
-    let maker = file.maker(1).unwrap();
-    let mut refresh = GreekRefresh::new(&file, &maker).unwrap();
-    let at = Nanos(EXPIRY_NS - (YEARS * 365.0 * 86_400.0 * 1e9) as u64);
-    show_all(&mut refresh, &file, at, |_| true);
-    let mut out = Vec::new();
-    refresh.refresh_due(&mut out);
-    assert_eq!((refresh.counters().stale, out.len()), (0, 2 * 2 * STRIKES.len()));
-    // All but one strike are told of again at the edge of the silence that the config puts up with.
-    let edge = at.plus(maker.settings[1].stale_after_ns);
-    show_all(&mut refresh, &file, edge, |symbol| !symbol.ends_with("-50000"));
-    out.clear();
-    refresh.refresh_due(&mut out);
-    assert_eq!(refresh.counters().stale, 0);
-    // A nanosecond later the two that were not are too old; they are valued by the others' smile.
-    let late = edge.plus(60_000_000_001);
-    show_all(&mut refresh, &file, late, |symbol| !symbol.ends_with("-50000"));
-    out.clear();
-    refresh.refresh_due(&mut out);
-    assert_eq!((refresh.counters().stale, out.len()), (2, 2 * 2 * STRIKES.len()));
-    // Where all but one strike are too old, the smile stays what it was, on the forward as it is.
-    let silent = maker.settings[1].stale_after_ns + 1;
-    let volatilities = |out: &[Control]| -> Vec<i64> {
-        let of = |control: &Control| match control {
-            Control::Greeks(refreshed) => Some(refreshed.greeks.volatility),
-            _ => None,
-        };
-        out.iter().filter_map(of).collect()
-    };
-    let before = volatilities(&out);
-    let later = late.plus(silent);
-    show_all(&mut refresh, &file, later, |symbol| {
-        !symbol.contains("-C-") && !symbol.contains("-P-")
-    });
-    for (instrument, bid) in [(1, 7), (8, 9)] {
-        show(&mut refresh, later, InstrumentId(instrument), [bid, bid + 10]);
-    }
-    out.clear();
-    refresh.refresh_due(&mut out);
-    assert_eq!(volatilities(&out), before, "two quotes that say another thing are not believed");
-}
-
-#[test]
-fn a_perpetual_is_not_the_forward_and_slopes_are_told_against_it() {
-    let file = config();
-    let maker = file.maker(1).unwrap();
-    let mut refresh = GreekRefresh::new(&file, &maker).unwrap();
-    let at = Nanos(EXPIRY_NS - (YEARS * 365.0 * 86_400.0 * 1e9) as u64);
-    show_all(&mut refresh, &file, at, |_| true);
     let mut out = Vec::new();
     refresh.refresh_due(&mut out);
     assert_eq!(out.len(), 2 * 2 * STRIKES.len(), "{:?}", refresh.counters());

@@ -313,7 +313,7 @@ impl Run<'_> {
         let backtest = Backtest::new(config, exchange, tape, observer, journal, sample_ns)?;
         let refit = plan.refit.or_else(|| Schedule::of(file));
         let refit = refit.map(|schedule| Refit::new(file, schedule));
-        let greeks = GreekRefresh::new(file, config);
+        let greeks = GreekRefresh::new(file, &config.options);
         let backtest =
             backtest.refitting(refit).refreshing(greeks).sharing(CovarianceRefresh::new(file));
         let backtest = backtest.mixing(HedgeRatios::new(file, config));
