@@ -471,7 +471,7 @@ fn a_file_that_is_no_journal_or_of_another_version_is_told_apart() {
     ));
     let mut bytes = written(&[], false);
     bytes[8] = 200;
-    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 7, .. })));
+    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 8, .. })));
 }
 
 /// The recorder over a ring with all of `records` in it, and the sink behind it.

@@ -213,6 +213,11 @@ impl Run {
         }
     }
 
+    /// The maker is killed, or its run is at its end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.at.maker.is_killed()
+    }
+
     /// The next record: an input is run, an intent is held against what the maker answered.
     pub(crate) fn take(&mut self, record: &Record) -> Result<(), ReplayFault> {
         if let Some((number, now, input)) = record.input() {

@@ -352,4 +352,11 @@ fn a_run_quotes_by_mass_quote_books_its_fills_comes_back_and_is_killed() {
         }
     }
     assert_eq!(replayed, rig.runs);
+    // As if the process had died between the maker's kill and the note: the journal knows of it.
+    fs::remove_file(rig.folder.join("state/killed.json")).unwrap();
+    rig.start();
+    let status = rig.maker.as_mut().unwrap().wait().unwrap();
+    let told = rig.log();
+    assert!(!status.success() && told.contains("ends killed, and no note says why"), "{told}");
+    assert!(rig.folder.join("state/killed.json").exists());
 }

@@ -212,10 +212,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
     let config = going_on(&file, &state, args.opening_from_config)?;
     not_expired(&file, &config)?;
-    let interrupted = interrupts().map_err(|error| failed(&error))?;
     let (sessions, missing, not_locked) = (Arc::default(), Arc::default(), Arc::default());
     let end = RunEnd {
-        interrupted,
+        interrupted: interrupts().map_err(|error| failed(&error))?,
         sessions: Arc::clone(&sessions),
         missing: Arc::clone(&missing),
         logon_within_ns: args.logon_within.saturating_mul(1_000_000_000),

@@ -246,7 +246,7 @@ fn go_on_from<S: Store>(
         orders: resumption.orders.len(),
         unjournaled,
         undelivered: undelivered(file, open, &resumption)?,
-        was_killed: last.beginning.maker.is_killed(),
+        was_killed: last.was_killed,
     };
     resumption.begin(config);
     Ok(told)
@@ -261,6 +261,7 @@ struct LastRun {
     inputs: u64,
     skipped: u64,
     replay: Replay,
+    was_killed: bool,
     /// The last ClOrdID(11) that it is known to have given.
     last_cl_ord_id: ClOrdId,
 }

@@ -14,7 +14,8 @@ use ballast_engine::journal::header::Header;
 use ballast_engine::journal::reader::JournalReader;
 use ballast_engine::journal::record::{End, Record};
 use ballast_engine::journal::recovery::{Survey, Tail};
-use ballast_engine::maker::input::Input;
+use ballast_engine::maker::control::Act;
+use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::resumption::{Delivered, LimitSet, Resumption};
 use ballast_engine::units::Nanos;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -33,6 +34,8 @@ pub(super) struct Replaying {
     set: Resumption,
     /// Inputs that a snapshot stood for.
     skipped: u64,
+    /// Since it was begun or gone on with, all was stopped: by a kill, or at the run's end.
+    was_killed: Option<bool>,
 }
 
 impl Replaying {
@@ -43,7 +46,7 @@ impl Replaying {
         if let Some(earlier) = &survey.header.resumption {
             set.limits.clone_from(&earlier.limits);
         }
-        Ok(Replaying { survey, run, set, skipped: 0 })
+        Ok(Replaying { survey, run, set, skipped: 0, was_killed: None })
     }
 
     /// From a snapshot's state; `None` where it is not one's.
@@ -74,6 +77,7 @@ impl Replaying {
         self.survey = survey;
         self.set = Resumption { limits, ..Resumption::default() };
         self.skipped = inputs;
+        self.was_killed = None;
         self.run.go_on(midway);
         true
     }
@@ -103,6 +107,12 @@ impl Replaying {
         self.survey.take(record);
         if let Some((_, _, Input::Control(control))) = record.input() {
             self.set.take_control(&control);
+            if matches!(control, Control::Kill | Control::By { act: Act::Kill { .. }, .. }) {
+                self.was_killed = Some(true);
+            } else if matches!(control, Control::Shutdown) {
+                // A kill may have come before the snapshot.
+                self.was_killed.get_or_insert(self.run.is_stopped());
+            }
         }
         self.run.take(record)
     }
@@ -140,7 +150,8 @@ impl Replaying {
 
     /// The journal is at its end.
     pub(super) fn finish(self, end: Option<End>) -> LastRun {
-        let Replaying { survey, run, set, skipped } = self;
+        let Replaying { survey, run, set, skipped, was_killed } = self;
+        let was_killed = was_killed.unwrap_or(run.is_stopped());
         let crashed = !matches!(survey.tail, Tail::Ended(_));
         let (replay, beginning) = run.finish(end);
         let differs = !replay.is_identical();
@@ -160,6 +171,15 @@ impl Replaying {
             true => survey.cl_ord_id_max.max(ClOrdId::new(survey.header.epoch, 0)),
         };
         let inputs = survey.inputs;
-        LastRun { beginning, resumption, crashed, inputs, skipped, replay, last_cl_ord_id }
+        LastRun {
+            beginning,
+            resumption,
+            crashed,
+            inputs,
+            skipped,
+            replay,
+            was_killed,
+            last_cl_ord_id,
+        }
     }
 }
