@@ -271,8 +271,13 @@ fn an_increment_that_the_session_refuses_gaps_every_book_and_is_asked_about_late
     assert_eq!(updates(&events, 0), [MarketUpdate::Gap]);
     assert_eq!(updates(&events, 1), [MarketUpdate::Gap]);
     assert_eq!((world.feed.counts().breaches, world.requests("BTC").len()), (1, 1));
+    // Another, in the pause, does not put the question off.
+    world.now = world.now.plus(500_000);
+    world.increment("BTC", "268=1|279=9|269=0|55=BTC|270=98|271=1");
+    world.settle();
+    assert_eq!((world.feed.counts().breaches, world.requests("BTC").len()), (2, 1));
     assert!(world.feed.session().is_synced(), "nothing is missing that is known to be");
-    world.now = world.now.plus(1_000_000);
+    world.now = world.now.plus(500_000);
     world.settle();
     assert_eq!(world.requests("BTC").len(), 3);
     world.answer("BTC", BOOK);

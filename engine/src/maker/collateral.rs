@@ -82,10 +82,15 @@ impl Maker {
         };
         let position = self.ledger.position(line.instrument.id()).unwrap_or_default().0;
         let is_option = self.options.book.get(line.instrument.id()).is_some();
-        let home = |side: Side| match self.delta_lots(line, side) {
-            Some(lots) if !is_option => lots,
-            Some(_) | None if is_option && side == Side::Sell => 0,
-            Some(_) | None => position.saturating_mul(side.sign()).saturating_neg(),
+        let home = |side: Side| {
+            let closing = position.saturating_mul(side.sign()).saturating_neg();
+            match self.delta_lots(line, side) {
+                _ if is_option && side == Side::Sell => 0,
+                Some(lots) if !is_option && self.brings_delta_home(line) => lots,
+                // Several that each brought the whole of it home would bring it out on the other side.
+                Some(lots) if !is_option => lots.min(closing),
+                Some(_) | None => closing,
+            }
         };
         let within = |cap: Lots, side: Side| {
             let added = scaled.min(line.allowance.left(side, addable));
@@ -94,13 +99,23 @@ impl Maker {
         Caps { bid: within(caps.bid, Side::Buy), ask: within(caps.ask, Side::Sell) }
     }
 
-    /// How many lots of an instrument on a side bring the net delta of an underlying with options home;
-    /// `None` where it has none. A future that hedges them is no position of its own: closing it would
-    /// open them.
+    /// Of what is quoted of an underlying beside its options, the first alone brings delta home.
+    fn brings_delta_home(&self, line: &Line) -> bool {
+        let of = line.instrument.spec().underlying;
+        let first = self.lines.iter().find(|other| {
+            let is_option = self.options.book.get(other.instrument.id()).is_some();
+            other.instrument.spec().underlying == of && other.settings.quote.is_some() && !is_option
+        });
+        first.is_some_and(|first| first.instrument.id() == line.instrument.id())
+    }
+
+    /// How many lots of an instrument on a side bring the net delta of an underlying home whose options
+    /// have one; `None` where they have none. A future that hedges them is no position of its own: closing
+    /// it would open them.
     fn delta_lots(&self, line: &Line, side: Side) -> Option<i64> {
         let place = usize::from(line.instrument.spec().underlying.0);
-        let (pool, (_, vega_limit)) = (self.pools.get(place)?, self.options.book.vega(place));
-        if vega_limit == 0 {
+        let pool = self.pools.get(place)?;
+        if self.options.book.exposure(place) == Some(0) {
             return None;
         }
         let each = self.lot_exposure(line).map_or(0, |exposure| exposure.0);
@@ -225,6 +240,21 @@ mod tests {
         let quotes = of_the_future(&desk.timer(), TimeInForce::PostOnly);
         assert_eq!((size(&quotes, Side::Buy), size(&quotes, Side::Sell)), (5, 0));
         assert_eq!(desk.maker.ledger().position(FUTURE), Some(Lots(0)));
+    }
+
+    #[test]
+    fn under_a_breach_a_position_beside_options_that_nobody_holds_may_be_closed() {
+        let mut config = with(limits(i64::MAX / 10));
+        config.settings[0] = quoted();
+        config.settings[0].opening = Lots(5);
+        config.collateral = Some(LIMITS);
+        config.underlyings[0].hedge = None;
+        // Net delta is where it is wanted: nothing of the position is out of place but its margin.
+        config.underlyings[0].target = Exposure(250_000_000_000);
+        let (mut desk, _) = begin_option(&config);
+        desk.timer();
+        let future = desk.maker.snapshot(FUTURE).unwrap();
+        assert_eq!((future.reason, future.open), (Reason::Collateral, [Lots(0), Lots(5)]));
     }
 
     #[test]

@@ -266,7 +266,8 @@ impl Maker {
             (None, Some(ask)) => [level(ask.price.0.saturating_sub(1).min(below)), ask],
             (None, None) | (Some(_), Some(_)) => [level(below), level(below.saturating_add(1))],
         };
-        Ok(Touch { bid, ask })
+        // Below one tick nobody bids for an option, and no venue takes that.
+        if bid.price.0 < 1 { seen } else { Ok(Touch { bid, ask }) }
     }
 
     /// Marks an option to the model's value and says why the mark moved.

@@ -200,6 +200,22 @@ fn more_orders_of_a_side_than_there_are_rungs_are_taken_out_all_the_same() {
 }
 
 #[test]
+fn the_answer_to_the_first_of_two_replaces_says_nothing_of_the_second() {
+    let replace = |number, orig, size| OrderIntent {
+        action: OrderAction::Replace,
+        orig_cl_ord_id: ClOrdId::new(1, orig),
+        ..sent_bid(number, 599_000, size)
+    };
+    let mut desk = with_bids(&[sent_bid(1, 599_000, 5), replace(2, 1, 4), replace(3, 2, 10)]);
+    let (first, second) = (ClOrdId::new(1, 2), ClOrdId::new(1, 3));
+    let replaced = |size| OrderUpdate::Replaced { price: Ticks(599_000), leaves_qty: Lots(size) };
+    desk.report(first, ClOrdId::new(1, 1), SPOT, replaced(4));
+    assert_eq!(desk.maker.orders.open(SPOT).buy, Lots(10), "the second may work");
+    desk.report(second, first, SPOT, replaced(10));
+    assert_eq!(desk.maker.orders.open(SPOT).buy, Lots(10));
+}
+
+#[test]
 fn of_two_replaces_of_one_order_in_the_message_store_the_first_may_be_what_works() {
     let replace = |number, orig, price, size| OrderIntent {
         action: OrderAction::Replace,

@@ -269,8 +269,12 @@ impl Order {
         self.price = price;
         self.size = Lots(self.cum_qty.0.saturating_add(leaves_qty.0));
         self.is_acknowledged = true;
-        self.forget_replace();
-        self.resume();
+        // An earlier run's replace before the last: that one is as open as it was.
+        let is_earlier = self.state == OrderState::InDoubt && named < self.replace_id;
+        if !is_earlier || self.replacement.is_none() {
+            self.forget_replace();
+            self.resume();
+        }
         if leaves_qty.0 > 0 { Outcome::Lives } else { Outcome::Gone }
     }
 

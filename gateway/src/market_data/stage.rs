@@ -289,7 +289,11 @@ impl Ear {
             Event::Refused(message) if is_of_a_book(message.msg_type()) => {
                 self.counts.breaches += 1;
                 for place in 0..self.subscriptions.len() {
-                    self.doubt(now, place, now.plus(self.ask_again_ns));
+                    // One that is asked for in time already is not put off by the next.
+                    let standing = self.subscriptions.get(place).map(|s| s.standing);
+                    if !matches!(standing, Some(Standing::Wanted { .. })) {
+                        self.doubt(now, place, now.plus(self.ask_again_ns));
+                    }
                 }
             }
             Event::Refused(_) => {}

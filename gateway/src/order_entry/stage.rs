@@ -5,7 +5,7 @@
 //!
 //! **Nothing is silently dropped.** An intent that cannot go out (session down, or for orders and
 //! replaces not reconciled yet; the venue's limit; no room in the index or the buffer) comes back as
-//! `Unsent`, and so does an order that waited here for a second. An order event never drops: while the event ring is full, the stage takes no intent and
+//! `Unsent`, and so does an order that lay in the ring for a second. An order event never drops: while the event ring is full, the stage takes no intent and
 //! reads no byte, and the venue's answers wait in the socket; the session's own timers wait with them. A
 //! cancel of everything goes out all the same (`sweeping.rs`).
 //! A taken position is the reader's to know.

@@ -10,6 +10,9 @@ use ballast_engine::units::Nanos;
 /// Messages held in each direction.
 const HELD: usize = 4096;
 
+/// Room that a slot keeps for its next message.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// Sequence numbers and the last 4096 messages of each direction, in memory.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
@@ -46,6 +49,10 @@ impl Slots {
         if let Some(slot) = self.slots.get_mut(Self::position(msg_seq_num)) {
             slot.msg_seq_num = msg_seq_num;
             slot.frame.clear();
+            // A whole book in every slot would be gigabytes.
+            if slot.frame.capacity() > KEPT_BYTES && frame.len() <= KEPT_BYTES {
+                slot.frame = Vec::new();
+            }
             // Rounded up, so that a slot once warm stays so when numbers gain a digit.
             slot.frame.reserve(frame.len().next_multiple_of(256));
             slot.frame.extend_from_slice(frame);

@@ -50,10 +50,10 @@ pub struct Guard {
     alerting: Alerting,
     looks: u32,
     is_killed: bool,
-    /// The watchdog has gone around the maker: whatever killed before, that is done once.
+    /// The watchdog has gone around the maker: whatever killed before, that is done once a stall.
     has_gone_around: bool,
-    /// Order entry's heartbeats by line, and for how long each has stood still.
-    entries: Vec<(u64, Duration)>,
+    /// Order entry's heartbeats by line, for how long each has stood still, and that it was killed for that.
+    entries: Vec<(u64, Duration, bool)>,
 }
 
 /// The monotonic clock: the watchdog measures real time.
@@ -92,7 +92,7 @@ impl Guard {
             looks: 0,
             is_killed: false,
             has_gone_around: false,
-            entries: vec![(0, Duration::ZERO); desk.lines().len()],
+            entries: vec![(0, Duration::ZERO, false); desk.lines().len()],
             desk,
         }
     }
@@ -133,7 +133,10 @@ impl Guard {
     fn look_for_files(&mut self, at: Instant) {
         let note = self.desk.killed().is_none().then(|| self.desk.note());
         let mut paths = std::iter::once(self.kill_file.clone()).chain(note);
-        if let Some(path) = paths.find(|path| path.try_exists().unwrap_or(true)) {
+        let found = paths.find(|path| path.try_exists().unwrap_or(true));
+        // A kill by another way may have left its note since.
+        let is_new = |path: &PathBuf| *path == self.kill_file || self.desk.killed().is_none();
+        if let Some(path) = found.filter(is_new) {
             self.kill(at, KillCause::File, &format!("{} is there", path.display()));
         }
     }
@@ -144,6 +147,7 @@ impl Guard {
         if heartbeat != self.heartbeat || heartbeat == 0 || self.desk.is_over() {
             self.heartbeat = heartbeat;
             self.still = Duration::ZERO;
+            self.has_gone_around = false;
             return;
         }
         self.still += ran;
@@ -157,23 +161,23 @@ impl Guard {
 
     /// A maker that turns sends nothing where order entry does not: what rests at the venue stays there.
     fn watch_entries(&mut self, at: Instant, ran: Duration) {
-        if self.desk.is_over() || self.has_gone_around {
+        if self.desk.is_over() {
             return;
         }
         let mut stuck = None;
-        for ((heartbeat, still), line) in self.entries.iter_mut().zip(self.desk.lines()) {
+        for ((heartbeat, still, is_known), line) in self.entries.iter_mut().zip(self.desk.lines()) {
             let turns = line.watch.turns();
             if turns != *heartbeat || turns == 0 {
-                (*heartbeat, *still) = (turns, Duration::ZERO);
+                (*heartbeat, *still, *is_known) = (turns, Duration::ZERO, false);
                 continue;
             }
             *still += ran;
-            if *still >= self.stuck_after {
+            if *still >= self.stuck_after && !std::mem::replace(is_known, true) {
                 stuck = Some((line.watch.name.clone(), still.as_millis()));
             }
         }
-        if let Some((name, ms)) = stuck {
-            self.has_gone_around = true;
+        // Where the maker stands still as well it is gone around, and what hangs with it is cut.
+        if let Some((name, ms)) = stuck.filter(|_| !self.has_gone_around) {
             let reason = format!("order entry of {name} had no turn for {ms} ms");
             self.kill(at, KillCause::Watchdog, &reason);
         }

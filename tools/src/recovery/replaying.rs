@@ -117,6 +117,11 @@ impl Replaying {
         self.run.take(record)
     }
 
+    /// The maker was killed, or its run is at its end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.run.is_stopped()
+    }
+
     /// Inputs so far, those that a snapshot stood for included.
     pub(super) fn inputs(&self) -> u64 {
         self.survey.inputs

@@ -53,7 +53,10 @@ impl Shadow {
             }
         }
         let place = reader.place();
-        let state = (fault.is_none() && place != from).then(|| replaying.state()).flatten();
+        // Behind a kill or the run's end there is nothing to go on from sooner, and which of the two it was
+        // stands in the journal alone.
+        let is_wanted = fault.is_none() && place != from && !replaying.is_stopped();
+        let state = is_wanted.then(|| replaying.state()).flatten();
         let written = state.map(|state| self.write(&reader, &replaying, state)).transpose();
         // What was replayed stays replayed, whatever the disk says.
         self.at = Some((replaying, place));
