@@ -159,6 +159,25 @@ fn a_cancel_whose_answer_was_lost_with_the_connection_is_asked_again() {
     assert_eq!(world.entry.desk().live().live_count(), 0);
 }
 
+#[test]
+fn a_cancel_that_is_lost_with_the_connection_goes_out_again_also_after_a_doubt() {
+    let mut world = World::up();
+    world.accept(11);
+    // What the venue passes over puts the session in doubt; the next question is seconds away.
+    world.venue.pass_over(3);
+    world.say("35=B|148=later");
+    assert_eq!(world.names(), ["SessionDown"]);
+    world.order(OrderAction::Cancel, 20, 11);
+    ballast_engine::stage::Stage::turn(&mut world.entry, world.now);
+    world.venue.take_inbox();
+    world.venue.cut(world.now);
+    for _ in 0..5 {
+        world.names();
+    }
+    let own = ClOrdId::new(5, OWN_IDS | 1).0;
+    assert!(heads(&mut world, 3).contains(&format!("35=F|11={own}|41=11")));
+}
+
 fn list(world: &mut World, id: u64, of: u64, is_last: bool) {
     let last = if is_last { "Y" } else { "N" };
     world.say(&format!(

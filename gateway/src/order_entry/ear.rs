@@ -314,12 +314,13 @@ impl Ear {
     }
 
     pub fn session_down(&mut self, now: Nanos) {
+        // Also where a doubt took the session down before: a cancel that went out since is lost as well.
+        if self.desk.session_over() {
+            self.reconciler.expect_earlier_orders();
+        }
         if self.is_up || self.reconciler.is_active() {
             self.is_up = false;
             self.reconciler.stop();
-            if self.desk.session_over() {
-                self.reconciler.expect_earlier_orders();
-            }
             let arrival = Arrival { now, stamp: Stamp(0), msg_seq_num: 0 };
             let event = self.desk.session_event(arrival, OrderUpdate::SessionDown);
             self.tell(event);
