@@ -89,9 +89,16 @@ impl StateDir {
         Ok(StateDir { folder, epoch, stores: "fix", _lock: Arc::new(lock) })
     }
 
-    /// A run has the folder, or the system does not say.
-    pub fn is_held(folder: &Path) -> bool {
-        locked(&folder.join("lock")).is_err()
+    /// Whether a run has the folder.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn is_held(folder: &Path) -> Result<bool, StateError> {
+        match locked(&folder.join("lock")) {
+            Ok(_) => Ok(false),
+            Err(StateError::Locked { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The number of the last run that took one there; 0 where none is known.
@@ -214,7 +221,10 @@ mod tests {
         let first = StateDir::open(&folder).unwrap();
         let error = StateDir::open(&folder).unwrap_err();
         assert!(error.to_string().contains("another process"), "{error}");
+        assert!(StateDir::is_held(&folder).unwrap());
         drop(first);
+        assert!(!StateDir::is_held(&folder).unwrap());
+        assert!(StateDir::is_held(&folder.join("epoch")).is_err(), "a file is no folder");
         assert_eq!(StateDir::open(&folder).unwrap().epoch(), 2);
         fs::remove_dir_all(&folder).unwrap();
     }

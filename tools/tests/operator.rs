@@ -213,8 +213,9 @@ fn a_kill_that_nobody_answers_is_noted_and_a_run_that_is_there_sees_the_note() {
     let mut demo = Demo::quoting("unheard");
     // The socket's thread is gone, as far as anybody can see.
     fs::remove_file(demo.state().join("operator.sock")).unwrap();
-    let told = demo.refused(&["kill", "--reason", "a test"]);
-    assert!(told.contains("the kill is noted in"), "{told}");
+    let by_its_socket = ["kill", "--reason", "a test", "--socket"];
+    let told = demo.ballast(&by_its_socket, &demo.state().join("operator.sock"));
+    assert!(text(&told.stderr).contains("the kill is noted in"), "{}", text(&told.stderr));
     let mut lift = Command::new(BALLAST);
     lift.args(["resume", "--all", "--after-kill", "--state-dir"]).arg(demo.state());
     let output = lift.output().unwrap();

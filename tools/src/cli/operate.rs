@@ -1,15 +1,16 @@
 //! `ballast status | pause | resume | flatten | kill | limits | set | book`: the operator's hand on a
 //! running maker, over its socket.
 //!
-//! Each is one request and one answer; exit 1 where the run refuses or nobody answers. `resume
-//! --after-kill` alone works without a run: it lifts the kill that keeps one from starting.
+//! Each is one request and one answer; exit 1 where the run refuses or nobody answers. Two work without a
+//! run that answers: `kill` notes itself in the state folder, and `resume --all --after-kill` lifts the
+//! kill that keeps the next run from starting.
 
 use super::Failure;
 use crate::operator::desk::now_text;
 use crate::operator::hand::login_name;
 use crate::operator::kill_note::KillNote;
 use crate::operator::request::{Ask, Reply, Request, TransferStep};
-use crate::operator::socket;
+use crate::operator::socket::{self, SOCKET};
 use crate::state_dir::StateDir;
 use ballast_engine::maker::control::KillCause;
 use clap::{Args, Subcommand};
@@ -205,10 +206,21 @@ pub enum BookCommand {
     },
 }
 
+/// The state folder that is named by itself or by the socket in it.
+fn state_folder(socket: &Path) -> Option<&Path> {
+    if socket.is_dir() {
+        return Some(socket);
+    }
+    let folder = socket.parent().filter(|_| socket.file_name() == Some(SOCKET.as_ref()))?;
+    // A bare name lies in the current folder.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    folder.is_dir().then_some(folder)
+}
+
 /// Asks the run; `Err`, in words, where none answers.
 fn asked(at: &Where, ask: Ask) -> Result<Reply, String> {
     let path = match at.socket.is_dir() {
-        true => at.socket.join("operator.sock"),
+        true => at.socket.join(SOCKET),
         false => at.socket.clone(),
     };
     let request = Request { name: at.name.clone(), ask };
@@ -267,12 +279,18 @@ fn lift(folder: &Path) -> Result<(), Failure> {
     let Some(note) = KillNote::read(folder) else {
         return Err(Failure::Failed(format!("{}: no kill is in force there", folder.display())));
     };
-    if StateDir::is_held(folder) {
-        let why = "the run that was killed is still there: end it first, then lift the kill";
-        return Err(Failure::Failed(format!("{}: {why}", folder.display())));
+    match StateDir::is_held(folder) {
+        Ok(false) => {}
+        Ok(true) => {
+            let why = "the run that was killed is still there: end it first, then lift the kill";
+            return Err(Failure::Failed(format!("{}: {why}", folder.display())));
+        }
+        Err(error) => return Err(Failure::Failed(error.to_string())),
     }
     let by = login_name(rustix::process::geteuid().as_raw());
-    let kept = KillNote::lift(folder, note.epoch, &by)
+    // A note that cannot be read names no run, and one by hand may not: it is of the last one.
+    let epoch = if note.epoch == 0 { StateDir::newest(folder) } else { note.epoch };
+    let kept = KillNote::lift(folder, epoch, &by)
         .map_err(|error| Failure::Failed(format!("{}: {error}", folder.display())))?;
     println!("{note}\nlifted by {by}; kept as {}", kept.display());
     Ok(())
@@ -285,10 +303,9 @@ pub(super) fn kill(args: &KillArgs) -> Result<(), Failure> {
         Ok(reply) => return tell(&args.at, reply),
         Err(silent) => silent,
     };
-    let folder = &args.at.socket;
-    if !folder.is_dir() {
+    let Some(folder) = state_folder(&args.at.socket) else {
         return Err(Failure::Failed(silent));
-    }
+    };
     let note = KillNote {
         cause: KillCause::Operator.name().into(),
         by: login_name(rustix::process::geteuid().as_raw()),

@@ -37,7 +37,7 @@ pub struct RawOperator {
 impl RawOperator {
     /// Where the socket is.
     pub fn socket_in(&self, state: &Path) -> PathBuf {
-        self.socket.clone().unwrap_or_else(|| state.join("operator.sock"))
+        self.socket.clone().unwrap_or_else(|| state.join(crate::operator::socket::SOCKET))
     }
 
     /// Which file kills.

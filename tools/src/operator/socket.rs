@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// The socket's name in the state folder.
+pub const SOCKET: &str = "operator.sock";
 /// How long a peer may take over its line.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Most peers at once; more are hung up on.
@@ -79,12 +81,18 @@ impl Socket {
                         continue;
                     }
                     peers.fetch_add(1, Ordering::AcqRel);
-                    scope.spawn(|| {
+                    let talk = || {
                         if let Err(error) = self.talk(stream, &hand) {
                             tracing::warn!(%error, "an operator's connection");
                         }
                         peers.fetch_sub(1, Ordering::AcqRel);
-                    });
+                    };
+                    // The system may have no thread left: this peer is hung up on, and the next may ask.
+                    let thread = std::thread::Builder::new().name("operator's peer".into());
+                    if let Err(error) = thread.spawn_scoped(scope, talk) {
+                        peers.fetch_sub(1, Ordering::AcqRel);
+                        tracing::warn!(%error, "hung up on an operator: no thread");
+                    }
                 }
             }
         });
@@ -178,7 +186,7 @@ mod tests {
         let desk = Desk::new(control, progress, Vec::new(), Vec::new(), &state, &config);
         let desk = Arc::new(desk);
         let hand = Mutex::new(Hand::new(desk.clone(), &file, &config));
-        let path = folder.join("operator.sock");
+        let path = folder.join(SOCKET);
         let socket = Socket::open(&path, &[4_000_000_001]).unwrap();
         for foreign in [4_000_000_000, 4_000_000_002, u32::MAX] {
             let mut asked = KILL;
@@ -205,7 +213,7 @@ mod tests {
         let (control, _orders) = ring::slots(2);
         let desk =
             Arc::new(Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config));
-        let path = folder.join("operator.sock");
+        let path = folder.join(SOCKET);
         let socket = Socket::open(&path, &[]).unwrap();
         let hand = Hand::new(desk, &file, &config);
         let end = Arc::new(AtomicBool::new(false));
