@@ -28,10 +28,16 @@ impl Overrides {
     /// Writes the changes into the file's tables.
     pub(super) fn apply(&self, tables: &mut Table) {
         if let Some(model) = &self.model {
-            quote(tables, "model", &Value::String(model.clone()));
+            for settings in quotes(tables) {
+                settings.insert("model".into(), Value::String(model.clone()));
+            }
         }
         if let Some(end) = &self.horizon_end {
-            quote(tables, "horizon_end", &Value::Table(horizon_end(end)));
+            for settings in quotes(tables) {
+                let was = settings.get("horizon_end").and_then(Value::as_table);
+                let end = Value::Table(horizon_end(end, was));
+                settings.insert("horizon_end".into(), end);
+            }
         }
         if self.no_fees {
             for list in ["instruments", "chains"] {
@@ -71,25 +77,36 @@ impl Overrides {
     }
 }
 
-/// Every quote's `key` becomes `value`.
-fn quote(tables: &mut Table, key: &str, value: &Value) {
-    let set = |settings: &mut Table| {
-        if let Some(Value::Table(quote)) = settings.get_mut("quote") {
-            quote.insert(key.into(), value.clone());
-        }
-    };
-    inner_tables(tables, "instrument").for_each(set);
-    for chain in listed_tables(tables, "chains") {
-        chain.get_mut("settings").and_then(Value::as_table_mut).map(set);
+/// The `quote` table of every instrument and of every chain.
+fn quotes(tables: &mut Table) -> Vec<&mut Table> {
+    let mut quotes = Vec::new();
+    for (key, value) in tables.iter_mut() {
+        let settings: Vec<&mut Value> = match (key.as_str(), value) {
+            ("instrument", Value::Table(instruments)) => {
+                instruments.iter_mut().map(|(_, value)| value).collect()
+            }
+            ("chains", Value::Array(chains)) => {
+                chains.iter_mut().filter_map(|chain| chain.get_mut("settings")).collect()
+            }
+            _ => continue,
+        };
+        let found = settings.into_iter().filter_map(|settings| settings.get_mut("quote"));
+        quotes.extend(found.filter_map(Value::as_table_mut));
     }
+    quotes
 }
 
-/// `16:00 America/New_York`, or an instant, as the config has it; the config judges what it says.
-fn horizon_end(text: &str) -> Table {
+/// `16:00 America/New_York`, or an instant, as the config has it; the config judges what it says. When a
+/// daily horizon begins, and on which days, stays as it `was`.
+fn horizon_end(text: &str, was: Option<&Table>) -> Table {
     let (at, zone) = text.split_once(' ').map_or((text, None), |(at, zone)| (at, Some(zone)));
-    let pairs = [("at", Some(at)), ("zone", zone)].into_iter();
-    let pairs = pairs.filter_map(|(key, value)| value.map(|value| (key, value)));
-    pairs.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned()))).collect()
+    let kept = was.filter(|was| zone.is_some() && was.contains_key("zone"));
+    let mut end: Table = kept.cloned().unwrap_or_default();
+    end.insert("at".into(), Value::String(at.to_owned()));
+    if let Some(zone) = zone {
+        end.insert("zone".into(), Value::String(zone.to_owned()));
+    }
+    end
 }
 
 /// The tables of `[[key]]`.
@@ -132,5 +149,29 @@ mod tests {
         let changes = Overrides { model: Some("glft".to_owned()), ..Overrides::default() };
         let told = file.changed(&changes).expect("the tables parse").maker(1).unwrap_err();
         assert!(told.to_string().contains("an option is quoted with model"), "{told}");
+    }
+
+    #[test]
+    fn another_end_of_the_day_leaves_when_it_begins_and_on_which_days() {
+        let text = "[instrument.X.quote]\nhorizon_end = { at = \"15:00\", zone = \"Europe/Berlin\", begin = \"09:30\", \
+                    days = \"weekdays\" }\n[[chains]]\nsettings = { quote = { model = \"glft\" } }\n";
+        let end_of = |end: &str| {
+            let mut tables: Table = text.parse().unwrap();
+            let changes = Overrides { horizon_end: Some(end.into()), ..Overrides::default() };
+            changes.apply(&mut tables);
+            let of =
+                |settings: &Value| settings["quote"]["horizon_end"].as_table().cloned().unwrap();
+            (of(&tables["instrument"]["X"]), of(&tables["chains"][0]["settings"]))
+        };
+        let (kept, new) = end_of("16:00 America/New_York");
+        let keys =
+            |end: &Table| end.values().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let (mut all, mut some) = (keys(&kept), keys(&new));
+        all.sort();
+        some.sort();
+        assert_eq!(all, ["09:30", "16:00", "America/New_York", "weekdays"]);
+        assert_eq!(some, ["16:00", "America/New_York"]);
+        let (once, _) = end_of("2026-03-20T20:00:00Z");
+        assert_eq!(keys(&once), ["2026-03-20T20:00:00Z"], "an instant has neither");
     }
 }
