@@ -94,10 +94,16 @@ impl Maker {
         self.ledger.set_fees(id, tier.maker, tier.taker);
     }
 
-    /// What every instrument traded in the days that count, for the next run.
+    /// What every instrument traded in the days that count, for the next run. A day may have ended since
+    /// the last timer.
     pub(super) fn fees_left(&self) -> Vec<Option<CarriedFees>> {
-        let of = |line: &Line| line.guards.fees().map(|fees| fees.carried(self.now));
-        self.lines.iter().map(of).collect()
+        let day = self.loss.days_ended(self.now);
+        let carried = |fees: &FeeTiers| {
+            let mut fees = *fees;
+            fees.on_clock(day);
+            fees.carried(self.now)
+        };
+        self.lines.iter().map(|line| line.guards.fees().map(carried)).collect()
     }
 }
 
@@ -211,6 +217,12 @@ mod tests {
         let fees = Some(tiered(&mut again, 282));
         again.guards.instruments = vec![GuardSettings { fees, ..GuardSettings::default() }];
         again.carried = desk.maker.carried();
+        // The day's end passed, and before any timer the run was over.
+        let mut cut = Desk::with(&again);
+        cut.maker = desk.maker.clone();
+        cut.now = DAY_END;
+        cut.image(SPOT, 600_000);
+        let of_cut = cut.maker.carried();
         let maker = desk.maker.clone();
         for (ends, fee) in [(2, 0), (3, -LOT / 1_000)] {
             desk.maker = maker.clone();
@@ -226,5 +238,13 @@ mod tests {
             let charged = fill(&mut after, &bids(&quotes)[0], 1, ends * DAY_END);
             assert_eq!(charged, fee, "{ends} ends while no run was up");
         }
+        again.carried = of_cut;
+        let mut after = Desk::with(&again);
+        let quotes = after.begin();
+        after.now = 3 * DAY_END;
+        let sent = after.timer();
+        settle(&mut after, sent);
+        let charged = fill(&mut after, &bids(&quotes)[0], 1, 3 * DAY_END);
+        assert_eq!(charged, -LOT / 1_000, "the end that no timer saw counts");
     }
 }
