@@ -12,6 +12,7 @@ use ballast_engine::maker::input::Input;
 use ballast_engine::maker::intents::Intents;
 use ballast_engine::market::trust::Distrust;
 use ballast_engine::orders::table::OpenSize;
+use ballast_engine::risk::claim::Claim;
 use ballast_engine::risk::collar::Collar;
 use ballast_engine::risk::duplicate::{DuplicateGuard, Likeness};
 use ballast_engine::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
@@ -125,9 +126,15 @@ impl World {
             && self.open.iter().find(meets).is_none()
     }
 
-    fn may_send(&self, is_cancel: bool) -> bool {
+    /// Of 50 in a window 10 are the cancels', and of the other 40 quotes leave 4.
+    fn may_send(&self, claim: Claim) -> bool {
         let recent = self.sent.iter().filter(|(at, _)| self.now - at < RATE.window_ns).count();
-        recent < if is_cancel { 50 } else { 40 }
+        recent < [36, 40, 50][claim as usize]
+    }
+
+    fn may_send_today(&self, claim: Claim) -> bool {
+        let all = 2_000 + 40 * self.trades;
+        self.messages < if claim == Claim::Quote { all - all / 10 } else { all }
     }
 
     fn count(&mut self, is_cancel: bool) {
@@ -177,7 +184,7 @@ impl Controls {
         }
     }
 
-    fn passes(&self, world: &World, proposal: &Proposal, is_new: bool) -> bool {
+    fn passes(&self, world: &World, proposal: &Proposal, is_new: bool, claim: Claim) -> bool {
         let now = Nanos(world.now);
         let place = usize::from(proposal.instrument.0);
         let lots = |side| Lots(i64::try_from(world.on(place, side)).unwrap());
@@ -205,8 +212,8 @@ impl Controls {
         let alike = self.duplicates[place].check(now, likeness);
         [
             gate::check(proposal, &facts),
-            self.throttle.check(now, false),
-            self.ratio.check(),
+            self.throttle.check(now, claim),
+            self.ratio.check(claim),
             if is_new { alike } else { Verdict::Pass },
         ]
         .iter()
@@ -279,8 +286,8 @@ impl Desk {
                 world.trades += 1;
                 controls.ratio.on_fill();
             }
-            3 if !world.open.is_empty() && world.may_send(true) => {
-                assert_eq!(controls.throttle.check(Nanos(world.now), true), Verdict::Pass);
+            3 if !world.open.is_empty() && world.may_send(Claim::Cancel) => {
+                assert_eq!(controls.throttle.check(Nanos(world.now), Claim::Cancel), Verdict::Pass);
                 let at = random.below(world.open.len() as u64) as usize;
                 world.open.swap_remove(at);
                 world.count(true);
@@ -315,13 +322,14 @@ impl Desk {
             added: Lots(added),
         };
         let is_new = old.is_none();
+        let claim = if random.chance(0.7) { Claim::Quote } else { Claim::Immediate };
         let world = &self.world;
         // Our own order is in its own way nowhere: what is replaced stands on the same side.
         let allowed = world.allows(place, side, price, size, added)
-            && world.may_send(false)
-            && world.messages < 2_000 + 40 * world.trades
+            && world.may_send(claim)
+            && world.may_send_today(claim)
             && (!is_new || world.is_unlike((place, side, price, size)));
-        let passes = self.controls.passes(world, &proposal, is_new);
+        let passes = self.controls.passes(world, &proposal, is_new, claim);
         assert_eq!(passes, allowed, "{proposal:?}, replaces {old:?} at {}", world.now);
         if !passes || (is_new && world.open.len() >= OPEN_MAX) {
             self.blocked += 1;
@@ -414,21 +422,29 @@ fn no_window_holds_more_messages_than_allowed_in_a_storm_of_100_000_attempts_a_s
     let mut random = Random::new(11);
     let rate = MessageRate { max: 100, window_ns: 1_000_000_000, cancel_reserve: 20 };
     let mut throttle = Throttle::new(rate);
-    let (mut all, mut orders) = (Vec::new(), Vec::new());
+    let (mut all, mut orders, mut quotes) = (Vec::new(), Vec::new(), Vec::new());
     let mut now = 1_000;
     for _ in 0..1_000_000 {
         now += random.below(20_000);
-        let is_cancel = random.chance(0.1);
-        if throttle.check(Nanos(now), is_cancel) == Verdict::Pass {
+        let claim = match random.below(10) {
+            0 => Claim::Cancel,
+            1 => Claim::Immediate,
+            _ => Claim::Quote,
+        };
+        if throttle.check(Nanos(now), claim) == Verdict::Pass {
             throttle.on_sent(Nanos(now));
             all.push(now);
-            if !is_cancel {
+            if claim != Claim::Cancel {
                 orders.push(now);
+            }
+            if claim == Claim::Quote {
+                quotes.push(now);
             }
         }
     }
     assert_eq!(densest(&all, rate.window_ns), 100);
     assert!(densest(&orders, rate.window_ns) <= 80);
+    assert!(densest(&quotes, rate.window_ns) <= 72);
     assert!(all.len() > 900, "ten windows, each used up: {}", all.len());
 }
 

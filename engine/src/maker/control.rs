@@ -14,7 +14,6 @@ use super::homing::Homing;
 use super::{Maker, instrument_id};
 use crate::event::{InstrumentId, Liquidity, VenueId};
 use crate::instrument::Currency;
-use crate::inventory::exposure::exposure_per_lot;
 use crate::inventory::hedge::Attempts;
 use crate::inventory::transfer::TransferId;
 use crate::maker::input::Control;
@@ -278,7 +277,9 @@ impl Maker {
     pub(super) fn on_control(&mut self, control: Control, out: &mut Intents) {
         match control {
             Control::Pause(instrument) => self.pause(Scope::Instrument(instrument), out),
-            Control::Resume(instrument) => self.resume(instrument, out),
+            Control::Resume(instrument) => {
+                self.resume(instrument, Scope::Instrument(instrument), out);
+            }
             Control::Kill => self.stop(Reason::Killed, out),
             Control::Parameters(parameters) => self.on_parameters(&parameters, out),
             Control::Skew(row) => self.on_skew_row(&row, out),
@@ -303,7 +304,7 @@ impl Maker {
             Act::Resume { scope } => {
                 for n in 0..self.lines.len() {
                     if self.covers(scope, instrument_id(n)) {
-                        self.resume(instrument_id(n), out);
+                        self.resume(instrument_id(n), scope, out);
                     }
                 }
             }
@@ -386,7 +387,7 @@ impl Maker {
         self.after_holding(booked, holding, out);
     }
 
-    fn covers(&self, scope: Scope, instrument: InstrumentId) -> bool {
+    pub(super) fn covers(&self, scope: Scope, instrument: InstrumentId) -> bool {
         match scope {
             Scope::All => true,
             Scope::Underlying(place) => self.pool_of(instrument) == Some(usize::from(place)),
@@ -394,7 +395,7 @@ impl Maker {
         }
     }
 
-    fn pause(&mut self, scope: Scope, out: &mut Intents) {
+    pub(super) fn pause(&mut self, scope: Scope, out: &mut Intents) {
         self.end_flattening(scope);
         for n in 0..self.lines.len() {
             if self.covers(scope, instrument_id(n)) {
@@ -403,7 +404,8 @@ impl Maker {
         }
     }
 
-    fn resume(&mut self, instrument: InstrumentId, out: &mut Intents) {
+    /// One instrument of `scope`, which an operator has quoted again.
+    fn resume(&mut self, instrument: InstrumentId, scope: Scope, out: &mut Intents) {
         if self.refuses(instrument) {
             return;
         }
@@ -413,11 +415,12 @@ impl Maker {
         if let Some(line) = self.line_mut(instrument) {
             line.homing = Homing::default();
         }
-        let pool = self.pool_of(instrument);
-        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-            pool.is_flattening = false;
-            pool.hedge_failures = 0;
-            pool.attempts = Attempts::default();
+        if let Some(place) = self.pool_of(instrument) {
+            self.leave_way_home(place, scope, out);
+            if let Some(pool) = self.pools.get_mut(place) {
+                pool.hedge_failures = 0;
+                pool.attempts = Attempts::default();
+            }
         }
         self.enter(instrument, State::Paused, Reason::Normal, out);
         self.requote(instrument, out);
@@ -425,7 +428,7 @@ impl Maker {
 
     /// Everything is stopped, or what is held is in doubt: whatever an operator wants of it waits until
     /// it was put right.
-    fn refuses(&mut self, instrument: InstrumentId) -> bool {
+    pub(super) fn refuses(&mut self, instrument: InstrumentId) -> bool {
         let is_doubted = self.line(instrument).is_some_and(|line| line.reason.doubts_account());
         let refuses = self.is_killed || is_doubted;
         self.counters.acts_refused = self.counters.acts_refused.saturating_add(refuses.into());
@@ -518,80 +521,6 @@ impl Maker {
         let position = self.ledger.position(instrument).unwrap_or(Lots(0));
         if let Some(line) = self.line_mut(instrument) {
             line.tally.on_position(position);
-        }
-    }
-
-    fn flatten(&mut self, scope: Scope, out: &mut Intents) {
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            if !self.covers(scope, id) || self.refuses(id) {
-                continue;
-            }
-            let place = self.pool_of(id);
-            let Some(pool) = place.and_then(|place| self.pools.get_mut(place)) else { continue };
-            pool.hedge_failures = 0;
-            let is_by_hedger =
-                !matches!(scope, Scope::Instrument(_)) && pool.settings.hedge.is_some();
-            pool.is_flattening |= is_by_hedger;
-            self.set_flattening(id, !is_by_hedger);
-            if let Some(line) = self.line_mut(id) {
-                line.homing = Homing::default();
-            }
-            self.enter(id, State::Paused, Reason::Operator, out);
-            self.pull_quotes(id, out);
-        }
-        for pool in 0..self.pools.len() {
-            self.hedge(pool, out);
-        }
-    }
-
-    fn end_flattening(&mut self, scope: Scope) {
-        for n in 0..self.lines.len() {
-            let id = instrument_id(n);
-            if !self.covers(scope, id) {
-                continue;
-            }
-            let pool = self.pool_of(id);
-            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-                pool.is_flattening = false;
-            }
-            self.set_flattening(id, false);
-        }
-    }
-
-    /// The hedger takes the underlying no further home: it is there, or hedges failed too often in a
-    /// row. What is taken home by orders of its own goes on.
-    pub(super) fn give_up_flattening(&mut self, pool: usize) {
-        if let Some(pool) = self.pools.get_mut(pool) {
-            pool.is_flattening = false;
-        }
-    }
-
-    /// An underlying is home when what is left is less than the smallest lot that hedges it.
-    pub(super) fn end_flat_pool(&mut self, place: usize, out: &mut Intents) {
-        let Some(pool) = self.pools.get(place).filter(|pool| pool.is_flattening) else { return };
-        let Some(hedge) = &pool.settings.hedge else { return };
-        let mut lines = self
-            .lines
-            .iter()
-            .filter(|line| usize::from(line.instrument.spec().underlying.0) == place);
-        let is_quiet = lines.all(|line| {
-            let open = self.orders.open(line.instrument.id());
-            open.buy.0 == 0 && open.sell.0 == 0
-        });
-        let per_lot = hedge.instruments.iter().filter_map(|with| {
-            let line = self.line(with.instrument)?;
-            exposure_per_lot(line.contract(), self.ledger.mark(with.instrument))
-        });
-        let Some(smallest) = per_lot.map(|exposure| exposure.0.saturating_abs()).min() else {
-            return;
-        };
-        let is_home = pool.is_delta_known && pool.delta.0.saturating_abs() < smallest;
-        if is_quiet && pool.hedge.is_none() && is_home {
-            self.give_up_flattening(place);
-            if let Ok(place) = u8::try_from(place) {
-                self.pause(Scope::Underlying(place), out);
-            }
         }
     }
 }

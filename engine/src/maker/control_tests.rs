@@ -93,15 +93,88 @@ fn a_kill_ends_a_flatten() {
     assert!(desk.timer().is_empty(), "after a kill nothing is flattened either");
 }
 
+/// What a side of the spot is to be replaced by.
+fn sizes(sent: &[OrderIntent], side: Side) -> Vec<i64> {
+    let on_side = sent.iter().filter(|i| i.side == side && i.action == OrderAction::Replace);
+    on_side.map(|i| i.size.0).collect()
+}
+
 #[test]
-fn a_lowered_limit_holds_for_the_next_order() {
+fn a_lowered_limit_shrinks_at_once_what_is_larger() {
     let (mut desk, _) = Desk::quoting();
-    act(&mut desk, Act::Set { knob: Knob::OrderSizeMax(SPOT), value: 5 });
-    let moved = desk.image(SPOT, 600_500);
-    assert!(
-        moved.iter().all(|i| i.action == OrderAction::Cancel),
-        "10 lots are too many: {moved:?}"
-    );
+    let sent = act(&mut desk, Act::Set { knob: Knob::OrderSizeMax(SPOT), value: 5 });
+    assert_eq!((sizes(&sent, Side::Buy), sizes(&sent, Side::Sell)), (vec![5; 2], vec![5; 2]));
+    sent.iter().for_each(|replace| assert!(desk.accept(replace).is_empty()));
+    // Three lots at 600,000 ticks: what is bid below is worth less, what is offered above more.
+    let value = 3 * 600_000 * 100_000;
+    let sent = act(&mut desk, Act::Set { knob: Knob::OrderValueMax(SPOT), value });
+    assert_eq!((sizes(&sent, Side::Buy), sizes(&sent, Side::Sell)), (vec![3; 2], vec![2; 2]));
+    sent.iter().for_each(|replace| assert!(desk.accept(replace).is_empty()));
+    assert!(desk.timer().is_empty());
+}
+
+#[test]
+fn an_order_whose_quantity_was_topped_up_to_the_limit_makes_room_for_a_new_one() {
+    let mut config = super::tests::config();
+    config.settings[0].limits.order_size_max = Lots(25);
+    config.underlyings[0].hedge = None;
+    let mut desk = Desk::with(&config);
+    let quotes = desk.begin();
+    let bid = quotes.iter().find(|q| q.side == Side::Buy).unwrap();
+    let topped = desk.fill(bid, 6, 6);
+    let topped = topped.iter().find(|i| i.orig_cl_ord_id == bid.cl_ord_id).copied().unwrap();
+    assert_eq!((topped.action, topped.size), (OrderAction::Replace, Lots(16)));
+    desk.accept(&topped);
+    let again = desk.fill(&topped, 9, 15);
+    let again = again.iter().find(|i| i.orig_cl_ord_id == topped.cl_ord_id).copied().unwrap();
+    assert_eq!((again.action, again.size), (OrderAction::Replace, Lots(25)), "the limit itself");
+    desk.accept(&again);
+    let last = desk.fill(&again, 1, 16);
+    let last = last.iter().find(|i| i.orig_cl_ord_id == again.cl_ord_id).copied().unwrap();
+    assert_eq!(last.action, OrderAction::Cancel, "26 are beyond it");
+    let canceled = OrderUpdate::Canceled { cum_qty: Lots(16) };
+    let new = desk.report(last.cl_ord_id, last.orig_cl_ord_id, SPOT, canceled);
+    assert!(new.iter().any(|i| (i.action, i.size) == (OrderAction::New, Lots(10))), "{new:?}");
+}
+
+#[test]
+fn an_instrument_that_is_paused_or_resumed_lets_no_other_quote_while_its_underlying_is_flattened() {
+    for is_resumed in [false, true] {
+        let (mut desk, quotes) = Desk::quoting();
+        // What is to come home: its hedge goes out and is not answered.
+        let sent = desk.fill(quotes.iter().find(|q| q.side == Side::Buy).unwrap(), 10, 10);
+        sent.iter().for_each(|moved| assert!(desk.accept(moved).is_empty()));
+        let first = act(&mut desk, Act::Flatten { scope: Scope::Underlying(0) });
+        for cancel in first.iter().filter(|i| i.action == OrderAction::Cancel) {
+            desk.accept(cancel);
+        }
+        let scope = Scope::Instrument(PERP);
+        act(&mut desk, if is_resumed { Act::Resume { scope } } else { Act::Pause { scope } });
+        let sent = [desk.image(SPOT, 600_100), desk.timer()].concat();
+        assert!(sent.iter().all(|i| i.instrument != SPOT), "{sent:?}");
+        let spot = desk.maker.snapshot(SPOT).unwrap();
+        let halted = if is_resumed { State::Halted } else { State::Paused };
+        assert_eq!((spot.state, spot.reason), (halted, Reason::Operator));
+        let mut back = act(&mut desk, Act::Resume { scope: Scope::Underlying(0) });
+        back.extend(desk.image(SPOT, 600_100));
+        let spot = desk.maker.snapshot(SPOT).unwrap();
+        let is_back = back.iter().any(|i| i.instrument == SPOT && i.action == OrderAction::New);
+        assert!(is_back, "{is_resumed}: {:?} {:?} {back:?}", spot.state, spot.reason);
+    }
+}
+
+#[test]
+fn what_the_venue_says_of_a_paused_instrument_is_told_to_who_resumes_it() {
+    let (mut desk, _) = Desk::quoting();
+    act(&mut desk, Act::Pause { scope: Scope::Instrument(SPOT) });
+    let reason = |desk: &Desk| desk.maker.snapshot(SPOT).unwrap().reason;
+    assert_eq!(reason(&desk), Reason::Operator);
+    desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::ContractDiffers);
+    assert_eq!(reason(&desk), Reason::ContractDiffers);
+    act(&mut desk, Act::Pause { scope: Scope::Instrument(SPOT) });
+    assert_eq!(reason(&desk), Reason::ContractDiffers, "a pause hides nothing");
+    act(&mut desk, Act::Kill { cause: KillCause::Signal });
+    assert_eq!(reason(&desk), Reason::ContractDiffers);
 }
 
 #[test]

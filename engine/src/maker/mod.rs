@@ -20,6 +20,7 @@
 //! | `fair.rs` | fair value where other books have a say |
 //! | `quoting.rs` | state, model, ladder, diff for one instrument |
 //! | `wanted.rs` | its ladder, kept while nothing that it comes from changes |
+//! | `flattening.rs` | an operator has positions traded home: begins, ends |
 //! | `homing.rs` | one instrument traded home: exits, the close, flatten |
 //! | `net_delta.rs` | net delta, and what of it is sure while an option has no value |
 //! | `hedging.rs`, `pacing.rs` | the hedger of one underlying; its derived band and rate |
@@ -47,6 +48,7 @@ mod execution;
 mod fair;
 mod fees;
 mod firm;
+mod flattening;
 pub mod guards;
 mod hedging;
 mod homing;
@@ -560,12 +562,13 @@ impl Maker {
     }
 
     /// Halts an instrument and takes its quotes out. Only an operator brings it back. The first reason
-    /// stays; but that the account is wrong is told whatever halted it before, or an operator who has
-    /// looked at that would bring back a position that is not there.
+    /// stays; but that the account is wrong is told whatever halted it before, and what the venue said
+    /// whatever an operator paused it for: who brings it back must know.
     fn halt(&mut self, instrument: InstrumentId, reason: Reason, out: &mut Intents) {
         let keeps = |line: &Line| {
             let is_graver = reason.doubts_account() && !line.reason.doubts_account();
-            line.state == State::Halted && !is_graver
+            let is_news = line.reason == Reason::Operator && reason.is_news_to_operator();
+            line.state == State::Halted && !is_graver && !is_news
         };
         if !self.line(instrument).is_some_and(keeps) {
             self.enter(instrument, State::Halted, reason, out);

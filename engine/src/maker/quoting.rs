@@ -64,7 +64,8 @@ impl Maker {
         let terms = touch.and_then(|touch| self.quote_terms(instrument, stands, &touch));
         let changes = self.changes;
         let Some(line) = self.line_mut(instrument) else { return };
-        line.wanted.set(terms, line.settings.quote.as_ref().map(|quote| &quote.ladder));
+        let shape = line.settings.quote.as_ref().map(|quote| &quote.ladder);
+        line.wanted.set(terms, shape, &line.settings.limits);
         line.is_beyond_soft = is_beyond_soft;
         line.is_beyond_stop = is_beyond_stop;
         let is_settled = line.wanted.is_settled(changes);
@@ -300,9 +301,13 @@ impl Maker {
                 }
             }
             (Request::Replace { price, size, is_retreat }, Some(slot)) => {
-                let went = !is_resting && self.send_replace(slot, price, size, out);
+                // What traded counts in OrderQty(38): an order that was topped up to the limit makes room
+                // for a new one.
+                let limits = self.line(instrument).map(|line| &line.settings.limits);
+                let is_used_up = limits.is_some_and(|limits| !limits.allow_order(price, size));
+                let went = !is_resting && !is_used_up && self.send_replace(slot, price, size, out);
                 // A quote that should retreat and may not be moved is taken out.
-                if !went && is_retreat {
+                if !went && (is_retreat || is_used_up) {
                     self.send_cancel(slot, out);
                 }
             }

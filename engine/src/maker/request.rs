@@ -6,6 +6,7 @@ use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce}
 use crate::maker::intents::{Intents, Record};
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::orders::table::OrderSlot;
+use crate::risk::claim::Claim;
 use crate::risk::duplicate::Likeness;
 use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
 use crate::units::{Exposure, Lots, Side, Ticks};
@@ -52,7 +53,7 @@ impl Maker {
         };
         let proposal = Proposal { instrument, side, price, size, added: size };
         let likeness = Likeness { side, price, size };
-        if !self.passes(&proposal, Some(likeness), out) {
+        if !self.passes(&proposal, Claim::of(purpose), Some(likeness), out) {
             return None;
         }
         if !self.orders.has_room() {
@@ -96,8 +97,8 @@ impl Maker {
         let added = Lots(leaves.saturating_sub(order.leaves_worst().0).max(0));
         let order = Named::of(order);
         let Named { instrument, side, .. } = order;
-        let proposal = Proposal { instrument, side, price, size: Lots(leaves), added };
-        if !self.passes(&proposal, None, out) {
+        let proposal = Proposal { instrument, side, price, size, added };
+        if !self.passes(&proposal, Claim::Quote, None, out) {
             return false;
         }
         let open = self.orders.open(instrument);
@@ -123,7 +124,7 @@ impl Maker {
         let has_budget = self
             .throttles
             .get(venue)
-            .is_some_and(|throttle| throttle.check(self.now, true) == Verdict::Pass);
+            .is_some_and(|throttle| throttle.check(self.now, Claim::Cancel) == Verdict::Pass);
         if !out.has_room_for(venue) || !has_budget {
             return false;
         }
@@ -210,6 +211,7 @@ impl Maker {
     fn passes(
         &mut self,
         proposal: &Proposal,
+        claim: Claim,
         likeness: Option<Likeness>,
         out: &mut Intents,
     ) -> bool {
@@ -223,7 +225,7 @@ impl Maker {
         if self.is_killed || pool.unconfirmed > 0 || !out.has_room_for(venue) {
             return false;
         }
-        match self.judge(line, pool, proposal, likeness, own) {
+        match self.judge(line, pool, proposal, (claim, likeness), own) {
             Some(Verdict::Pass) => true,
             Some(Verdict::Block(reason)) => {
                 self.block(proposal.instrument, reason, out);
@@ -243,14 +245,14 @@ impl Maker {
         line: &Line,
         pool: &Pool,
         proposal: &Proposal,
-        likeness: Option<Likeness>,
+        (claim, likeness): (Claim, Option<Likeness>),
         own: Option<Ticks>,
     ) -> Option<Verdict> {
         let venue = usize::from(line.instrument.spec().venue.0);
-        if self.throttles.get(venue)?.check(self.now, false) != Verdict::Pass {
+        if self.throttles.get(venue)?.check(self.now, claim) != Verdict::Pass {
             return Some(Verdict::Block(BlockReason::MessageRate));
         }
-        let ratio = self.order_to_trade.get(venue)?.check();
+        let ratio = self.order_to_trade.get(venue)?.check(claim);
         if ratio != Verdict::Pass {
             return Some(ratio);
         }

@@ -10,8 +10,9 @@ use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
 use crate::pnl::ledger::Holding;
 use crate::risk::gate::BlockReason;
 use crate::risk::loss::CarriedDay;
+use crate::risk::throttle::MessageRate;
 use crate::risk::window::WindowLimit;
-use crate::units::{Exposure, Lots, Notional, Side};
+use crate::units::{Exposure, Lots, Notional, Side, Ticks};
 
 fn quoting(config: &MakerConfig) -> (Desk, Vec<OrderIntent>) {
     let mut desk = Desk::with(config);
@@ -218,7 +219,8 @@ fn the_same_order_over_and_over_is_blocked() {
 #[test]
 fn too_many_messages_for_the_day_s_trades_leave_only_cancels() {
     let mut config = config();
-    config.order_to_trade[0].grace = 4;
+    // Quotes leave the last one of five to what takes risk off.
+    config.order_to_trade[0].grace = 5;
     let (mut desk, _) = quoting(&config);
     let moved = desk.image(SPOT, 599_000);
     assert!(!moved.is_empty() && moved.iter().all(|i| i.action == OrderAction::Cancel));
@@ -237,6 +239,48 @@ fn too_many_messages_for_the_day_s_trades_leave_only_cancels() {
         assert_eq!(news(&desk.image(SPOT, 600_000)) == 0, is_blocked, "at {now}");
         assert_eq!(blocked(&desk, BlockReason::OrderToTrade) > 0, is_blocked, "at {now}");
     }
+}
+
+#[test]
+fn a_hedge_goes_where_quotes_have_used_up_the_day_s_messages_or_the_window_s() {
+    for (grace, max, reason) in
+        [(200, 10_000, BlockReason::OrderToTrade), (10_000, 202, BlockReason::MessageRate)]
+    {
+        let mut config = config();
+        config.order_to_trade[0].grace = grace;
+        config.message_rates[0] = MessageRate { max, window_ns: 1_000_000_000, cancel_reserve: 2 };
+        let (mut desk, _) = quoting(&config);
+        // The market moves up and down until quotes may follow it no more.
+        for n in 0.. {
+            let mut sent = desk.image(SPOT, 600_000 + 50 * (n % 2));
+            while let Some(intent) = sent.pop() {
+                sent.extend(desk.accept(&intent));
+            }
+            if blocked(&desk, reason) > 0 {
+                break;
+            }
+        }
+        let price = Ticks(600_000);
+        let trade = Act::Trade { instrument: SPOT, side: Side::Buy, price, size: Lots(40) };
+        let act = Control::By { user: User::NOBODY, second: User::NOBODY, act: trade };
+        let sent = desk.control(act);
+        let hedge = sent.iter().find(|i| i.instrument == PERP);
+        assert_eq!(hedge.map(|i| (i.side, i.size)), Some((Side::Sell, Lots(35))), "{reason:?}");
+    }
+}
+
+#[test]
+fn what_was_lost_since_the_last_timer_counts_for_the_day_over_a_restart() {
+    let mut config = config();
+    config.portfolio.loss.day_ends = vec![Nanos(1_000_000_000)];
+    let (mut desk, quotes) = quoting(&config);
+    desk.timer();
+    let before = desk.maker.carried().day.unwrap().pnl.0;
+    desk.fill(quotes.iter().find(|q| q.side == Side::Buy).unwrap(), 10, 10);
+    desk.image(SPOT, 599_000);
+    let total = desk.maker.ledger().total().unwrap().0;
+    let lost = before - desk.maker.carried().day.unwrap().pnl.0;
+    assert!(total < 0 && lost == -total, "{lost} of {total}");
 }
 
 /// Spot moves from elsewhere: the net delta changes and no quote was filled. What is sent is answered.

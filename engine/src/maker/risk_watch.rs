@@ -22,10 +22,11 @@ impl Maker {
     pub fn carried(&self) -> CarriedRisk {
         let switched_off = self.lines.iter().filter(|line| line.executions.is_off());
         let switched_off = switched_off.map(|line| line.instrument.id());
+        let loss = self.loss.sampled(self.now, self.ledger.total());
         CarriedRisk {
-            day: self.loss.carried(),
+            day: loss.carried(),
             switched_off: switched_off.collect(),
-            stops: self.loss.carried_stops(),
+            stops: loss.carried_stops(),
             ratios: self.order_to_trade.iter().map(OrderToTrade::carried).collect(),
             fees: self.fees_left(),
         }

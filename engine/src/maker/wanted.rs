@@ -12,6 +12,7 @@ use crate::estimate::volatility::Sigma;
 use crate::market::book::Level;
 use crate::quote::ladder::{Caps, Ladder, LadderShape};
 use crate::quote::{self, HalfSpreads};
+use crate::risk::limits::InstrumentLimits;
 use crate::units::{Exposure, Lots, Side, SubTicks};
 
 /// What half-spreads and caps come from, beside the config.
@@ -100,8 +101,13 @@ impl Wanted {
         self.standing = Some((basis, standing));
     }
 
-    /// The ladder becomes that of `terms`; without terms or shape there is none.
-    pub fn set(&mut self, terms: Option<Terms>, shape: Option<&LadderShape>) {
+    /// The ladder becomes that of `terms`, no order of it beyond `limits`; without terms or shape there is none.
+    pub fn set(
+        &mut self,
+        terms: Option<Terms>,
+        shape: Option<&LadderShape>,
+        limits: &InstrumentLimits,
+    ) {
         if self.is_known && self.terms == terms {
             return;
         }
@@ -112,6 +118,7 @@ impl Wanted {
             (Some(terms), Some(shape)) => {
                 let Terms { fair, half, others, caps, joins } = terms;
                 shape.write(&mut self.ladder, fair, half, others, caps, joins);
+                shape.keep_within(&mut self.ladder, limits);
             }
             (Some(_) | None, None) | (None, Some(_)) => self.ladder.clear(),
         }
@@ -142,7 +149,19 @@ impl Wanted {
 mod tests {
     use super::*;
     use crate::quote::ladder::{LadderConfig, SizeProfile, Spacing};
+    use crate::risk::collar::Collar;
+    use crate::risk::limits::ValueLimit;
+    use crate::risk::window::WindowLimit;
     use crate::units::{FeeRate, Ticks};
+
+    const WIDE: InstrumentLimits = InstrumentLimits {
+        order_size_max: Lots(i64::MAX),
+        order_value_max: ValueLimit::TickLots(i128::MAX),
+        position_max: Lots(i64::MAX),
+        collar: Collar { width: Ticks(i64::MAX) },
+        executions: WindowLimit { max: 1, window_ns: 1 },
+        duplicates: WindowLimit { max: 1, window_ns: 1 },
+    };
 
     fn shape(edge_min: i64) -> LadderShape {
         let config = LadderConfig {
@@ -172,37 +191,59 @@ mod tests {
     fn a_ladder_is_that_of_its_terms_whatever_was_there_before() {
         let mut wanted = Wanted::new();
         for fair in [100, 300, 200, 200] {
-            wanted.set(Some(terms(fair)), Some(&shape(0)));
+            wanted.set(Some(terms(fair)), Some(&shape(0)), &WIDE);
             assert_eq!(wanted.level(Side::Buy, 1).map(|level| level.price), Some(Ticks(fair - 2)));
             assert_eq!((wanted.levels(Side::Buy), wanted.levels(Side::Sell)), (2, 1));
         }
-        wanted.set(None, Some(&shape(0)));
+        wanted.set(None, Some(&shape(0)), &WIDE);
         assert_eq!((wanted.levels(Side::Buy), wanted.level(Side::Sell, 0)), (0, None));
+    }
+
+    #[test]
+    fn no_order_is_larger_than_the_limits_let_it_be() {
+        let mut wanted = Wanted::new();
+        let sizes =
+            |wanted: &Wanted| [0, 1].map(|level| wanted.level(Side::Buy, level).map(|l| l.size.0));
+        let of_size = |max| InstrumentLimits { order_size_max: Lots(max), ..WIDE };
+        let worth = |max| InstrumentLimits { order_value_max: ValueLimit::TickLots(max), ..WIDE };
+        for (limits, left) in [
+            (of_size(3), [Some(3), Some(3)]),
+            (of_size(2), [Some(2), Some(2)]),
+            (of_size(0), [None, None]),
+            // The bids are at 99 and 98.
+            (worth(3 * 99), [Some(3), Some(3)]),
+            (worth(3 * 99 - 1), [Some(2), Some(3)]),
+            (worth(98), [None, None]),
+        ] {
+            wanted.forget();
+            wanted.set(Some(terms(100)), Some(&shape(0)), &limits);
+            assert_eq!(sizes(&wanted), left, "{limits:?}");
+        }
     }
 
     #[test]
     fn what_is_in_no_key_takes_effect_once_it_is_forgotten() {
         let mut wanted = Wanted::new();
         let best = |wanted: &Wanted| wanted.level(Side::Buy, 0).unwrap().price;
-        wanted.set(Some(terms(100)), Some(&shape(0)));
+        wanted.set(Some(terms(100)), Some(&shape(0)), &WIDE);
         let wide = shape(5 * SubTicks::ONE.0);
-        wanted.set(Some(terms(100)), Some(&wide));
+        wanted.set(Some(terms(100)), Some(&wide), &WIDE);
         assert_eq!(best(&wanted), Ticks(99), "the same terms are not worked out twice");
         wanted.forget();
-        wanted.set(Some(terms(100)), Some(&wide));
+        wanted.set(Some(terms(100)), Some(&wide), &WIDE);
         assert_eq!(best(&wanted), Ticks(95));
     }
 
     #[test]
     fn it_is_settled_until_it_or_anything_else_changes() {
         let mut wanted = Wanted::new();
-        wanted.set(Some(terms(100)), Some(&shape(0)));
+        wanted.set(Some(terms(100)), Some(&shape(0)), &WIDE);
         assert!(!wanted.is_settled(7));
         wanted.settle(true, 7);
-        wanted.set(Some(terms(100)), Some(&shape(0)));
+        wanted.set(Some(terms(100)), Some(&shape(0)), &WIDE);
         assert!(wanted.is_settled(7));
         assert!(!wanted.is_settled(8));
-        wanted.set(Some(terms(101)), Some(&shape(0)));
+        wanted.set(Some(terms(101)), Some(&shape(0)), &WIDE);
         assert!(!wanted.is_settled(7));
         wanted.settle(true, 7);
         wanted.settle(false, 7);

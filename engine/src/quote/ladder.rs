@@ -6,12 +6,13 @@
 //! ask up; prices leave the market by at least a tick a level; no level pays less than the floor
 //! (minimum edge plus maker fee) against the fair value, but for a side that joins the touch; our bids are below our asks; a post-only
 //! ladder touches nobody's order; sizes never sum to more than their cap. Deliberately absent:
-//! limits and collars (the gate's) and which side may be quoted at all (the state's).
+//! collars and what limits the whole (the gate's) and which side may be quoted at all (the state's).
 
 use super::HalfSpreads;
 use crate::coarse_step::CoarseStep;
 use crate::fixed::Scaled;
 pub use crate::market::book::Level;
+use crate::risk::limits::InstrumentLimits;
 use crate::units::{Decimal, FeeRate, Lots, Side, SubTicks, Ticks};
 use thiserror::Error;
 
@@ -303,6 +304,24 @@ impl LadderShape {
             self.fill(&mut ladder.asks, caps.ask, best, Side::Sell, |offset| {
                 fair.saturating_add(half.saturating_add(offset)).ceil()
             });
+        }
+    }
+
+    /// No level is larger than one order may be, which an operator may have lowered since the config was found
+    /// good. Where that is less than the venue takes, neither that level stands nor what lies behind it.
+    pub fn keep_within(&self, ladder: &mut Ladder, limits: &InstrumentLimits) {
+        for levels in [&mut ladder.bids, &mut ladder.asks] {
+            let mut kept = 0;
+            for level in levels.levels.iter_mut().take(levels.len) {
+                if !limits.allow_order(level.price, level.size) {
+                    level.size = limits.order_max(level.price);
+                }
+                if level.size < self.size_min {
+                    break;
+                }
+                kept += 1;
+            }
+            levels.len = kept;
         }
     }
 

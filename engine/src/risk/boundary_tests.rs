@@ -1,5 +1,6 @@
 //! Limits of the gate at `max`, one over, and the integers' extremes, where a side or a sign differs.
 
+use super::claim::Claim;
 use super::collar::Collar;
 use super::gate::{BlockReason, Facts, Proposal, Verdict, check};
 use super::gross::{GrossNotional, LOTS_VALUED, lots_worst};
@@ -152,17 +153,17 @@ fn a_message_budget_of_nothing_lets_nothing_go_and_a_reserve_beyond_it_only_canc
         Throttle::new(MessageRate { max, window_ns, cancel_reserve })
     };
     for now in [Nanos(0), Nanos(1), Nanos(u64::MAX)] {
-        for is_cancel in [false, true] {
-            assert_eq!(with(0, 0, 100).check(now, is_cancel), blocked, "{now:?}");
-            assert_eq!(with(0, u32::MAX, u64::MAX).check(now, is_cancel), blocked, "{now:?}");
+        for claim in [Claim::Quote, Claim::Immediate, Claim::Cancel] {
+            assert_eq!(with(0, 0, 100).check(now, claim), blocked, "{now:?}");
+            assert_eq!(with(0, u32::MAX, u64::MAX).check(now, claim), blocked, "{now:?}");
         }
         for reserve in [2, 3, u32::MAX] {
             let mut throttle = with(2, reserve, 100);
-            assert_eq!(throttle.check(now, false), blocked, "{reserve}");
+            assert_eq!(throttle.check(now, Claim::Immediate), blocked, "{reserve}");
             throttle.on_sent(now);
-            assert_eq!(throttle.check(now, true), Verdict::Pass, "{reserve}");
+            assert_eq!(throttle.check(now, Claim::Cancel), Verdict::Pass, "{reserve}");
             throttle.on_sent(now);
-            assert_eq!(throttle.check(now, true), blocked, "{reserve}");
+            assert_eq!(throttle.check(now, Claim::Cancel), blocked, "{reserve}");
         }
     }
 }
@@ -172,15 +173,15 @@ fn the_longest_window_and_the_end_of_time_wrap_nothing() {
     let blocked = Verdict::Block(BlockReason::MessageRate);
     let rate = MessageRate { max: 1, window_ns: u64::MAX, cancel_reserve: 0 };
     let mut throttle = Throttle::new(rate);
-    assert_eq!(throttle.check(Nanos(0), false), Verdict::Pass);
+    assert_eq!(throttle.check(Nanos(0), Claim::Immediate), Verdict::Pass);
     throttle.on_sent(Nanos(0));
-    assert_eq!(throttle.check(Nanos(u64::MAX - 1), false), blocked);
+    assert_eq!(throttle.check(Nanos(u64::MAX - 1), Claim::Immediate), blocked);
     let mut throttle = Throttle::new(MessageRate { window_ns: 100, ..rate });
     throttle.on_sent(Nanos(u64::MAX - 100));
-    assert_eq!(throttle.check(Nanos(u64::MAX - 1), false), blocked);
-    assert_eq!(throttle.check(Nanos(u64::MAX), false), Verdict::Pass);
+    assert_eq!(throttle.check(Nanos(u64::MAX - 1), Claim::Immediate), blocked);
+    assert_eq!(throttle.check(Nanos(u64::MAX), Claim::Immediate), Verdict::Pass);
     throttle.on_sent(Nanos(u64::MAX));
-    assert_eq!(throttle.check(Nanos(u64::MAX), false), blocked);
+    assert_eq!(throttle.check(Nanos(u64::MAX), Claim::Immediate), blocked);
 }
 
 #[test]

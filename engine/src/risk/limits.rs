@@ -27,6 +27,19 @@ pub struct InstrumentLimits {
     pub duplicates: WindowLimit,
 }
 
+impl InstrumentLimits {
+    /// Is an order of `size` at `price` within what one order may be?
+    #[inline]
+    pub fn allow_order(&self, price: Ticks, size: Lots) -> bool {
+        size <= self.order_size_max && self.order_value_max.allows(price, size)
+    }
+
+    /// The largest order at `price` within both.
+    pub fn order_max(&self, price: Ticks) -> Lots {
+        self.order_size_max.min(self.order_value_max.size_max(price))
+    }
+}
+
 /// Limits on everything together. All are mandatory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PortfolioLimits {

@@ -118,6 +118,16 @@ impl LossStop {
         is_new_day
     }
 
+    /// The same with a last sample: what was lost since the timer's counts for the day as well. Before the
+    /// first one it is not known what day it is, and what was carried so far stays.
+    pub fn sampled(&self, now: Nanos, total: Option<Notional>) -> LossStop {
+        let mut sampled = self.clone();
+        if !self.is_new {
+            sampled.on_total(now, total);
+        }
+        sampled
+    }
+
     fn roll(&mut self, now: Nanos) -> bool {
         let ended = |day: &usize| self.limits.day_ends.get(*day).is_some_and(|end| *end <= now);
         if self.is_new {

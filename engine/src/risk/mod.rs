@@ -5,6 +5,7 @@
 
 pub mod breakout;
 pub mod carried;
+pub mod claim;
 pub mod collar;
 pub mod collateral;
 pub mod duplicate;

@@ -2,8 +2,10 @@
 //! much and trade little (RTS 9).
 //!
 //! Fed by the maker with every message and fill of a venue; feeds the gate. Maker thread; one multiply
-//! a check. Counted over a trading day, as the venues do; cancels count and always pass.
+//! a check. Counted over a trading day, as the venues do; cancels count and always pass, and quotes leave a
+//! part to what takes risk off: a quiet day must not end with a position that nothing may close.
 
+use crate::risk::claim::{Claim, left_to_quotes};
 use crate::risk::gate::{BlockReason, Verdict};
 
 /// A day's limit at one venue: `messages ≤ grace + max × trades`.
@@ -50,10 +52,16 @@ impl OrderToTrade {
         CarriedRatio { messages: self.messages, trades: self.trades }
     }
 
-    /// May another new order or replace go?
-    pub fn check(&self) -> Verdict {
+    /// May another message go?
+    #[inline]
+    pub fn check(&self, claim: Claim) -> Verdict {
         let earned = u64::from(self.limit.max).saturating_mul(self.trades);
-        let allowed = u64::from(self.limit.grace).saturating_add(earned);
+        let all = u64::from(self.limit.grace).saturating_add(earned);
+        let allowed = match claim {
+            Claim::Quote => left_to_quotes(all),
+            Claim::Immediate => all,
+            Claim::Cancel => u64::MAX,
+        };
         if self.messages >= allowed {
             return Verdict::Block(BlockReason::OrderToTrade);
         }
@@ -87,7 +95,7 @@ mod tests {
         let mut ratio = OrderToTrade::new(OrderToTradeLimit { max: 3, grace: 2 });
         let mut sent = 0;
         let mut send_all = |ratio: &mut OrderToTrade| {
-            while ratio.check() == Verdict::Pass {
+            while ratio.check(Claim::Immediate) == Verdict::Pass {
                 ratio.on_sent();
                 sent += 1;
             }
@@ -104,13 +112,30 @@ mod tests {
     }
 
     #[test]
+    fn a_tenth_is_left_to_what_takes_risk_off() {
+        let mut ratio = OrderToTrade::new(OrderToTradeLimit { max: 10, grace: 20 });
+        ratio.on_fill();
+        let mut send_all = |claim| {
+            let mut sent = 0;
+            while sent < 100 && ratio.check(claim) == Verdict::Pass {
+                ratio.on_sent();
+                sent += 1;
+            }
+            sent
+        };
+        assert_eq!((send_all(Claim::Quote), send_all(Claim::Immediate)), (27, 3));
+        assert_eq!((send_all(Claim::Quote), send_all(Claim::Cancel)), (0, 100));
+    }
+
+    #[test]
     fn at_the_integers_extremes_nothing_wraps() {
         let limit = OrderToTradeLimit { max: u32::MAX, grace: u32::MAX };
         let mut ratio = OrderToTrade { limit, messages: u64::MAX - 1, trades: u64::MAX };
-        assert_eq!(ratio.check(), Verdict::Pass);
+        assert_eq!(ratio.check(Claim::Quote), BLOCKED);
+        assert_eq!(ratio.check(Claim::Immediate), Verdict::Pass);
         ratio.on_sent();
         ratio.on_sent();
         ratio.on_fill();
-        assert_eq!(ratio.check(), BLOCKED);
+        assert_eq!(ratio.check(Claim::Immediate), BLOCKED);
     }
 }

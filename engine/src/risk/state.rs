@@ -123,6 +123,20 @@ impl Reason {
         matches!(self, Reason::PositionDiffers | Reason::Inconsistent)
     }
 
+    /// Something happened that whoever resumes must know, also where the instrument was paused before.
+    pub const fn is_news_to_operator(self) -> bool {
+        matches!(
+            self,
+            Reason::Overfill
+                | Reason::TradeAmended
+                | Reason::UnknownOrder
+                | Reason::Overflow
+                | Reason::HoldingsDiffer
+                | Reason::ContractDiffers
+                | Reason::RepeatedExecutions
+        )
+    }
+
     /// How many there are.
     pub const COUNT: usize = 43;
     /// Every reason, in the order of the counters.

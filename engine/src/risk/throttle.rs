@@ -1,8 +1,10 @@
-//! How many messages may go out in any window of time, with a part that only cancels may use.
+//! How many messages may go out in any window of time, with a part that only cancels may use, and one that
+//! quotes may not.
 //!
 //! Fed by the gate, on the maker's time; feeds its verdict. Maker thread. Exact for every sliding
 //! window, not for fixed ones: message `n` may go only when message `n − max` is a window old.
 
+use crate::risk::claim::{Claim, left_to_quotes};
 use crate::risk::gate::{BlockReason, Verdict};
 use crate::risk::window::Recent;
 use crate::units::Nanos;
@@ -36,11 +38,13 @@ impl Throttle {
 
     /// May a message go at `now`?
     #[inline]
-    pub fn check(&self, now: Nanos, is_cancel: bool) -> Verdict {
-        let allowed = if is_cancel {
-            self.rate.max
-        } else {
-            self.rate.max.saturating_sub(self.rate.cancel_reserve)
+    pub fn check(&self, now: Nanos, claim: Claim) -> Verdict {
+        let orders = self.rate.max.saturating_sub(self.rate.cancel_reserve);
+        let allowed = match claim {
+            Claim::Cancel => self.rate.max,
+            Claim::Immediate => orders,
+            // No more than there are: it fits.
+            Claim::Quote => u32::try_from(left_to_quotes(orders.into())).unwrap_or(orders),
         };
         // The message `allowed` places back must have left the window.
         if allowed == 0 || self.sent.is_within(allowed, now, self.rate.window_ns) {
@@ -67,18 +71,30 @@ mod tests {
     fn orders_stop_where_the_reserve_begins_and_cancels_go_on() {
         let mut throttle = Throttle::new(RATE);
         for _ in 0..3 {
-            assert_eq!(throttle.check(Nanos(10), false), Verdict::Pass);
+            assert_eq!(throttle.check(Nanos(10), Claim::Immediate), Verdict::Pass);
             throttle.on_sent(Nanos(10));
         }
         let blocked = Verdict::Block(BlockReason::MessageRate);
-        assert_eq!(throttle.check(Nanos(10), false), blocked);
+        assert_eq!(throttle.check(Nanos(10), Claim::Immediate), blocked);
         for _ in 0..2 {
-            assert_eq!(throttle.check(Nanos(10), true), Verdict::Pass);
+            assert_eq!(throttle.check(Nanos(10), Claim::Cancel), Verdict::Pass);
             throttle.on_sent(Nanos(10));
         }
-        assert_eq!(throttle.check(Nanos(10), true), blocked);
-        assert_eq!(throttle.check(Nanos(109), true), blocked);
-        assert_eq!(throttle.check(Nanos(110), true), Verdict::Pass);
+        assert_eq!(throttle.check(Nanos(10), Claim::Cancel), blocked);
+        assert_eq!(throttle.check(Nanos(109), Claim::Cancel), blocked);
+        assert_eq!(throttle.check(Nanos(110), Claim::Cancel), Verdict::Pass);
+    }
+
+    #[test]
+    fn quotes_leave_the_last_place_to_a_hedge() {
+        let mut throttle = Throttle::new(RATE);
+        for _ in 0..2 {
+            assert_eq!(throttle.check(Nanos(10), Claim::Quote), Verdict::Pass);
+            throttle.on_sent(Nanos(10));
+        }
+        let blocked = Verdict::Block(BlockReason::MessageRate);
+        assert_eq!(throttle.check(Nanos(10), Claim::Quote), blocked);
+        assert_eq!(throttle.check(Nanos(10), Claim::Immediate), Verdict::Pass);
     }
 
     proptest! {
@@ -89,7 +105,8 @@ mod tests {
             let mut sent: Vec<u64> = Vec::new();
             for (gap, is_cancel) in gaps {
                 now += gap;
-                if throttle.check(Nanos(now), is_cancel) == Verdict::Pass {
+                let claim = if is_cancel { Claim::Cancel } else { Claim::Immediate };
+                if throttle.check(Nanos(now), claim) == Verdict::Pass {
                     throttle.on_sent(Nanos(now));
                     sent.push(now);
                 }
