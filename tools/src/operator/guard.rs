@@ -5,8 +5,8 @@
 //! (SIGSTOP, a suspended host) is no stuck maker: only time in which this thread ran counts.
 //! Absent: judgement of the market; the maker pauses by itself and says why.
 
+use super::alert_command::{Alert, Alerts};
 use super::alerting::{Alerting, Telling};
-use super::alerts::{Alert, Alerts};
 use super::desk::{Desk, Kill, now_text};
 use super::status::Names;
 use crate::config::operator::RawOperator;

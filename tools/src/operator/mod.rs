@@ -27,7 +27,7 @@ pub mod guard;
 /// Which news is an alert.
 pub mod alerting;
 /// Log lines and the command.
-pub mod alerts;
+pub mod alert_command;
 /// How the maker stands.
 pub mod standing;
 /// The same as a document.
