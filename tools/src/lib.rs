@@ -21,6 +21,8 @@ pub mod hot_host;
 pub mod venue_session;
 /// One venue's sessions, from the config.
 pub mod live_venue;
+/// What a run says to people, which must not end it.
+pub mod standard_error;
 /// A session seen from outside its thread.
 pub mod session_watch;
 /// Files that their owner alone may read.

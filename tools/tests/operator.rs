@@ -1,7 +1,7 @@
 //! The operator's hand on a real process: the demo at its own speed, its socket, signals and files.
 
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -257,4 +257,57 @@ fn a_stopped_and_continued_process_is_no_stuck_maker() {
     std::thread::park_timeout(Duration::from_millis(3_000));
     demo.signal(rustix::process::Signal::CONT);
     demo.until("quoting", |status| state(status).0 == "quoting" && status["killed"].is_null());
+}
+
+/// A device that takes nothing: what a log on a full disk is to who writes it.
+fn full() -> Stdio {
+    OpenOptions::new().write(true).open("/dev/full").unwrap().into()
+}
+
+#[test]
+fn a_log_that_cannot_be_written_leaves_the_run_its_guard() {
+    let mut demo = Demo::folder("full");
+    let told = demo.folder.join("alerts");
+    let command = format!("\nalert_command = [\"sh\", \"-c\", \"cat >> {}\"]\n", told.display());
+    let config = demo.folder.join("demo.toml");
+    fs::write(&config, fs::read_to_string(&config).unwrap() + &command).unwrap();
+    demo.child = Some(demo.command().stderr(full()).spawn().unwrap());
+    demo.until("quoting", |status| state(status) == ("quoting", "normal"));
+    // An alert, which goes to the log as well.
+    demo.done(&["pause", "BTCUSDT"]);
+    demo.until("paused", |status| state(status) == ("halted", "operator"));
+    let has_alert = || fs::read_to_string(&told).is_ok_and(|text| text.contains("\"operator\""));
+    let looks = (0..200).take_while(|_| {
+        std::thread::park_timeout(Duration::from_millis(25));
+        !has_alert()
+    });
+    assert!(looks.count() < 200, "the command was not told");
+    demo.signal(rustix::process::Signal::USR1);
+    demo.until("killed", |status| status["killed"]["cause"] == "signal");
+    let output = demo.stop().unwrap();
+    assert!(output.status.success(), "{:?}", output.status);
+}
+
+#[test]
+fn a_run_that_cannot_say_why_nobody_logs_on_ends_as_one_that_can() {
+    let demo = Demo::folder("unsaid");
+    let config = demo.folder.join("demo.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    // Nobody listens there.
+    let free = || {
+        let door = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        door.local_addr().unwrap().to_string()
+    };
+    let state = format!("state_dir = \"{}\"", demo.state().display());
+    let text = text
+        .replace("127.0.0.1:9878", &free())
+        .replace("127.0.0.1:9879", &free())
+        .replace("state_dir = \"ballast-run\"", &state);
+    fs::write(&config, text).unwrap();
+    for stderr in [Stdio::null(), full()] {
+        let mut run = Command::new(BALLAST);
+        run.args(["run", "--logon-within", "1", "--config"]).arg(&config).stderr(stderr);
+        let status = run.stdout(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{status:?}");
+    }
 }

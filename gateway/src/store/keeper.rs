@@ -79,14 +79,16 @@ impl Keeper {
         self.post(Order::Remove(path));
     }
 
+    /// Syncs that the device refused. A thread that died over one syncs nothing any more, which is the same
+    /// to whoever trusts the store.
     pub(super) fn sync_failures(&self) -> u64 {
-        self.sync_failures.load(Ordering::Relaxed)
+        let is_dead = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
+        self.sync_failures.load(Ordering::Relaxed).saturating_add(u64::from(is_dead))
     }
 
     fn post(&self, order: Order) {
-        // The thread ends only after `Stop`, so the channel is open.
-        let sent = self.orders.send(order);
-        debug_assert!(sent.is_ok(), "the keeper lives as long as its handle");
+        // The thread ends only after `Stop`; one that panicked shows in `sync_failures`.
+        let _ = self.orders.send(order);
     }
 }
 
@@ -139,5 +141,22 @@ fn sync(watched: Option<&File>, policy: SyncPolicy, failures: &AtomicU64) {
     };
     if is_wanted && watched.is_some_and(|file| file.sync_data().is_err()) {
         failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_died_counts_as_a_device_that_refuses() {
+        let keeper = Keeper::start(SyncPolicy::Never).unwrap();
+        assert_eq!(keeper.sync_failures(), 0);
+        keeper.post(Order::Stop);
+        while !keeper.thread.as_ref().is_some_and(JoinHandle::is_finished) {
+            std::thread::yield_now();
+        }
+        assert_eq!(keeper.sync_failures(), 1);
+        keeper.remove(PathBuf::from("/nowhere"));
     }
 }

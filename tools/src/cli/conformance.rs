@@ -6,6 +6,7 @@
 //! any store on disk: every Logon resets both numbers.
 
 use super::Failure;
+use crate::standard_error::say;
 use ballast_engine::units::Nanos;
 use ballast_gateway::dictionary::Dictionary;
 use ballast_gateway::dictionary::validate::{Rules, Validator};
@@ -169,7 +170,7 @@ impl Endpoint {
                 Turn::Idle => return,
                 Turn::Busy => {
                     if let Err(error) = answer(&mut self.session, task) {
-                        eprintln!("ballast: an answer was not sent: {error}");
+                        say(format_args!("ballast: an answer was not sent: {error}"));
                     }
                 }
             }

@@ -25,6 +25,7 @@ mod replay;
 mod simulate;
 mod sweep;
 
+use crate::standard_error::say;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -140,11 +141,11 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(text)) => {
-            eprintln!("ballast: {text}");
+            say(format_args!("ballast: {text}"));
             ExitCode::from(1)
         }
         Err(Failure::Usage(text)) => {
-            eprintln!("ballast: {text}");
+            say(format_args!("ballast: {text}"));
             ExitCode::from(2)
         }
     }

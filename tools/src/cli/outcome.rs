@@ -4,9 +4,11 @@ use super::Failure;
 use crate::back_office::HICCUP;
 use crate::config::ConfigFile;
 use crate::live::Remains;
+use crate::standard_error::say;
 use crate::summary::{RunFacts, for_people, summary};
 use clap::Args;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where the outcome goes.
@@ -78,10 +80,11 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
         let counts = json!({ "messages": log.messages, "lost_bytes": log.lost_bytes });
         fields.insert("fix_log".into(), counts);
         if let Some(fault) = &log.fault {
-            eprintln!("{fault}: the FIX log ends there");
+            say(format_args!("{fault}: the FIX log ends there"));
         }
         if log.lost_bytes > 0 {
-            eprintln!("the FIX log did not keep up: {} bytes are missing", log.lost_bytes);
+            let lost = log.lost_bytes;
+            say(format_args!("the FIX log did not keep up: {lost} bytes are missing"));
         }
     }
     if let Some(folder) = &args.report {
@@ -92,14 +95,19 @@ pub(super) fn tell(args: &OutcomeArgs, ended: Ended<'_>) -> Result<(), Failure> 
         let report = recorder.finish(title, facts, document.clone());
         report.write(folder).map_err(|error| Failure::Failed(error.to_string()))?;
     }
-    if args.json {
-        println!("{document:#}");
-        return Ok(());
-    }
-    println!("{}", for_people(&document));
-    println!("journal    {}   (`ballast replay` proves it)", journal.display());
+    let text = if args.json { format!("{document:#}\n") } else { told(args, &document, journal) };
+    // Whoever reads it may be gone: that is an error of this command, and no panic.
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Failure::Failed(format!("standard output: {error}")))
+}
+
+/// The outcome for people.
+fn told(args: &OutcomeArgs, document: &Value, journal: &Path) -> String {
+    let (summary, journal) = (for_people(document), journal.display());
+    let mut text = format!("{summary}\njournal    {journal}   (`ballast replay` proves it)\n");
     if let Some(folder) = &args.report {
-        println!("report     {}", folder.join("report.html").display());
+        text += &format!("report     {}\n", folder.join("report.html").display());
     }
-    Ok(())
+    text
 }

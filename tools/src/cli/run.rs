@@ -11,6 +11,7 @@ use crate::live::{self, LiveOptions, Remains};
 use crate::operator::{self, Operator};
 use crate::recovery::{self, RecoveryError};
 use crate::session_watch::SessionWatch;
+use crate::standard_error::say;
 use crate::state_dir::StateDir;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::config::MakerConfig;
@@ -62,7 +63,7 @@ impl EndWhen for RunEnd {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         for session in sessions.iter() {
             if let Some(trouble) = session.take_trouble() {
-                eprintln!("{}: {trouble}", session.name);
+                say(format_args!("{}: {trouble}", session.name));
             }
         }
         // Asked for the first time on the back office's thread, when the hot ones have been made: their stacks
@@ -170,7 +171,7 @@ fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerCon
         | RecoveryError::State(_) => Failure::Failed(error.to_string()),
     })?;
     if let Some(told) = told {
-        eprintln!("run {} {told}", state.epoch());
+        say(format_args!("run {} {told}", state.epoch()));
         operator::was_not_killed(&told, state.folder())
             .map_err(|error| Failure::Failed(error.to_string()))?;
     }

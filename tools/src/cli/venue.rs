@@ -9,6 +9,7 @@ use crate::backtest::tape::AnyTape;
 use crate::backtest::window::Window;
 use crate::config::faults::Faults;
 use crate::recording::Tape;
+use crate::standard_error::say;
 use crate::venue::config::{TapeConfig, VenueConfig, speed};
 use crate::venue::exchange::Exchange;
 use crate::venue::fix_face::{FixVenue, Unpaced};
@@ -85,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let tls = tls.transpose()?;
     let tape = open_tape(&config)?;
     for address in &config.listen {
-        eprintln!("ballast venue: listening on {address}");
+        say(format_args!("ballast venue: listening on {address}"));
     }
     let exchange = Exchange::new(&config.table.instruments, config.venue);
     let playback = Playback::new(tape, exchange);
@@ -107,7 +108,7 @@ fn open_tape(config: &VenueConfig) -> Result<Box<dyn Tape + Send>, Failure> {
             let (tape, note) =
                 AnyTape::of_venues(folder, instruments, &venue, Some(*clock_offset_ns))
                     .map_err(|error| Failure::Failed(error.to_string()))?;
-            eprintln!("ballast venue: {note}");
+            say(format_args!("ballast venue: {note}"));
             if from.is_none() {
                 return Ok(Box::new(tape));
             }
@@ -130,7 +131,7 @@ fn serve(venue: &mut Venue, entrance: &Entrance) -> Result<(), Failure> {
             }
         }
         if let Some(trouble) = entrance.trouble.take_new() {
-            eprintln!("ballast venue: a client was turned away: {trouble}");
+            say(format_args!("ballast venue: a client was turned away: {trouble}"));
         }
         match venue.turn(now()) {
             Turn::Busy => {}
@@ -143,10 +144,10 @@ fn serve(venue: &mut Venue, entrance: &Entrance) -> Result<(), Failure> {
         }
     }
     let counters = venue.counters();
-    eprintln!(
+    say(format_args!(
         "ballast venue: the tape is over; {} requests, {} fills, {} refused",
         counters.requests, counters.fills, counters.refusals
-    );
+    ));
     match venue.failure() {
         Some(error) => Err(Failure::Failed(error.to_string())),
         None => Ok(()),

@@ -54,11 +54,12 @@ impl Alerts {
 
     /// Tells one. Never waits.
     pub fn tell(&self, alert: Alert) {
+        // The command first: no trouble with the log keeps it from being told.
+        let is_told =
+            self.hook.as_ref().is_none_or(|(hook, _)| hook.try_send(alert.clone()).is_ok());
         let Alert { kind, of, reason, epoch, .. } = &alert;
         tracing::warn!(alert = kind, of, reason, epoch, "alert");
-        if let Some((hook, _)) = &self.hook
-            && hook.try_send(alert).is_err()
-        {
+        if !is_told {
             tracing::warn!("the alert command does not keep up: an alert was only logged");
         }
     }

@@ -3,6 +3,7 @@
 //! Watches the maker's heartbeat, SIGUSR1, the kill file and the sessions, every five milliseconds;
 //! feeds the desk with kills and the alerts with news. A whole process that was stopped and goes on
 //! (SIGSTOP, a suspended host) is no stuck maker: only time in which this thread ran counts.
+//! Nobody watches the guard: a panic of its own kills, and it goes on looking.
 //! Absent: judgement of the market; the maker pauses by itself and says why.
 
 use super::alert_command::{Alert, Alerts};
@@ -14,6 +15,7 @@ use crate::session_watch::SessionWatch;
 use ballast_engine::event::InstrumentId;
 use ballast_engine::maker::control::{KillCause, User};
 use ballast_engine::units::Nanos;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks between two questions for the kill file.
 const FILE_LOOKS: u32 = 10;
+/// Until the next look after one that panicked: its message goes to the log each time.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// A drop copy that has not logged on by then is told.
 const COPY_LOGON: Duration = Duration::from_secs(10);
 
@@ -50,6 +54,8 @@ pub struct Guard {
     alerting: Alerting,
     looks: u32,
     is_killed: bool,
+    /// A panic of its own has killed.
+    has_panicked: bool,
     /// The watchdog has gone around the maker: whatever killed before, that is done once a stall.
     has_gone_around: bool,
     /// Order entry's heartbeats by line, for how long each has stood still, and that it was killed for that.
@@ -91,6 +97,7 @@ impl Guard {
             alerting: Alerting::default(),
             looks: 0,
             is_killed: false,
+            has_panicked: false,
             has_gone_around: false,
             entries: vec![(0, Duration::ZERO, false); desk.lines().len()],
             desk,
@@ -103,11 +110,26 @@ impl Guard {
         while !end.load(Ordering::Acquire) {
             std::thread::park_timeout(LOOK);
             let at = now();
-            self.look(at, at.duration_since(last).min(4 * LOOK));
+            let ran = at.duration_since(last).min(4 * LOOK);
+            self.guarded(at, |guard| guard.look(at, ran));
             last = at;
         }
         self.tell_news(now());
         self.alerts.finish();
+    }
+
+    /// A look that panics kills, once: without a guard nobody would see a stuck maker, SIGUSR1 or the kill
+    /// file. What is looked at is numbers and the desk's, which a panic leaves whole: it looks again.
+    fn guarded(&mut self, at: Instant, look: impl FnOnce(&mut Guard)) {
+        if catch_unwind(AssertUnwindSafe(|| look(self))).is_ok() {
+            return;
+        }
+        if !self.has_panicked {
+            let reason = "the guard panicked: its log line says over what";
+            let kill = || self.kill(at, KillCause::Watchdog, reason);
+            self.has_panicked = catch_unwind(AssertUnwindSafe(kill)).is_ok();
+        }
+        std::thread::park_timeout(AFTER_PANIC);
     }
 
     /// One look, `ran` after the last one.
@@ -251,8 +273,9 @@ impl Guard {
         let failures = watch.sync_failures();
         if std::mem::replace(known, failures) != failures {
             let reason = format!(
-                "the device refused {failures} syncs of the message store: no order goes out until a restart, \
-                 what is out is cancelled; look at the disk under the state folder"
+                "the device refused {failures} syncs of the message store, or the thread that syncs it died: no \
+                 order goes out until a restart, what is out is cancelled; look at the disk under the state \
+                 folder"
             );
             self.alert(at, "store_not_synced", watch.name.clone(), reason);
         }
@@ -288,5 +311,51 @@ impl Guard {
     fn time(&self, at: Instant) -> Nanos {
         let since = at.saturating_duration_since(self.began).as_nanos();
         Nanos(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+    use crate::operator::desk::OrderLine;
+    use crate::operator::kill_note::KillNote;
+    use crate::state_dir::StateDir;
+    use ballast_engine::maker::input::Control;
+    use ballast_engine::ring::{self, Consumer};
+    use ballast_gateway::order_entry::CancelSwitch;
+    use ballast_gateway::transport::Cut;
+
+    /// A guard over a desk whose maker never turns.
+    fn guard(folder: &std::path::Path) -> (Guard, CancelSwitch, Consumer<Control>) {
+        let _ = std::fs::remove_dir_all(folder);
+        let state = StateDir::open(folder).unwrap();
+        let file = ConfigFile::demo().unwrap();
+        let config = file.maker(1).unwrap();
+        let (control, orders) = ring::slots(8);
+        let (watch, switch) = (SessionWatch::new("orders".into()), CancelSwitch::default());
+        let line = OrderLine { watch, switch: switch.clone(), cut: Cut::default() };
+        let desk = Desk::new(control, Arc::default(), vec![line], Vec::new(), &state, &config);
+        let names = Names::new(&file, &config);
+        let (operator, signal) = (&file.raw.operator, Arc::default());
+        let guard = Guard::new(Arc::new(desk), names, operator, folder.join("kill"), signal);
+        (guard, switch, orders)
+    }
+
+    #[test]
+    fn a_panic_of_the_guard_kills_once_and_it_looks_again() {
+        let folder = std::env::temp_dir().join(format!("ballast-guard-{}", std::process::id()));
+        let (mut guard, switch, mut orders) = guard(&folder);
+        for _ in 0..2 {
+            guard.guarded(now(), |_| panic!("a test"));
+        }
+        assert!(switch.is_shut(), "no New passes");
+        let note = KillNote::read(&folder).expect("it survives a restart");
+        assert!(note.cause == "watchdog" && note.reason.contains("panicked"), "{note}");
+        assert!(orders.pop().is_some() && orders.pop().is_none(), "once");
+        let mut has_looked = false;
+        guard.guarded(now(), |_| has_looked = true);
+        assert!(has_looked);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -136,9 +136,10 @@ pub fn was_not_killed(told: &Told, folder: &Path) -> Result<(), OperatorError> {
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // A second run in the same process (a test) keeps the first one's.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: told by `eprintln!`, as is the default, it would panic, and end
+    // the thread that spoke. A second run in the same process (a test) keeps the first one's.
+    let _ = log.log_internal_errors(false).try_init();
 }
 
 /// The operator's threads; they end when this is dropped.
@@ -176,13 +177,14 @@ impl Operator {
         let kill_file = raw.kill_file_in(state.folder());
         let guard = Guard::new(desk.clone(), Names::new(file, config), raw, kill_file, signal);
         let until = end.clone();
-        threads.push(std::thread::spawn(move || guard.run(&until)));
+        threads.push(spawn("ballast-guard", move || guard.run(&until))?);
         let hand = Hand::new(desk.clone(), file, config);
         let until = end.clone();
-        threads.push(std::thread::spawn(move || socket.serve(hand, &until)));
+        threads.push(spawn("ballast-socket", move || socket.serve(hand, &until))?);
         if let Some(metrics) = metrics {
             let (names, desk, until) = (Names::new(file, config), desk.clone(), end.clone());
-            threads.push(std::thread::spawn(move || metrics.serve(&names, &desk, &until)));
+            let serve = move || metrics.serve(&names, &desk, &until);
+            threads.push(spawn("ballast-metrics", serve)?);
         }
         if rustix::process::geteuid().is_root() {
             tracing::warn!(
@@ -191,6 +193,15 @@ impl Operator {
         }
         Ok(Operator { end, threads, socket: path })
     }
+}
+
+/// A thread whose panic names it.
+fn spawn(
+    name: &'static str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, OperatorError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|source| OperatorError::Io { what: format!("the thread {name}"), source })
 }
 
 impl Drop for Operator {

@@ -12,6 +12,7 @@ use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,9 @@ pub const SOCKET: &str = "operator.sock";
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Most peers at once; more are hung up on.
 const PEERS_MAX: usize = 16;
+/// What is answered where answering panicked.
+const PANICKED: &str = "the run panicked over this and may have done it or not: its log says more, and \
+                        `ballast status` how it stands; `ballast kill` stops everything";
 /// How often the thread looks whether it should end.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -116,12 +120,18 @@ impl Socket {
         })
     }
 
+    /// The same. A panic would leave this peer's place taken for good, and the operator without an answer.
+    fn answer(&self, uid: u32, from: impl Read, hand: &Mutex<Hand>) -> io::Result<Reply> {
+        let reply = catch_unwind(AssertUnwindSafe(|| self.reply(uid, from, hand)));
+        reply.unwrap_or_else(|_| Ok(Reply::refused(PANICKED)))
+    }
+
     fn talk(&self, stream: UnixStream, hand: &Mutex<Hand>) -> io::Result<()> {
         let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let question = Question { stream: &stream, until: now() + PATIENCE };
-        let reply = self.reply(uid, question, hand)?;
+        let reply = self.answer(uid, question, hand)?;
         let mut bytes = serde_json::to_vec(&reply)?;
         bytes.push(b'\n');
         (&stream).write_all(&bytes)
@@ -200,6 +210,33 @@ mod tests {
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o660, "others stand in operator.uids");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// A peer whose request makes the run panic.
+    struct Panics;
+
+    impl Read for Panics {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("a test")
+        }
+    }
+
+    #[test]
+    fn a_request_over_which_the_run_panics_is_answered() {
+        let folder = std::env::temp_dir().join(format!("ballast-panics-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let state = StateDir::open(&folder).unwrap();
+        let file = ConfigFile::demo().unwrap();
+        let config = file.maker(1).unwrap();
+        let (control, _orders) = ring::slots(2);
+        let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
+        let hand = Mutex::new(Hand::new(Arc::new(desk), &file, &config));
+        let socket = Socket::open(&folder.join("operator.sock"), &[]).unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let reply = socket.answer(uid, Panics, &hand).unwrap();
+        assert!(!reply.ok && reply.text.contains("panicked"), "{reply:?}");
+        assert!(socket.answer(uid, STATUS, &hand).unwrap().ok, "and the next one");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
