@@ -138,8 +138,7 @@ impl Standing {
                 if let Some(known) = self.states.get_mut(usize::from(instrument.0)) {
                     *known = (state, reason);
                 }
-                *self.changes.entry(reason.name()).or_default() += 1;
-                self.tell(News::State(instrument, state, reason));
+                self.change(instrument, state, reason);
             }
             Telemetry::Happened(Record::Blocked { reason, .. }) => {
                 *self.blocked.entry(reason.name()).or_default() += 1;
@@ -155,8 +154,12 @@ impl Standing {
                 if let Some(known) = self.instruments.get_mut(place) {
                     *known = Some(snapshot);
                 }
-                if let Some(known) = self.states.get_mut(place) {
-                    *known = (snapshot.state, snapshot.reason);
+                let now = (snapshot.state, snapshot.reason);
+                // The change itself found no room in the ring: told by the sample, it is news all the same.
+                if let Some(known) = self.states.get_mut(place)
+                    && std::mem::replace(known, now) != now
+                {
+                    self.change(instrument, now.0, now.1);
                 }
             }
             Telemetry::Delta { underlying, delta, .. } => {
@@ -172,6 +175,11 @@ impl Standing {
             Telemetry::Pnl { causes, total, .. } => self.pnl = Some((causes, total)),
             Telemetry::Holdings { at, news } => self.see_holdings(at, news),
         }
+    }
+
+    fn change(&mut self, instrument: InstrumentId, state: State, reason: Reason) {
+        *self.changes.entry(reason.name()).or_default() += 1;
+        self.tell(News::State(instrument, state, reason));
     }
 
     fn see_holdings(&mut self, at: Nanos, news: HoldingsNews) {
@@ -220,5 +228,54 @@ impl Standing {
             self.news_lost += 1;
         }
         self.news.push_back(news);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ballast_engine::estimate::volatility::Sigma;
+    use ballast_engine::market::trust::Distrust;
+    use ballast_engine::units::Lots;
+
+    const AT: Nanos = Nanos(1);
+    const BTC: InstrumentId = InstrumentId(0);
+
+    fn sample(state: State, reason: Reason) -> Telemetry {
+        let snapshot = InstrumentSnapshot {
+            touch: Err(Distrust::Gapped),
+            quotes: [None; 2],
+            position: Lots(0),
+            position_max_abs: 0,
+            fills: 0,
+            open: [Lots(0); 2],
+            sigma: Sigma(0),
+            state,
+            reason,
+            gaps_seen: 0,
+            spikes_seen: 0,
+        };
+        Telemetry::Instrument { at: AT, instrument: BTC, snapshot }
+    }
+
+    fn changed(state: State, reason: Reason) -> Telemetry {
+        Telemetry::Happened(Record::State { at: AT, instrument: BTC, state, reason })
+    }
+
+    #[test]
+    fn a_halt_that_found_no_room_in_the_ring_is_news_with_the_next_sample_and_once() {
+        let mut standing = Standing::new(1, 1);
+        standing.see(&sample(State::Paused, Reason::SessionDown));
+        assert_eq!(standing.next_news(), None, "as it began");
+        standing.see(&changed(State::Quoting, Reason::Normal));
+        standing.see(&sample(State::Quoting, Reason::Normal));
+        assert_eq!(standing.next_news(), Some(News::State(BTC, State::Quoting, Reason::Normal)));
+        assert_eq!(standing.next_news(), None, "the sample says what is known");
+        for _ in 0..2 {
+            standing.see(&sample(State::Halted, Reason::Overfill));
+        }
+        assert_eq!(standing.next_news(), Some(News::State(BTC, State::Halted, Reason::Overfill)));
+        assert_eq!(standing.next_news(), None);
+        assert_eq!(standing.changes.get(Reason::Overfill.name()), Some(&1));
     }
 }
