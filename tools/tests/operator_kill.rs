@@ -288,6 +288,45 @@ fn a_kill_that_cannot_be_noted_is_told_to_who_killed() {
 }
 
 #[test]
+fn a_kill_that_the_guard_did_not_make_is_an_alert_and_is_noted_once_there_is_room() {
+    for at_the_end in [false, true] {
+        let folder = folder(&format!("later-{at_the_end}"));
+        let state = StateDir::open(&folder).unwrap();
+        // No room for the note.
+        let in_its_place = folder.join("killed.json.partial");
+        std::fs::create_dir_all(&in_its_place).unwrap();
+        let (_floor, desk, file, config) = rig(&state, Vec::new());
+        let told = folder.join("alerts");
+        let mut operator = file.raw.operator.clone();
+        operator.alert_command =
+            ["sh", "-c", "cat >> \"$0\"", told.to_str().unwrap()].map(str::to_owned).to_vec();
+        let (names, signal) = (Names::new(&file, &config), Arc::default());
+        let mut guard = Guard::new(desk.clone(), names, &operator, folder.join("kill"), signal);
+        let killed = desk.kill(KillCause::Operator, User::new(1000, "ada"), "a test");
+        assert!(killed.unnoted.is_some());
+        let (start, step) = (instant(), Duration::from_millis(5));
+        for ms in [0, 500, 1_100, 6_000] {
+            guard.look(start + Duration::from_millis(ms), step);
+        }
+        std::fs::remove_dir(&in_its_place).unwrap();
+        guard.look(start + Duration::from_millis(6_500), step);
+        assert_eq!(KillNote::read(&folder), None, "it is tried once a second");
+        if !at_the_end {
+            guard.look(start + Duration::from_millis(7_100), step);
+            assert!(KillNote::read(&folder).is_some());
+        }
+        guard.run(&Arc::new(AtomicBool::new(true)));
+        let note = KillNote::read(&folder).expect("at the end at the latest");
+        assert!(note.cause == "operator" && note.reason == "a test", "{note}");
+        let alerts = std::fs::read_to_string(told).unwrap();
+        assert_eq!(alerts.matches("\"killed\"").count(), 1, "{alerts}");
+        assert!(alerts.contains("operator: a test, by ada"), "{alerts}");
+        assert_eq!(alerts.matches("kill_not_noted").count(), 1, "once for one reason: {alerts}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[test]
 fn a_maker_that_killed_itself_shuts_order_entry_stays_killed_and_resumes_for_nobody() {
     let folder = folder("itself");
     let state = StateDir::open(&folder).unwrap();

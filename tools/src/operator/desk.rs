@@ -25,7 +25,7 @@ use ballast_gateway::order_entry::CancelSwitch;
 use ballast_gateway::transport::Cut;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -119,6 +119,8 @@ pub struct Desk {
     epoch: u32,
     standing: Mutex<Standing>,
     killed: Mutex<Option<KillNote>>,
+    /// Held by who writes the note: one at a time, and nobody waits for the device but who must know.
+    noting: Mutex<()>,
     is_over: AtomicBool,
 }
 
@@ -164,6 +166,7 @@ impl Desk {
             epoch: state.epoch(),
             standing: Mutex::new(standing),
             killed: Mutex::default(),
+            noting: Mutex::default(),
             is_over: AtomicBool::new(false),
         }
     }
@@ -265,6 +268,16 @@ impl Desk {
     /// Stops everything, for good in this run and over restarts. A second kill goes the same way again
     /// and leaves the first one's note.
     pub fn kill(&self, cause: KillCause, user: User, reason: &str) -> Kill {
+        let how = self.stop(cause, user, reason);
+        let unnoted = self.note_kill().err();
+        if let Some(why) = &unnoted {
+            tracing::error!(why, "the kill is not on disk: a restart would trade again");
+        }
+        Kill { how, unnoted }
+    }
+
+    /// The same without the note, which the caller sees to: the device may take its time.
+    pub fn stop(&self, cause: KillCause, user: User, reason: &str) -> Killed {
         for line in &self.lines {
             line.switch.shut();
         }
@@ -280,13 +293,32 @@ impl Desk {
             at: now_text(),
             epoch: self.epoch,
         };
-        lock(&self.killed).get_or_insert_with(|| note.clone());
-        let unnoted = note.write(&self.folder).err().map(|error| {
-            let folder = self.folder.display().to_string();
-            tracing::error!(folder, %error, "the kill is not on disk: a restart would trade again");
-            format!("{folder}: {error}")
-        });
-        Kill { how, unnoted }
+        lock(&self.killed).get_or_insert(note);
+        how
+    }
+
+    /// Puts the note of the kill on disk, where there was one and it is not there yet.
+    ///
+    /// # Errors
+    /// Why it is not: a restart would trade again.
+    pub fn note_kill(&self) -> Result<(), String> {
+        let _alone = lock(&self.noting);
+        self.write_note()
+    }
+
+    /// The same, unless somebody is at it.
+    pub fn try_to_note_kill(&self) -> Option<Result<(), String>> {
+        let _alone = match self.noting.try_lock() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(self.write_note())
+    }
+
+    fn write_note(&self) -> Result<(), String> {
+        let Some(note) = self.killed() else { return Ok(()) };
+        note.write(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))
     }
 
     /// The maker's cancels lie in its rings: order entry must turn to send them, or its connection ends.

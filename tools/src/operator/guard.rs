@@ -8,7 +8,8 @@
 
 use super::alert_command::{Alert, Alerts};
 use super::alerting::{Alerting, Telling};
-use super::desk::{Desk, Kill, now_text};
+use super::desk::{Desk, now_text};
+use super::kill_note::KillNote;
 use super::status::Names;
 use crate::config::operator::RawOperator;
 use crate::session_watch::SessionWatch;
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks between two questions for the kill file.
 const FILE_LOOKS: u32 = 10;
+/// How often a kill that is not on disk is noted again.
+const NOTE_AGAIN: Duration = Duration::from_secs(1);
 /// Until the next look after one that panicked: its message goes to the log each time.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// A drop copy that has not logged on by then is told.
@@ -54,6 +57,11 @@ pub struct Guard {
     alerting: Alerting,
     looks: u32,
     is_killed: bool,
+    /// When it was told that everything was stopped, by whomever.
+    kill_told: Option<Instant>,
+    /// When the note of a kill is looked after next, and why it was not on disk then.
+    note_due: Instant,
+    unnoted: Option<String>,
     /// A panic of its own has killed.
     has_panicked: bool,
     /// The watchdog has gone around the maker: whatever killed before, that is done once a stall.
@@ -97,6 +105,9 @@ impl Guard {
             alerting: Alerting::default(),
             looks: 0,
             is_killed: false,
+            kill_told: None,
+            note_due: now(),
+            unnoted: None,
             has_panicked: false,
             has_gone_around: false,
             entries: vec![(0, Duration::ZERO, false); desk.lines().len()],
@@ -114,7 +125,10 @@ impl Guard {
             self.guarded(at, |guard| guard.look(at, ran));
             last = at;
         }
-        self.tell_news(now());
+        let at = now();
+        self.note_due = at;
+        self.look_after_kill(at);
+        self.tell_news(at);
         self.alerts.finish();
     }
 
@@ -148,6 +162,8 @@ impl Guard {
         self.watch_entries(at, ran);
         self.look_at_sessions(at);
         self.tell_news(at);
+        // Last: the device may take its time.
+        self.look_after_kill(at);
     }
 
     /// The kill file, and a note that `ballast kill` left where nobody answered. Where the system does not
@@ -208,12 +224,40 @@ impl Guard {
     fn kill(&mut self, at: Instant, cause: KillCause, reason: &str) {
         self.is_killed = true;
         let user = User::new(rustix::process::geteuid().as_raw(), "ballast");
-        let Kill { how, unnoted } = self.desk.kill(cause, user, reason);
-        tracing::error!(cause = cause.name(), reason, ?how, "killed");
+        let how = self.desk.stop(cause, user, reason);
         self.alert(at, "killed", String::new(), format!("{}: {reason}", cause.name()));
-        if let Some(why) = unnoted {
-            let reason = format!("a restart would trade again: {why}");
-            self.alert(at, "kill_not_noted", String::new(), reason);
+        self.kill_told.get_or_insert(at);
+        tracing::error!(cause = cause.name(), reason, ?how, "killed");
+        self.note_due = at;
+        self.look_after_kill(at);
+    }
+
+    /// A kill that an operator made is an alert as well, and any is noted as soon as it can be: a full disk
+    /// may have room a second later.
+    fn look_after_kill(&mut self, at: Instant) {
+        if self.kill_told.is_none()
+            && let Some(KillNote { cause, by, reason, .. }) = self.desk.killed()
+        {
+            self.kill_told = Some(at);
+            self.alert(at, "killed", String::new(), format!("{cause}: {reason}, by {by}"));
+        }
+        let Some(told) = self.kill_told.filter(|_| at >= self.note_due) else { return };
+        self.note_due = at + NOTE_AGAIN;
+        let why = match self.desk.try_to_note_kill() {
+            Some(noted) => noted.err(),
+            // The socket's thread is at it, for the operator who waits there.
+            None if at < told + NOTE_AGAIN => return,
+            None => Some("the device does not answer".to_owned()),
+        };
+        if std::mem::replace(&mut self.unnoted, why.clone()) == why {
+            return;
+        }
+        match why {
+            Some(why) => {
+                let reason = format!("a restart would trade again: {why}");
+                self.alert(at, "kill_not_noted", String::new(), reason);
+            }
+            None => tracing::warn!("the kill is on disk now"),
         }
     }
 
@@ -319,7 +363,6 @@ mod tests {
     use super::*;
     use crate::config::ConfigFile;
     use crate::operator::desk::OrderLine;
-    use crate::operator::kill_note::KillNote;
     use crate::state_dir::StateDir;
     use ballast_engine::maker::input::Control;
     use ballast_engine::ring::{self, Consumer};
