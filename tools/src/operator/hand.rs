@@ -1,8 +1,9 @@
 //! What the operator's socket does with a request: who may, what it means, what is answered.
 //!
 //! Fed by the socket with a request and the system's word on the peer; feeds the desk. The socket's
-//! thread. A raised limit waits here for a second operator: another uid, or a name of
-//! `operator.second` other than the first one's (a name is a claim; two uids are proof).
+//! threads: a kill ([`KillHand`]) waits for nobody, all else is done one at a time. A raised limit waits
+//! here for a second operator: another uid, or a name of `operator.second` other than the first one's (a
+//! name is a claim; two uids are proof).
 
 use super::desk::{Desk, Kill, Killed, NotDone, Taken};
 use super::request::{Ask, Reply, Request, TransferStep};
@@ -29,12 +30,19 @@ struct Pending {
     until: Instant,
 }
 
+/// The part of the hand that kills: it needs nothing that another act might hold.
+#[derive(Clone)]
+pub struct KillHand {
+    desk: Arc<Desk>,
+    second: Arc<[String]>,
+}
+
 /// The hand.
 pub struct Hand {
     desk: Arc<Desk>,
+    killer: KillHand,
     rules: Rules,
     names: status::Names,
-    second: Vec<String>,
     confirm_within: Duration,
     pending: Vec<Pending>,
     next_id: u64,
@@ -57,31 +65,70 @@ pub fn login_name(uid: u32) -> String {
     name.unwrap_or_else(|| format!("uid-{uid}"))
 }
 
+impl KillHand {
+    /// Who asks, by the system's word and a name that may be claimed.
+    fn user(&self, uid: u32, request: &Request) -> Result<User, String> {
+        match &request.name {
+            None => Ok(User::new(uid, &login_name(uid))),
+            Some(name) if self.second.contains(name) => Ok(User::new(uid, name)),
+            Some(name) => Err(format!("{name:?} does not stand in operator.second")),
+        }
+    }
+
+    /// Kills, where that is what is asked by the peer `uid`.
+    pub fn answer(&self, uid: u32, request: &Request) -> Option<Reply> {
+        let Ask::Kill { reason } = &request.ask else { return None };
+        let user = self.user(uid, request);
+        Some(user.map_or_else(Reply::refused, |user| self.kill(user, reason)))
+    }
+
+    fn kill(&self, user: User, reason: &str) -> Reply {
+        let Kill { how, unnoted } = self.desk.kill(KillCause::Operator, user, reason);
+        let how = match how {
+            Killed::ByMaker => "the maker has cancelled everything",
+            Killed::ByOrderEntry => "the maker does not turn: order entry cancels by itself",
+            Killed::ByDisconnect => {
+                "maker and order entry do not turn: the connection is closed, the venue cancels where \
+                 it cancels on disconnect: ask it"
+            }
+        };
+        tracing::error!(by = %user, reason, how, "killed");
+        let text = format!("killed by {user}: {how}; no new order goes out in this run");
+        if let Some(why) = unnoted {
+            return Reply::refused(format!(
+                "{text}. BUT the kill is not on disk ({why}): A RESTART WOULD TRADE AGAIN. Keep the run from \
+                 being started, make room there and kill again"
+            ));
+        }
+        Reply::done(text.clone(), json!({ "done": text }))
+    }
+}
+
 impl Hand {
     /// A hand on the maker behind `desk`.
     pub fn new(desk: Arc<Desk>, file: &ConfigFile, config: &MakerConfig) -> Hand {
         let operator = &file.raw.operator;
+        let killer = KillHand { desk: desk.clone(), second: operator.second.clone().into() };
         Hand {
             desk,
+            killer,
             rules: Rules::new(file, config),
             names: status::Names::new(file, config),
-            second: operator.second.clone(),
             confirm_within: Duration::from_secs(operator.confirm_s()),
             pending: Vec::new(),
             next_id: 1,
         }
     }
 
+    /// What kills while this hand is busy.
+    pub fn killer(&self) -> KillHand {
+        self.killer.clone()
+    }
+
     /// Does what is asked by the peer `uid`.
     pub fn answer(&mut self, uid: u32, request: &Request) -> Reply {
-        let user = match &request.name {
-            None => User::new(uid, &login_name(uid)),
-            Some(name) if self.second.contains(name) => User::new(uid, name),
-            Some(name) => {
-                return Reply::refused(format!("{name:?} does not stand in operator.second"));
-            }
-        };
-        self.serve(user, &request.ask).unwrap_or_else(Reply::refused)
+        let user = self.killer.user(uid, request);
+        user.and_then(|user| self.serve(user, &request.ask)).unwrap_or_else(Reply::refused)
     }
 
     fn serve(&mut self, user: User, ask: &Ask) -> Result<Reply, String> {
@@ -109,7 +156,7 @@ impl Hand {
                 }
                 self.order(user, User::NOBODY, Act::Flatten { scope })
             }
-            Ask::Kill { reason } => Ok(self.kill(user, reason)),
+            Ask::Kill { reason } => Ok(self.killer.kill(user, reason)),
             Ask::Set { of, key, value } => self.set(user, of, key, value),
             Ask::Confirm { id } => self.confirm(user, *id),
             Ask::Trade { symbol, side, size, price } => {
@@ -245,27 +292,6 @@ impl Hand {
         told.collect::<Vec<_>>().join(", ")
     }
 
-    fn kill(&self, user: User, reason: &str) -> Reply {
-        let Kill { how, unnoted } = self.desk.kill(KillCause::Operator, user, reason);
-        let how = match how {
-            Killed::ByMaker => "the maker has cancelled everything",
-            Killed::ByOrderEntry => "the maker does not turn: order entry cancels by itself",
-            Killed::ByDisconnect => {
-                "maker and order entry do not turn: the connection is closed, the venue cancels where \
-                 it cancels on disconnect: ask it"
-            }
-        };
-        tracing::error!(by = %user, reason, how, "killed");
-        let text = format!("killed by {user}: {how}; no new order goes out in this run");
-        if let Some(why) = unnoted {
-            return Reply::refused(format!(
-                "{text}. BUT the kill is not on disk ({why}): A RESTART WOULD TRADE AGAIN. Keep the run from \
-                 being started, make room there and kill again"
-            ));
-        }
-        Reply::done(text.clone(), json!({ "done": text }))
-    }
-
     fn set(&mut self, user: User, of: &str, key: &str, value: &str) -> Result<Reply, String> {
         let (knob, value, is_raise) = self.rules.change(of, key, value)?;
         if !is_raise {
@@ -311,7 +337,7 @@ impl Hand {
     }
 
     fn is_second(&self, user: User) -> bool {
-        self.second.iter().any(|name| User::new(user.uid, name) == user)
+        self.killer.second.iter().any(|name| User::new(user.uid, name) == user)
     }
 
     fn limits(&mut self) -> Reply {

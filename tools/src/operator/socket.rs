@@ -5,7 +5,7 @@
 //! `operator.uids` may, nobody else. One line each way, a thread a connection, two seconds for the whole of
 //! the question: a peer that stalls keeps nobody's kill waiting, and nothing of the maker's.
 
-use super::hand::{Hand, now};
+use super::hand::{Hand, KillHand, now};
 use super::request::{LINE_BYTES_MAX, Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::Permissions;
@@ -29,6 +29,24 @@ const PANICKED: &str = "the run panicked over this and may have done it or not: 
                         `ballast status` how it stands; `ballast kill` stops everything";
 /// How often the thread looks whether it should end.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// Who answers: one act at a time, but for a kill, which waits for no other operator's.
+struct Hands {
+    killer: KillHand,
+    all: Mutex<Hand>,
+}
+
+impl Hands {
+    fn new(hand: Hand) -> Hands {
+        Hands { killer: hand.killer(), all: Mutex::new(hand) }
+    }
+
+    fn answer(&self, uid: u32, request: &Request) -> Reply {
+        self.killer.answer(uid, request).unwrap_or_else(|| {
+            self.all.lock().unwrap_or_else(PoisonError::into_inner).answer(uid, request)
+        })
+    }
+}
 
 /// The listening end.
 pub struct Socket {
@@ -74,7 +92,7 @@ impl Socket {
 
     /// Answers until told to end; then the file is removed.
     pub fn serve(self, hand: Hand, end: &Arc<AtomicBool>) {
-        let (hand, peers) = (Mutex::new(hand), AtomicUsize::new(0));
+        let (hand, peers) = (Hands::new(hand), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             while !end.load(Ordering::Acquire) {
                 let mut waits = [PollFd::new(&self.listener, PollFlags::IN)];
@@ -104,7 +122,7 @@ impl Socket {
     }
 
     /// What is answered to a peer of this uid, by the system's word on it.
-    fn reply(&self, uid: u32, from: impl Read, hand: &Mutex<Hand>) -> io::Result<Reply> {
+    fn reply(&self, uid: u32, from: impl Read, hand: &Hands) -> io::Result<Reply> {
         if !self.uids.contains(&uid) {
             tracing::warn!(uid, "refused an operator's connection");
             let why = format!("uid {uid} may not: it does not stand in operator.uids");
@@ -113,20 +131,18 @@ impl Socket {
         let mut line = String::new();
         BufReader::new(from).take(LINE_BYTES_MAX as u64).read_line(&mut line)?;
         Ok(match serde_json::from_str::<Request>(&line) {
-            Ok(request) => {
-                hand.lock().unwrap_or_else(PoisonError::into_inner).answer(uid, &request)
-            }
+            Ok(request) => hand.answer(uid, &request),
             Err(error) => Reply::refused(format!("not a request: {error}")),
         })
     }
 
     /// The same. A panic would leave this peer's place taken for good, and the operator without an answer.
-    fn answer(&self, uid: u32, from: impl Read, hand: &Mutex<Hand>) -> io::Result<Reply> {
+    fn answer(&self, uid: u32, from: impl Read, hand: &Hands) -> io::Result<Reply> {
         let reply = catch_unwind(AssertUnwindSafe(|| self.reply(uid, from, hand)));
         reply.unwrap_or_else(|_| Ok(Reply::refused(PANICKED)))
     }
 
-    fn talk(&self, stream: UnixStream, hand: &Mutex<Hand>) -> io::Result<()> {
+    fn talk(&self, stream: UnixStream, hand: &Hands) -> io::Result<()> {
         let uid = rustix::net::sockopt::socket_peercred(&stream)?.uid.as_raw();
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -195,7 +211,7 @@ mod tests {
         let progress = Arc::default();
         let desk = Desk::new(control, progress, Vec::new(), Vec::new(), &state, &config);
         let desk = Arc::new(desk);
-        let hand = Mutex::new(Hand::new(desk.clone(), &file, &config));
+        let hand = Hands::new(Hand::new(desk.clone(), &file, &config));
         let path = folder.join(SOCKET);
         let socket = Socket::open(&path, &[4_000_000_001]).unwrap();
         for foreign in [4_000_000_000, 4_000_000_002, u32::MAX] {
@@ -231,12 +247,36 @@ mod tests {
         let config = file.maker(1).unwrap();
         let (control, _orders) = ring::slots(2);
         let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
-        let hand = Mutex::new(Hand::new(Arc::new(desk), &file, &config));
+        let hand = Hands::new(Hand::new(Arc::new(desk), &file, &config));
         let socket = Socket::open(&folder.join("operator.sock"), &[]).unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let reply = socket.answer(uid, Panics, &hand).unwrap();
         assert!(!reply.ok && reply.text.contains("panicked"), "{reply:?}");
         assert!(socket.answer(uid, STATUS, &hand).unwrap().ok, "and the next one");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_kill_waits_for_no_other_operators_act() {
+        let folder = std::env::temp_dir().join(format!("ballast-at-once-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let state = StateDir::open(&folder).unwrap();
+        let file = ConfigFile::demo().unwrap();
+        let config = file.maker(1).unwrap();
+        let (control, _orders) = ring::slots(2);
+        let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
+        let hand = Hands::new(Hand::new(Arc::new(desk), &file, &config));
+        let socket = Socket::open(&folder.join("operator.sock"), &[]).unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            // Another operator's act, which is not done yet.
+            let act = hand.all.lock().unwrap();
+            scope.spawn(|| tell.send(socket.reply(uid, KILL, &hand).unwrap()));
+            let reply = told.recv_timeout(Duration::from_secs(30));
+            drop(act);
+            assert!(reply.as_ref().is_ok_and(|reply| reply.ok), "{reply:?}");
+        });
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
