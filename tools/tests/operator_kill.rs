@@ -1,6 +1,9 @@
 //! The kill, in process: a maker at work on a thread of its own is killed at random moments, and one
 //! that is stuck is killed by the watchdog, by way of order entry's switch and socket.
 
+#[path = "second_operator/mod.rs"]
+mod second_operator;
+
 use ballast::config::ConfigFile;
 use ballast::live::{Ends, wire_maker};
 use ballast::operator::desk::{Desk, Killed, NotDone, OrderLine, Taken};

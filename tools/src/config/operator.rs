@@ -16,7 +16,9 @@ use std::time::Duration;
 pub struct RawOperator {
     /// The socket; `operator.sock` in the state folder where it is left out.
     pub socket: Option<PathBuf>,
-    /// Users beside the process's own who may connect; then the socket's group may, too (0660).
+    /// Users beside the process's own and root who may connect; then the socket's group may, too (0660),
+    /// and a start is refused where its folder lets nobody else in. Root is another operator than who asked
+    /// for a raised limit only where it is named here.
     pub uids: Vec<u32>,
     /// Names that may confirm a raised limit with `--as`; another uid always may.
     pub second: Vec<String>,

@@ -3,7 +3,8 @@
 //! Fed by the socket with a request and the system's word on the peer; feeds the desk. The socket's
 //! threads: a kill ([`KillHand`]) waits for nobody, all else is done one at a time. A raised limit waits
 //! here for a second operator: another uid, or a name of `operator.second` other than the first one's (a
-//! name is a claim; two uids are proof).
+//! name is a claim; two uids are proof). Root is another uid only where `operator.uids` names it: who may
+//! `sudo` would confirm what they asked for themselves.
 
 use super::desk::{Desk, Kill, Killed, NotDone, Taken};
 use super::request::{Ask, Reply, Request, TransferStep};
@@ -20,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// Most raised limits that wait at once.
 const PENDING_MAX: usize = 16;
+
+/// The uid that any operator may have.
+pub(super) const ROOT: u32 = 0;
 
 /// A raised limit that waits.
 struct Pending {
@@ -43,6 +47,8 @@ pub struct Hand {
     killer: KillHand,
     rules: Rules,
     names: status::Names,
+    /// Root is an operator of its own.
+    is_root_named: bool,
     confirm_within: Duration,
     pending: Vec<Pending>,
     next_id: u64,
@@ -114,6 +120,7 @@ impl Hand {
             killer,
             rules: Rules::new(file, config),
             names: status::Names::new(file, config),
+            is_root_named: operator.uids.contains(&ROOT),
             confirm_within: Duration::from_secs(operator.confirm_s()),
             pending: Vec::new(),
             next_id: 1,
@@ -295,6 +302,8 @@ impl Hand {
     fn set(&mut self, user: User, of: &str, key: &str, value: &str) -> Result<Reply, String> {
         let (knob, value, is_raise) = self.rules.change(of, key, value)?;
         if !is_raise {
+            // Who lowers knows more than who asked before it: what waits on the same limit is not confirmed.
+            self.pending.retain(|pending| pending.knob != knob);
             return self.set_now(user, User::NOBODY, knob, value);
         }
         let at = now();
@@ -319,13 +328,15 @@ impl Hand {
         let at = now();
         self.pending.retain(|pending| pending.until > at);
         let place = self.pending.iter().position(|pending| pending.id == id);
-        let place =
-            place.ok_or_else(|| format!("nothing waits under {id}, or its time is over"))?;
+        let place = place.ok_or_else(|| {
+            format!("nothing waits under {id}: its time is over, or the limit was lowered")
+        })?;
         let by = self.pending[place].by;
-        if by.uid == user.uid && (by.name == user.name || !self.is_second(user)) {
+        let is_named = by.name != user.name && self.is_second(user);
+        if !is_named && !self.are_two(by.uid, user.uid) {
             return Err(format!(
-                "{by} asked for it: the confirmation is another operator's (another uid, or --as a \
-                 name of operator.second)"
+                "{by} asked for it: the confirmation is another operator's (another uid, which root is only \
+                 where operator.uids names 0, or --as a name of operator.second)"
             ));
         }
         let Pending { knob, value, .. } = self.pending.remove(place);
@@ -334,6 +345,11 @@ impl Hand {
         let text = words::knob_value(self.rules.table(), knob, value);
         self.rules.change(&owner, knob.name(), &text)?;
         self.set_now(by, user, knob, value)
+    }
+
+    /// Do these uids prove two people?
+    fn are_two(&self, one: u32, other: u32) -> bool {
+        one != other && (self.is_root_named || ![one, other].contains(&ROOT))
     }
 
     fn is_second(&self, user: User) -> bool {

@@ -74,6 +74,17 @@ pub enum OperatorError {
         /// Which.
         path: String,
     },
+    /// Others may connect by the config, and may not by the file system.
+    #[error(
+        "operator.uids: {folder} lets nobody in but its owner, so that they cannot reach {socket}: set \
+         operator.socket to a path in a folder of a group that they are in, its mode 2750"
+    )]
+    Closed {
+        /// Which.
+        socket: String,
+        /// What is in the way.
+        folder: String,
+    },
     /// A socket, a port or a signal handler.
     #[error("{what}: {source}")]
     Io {
@@ -142,6 +153,17 @@ pub fn start_log() {
     let _ = log.log_internal_errors(false).try_init();
 }
 
+/// Refuses where those who may operate the run cannot reach its socket: they would learn of it when they
+/// must kill. Root passes every folder.
+fn may_be_reached(socket: &Path, uids: &[u32]) -> Result<(), OperatorError> {
+    let ours = rustix::process::geteuid().as_raw();
+    let are_others = uids.iter().any(|uid| *uid != ours && *uid != hand::ROOT);
+    let full = std::path::absolute(socket).unwrap_or_else(|_| socket.to_path_buf());
+    let Some(folder) = socket::closed_folder(&full).filter(|_| are_others) else { return Ok(()) };
+    let folder = folder.display().to_string();
+    Err(OperatorError::Closed { socket: socket.display().to_string(), folder })
+}
+
 /// The operator's threads; they end when this is dropped.
 pub struct Operator {
     end: Arc<AtomicBool>,
@@ -166,6 +188,7 @@ impl Operator {
         let raw = &file.raw.operator;
         let path = raw.socket_in(state.folder());
         let io = |what: String| move |source| OperatorError::Io { what, source };
+        may_be_reached(&path, &raw.uids)?;
         let socket = Socket::open(&path, &raw.uids).map_err(io(path.display().to_string()))?;
         may_start(file, state.folder())?;
         let metrics = raw.metrics.map(|address| {
@@ -231,6 +254,29 @@ mod tests {
         assert!(may_start(&file, &folder).is_err(), "the note is on disk");
         KillNote::lift(&folder, 7, "somebody").unwrap();
         assert!(may_start(&file, &folder).is_ok() && was_not_killed(&told(true), &folder).is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_socket_that_other_operators_cannot_reach_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("ballast-closed-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("in")).unwrap();
+        let socket = folder.join("in/operator.sock");
+        let open = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&folder, mode).unwrap();
+        };
+        open(0o700);
+        let ours = rustix::process::geteuid().as_raw();
+        assert!(
+            may_be_reached(&socket, &[]).is_ok() && may_be_reached(&socket, &[ours, 0]).is_ok()
+        );
+        let refused = may_be_reached(&socket, &[4_000_000_001]).unwrap_err().to_string();
+        assert!(refused.contains(&format!("{} lets nobody in", folder.display())), "{refused}");
+        assert!(refused.contains("operator.socket"), "{refused}");
+        open(0o2750);
+        assert!(may_be_reached(&socket, &[4_000_000_001]).is_ok());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

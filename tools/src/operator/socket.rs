@@ -1,11 +1,12 @@
 //! The operator's socket: a Unix domain socket in the state folder, and a thread that answers there.
 //!
-//! Fed by the commands; feeds the [`Hand`]. The file is 0600 (0660 where `operator.uids` names others)
+//! Fed by the commands; feeds the [`Hand`]. The file is 0600 (0660 where `operator.uids` names others, who
+//! must then be let into its folder: the state folder is no such place)
 //! and every peer's uid is asked of the system (SO_PEERCRED): the process's own, root's and those of
 //! `operator.uids` may, nobody else. One line each way, a thread a connection, two seconds for the whole of
 //! the question: a peer that stalls keeps nobody's kill waiting, and nothing of the maker's.
 
-use super::hand::{Hand, KillHand, now};
+use super::hand::{Hand, KillHand, ROOT, now};
 use super::request::{LINE_BYTES_MAX, Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::Permissions;
@@ -86,7 +87,7 @@ impl Socket {
         std::fs::rename(&made, path)?;
         listener.set_nonblocking(true)?;
         let mut uids = others.to_vec();
-        uids.extend([0, rustix::process::geteuid().as_raw()]);
+        uids.extend([ROOT, rustix::process::geteuid().as_raw()]);
         Ok(Socket { listener, path: path.to_path_buf(), uids })
     }
 
@@ -172,6 +173,15 @@ impl Read for Question<'_> {
         self.stream.set_read_timeout(Some(left))?;
         self.stream.read(room)
     }
+}
+
+/// The first folder on the way to `path` into which nobody but its owner is let.
+pub fn closed_folder(path: &Path) -> Option<&Path> {
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    let is_closed = |folder: &&Path| {
+        std::fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 0o011 == 0)
+    };
+    folders.into_iter().find(is_closed)
 }
 
 /// Asks the run that listens at `path`.
