@@ -6,7 +6,7 @@
 //! Nobody watches the guard: a panic of its own kills, and it goes on looking.
 //! Absent: judgement of the market; the maker pauses by itself and says why.
 
-use super::alert_command::{Alert, Alerts};
+use super::alert_command::{Alert, Alerts, Patience};
 use super::alerting::{Alerting, Telling};
 use super::desk::{Desk, now_text};
 use super::kill_note::KillNote;
@@ -90,7 +90,7 @@ impl Guard {
     ) -> Guard {
         Guard {
             names,
-            alerts: Alerts::new(config.alert_command.clone()),
+            alerts: Alerts::new(config.alert_command.clone(), Patience::default()),
             kill_file,
             stuck_after: Duration::from_millis(config.stuck_ms()),
             kills_on_session_loss: config.kill_on_session_loss,
