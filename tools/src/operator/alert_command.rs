@@ -43,8 +43,8 @@ impl Default for Patience {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Alert {
     /// `halted`, `paused`, `killed`, `session_down`, `session_up`, `venue_notice`,
-    /// `journal_lost`, `kill_not_noted`, `store_not_synced`, `obligation_missed`, `execution_missed`
-    /// (only a drop copy told it).
+    /// `journal_lost`, `kill_not_noted`, `panicked` (a thread of ours), `store_not_synced`,
+    /// `obligation_missed`, `execution_missed` (only a drop copy told it).
     pub kind: &'static str,
     /// Symbol or session; empty for the whole.
     pub of: String,

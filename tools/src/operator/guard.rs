@@ -10,6 +10,7 @@ use super::alert_command::{Alert, Alerts, Patience};
 use super::alerting::{Alerting, Telling};
 use super::desk::{Desk, now_text};
 use super::kill_note::KillNote;
+use super::panics::{self, Panic};
 use super::status::Names;
 use crate::config::operator::RawOperator;
 use crate::session_watch::SessionWatch;
@@ -128,6 +129,7 @@ impl Guard {
         let at = now();
         self.note_due = at;
         self.look_after_kill(at);
+        self.tell_panics(at);
         self.tell_news(at);
         self.alerts.finish();
     }
@@ -161,6 +163,7 @@ impl Guard {
         self.watch(at, ran);
         self.watch_entries(at, ran);
         self.look_at_sessions(at);
+        self.tell_panics(at);
         self.tell_news(at);
         // Last: the device may take its time.
         self.look_after_kill(at);
@@ -322,6 +325,13 @@ impl Guard {
                  folder"
             );
             self.alert(at, "store_not_synced", watch.name.clone(), reason);
+        }
+    }
+
+    /// A run goes on without most of its threads, and an operator must know which one is gone.
+    fn tell_panics(&mut self, at: Instant) {
+        while let Some(Panic { thread, message }) = panics::next() {
+            self.alert(at, "panicked", thread, message);
         }
     }
 

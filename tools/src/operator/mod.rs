@@ -24,6 +24,8 @@ pub mod desk;
 pub mod kill_note;
 /// Kills by itself: heartbeat, signal, file, session.
 pub mod guard;
+/// Panics of the run's threads.
+pub mod panics;
 /// Which news is an alert.
 pub mod alerting;
 /// Log lines and the command.
@@ -143,7 +145,8 @@ pub fn was_not_killed(told: &Told, folder: &Path) -> Result<(), OperatorError> {
     Err(OperatorError::Killed { note: Box::new(note), folder: folder.display().to_string() })
 }
 
-/// Log lines to standard error from now on; `RUST_LOG` chooses, warnings and worse without it.
+/// Log lines to standard error from now on; `RUST_LOG` chooses, warnings and worse without it. Panics are kept
+/// for the guard as well.
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -151,6 +154,7 @@ pub fn start_log() {
     // A line that cannot be written is lost: told by `eprintln!`, as is the default, it would panic, and end
     // the thread that spoke. A second run in the same process (a test) keeps the first one's.
     let _ = log.log_internal_errors(false).try_init();
+    panics::watch();
 }
 
 /// Refuses where those who may operate the run cannot reach its socket: they would learn of it when they
