@@ -258,7 +258,7 @@ mod tests {
         let (control, _orders) = ring::slots(2);
         let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
         let hand = Hands::new(Hand::new(Arc::new(desk), &file, &config));
-        let socket = Socket::open(&folder.join("operator.sock"), &[]).unwrap();
+        let socket = Socket::open(&folder.join(SOCKET), &[]).unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let reply = socket.answer(uid, Panics, &hand).unwrap();
         assert!(!reply.ok && reply.text.contains("panicked"), "{reply:?}");
@@ -276,7 +276,7 @@ mod tests {
         let (control, _orders) = ring::slots(2);
         let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
         let hand = Hands::new(Hand::new(Arc::new(desk), &file, &config));
-        let socket = Socket::open(&folder.join("operator.sock"), &[]).unwrap();
+        let socket = Socket::open(&folder.join(SOCKET), &[]).unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
