@@ -167,6 +167,7 @@ impl Document {
             "tool": "ballast-bench",
             "version": env!("CARGO_PKG_VERSION"),
             "commit": host::commit(),
+            "build": host::build(),
             "date": self.date,
             "command": self.command,
             "host": self.facts,

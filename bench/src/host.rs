@@ -7,7 +7,6 @@ use crate::hiccup::Hiccups;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// What may change during a run: taken before and after.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -120,16 +119,22 @@ pub fn unfit_because(before: Load, after: Load, hiccups: &Hiccups) -> Vec<String
     reasons
 }
 
-/// The commit of the working tree, with a plus where files were changed.
-pub fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let id = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let is_changed = git(&["status", "--porcelain", "--untracked-files=no"])
-        .is_some_and(|changes| !changes.is_empty());
-    Some(if is_changed { format!("{id}+") } else { id })
+/// What was built, as `build.rs` found it then: where and when it runs says nothing of that.
+pub fn build() -> Value {
+    json!({
+        "profile": env!("BALLAST_BENCH_PROFILE"),
+        "opt_level": env!("BALLAST_BENCH_OPT_LEVEL"),
+        "lto": env!("BALLAST_BENCH_LTO"),
+        "codegen_units": env!("BALLAST_BENCH_CODEGEN_UNITS"),
+        "rustflags": env!("BALLAST_BENCH_RUSTFLAGS"),
+        "rustc": env!("BALLAST_BENCH_RUSTC"),
+        "has_debug_assertions": cfg!(debug_assertions),
+    })
+}
+
+/// The commit that was built, with a plus where its sources had been changed; `None` outside a repository.
+pub fn commit() -> Option<&'static str> {
+    Some(env!("BALLAST_BENCH_COMMIT")).filter(|commit| !commit.is_empty())
 }
 
 fn text(root: &Path, path: &str) -> Option<String> {

@@ -7,8 +7,8 @@
 //! ballast-bench compare A.json B.json [--fail-over 10%]
 //! ```
 //!
-//! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse (`compare`) or the
-//! host could not be measured on; 2 wrong usage.
+//! Exit codes: 0 done; 1 a promise is not kept (`--check`), a figure became worse or was lost (`compare`)
+//! or the host could not be measured on; 2 wrong usage.
 
 mod ack;
 mod allocations;
@@ -42,6 +42,7 @@ mod wire_ticks;
 
 use ballast_engine::clock::{Clock, Counter};
 use clap::{Args, Parser, Subcommand};
+use compare::Comparison;
 use document::Document;
 use serde_json::Value;
 use session::Session;
@@ -84,6 +85,7 @@ enum Command {
         /// The result after.
         b: PathBuf,
         /// Move of a median or a p99.9 in the wrong direction that counts as worse.
+        /// Counts that are promised to be 0 are judged exactly.
         #[arg(long, default_value = "10%", value_parser = percent)]
         fail_over: f64,
     },
@@ -257,7 +259,7 @@ fn read_arrivals(file: &Path) -> Result<Vec<u64>, Failure> {
     Ok(gaps)
 }
 
-/// Prints what changed from `a` to `b`; fails where something became worse.
+/// Prints what changed from `a` to `b`; fails where something became worse or was lost.
 fn compared(a: &Path, b: &Path, fail_over: f64) -> Result<(), Failure> {
     let read = |file: &Path| -> Result<Value, Failure> {
         let usage = |error: String| Failure::Usage(format!("{}: {error}", file.display()));
@@ -265,41 +267,19 @@ fn compared(a: &Path, b: &Path, fail_over: f64) -> Result<(), Failure> {
         serde_json::from_str(&text).map_err(|error| usage(error.to_string()))
     };
     let (before, after) = (read(a)?, read(b)?);
-    let (changes, alone) = compare::changes(&before, &after)
+    let comparison = Comparison::of(&before, &after, fail_over)
         .map_err(|error| Failure::Usage(format!("{} or {} {error}", a.display(), b.display())))?;
     for difference in compare::host_differences(&before, &after) {
-        println!("the hosts differ, so compare ratios and not times: {difference}");
+        println!("the hosts differ, so times are not judged, ratios are: {difference}");
     }
-    let mut worse = Vec::new();
-    for change in &changes {
-        let verdict = match (change.is_worse(fail_over), change.is_better()) {
-            (true, _) => "WORSE",
-            (false, true) => "better",
-            (false, false) => "",
-        };
-        println!(
-            "{:<44} {:>10.3} → {:>10.3}  {:>+7.1} %  {verdict}",
-            change.name, change.before, change.after, change.percent
-        );
-        if change.is_worse(fail_over) {
-            worse.push(change.name.clone());
-        }
-    }
-    alone.iter().for_each(|line| println!("{line}"));
+    compare::remarks(&before, &after).iter().for_each(|remark| println!("{remark}"));
+    comparison.changes.iter().for_each(|change| println!("{}", change.line()));
+    comparison.new.iter().for_each(|name| println!("{name} is only in the second"));
+    let mut faults = comparison.faults(fail_over);
     if after["failures"].as_array().is_some_and(|failures| !failures.is_empty()) {
-        let told = "the second result has what could not be measured: see its failures";
-        return Err(Failure::NotSo(told.to_owned()));
+        faults.push("the second result has what could not be measured".to_owned());
     }
-    if changes.is_empty() {
-        return Err(Failure::NotSo("the two results have no figure in common".to_owned()));
-    }
-    if !worse.is_empty() {
-        return Err(Failure::NotSo(format!(
-            "worse by more than {fail_over} %: {}",
-            worse.join(", ")
-        )));
-    }
-    Ok(())
+    if faults.is_empty() { Ok(()) } else { Err(Failure::NotSo(faults.join("\n  "))) }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
