@@ -4,6 +4,7 @@
 //! moved is the host's and is dropped, with its absolute figures, and counted. `ring`'s round trips bring
 //! their own floor and use `still_floor` alone.
 
+use crate::histogram::{OverRuns, RUNS_MIN};
 use crate::ring::link::Line;
 use crate::ring::round_trip::Bench;
 use crate::session::Session;
@@ -29,6 +30,11 @@ impl Bracket {
         let before = self.floor();
         let found = run()?;
         Ok((found, still_floor(before, self.floor())))
+    }
+
+    /// The floor as it is now: the median of [`RUNS_MIN`] looks.
+    pub fn floor_now(&self) -> Option<f64> {
+        OverRuns::of((0..RUNS_MIN).map(|_| self.floor()).collect()).map(|over| over.median)
     }
 
     fn floor(&self) -> f64 {

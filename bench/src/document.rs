@@ -1,15 +1,16 @@
 //! The one result of a command: measurements, ratios with what they are held to, the host and its
 //! hiccups; as text, JSON, `.hgrm` files and a page.
 
+use crate::bracket::Bracket;
 use crate::hiccup::Hiccups;
 use crate::histogram::{Latencies, OverRuns};
-use crate::host::{self, Load};
+use crate::host::{self, Evidence, Load};
 use crate::page;
 use crate::ratio::Ratio;
 use crate::session::Session;
 use crate::spent::Faults;
-use ballast_engine::clock::Drift;
-use serde_json::{Value, json};
+use ballast_engine::clock::{Drift, Source};
+use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -45,6 +46,29 @@ impl Measurement {
         let (name, maxima) = (name.to_owned(), Vec::new());
         Some(Measurement { name, over, tail: None, dropped, latencies, maxima })
     }
+
+    fn print(&self) {
+        println!(
+            "{:<44} {:>9.1} ns  [{}]  {} runs{}",
+            self.name,
+            self.over.median,
+            self.over.interval(1),
+            self.over.runs,
+            if self.dropped > 0 { format!(", {} dropped", self.dropped) } else { String::new() }
+        );
+        if let Some(latencies) = &self.latencies {
+            println!("    {}", latencies.line());
+        }
+    }
+}
+
+/// One benchmark's part of the document.
+struct Part {
+    benchmark: &'static str,
+    /// The first of its measurements.
+    from: usize,
+    /// What the host did by itself meanwhile.
+    hiccups: Hiccups,
 }
 
 /// Everything that a command found.
@@ -56,10 +80,13 @@ pub struct Document {
     date: String,
     drift: Drift,
     failures: Vec<String>,
+    counter: Source,
     /// Of the host alone, before anything was measured.
     jitter_floor: Hiccups,
+    /// The cache-line ping-pong before anything was measured, in ns.
+    floor_ns: Option<f64>,
     faults: Option<Faults>,
-    hiccups: Hiccups,
+    parts: Vec<Part>,
     /// What was timed, in the order of timing.
     pub measurements: Vec<Measurement>,
     /// What was compared.
@@ -67,12 +94,13 @@ pub struct Document {
 }
 
 impl Document {
-    /// An empty one for `command`, with the host as it is now: its load, and how long a spinning thread
-    /// is kept away at most while nothing else of ours runs.
+    /// An empty one for `command`, with the host as it is now: its load, its floor, and how long a spinning
+    /// thread is kept away at most while nothing else of ours runs.
     pub fn new(command: String, session: &Session, date: String) -> Result<Document, String> {
         let cores = session.two_cores()?;
         let mut document = Document::of_cores(cores, command, session, date);
         document.jitter_floor.watch(session.counter, &cores, JITTER_FLOOR);
+        document.floor_ns = Bracket::new(session, cores).floor_now();
         Ok(document)
     }
 
@@ -92,9 +120,11 @@ impl Document {
             date,
             drift: Drift::of(session.counter),
             failures: Vec::new(),
+            counter: session.counter.source(),
             jitter_floor: Hiccups::new(),
+            floor_ns: None,
             faults: Faults::of_process(),
-            hiccups: Hiccups::new(),
+            parts: Vec::new(),
             measurements: Vec::new(),
             ratios: Vec::new(),
         }
@@ -117,16 +147,33 @@ impl Document {
         &self.failures
     }
 
-    /// Adds what the host did by itself while a benchmark ran.
-    pub fn add_hiccups(&mut self, hiccups: &Hiccups) {
-        self.hiccups.gaps.merge(&hiccups.gaps);
-        self.hiccups.watched_ns += hiccups.watched_ns;
-        self.hiccups.lost_ns += hiccups.lost_ns;
+    /// What follows is what this benchmark finds.
+    pub fn begin(&mut self, benchmark: &'static str) {
+        let from = self.measurements.len();
+        self.parts.push(Part { benchmark, from, hiccups: Hiccups::new() });
     }
 
-    /// The host's own stalls, to show beside ours.
-    pub fn hiccups(&self) -> &Hiccups {
-        &self.hiccups
+    /// Adds what the host did by itself while the benchmark ran that was begun last.
+    pub fn add_hiccups(&mut self, hiccups: &Hiccups) {
+        if let Some(part) = self.parts.last_mut() {
+            part.hiccups.merge(hiccups);
+        }
+    }
+
+    /// Each benchmark, what it timed, and the host's own stalls meanwhile, to show beside it.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &[Measurement], &Hiccups)> {
+        self.parts.iter().enumerate().map(|(place, part)| {
+            let to = self.parts.get(place + 1).map_or(self.measurements.len(), |next| next.from);
+            (part.benchmark, &self.measurements[part.from..to], &part.hiccups)
+        })
+    }
+
+    /// The host's own stalls during all benchmarks.
+    fn hiccups(&self) -> Hiccups {
+        self.parts.iter().fold(Hiccups::new(), |mut all, part| {
+            all.merge(&part.hiccups);
+            all
+        })
     }
 
     /// Promises that were not kept and what could not be measured, with why.
@@ -140,13 +187,24 @@ impl Document {
 
     /// Why absolute figures of this run mean little; empty where they do.
     pub fn unfit_because(&self) -> Vec<String> {
-        host::unfit_because(self.started, Load::read(Path::new("/")), &self.hiccups)
+        host::unfit_because(&Evidence {
+            before: self.started,
+            after: Load::read(Path::new("/")),
+            jitter_floor: &self.jitter_floor,
+            meanwhile: &self.hiccups(),
+            floor_ns: self.floor_ns,
+            counter: self.counter,
+            has_debug_assertions: cfg!(debug_assertions),
+        })
     }
 
     /// The JSON document.
     pub fn to_json(&self) -> Value {
-        let ended = Load::read(Path::new("/"));
-        let unfit = host::unfit_because(self.started, ended, &self.hiccups);
+        let (ended, unfit) = (Load::read(Path::new("/")), self.unfit_because());
+        let hiccups_of: Map<String, Value> = self
+            .parts()
+            .map(|(benchmark, _, hiccups)| (benchmark.to_owned(), hiccups.to_json()))
+            .collect();
         let measurements: Vec<Value> = self
             .measurements
             .iter()
@@ -178,7 +236,9 @@ impl Document {
             "failures": self.failures,
             "fit": { "is_fit": unfit.is_empty(), "because": unfit },
             "jitter_floor": self.jitter_floor.to_json(),
-            "hiccups": self.hiccups.to_json(),
+            "floor_ns": self.floor_ns,
+            "hiccups": self.hiccups().to_json(),
+            "hiccups_of": hiccups_of,
             "page_faults": self.faults().map(|Faults { minor, major }| json!({ "minor": minor, "major": major })),
             "measurements": measurements,
             "ratios": ratios,
@@ -192,25 +252,17 @@ impl Document {
 
     /// Prints everything for people.
     pub fn print(&self) {
-        println!(
-            "the host before the run: {:.3} % of the time lost, at most {:.1} µs at once\n",
-            self.jitter_floor.lost_percent(),
-            self.jitter_floor.gaps.max() / 1_000.0
-        );
-        for m in &self.measurements {
+        self.print_origin();
+        for (benchmark, measurements, hiccups) in self.parts() {
+            measurements.iter().for_each(Measurement::print);
             println!(
-                "{:<44} {:>9.1} ns  [{}]  {} runs{}",
-                m.name,
-                m.over.median,
-                m.over.interval(1),
-                m.over.runs,
-                if m.dropped > 0 { format!(", {} dropped", m.dropped) } else { String::new() }
+                "the host itself during {benchmark}, on the same cores: {:.0} gaps a second of 500 ns or more, \
+                 {:.3} % of the time lost\n    {}\n",
+                hiccups.per_second(),
+                hiccups.lost_percent(),
+                hiccups.gaps.line()
             );
-            if let Some(latencies) = &m.latencies {
-                println!("    {}", latencies.line());
-            }
         }
-        println!();
         for r in &self.ratios {
             let promise = match (r.broken_because(), r.bound) {
                 (Some(why), _) => format!("  DOES NOT HOLD: {why}"),
@@ -226,14 +278,7 @@ impl Document {
         for failure in &self.failures {
             println!("NOT MEASURED: {failure}");
         }
-        println!("\nthe host itself, in the same minutes, on the same cores:");
-        println!(
-            "    {:.0} gaps a second of 500 ns or more, {:.3} % of the time lost",
-            self.hiccups.per_second(),
-            self.hiccups.lost_percent()
-        );
-        println!("    {}", self.hiccups.gaps.line());
-        println!("the counter drifted by {} parts per billion", self.drift.ppb());
+        println!("\nthe counter drifted by {} parts per billion", self.drift.ppb());
         if let Some(Faults { minor, major }) = self.faults() {
             println!("page faults of the whole command: {minor} minor, {major} major");
         }
@@ -243,6 +288,23 @@ impl Document {
                 println!("the host was NOT fit for absolute figures: {}", reasons.join("; "));
             }
         }
+    }
+
+    /// Prints where the figures come from, and what the host was like before.
+    fn print_origin(&self) {
+        println!("commit: {}", host::commit().unwrap_or("unknown"));
+        for facts in [&host::build(), &self.facts] {
+            for (key, value) in facts.as_object().into_iter().flatten() {
+                println!("{key}: {value}");
+            }
+        }
+        println!("cores: {:?}", self.cores);
+        println!("floor: {:.1} ns", self.floor_ns.unwrap_or(f64::NAN));
+        println!(
+            "the host before the run: {:.3} % of the time lost, at most {:.1} µs at once\n",
+            self.jitter_floor.lost_percent(),
+            self.jitter_floor.gaps.max() / 1_000.0
+        );
     }
 
     /// Writes `result.json`, one `.hgrm` a histogram and `report.html` into `folder`.
@@ -257,7 +319,10 @@ impl Document {
                     .map_err(fault)?;
             }
         }
-        fs::write(folder.join("hiccups.hgrm"), self.hiccups.gaps.hgrm()).map_err(fault)?;
+        for (benchmark, _, hiccups) in self.parts() {
+            let file = folder.join(format!("hiccups.{benchmark}.hgrm"));
+            fs::write(file, hiccups.gaps.hgrm()).map_err(fault)?;
+        }
         fs::write(folder.join("report.html"), page::render(self, &self.to_json())).map_err(fault)
     }
 }
@@ -280,6 +345,27 @@ mod tests {
         failed.fail("ring: two cores are needed".into());
         assert_eq!(failed.broken(), ["ring: two cores are needed"]);
         assert_eq!(failed.to_json()["failures"][0], "ring: two cores are needed");
+    }
+
+    #[test]
+    fn each_benchmark_has_its_own_measurements_and_hiccups() {
+        let session = Session::in_tests();
+        let mut document = Document::of_cores([0, 0], "all".into(), &session, String::new());
+        for (benchmark, lost_ns) in [("ring", 5), ("wire", 7)] {
+            document.begin(benchmark);
+            document.measurements.extend(Measurement::new(benchmark, vec![1.0], 0, None));
+            let mut hiccups = Hiccups::new();
+            (hiccups.watched_ns, hiccups.lost_ns) = (1_000, lost_ns);
+            document.add_hiccups(&hiccups);
+        }
+        let found: Vec<_> = document
+            .parts()
+            .map(|(name, own, hiccups)| (name, own.len(), own[0].name.clone(), hiccups.lost_ns))
+            .collect();
+        assert_eq!(found, [("ring", 1, "ring".into(), 5), ("wire", 1, "wire".into(), 7)]);
+        let json = document.to_json();
+        assert_eq!(json["hiccups_of"]["wire"]["lost_percent"], 0.7);
+        assert_eq!(json["hiccups"]["lost_percent"], 0.6);
     }
 
     #[test]

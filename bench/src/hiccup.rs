@@ -2,7 +2,8 @@
 //! looking.
 //!
 //! Run in slices between the runs of every benchmark, on the same cores in the same minutes, so that
-//! nobody reads the host's stalls as ours. Feeds every report and the verdict of fitness.
+//! nobody reads the host's stalls as ours: each benchmark has its own. Feeds every report and the verdict of
+//! fitness.
 
 use crate::histogram::Latencies;
 use ballast_engine::clock::Counter;
@@ -45,11 +46,14 @@ impl Hiccups {
                 .collect();
             threads.into_iter().map(|thread| thread.join().expect("does not panic")).collect()
         });
-        for one in seen {
-            self.gaps.merge(&one.gaps);
-            self.watched_ns += one.watched_ns;
-            self.lost_ns += one.lost_ns;
-        }
+        seen.iter().for_each(|one| self.merge(one));
+    }
+
+    /// Takes in what was seen elsewhere.
+    pub fn merge(&mut self, other: &Hiccups) {
+        self.gaps.merge(&other.gaps);
+        self.watched_ns += other.watched_ns;
+        self.lost_ns += other.lost_ns;
     }
 
     /// Part of the time that was lost to gaps, in percent.

@@ -1,9 +1,10 @@
 //! What host a figure comes from, and whether it was fit to measure on.
 //!
 //! Facts go into every result; what the kernel does not tell is `null`. The verdict is given after the
-//! run, from the host's own stalls and what else ran meanwhile.
+//! run, from the host's own stalls before it and meanwhile, its floor, and what else ran.
 
 use crate::hiccup::Hiccups;
+use ballast_engine::clock::Source;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
@@ -83,8 +84,8 @@ fn mitigations(root: &Path) -> Value {
         .flatten()
         .filter_map(|entry| {
             let state = fs::read_to_string(entry.path()).ok()?.trim().to_owned();
-            state
-                .starts_with("Mitigation")
+            // "Vulnerable" says as much of what a system call costs as "Mitigation" does.
+            (state != "Not affected")
                 .then(|| (entry.file_name().to_string_lossy().into_owned(), state.into()))
         })
         .collect();
@@ -98,10 +99,37 @@ pub fn steal_percent(before: Load, after: Load) -> f64 {
     after.steal_ticks.saturating_sub(before.steal_ticks) as f64 * 100.0 / all as f64
 }
 
-/// Why the host was not fit for absolute figures; empty where it was. Ratios to the floor of the same
-/// run may still hold.
-pub fn unfit_because(before: Load, after: Load, hiccups: &Hiccups) -> Vec<String> {
+/// The floor up to which absolute figures are promised, in ns.
+pub const FLOOR_MAX: f64 = 110.0;
+
+/// What the verdict of fitness is given by.
+pub struct Evidence<'a> {
+    /// Before anything was measured.
+    pub before: Load,
+    /// After it.
+    pub after: Load,
+    /// What a spinning thread saw before anything was measured.
+    pub jitter_floor: &'a Hiccups,
+    /// And between the runs.
+    pub meanwhile: &'a Hiccups,
+    /// The cache-line ping-pong before anything was measured, in ns.
+    pub floor_ns: Option<f64>,
+    /// What timed everything.
+    pub counter: Source,
+    /// Whether the build checks what a release does not.
+    pub has_debug_assertions: bool,
+}
+
+/// Why absolute figures mean little; empty where they do. Ratios to the floor of the same run may still hold.
+pub fn unfit_because(evidence: &Evidence<'_>) -> Vec<String> {
+    let Evidence { before, after, .. } = *evidence;
     let mut reasons = Vec::new();
+    if evidence.has_debug_assertions {
+        reasons.push("a debug build was measured".to_owned());
+    }
+    if evidence.counter == Source::Monotonic {
+        reasons.push("there is no invariant time stamp counter".to_owned());
+    }
     if before.load_1m > 0.5 {
         reasons.push(format!("{:.1} other threads were runnable before the run", before.load_1m));
     }
@@ -109,12 +137,25 @@ pub fn unfit_because(before: Load, after: Load, hiccups: &Hiccups) -> Vec<String
     if steal_percent > 0.1 {
         reasons.push(format!("the hypervisor took {steal_percent:.1} % of the time"));
     }
-    if hiccups.lost_percent() > 0.1 {
-        reasons.push(format!(
-            "a spinning thread was kept away {:.2} % of the time, at most {:.0} µs at once",
-            hiccups.lost_percent(),
-            hiccups.gaps.max() / 1_000.0
-        ));
+    match evidence.floor_ns {
+        None => reasons.push("the cache-line floor was not measured".to_owned()),
+        Some(ns) if ns > FLOOR_MAX => {
+            reasons.push(format!("the cache-line floor was {ns:.0} ns, above {FLOOR_MAX:.0}"));
+        }
+        Some(_) => (),
+    }
+    for (hiccups, when) in
+        [(evidence.jitter_floor, "before the run "), (evidence.meanwhile, "between the runs ")]
+    {
+        if hiccups.watched_ns == 0 {
+            reasons.push(format!("{when}nobody watched for the host's stalls"));
+        } else if hiccups.lost_percent() > 0.1 {
+            reasons.push(format!(
+                "{when}a spinning thread was kept away {:.2} % of the time, at most {:.0} µs at once",
+                hiccups.lost_percent(),
+                hiccups.gaps.max() / 1_000.0
+            ));
+        }
     }
     reasons
 }
@@ -146,17 +187,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_or_stolen_host_is_not_fit() {
+    fn a_host_is_fit_only_where_nothing_speaks_against_it() {
         let quiet = Load { load_1m: 0.1, steal_ticks: 5, all_ticks: 1_000 };
-        let later = Load { all_ticks: 3_000, ..quiet };
-        let mut hiccups = Hiccups::new();
-        hiccups.watched_ns = 1_000_000;
-        assert_eq!(unfit_because(quiet, later, &hiccups), Vec::<String>::new());
-        let stolen = Load { steal_ticks: 25, ..later };
-        hiccups.lost_ns = 5_000;
-        let reasons = unfit_because(Load { load_1m: 2.0, ..quiet }, stolen, &hiccups);
-        assert_eq!(reasons.len(), 3);
-        assert!(reasons[1].contains("1.0 %"), "{reasons:?}");
+        let mut watched = Hiccups::new();
+        watched.watched_ns = 1_000_000;
+        let mut disturbed = watched.clone();
+        disturbed.lost_ns = 5_000;
+        let unwatched = Hiccups::new();
+        let fit = || Evidence {
+            before: quiet,
+            after: Load { all_ticks: 3_000, ..quiet },
+            jitter_floor: &watched,
+            meanwhile: &watched,
+            floor_ns: Some(FLOOR_MAX),
+            counter: Source::Tsc,
+            has_debug_assertions: false,
+        };
+        assert_eq!(unfit_because(&fit()), Vec::<String>::new());
+        let stolen = Load { steal_ticks: 25, all_ticks: 3_000, ..quiet };
+        let busy = Load { load_1m: 2.0, ..quiet };
+        for (evidence, reason) in [
+            (Evidence { before: busy, ..fit() }, "2.0 other threads"),
+            (Evidence { after: stolen, ..fit() }, "took 1.0 %"),
+            (Evidence { jitter_floor: &disturbed, ..fit() }, "before the run a spinning thread"),
+            (Evidence { meanwhile: &disturbed, ..fit() }, "between the runs a spinning thread"),
+            (Evidence { jitter_floor: &unwatched, ..fit() }, "before the run nobody watched"),
+            (Evidence { meanwhile: &unwatched, ..fit() }, "between the runs nobody watched"),
+            (Evidence { floor_ns: Some(131.0), ..fit() }, "floor was 131 ns, above 110"),
+            (Evidence { floor_ns: None, ..fit() }, "floor was not measured"),
+            (Evidence { counter: Source::Monotonic, ..fit() }, "no invariant"),
+            (Evidence { has_debug_assertions: true, ..fit() }, "debug build"),
+        ] {
+            let reasons = unfit_because(&evidence);
+            assert!(reasons.len() == 1 && reasons[0].contains(reason), "{reason}: {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn a_build_says_what_it_is() {
+        let build = build();
+        assert!(build["rustc"].as_str().unwrap().starts_with("rustc "), "{build}");
+        assert_eq!(build["has_debug_assertions"], cfg!(debug_assertions));
+        assert!(!build["profile"].as_str().unwrap().is_empty() && build["lto"].is_string());
     }
 
     #[test]
@@ -175,6 +247,7 @@ mod tests {
         put("sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "performance\n");
         put("sys/devices/system/cpu/cpu3/cpufreq/energy_performance_preference", "balance_power\n");
         put("sys/devices/system/cpu/vulnerabilities/spectre_v2", "Mitigation: Retpolines\n");
+        put("sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable: no microcode\n");
         put("sys/devices/system/cpu/vulnerabilities/meltdown", "Not affected\n");
         let facts = facts(&root, &ballast_engine::clock::Counter::monotonic(), 3);
         fs::remove_dir_all(&root).unwrap();
@@ -184,7 +257,10 @@ mod tests {
             ("tsc_invariant", json!(true)),
             ("governor", json!("performance")),
             ("energy_preference", json!("balance_power")),
-            ("mitigations", json!({ "spectre_v2": "Mitigation: Retpolines" })),
+            (
+                "mitigations",
+                json!({ "mds": "Vulnerable: no microcode", "spectre_v2": "Mitigation: Retpolines" }),
+            ),
             ("counter", json!("Monotonic")),
             ("boost", Value::Null),
         ] {

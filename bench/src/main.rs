@@ -129,17 +129,15 @@ enum Failure {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Ring(options) => measured("ring", &options, &[ring::measure]),
-        Command::Codec(options) => measured("codec", &options, &[codec::measure]),
-        Command::Engine(options) => measured("engine", &options, &[engine::measure]),
-        Command::TickToOrder(options) => {
-            measured("tick-to-order", &options, &[tick_to_order::measure])
-        }
-        Command::Wire(options) => measured("wire", &options, &[wire::measure]),
-        Command::Ack(options) => measured("ack", &options, &[ack::measure]),
-        Command::Backtest(options) => measured("backtest", &options, &[backtest::measure]),
-        Command::Scale(options) => measured("scale", &options, &[scale::measure]),
-        Command::All(options) => measured("all", &options, &ALL),
+        Command::Ring(options) => measured("ring", &options),
+        Command::Codec(options) => measured("codec", &options),
+        Command::Engine(options) => measured("engine", &options),
+        Command::TickToOrder(options) => measured("tick-to-order", &options),
+        Command::Wire(options) => measured("wire", &options),
+        Command::Ack(options) => measured("ack", &options),
+        Command::Backtest(options) => measured("backtest", &options),
+        Command::Scale(options) => measured("scale", &options),
+        Command::All(options) => measured("all", &options),
         Command::Compare { a, b, fail_over } => compared(&a, &b, fail_over),
     };
     match outcome {
@@ -157,34 +155,37 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Session, &mut Document) -> Result<(), String>;
 
-/// Every benchmark, in the order of the help text.
-const ALL: [Measure; 8] = [
-    ring::measure,
-    codec::measure,
-    engine::measure,
-    tick_to_order::measure,
-    wire::measure,
-    ack::measure,
-    backtest::measure,
-    scale::measure,
+/// Every benchmark and its name, in the order of the help text.
+const ALL: [(&str, Measure); 8] = [
+    ("ring", ring::measure),
+    ("codec", codec::measure),
+    ("engine", engine::measure),
+    ("tick-to-order", tick_to_order::measure),
+    ("wire", wire::measure),
+    ("ack", ack::measure),
+    ("backtest", backtest::measure),
+    ("scale", scale::measure),
 ];
 
-/// Runs benchmarks, each with its part of the time, and writes what they found.
-fn measured(name: &str, options: &Options, measures: &[Measure]) -> Result<(), Failure> {
+/// Runs one benchmark or all, each with its part of the time, and writes what they found.
+fn measured(name: &str, options: &Options) -> Result<(), Failure> {
+    let benchmarks: Vec<_> =
+        ALL.into_iter().filter(|(known, _)| name == "all" || name == *known).collect();
     let arrivals_ns = options.arrivals.as_deref().map(read_arrivals).transpose()?;
     let counter = Counter::calibrate();
     let session = Session {
         counter,
-        duration_ns: options.duration * 1_000_000_000 / measures.len().max(1) as u64,
+        duration_ns: options.duration * 1_000_000_000 / benchmarks.len().max(1) as u64,
         rate: options.rate,
         arrivals_ns: arrivals_ns.unwrap_or_default(),
         tape: options.tape.clone(),
     };
     let command = options.command(name);
     let mut document = Document::new(command, &session, date(counter)).map_err(Failure::NotSo)?;
-    for measure in measures {
+    for (benchmark, measure) in benchmarks {
+        document.begin(benchmark);
         // What one could not do does not take away what the others found.
-        if let Err(why) = on_its_own_thread(*measure, &session, &mut document) {
+        if let Err(why) = on_its_own_thread(measure, &session, &mut document) {
             document.fail(why);
         }
     }

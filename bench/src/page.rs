@@ -26,10 +26,11 @@ pub fn render(document: &Document, json: &Value) -> String {
     let mut body = String::new();
     let _ = write!(
         body,
-        "<h1>ballast-bench</h1><p>{} · {} · commit {}</p>",
+        "<h1>ballast-bench</h1><p>{} · {} · commit {} · {} build</p>",
         escape(json["command"].as_str().unwrap_or_default()),
         escape(json["date"].as_str().unwrap_or_default()),
         escape(json["commit"].as_str().unwrap_or("unknown")),
+        escape(json["build"]["profile"].as_str().unwrap_or("unknown")),
     );
     let reasons = document.unfit_because();
     if reasons.is_empty() {
@@ -47,16 +48,17 @@ pub fn render(document: &Document, json: &Value) -> String {
     }
     body.push_str(&breakdown::plots(document));
     body.push_str(&curve::plots(document));
-    let curves: Vec<(&str, &Latencies)> = document
-        .measurements
-        .iter()
-        .filter_map(|m| m.latencies.as_ref().map(|l| (m.name.as_str(), l)))
-        .collect();
-    // Beside every curve the host's own stalls of the same minutes, or they would be read as ours.
-    let host = [(HICCUPS, &document.hiccups().gaps)];
-    for part in curves.chunks(COLOURS.len() - 1) {
-        body.push_str("<h2>Percentiles</h2>");
-        body.push_str(&percentile_plot(&[part, &host].concat()));
+    for (benchmark, measurements, hiccups) in document.parts() {
+        let curves: Vec<(&str, &Latencies)> = measurements
+            .iter()
+            .filter_map(|m| m.latencies.as_ref().map(|l| (m.name.as_str(), l)))
+            .collect();
+        // Beside every curve the host's own stalls of the same minutes, or they would be read as ours.
+        let host = [(HICCUPS, &hiccups.gaps)];
+        for part in curves.chunks(COLOURS.len() - 1) {
+            let _ = write!(body, "<h2>Percentiles of {benchmark}</h2>");
+            body.push_str(&percentile_plot(&[part, &host].concat()));
+        }
     }
     for m in document.measurements.iter().filter(|m| m.maxima.len() > 1) {
         let _ = write!(body, "<h2>Longest in each 10 ms: {}</h2>", escape(&m.name));
@@ -77,12 +79,14 @@ pub fn render(document: &Document, json: &Value) -> String {
 /// The host's facts, and what it did during the run.
 fn host_text(json: &Value) -> String {
     let during = [
+        "build",
         "cores",
+        "floor_ns",
         "load_1m",
         "steal_percent",
         "counter_drift_ppb",
         "jitter_floor",
-        "hiccups",
+        "hiccups_of",
         "page_faults",
     ];
     let mut facts = json["host"].clone();
@@ -94,17 +98,18 @@ fn host_text(json: &Value) -> String {
 
 fn tables(document: &Document) -> String {
     let mut text = String::from(
-        "<h2>Times, ns</h2><table><tr><th>what<th>median of runs<th>95 %<th>runs<th>p99<th>p99.9\
+        "<h2>Times, ns</h2><table><tr><th>what<th>median of runs<th>95 %<th>runs<th>dropped<th>p99<th>p99.9\
          <th>p99.99<th>max<th>count<th>of</tr>",
     );
     for m in &document.measurements {
         let _ = write!(
             text,
-            "<tr><td>{}<td>{:.1}<td>{}<td>{}",
+            "<tr><td>{}<td>{:.1}<td>{}<td>{}<td>{}",
             escape(&m.name),
             m.over.median,
             m.over.interval(1),
-            m.over.runs
+            m.over.runs,
+            m.dropped
         );
         if let Some(l) = &m.latencies {
             for quantile in [0.99, 0.999, 0.9999] {
@@ -258,19 +263,25 @@ mod tests {
     #[test]
     fn the_hosts_hiccups_stand_in_every_plot_and_what_failed_is_told() {
         let session = Session::in_tests();
-        let mut document = Document::of_cores([0, 0], "ring".into(), &session, String::new());
-        for n in 0..9 {
-            let mut latencies = Latencies::new();
-            latencies.record_batch(64 * (n + 1), 64);
-            let name = format!("thing.{n}");
-            document.measurements.extend(Measurement::new(&name, vec![1.0], 0, Some(latencies)));
+        let mut document = Document::of_cores([0, 0], "all".into(), &session, String::new());
+        for (benchmark, count) in [("ring", 9), ("codec", 1)] {
+            document.begin(benchmark);
+            for n in 0..count {
+                let mut latencies = Latencies::new();
+                latencies.record_batch(64 * (n + 1), 64);
+                let name = format!("{benchmark}.{n}");
+                let measurement = Measurement::new(&name, vec![1.0], 3, Some(latencies));
+                document.measurements.extend(measurement);
+            }
         }
         document.add_ratio(Ratio::new("a / b", Vec::new(), Some(1.1)));
         document.fail("wire: no loopback".into());
         document.print();
         let page = render(&document, &document.to_json());
-        assert_eq!(page.matches("<h2>Percentiles").count(), 2);
-        assert_eq!(page.matches(HICCUPS).count(), 2);
+        assert_eq!(page.matches("<h2>Percentiles of ring").count(), 2);
+        assert_eq!(page.matches("<h2>Percentiles of codec").count(), 1);
+        assert_eq!(page.matches(HICCUPS).count(), 3);
+        assert!(page.contains("<td>ring.0<td>1.0<td>too few runs<td>1<td>3<td>"), "{page}");
         assert!(page.contains("Not measured: wire: no loopback"));
         assert!(page.contains("at most 1.1<td class=\"warn\">no: not measured"), "{page}");
         assert!(page.contains("<td>batch means</tr>") && page.contains("steal_percent"));

@@ -83,6 +83,9 @@ impl Ratio {
     pub fn broken_because(&self) -> Option<String> {
         let bound = self.bound?;
         let Some(over) = self.over else {
+            if self.is_single {
+                return Some("not measured".to_owned());
+            }
             return Some("not measured: no run in which the floor held still".to_owned());
         };
         if !self.is_single && over.runs < RUNS_MIN {

@@ -82,26 +82,33 @@ pub struct Spent {
 impl Spent {
     /// Takes in what another run took.
     pub fn add(&mut self, other: Spent) {
+        // One run of which the kernel did not say leaves the sum unknown.
+        self.faults = match (self.messages, self.faults.zip(other.faults)) {
+            (0, _) => other.faults,
+            (_, sum) => sum.map(|(mine, theirs)| Faults {
+                minor: mine.minor + theirs.minor,
+                major: mine.major + theirs.major,
+            }),
+        };
         self.messages += other.messages;
         self.allocations += other.allocations;
-        let (mine, theirs) = (self.faults.unwrap_or_default(), other.faults);
-        self.faults = theirs.map(|theirs| Faults {
-            minor: mine.minor + theirs.minor,
-            major: mine.major + theirs.major,
-        });
     }
 
-    /// No allocation and no major fault are promised; minor ones are told.
+    /// No allocation and no major fault are promised, and where the kernel does not say that is not kept;
+    /// minor ones are told.
     pub fn into_document(self, name: &str, document: &mut Document) {
         let each = |count: u64| count as f64 / self.messages.max(1) as f64;
-        let mut rows = vec![("allocations a message", each(self.allocations), Some(0.0))];
-        if let Some(Faults { minor, major }) = self.faults {
-            rows.push(("major page faults", major as f64, Some(0.0)));
-            rows.push(("minor page faults a thousand messages", 1_000.0 * each(minor), None));
-        }
-        for (what, count, bound) in rows {
-            let name = format!("{name}, {what}");
-            document.add_ratio(Ratio::single(&name, Some(count), bound));
+        let faults = |of: fn(Faults) -> u64| self.faults.map(of);
+        for (what, count, bound) in [
+            ("allocations a message", Some(each(self.allocations)), Some(0.0)),
+            ("major page faults", faults(|faults| faults.major).map(|n| n as f64), Some(0.0)),
+            (
+                "minor page faults a thousand messages",
+                faults(|faults| faults.minor).map(|minor| 1_000.0 * each(minor)),
+                None,
+            ),
+        ] {
+            document.add_ratio(Ratio::single(&format!("{name}, {what}"), count, bound));
         }
     }
 }
@@ -109,12 +116,34 @@ impl Spent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Session;
 
     #[test]
     fn the_fields_are_counted_after_a_name_with_blanks_and_brackets() {
         let stat = "17 (a b) c) R 1 2 3 4 5 6 1234 8 56 9 0 0";
         assert_eq!(parse(stat), Some(Faults { minor: 1_234, major: 56 }));
         assert_eq!(parse("17 (x) R 1"), None);
+    }
+
+    #[test]
+    fn page_faults_of_which_the_kernel_does_not_say_are_a_promise_that_is_not_kept() {
+        let told =
+            Spent { messages: 1, allocations: 0, faults: Some(Faults { minor: 3, major: 0 }) };
+        let untold = Spent { faults: None, ..told };
+        let session = Session::in_tests();
+        for (runs, broken) in
+            [(vec![told, told], 0), (vec![told, untold], 1), (vec![untold, told], 1)]
+        {
+            let mut spent = Spent::default();
+            runs.into_iter().for_each(|run| spent.add(run));
+            assert_eq!(spent.messages, 2);
+            let mut document = Document::of_cores([0, 0], "test".into(), &session, String::new());
+            spent.into_document("x", &mut document);
+            assert_eq!(document.broken().len(), broken, "{:?}", document.broken());
+            assert!(
+                document.broken().iter().all(|why| why == "x, major page faults: not measured")
+            );
+        }
     }
 
     #[test]
