@@ -15,7 +15,7 @@ use crate::figures::Figures;
 use crate::hiccup::Hiccups;
 use crate::histogram::{Latencies, RUNS_MIN};
 use crate::loopback::{Paced, connected, is_hang_up, other, read_full, read_stamped, write_all};
-use crate::open_loop::{Outcome, Schedule, Sliced};
+use crate::open_loop::{Outcome, Place, Run};
 use crate::ratio::Ratio;
 use crate::session::Session;
 use ballast_engine::clock::Counter;
@@ -46,23 +46,19 @@ pub fn measure(session: &Session, document: &mut Document) -> std::result::Resul
     }
     figures.into_document(document);
     document.add_ratio(Ratio::new("ack.order_to_report / tcp_echo", ratios, None));
-    for (name, schedule) in session.schedules(RATE) {
-        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
-        let outcome = paced(session, cores, &schedule)
-            .map_err(|error| format!("ack.order_to_report.{name}: {error}"))?;
-        outcome.into_document(&format!("ack.order_to_report.{name}"), document);
-    }
     document.add_hiccups(&hiccups);
-    Ok(())
+    let place = Place { session, bracket: &bracket, cores: &cores };
+    place.measure("ack.order_to_report", RATE, document, |by| {
+        paced(session, cores, by).map_err(|error| error.to_string())
+    })
 }
 
 /// Orders that go out when they are due.
-fn paced(session: &Session, cores: [usize; 2], schedule: &Schedule) -> Result<Outcome> {
+fn paced(session: &Session, cores: [usize; 2], run: Run<'_>) -> Result<Outcome> {
     let report = other(execution_report().map_err(|error| error.to_string()))?;
     let mut orders = other(Orders::new())?;
     let order_len = other(orders.by_template().map(<[u8]>::len))?;
     let (mut decoder, counter) = (Decoder::new(FIELDS_MAX), session.counter);
-    let duration_ns = session.duration_ns / 10;
     let near = |stream| {
         let next = |room: &mut [u8]| {
             let order = other(orders.by_template())?;
@@ -75,11 +71,14 @@ fn paced(session: &Session, cores: [usize; 2], schedule: &Schedule) -> Result<Ou
             let count = reports.map(read).take_while(|is_read| *is_read).count();
             (count * report.len(), count)
         };
-        Paced { counter, schedule, duration_ns }.run(stream, next, whole)
+        Paced { counter, run }.run(stream, next, whole)
     };
     let far = |mut stream: TcpStream| {
-        let mut service = Sliced::new(duration_ns);
-        answer(counter, &mut stream, (order_len, &report), true, |at, ns| service.record(at, ns))?;
+        let (mut service, mut left_out) = (Latencies::new(), run.lead_in());
+        answer(counter, &mut stream, (order_len, &report), true, |ns| match left_out {
+            0 => service.record_ns(ns),
+            _ => left_out -= 1,
+        })?;
         Ok(service)
     };
     let (outcome, service) = connected(cores, false, near, far)?;
@@ -92,7 +91,7 @@ fn run(session: &Session, cores: [usize; 2], is_read: bool) -> Result<Latencies>
     let order_len = other(Orders::new().and_then(|mut o| o.by_template().map(<[u8]>::len)))?;
     let near = |stream| ask(session, stream, report.len(), is_read);
     let far = |mut stream: TcpStream| {
-        answer(session.counter, &mut stream, (order_len, &report), is_read, |_, _| ())
+        answer(session.counter, &mut stream, (order_len, &report), is_read, |_| ())
     };
     connected(cores, false, near, far).map(|(run, ())| run)
 }
@@ -123,17 +122,17 @@ fn ask(
     Ok(run)
 }
 
-/// The far end, until it is hung up on. `served` is told when each order came, from the first on, and how
-/// long it took from the read that brought it to the end of its report's write.
+/// The far end, until it is hung up on. `served` is told how long each order took from the read that brought
+/// it to the end of its report's write.
 fn answer(
     counter: Counter,
     stream: &mut TcpStream,
     (order_len, report): (usize, &[u8]),
     is_read: bool,
-    mut served: impl FnMut(u64, u64),
+    mut served: impl FnMut(u64),
 ) -> Result<()> {
     let mut decoder = Decoder::new(FIELDS_MAX);
-    let (mut order, mut start) = ([0; LEN_MAX], None);
+    let mut order = [0; LEN_MAX];
     loop {
         let read = read_stamped(counter, stream, &mut order[..order_len]);
         if is_hang_up(&read) {
@@ -145,8 +144,7 @@ fn answer(
             other(read_order(&mut decoder, &order[..order_len]))?;
         }
         write_all(stream, report)?;
-        let start = *start.get_or_insert(from);
-        served(counter.nanos_between(start, from), counter.nanos_between(from, counter.stamp()));
+        served(counter.nanos_between(from, counter.stamp()));
     }
 }
 
@@ -163,7 +161,7 @@ mod tests {
         let near = |stream| ask(&session, stream, report.len(), true);
         let mut served = 0;
         let far = |mut stream: TcpStream| {
-            answer(session.counter, &mut stream, (len, &report), true, |_, _| served += 1)
+            answer(session.counter, &mut stream, (len, &report), true, |_| served += 1)
         };
         let run = connected([0, 0], true, near, far);
         assert_eq!(run.unwrap().0.count(), TRIPS as u64);

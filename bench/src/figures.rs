@@ -5,6 +5,7 @@
 
 use crate::document::{Document, Measurement};
 use crate::histogram::{Latencies, OverRuns};
+use crate::open_loop::Outcome;
 
 /// Values below which a run's p99.9 is its largest few.
 const TAIL_COUNT_MIN: u64 = 1_000;
@@ -15,6 +16,7 @@ struct Runs {
     typical: Vec<f64>,
     tails: Vec<f64>,
     all: Option<Latencies>,
+    maxima: Vec<u64>,
     dropped: usize,
 }
 
@@ -45,6 +47,17 @@ impl Figures {
         }
     }
 
+    /// A run by a schedule; what its longest were over time follows those of the runs before.
+    pub fn add_outcome(&mut self, name: &str, outcome: Outcome, is_kept: bool) {
+        let Outcome { service, response, maxima, .. } = outcome;
+        self.add(&format!("{name}.service"), &service, &service, is_kept);
+        let name = format!("{name}.response");
+        self.add(&name, &response, &response, is_kept);
+        if let Some((_, runs)) = self.0.iter_mut().find(|(known, _)| *known == name && is_kept) {
+            runs.maxima.extend(maxima);
+        }
+    }
+
     /// Where a kept run goes; a dropped one is counted there.
     fn of(&mut self, name: &str, is_kept: bool) -> Option<&mut Runs> {
         let place = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
@@ -62,7 +75,8 @@ impl Figures {
             match Measurement::new(&name, runs.typical, runs.dropped, runs.all) {
                 Some(measurement) => {
                     let tail = OverRuns::of(runs.tails);
-                    document.measurements.push(Measurement { tail, ..measurement });
+                    let maxima = runs.maxima;
+                    document.measurements.push(Measurement { tail, maxima, ..measurement });
                 }
                 None => document.fail(format!(
                     "{name}: the floor moved around all {} runs: the host is too busy",

@@ -2,7 +2,7 @@
 //!
 //! Used by `wire` and `ack`. TCP_NODELAY on both ends; a stream that does not block is spun on.
 
-use crate::open_loop::{Outcome, Schedule};
+use crate::open_loop::{Outcome, Run};
 use ballast_engine::clock::Counter;
 use ballast_engine::pin;
 use ballast_engine::units::Stamp;
@@ -46,10 +46,8 @@ pub fn connected<N: Send, F: Send>(
 pub struct Paced<'s> {
     /// Times everything.
     pub counter: Counter,
-    /// When they are due.
-    pub schedule: &'s Schedule,
-    /// For how long.
-    pub duration_ns: u64,
+    /// When they are due, and for how long.
+    pub run: Run<'s>,
 }
 
 impl Paced<'_> {
@@ -63,8 +61,7 @@ impl Paced<'_> {
         mut next: impl FnMut(&mut [u8]) -> Result<usize>,
         mut whole: impl FnMut(&[u8]) -> (usize, usize),
     ) -> Result<Outcome> {
-        let mut outcome = Outcome::new(self.duration_ns);
-        let mut due = self.schedule.due_ns().take_while(|due| *due < self.duration_ns).peekable();
+        let (mut outcome, mut due) = (Outcome::new(self.run), self.run.due_ns().peekable());
         let (mut message, mut room) = (vec![0; ROOM_LEN], vec![0; ROOM_LEN]);
         let (mut waiting, mut len) = (VecDeque::new(), next(&mut message)?);
         // How much of the message is out, once it is due.

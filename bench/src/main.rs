@@ -12,6 +12,7 @@
 
 mod ack;
 mod allocations;
+mod arrivals;
 mod backtest;
 mod bracket;
 mod breakdown;
@@ -93,17 +94,18 @@ enum Command {
 
 #[derive(Args)]
 struct Options {
-    /// Open-loop arrivals a second: 200,000 through rings, 50,000 in process and 10,000 over TCP where
-    /// it is left out.
+    /// Open-loop arrivals a second of ring, tick-to-order, wire and ack: 200,000 through rings, 50,000 in
+    /// process and 10,000 over TCP where it is left out.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rate: Option<u64>,
-    /// Recorded inter-arrival times in place of a constant rate: nanoseconds, one a line.
+    /// Recorded inter-arrival times beside the constant rate: nanoseconds, one a line.
     #[arg(long)]
     arrivals: Option<PathBuf>,
     /// Seconds that the whole command should take.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     duration: u64,
-    /// Folder of recordings for the backtest; without it the synthetic market alone plays.
+    /// Folder of recordings: the backtest plays it beside the synthetic market, and what runs by a schedule
+    /// takes its inter-arrival times where --arrivals gives none.
     #[arg(long)]
     tape: Option<PathBuf>,
     /// Write the result as one JSON document.
@@ -155,40 +157,73 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Session, &mut Document) -> Result<(), String>;
 
-/// Every benchmark and its name, in the order of the help text.
-const ALL: [(&str, Measure); 8] = [
-    ("ring", ring::measure),
-    ("codec", codec::measure),
-    ("engine", engine::measure),
-    ("tick-to-order", tick_to_order::measure),
-    ("wire", wire::measure),
-    ("ack", ack::measure),
-    ("backtest", backtest::measure),
-    ("scale", scale::measure),
+/// One benchmark.
+struct Benchmark {
+    name: &'static str,
+    measure: Measure,
+    /// Parts of it run by a schedule of arrivals.
+    is_by_schedule: bool,
+    /// Plays a recorded market.
+    is_of_tape: bool,
+}
+
+impl Benchmark {
+    const fn new(name: &'static str, measure: Measure) -> Benchmark {
+        Benchmark { name, measure, is_by_schedule: false, is_of_tape: false }
+    }
+
+    const fn by_schedule(name: &'static str, measure: Measure) -> Benchmark {
+        Benchmark { name, measure, is_by_schedule: true, is_of_tape: false }
+    }
+}
+
+/// Every benchmark, in the order of the help text.
+const ALL: [Benchmark; 8] = [
+    Benchmark::by_schedule("ring", ring::measure),
+    Benchmark::new("codec", codec::measure),
+    Benchmark::new("engine", engine::measure),
+    Benchmark::by_schedule("tick-to-order", tick_to_order::measure),
+    Benchmark::by_schedule("wire", wire::measure),
+    Benchmark::by_schedule("ack", ack::measure),
+    Benchmark { is_of_tape: true, ..Benchmark::new("backtest", backtest::measure) },
+    Benchmark::new("scale", scale::measure),
 ];
 
 /// Runs one benchmark or all, each with its part of the time, and writes what they found.
 fn measured(name: &str, options: &Options) -> Result<(), Failure> {
-    let benchmarks: Vec<_> =
-        ALL.into_iter().filter(|(known, _)| name == "all" || name == *known).collect();
-    let arrivals_ns = options.arrivals.as_deref().map(read_arrivals).transpose()?;
+    let mut benchmarks = Vec::from(ALL);
+    benchmarks.retain(|benchmark| name == "all" || name == benchmark.name);
+    options.check(name, &benchmarks).map_err(Failure::Usage)?;
+    let duration_ns = options.duration * 1_000_000_000 / benchmarks.len().max(1) as u64;
+    let arrivals_ns = match (&options.arrivals, &options.tape) {
+        (Some(file), _) => arrivals::of_file(file).map_err(Failure::Usage)?,
+        (None, Some(folder)) if benchmarks.iter().any(|benchmark| benchmark.is_by_schedule) => {
+            arrivals::of_tape(folder, duration_ns).map_err(Failure::Usage)?
+        }
+        (None, _) => Vec::new(),
+    };
     let counter = Counter::calibrate();
     let session = Session {
         counter,
-        duration_ns: options.duration * 1_000_000_000 / benchmarks.len().max(1) as u64,
+        duration_ns,
         rate: options.rate,
-        arrivals_ns: arrivals_ns.unwrap_or_default(),
+        arrivals_ns,
         tape: options.tape.clone(),
     };
     let command = options.command(name);
     let mut document = Document::new(command, &session, date(counter)).map_err(Failure::NotSo)?;
-    for (benchmark, measure) in benchmarks {
-        document.begin(benchmark);
+    for benchmark in benchmarks {
+        document.begin(benchmark.name);
         // What one could not do does not take away what the others found.
-        if let Err(why) = on_its_own_thread(measure, &session, &mut document) {
+        if let Err(why) = on_its_own_thread(benchmark.measure, &session, &mut document) {
             document.fail(why);
         }
     }
+    told(options, &document)
+}
+
+/// Prints and writes the result where `options` want it; fails where something is not as promised.
+fn told(options: &Options, document: &Document) -> Result<(), Failure> {
     document.print();
     let text = format!("{:#}\n", document.to_json());
     if let Some(file) = &options.json {
@@ -212,6 +247,25 @@ fn measured(name: &str, options: &Options) -> Result<(), Failure> {
 }
 
 impl Options {
+    /// Nobody should believe that an option did something.
+    fn check(&self, name: &str, benchmarks: &[Benchmark]) -> Result<(), String> {
+        let is_by_schedule = benchmarks.iter().any(|benchmark| benchmark.is_by_schedule);
+        let is_of_tape = benchmarks.iter().any(|benchmark| benchmark.is_of_tape);
+        for (option, is_given, is_used) in [
+            ("--rate", self.rate.is_some(), is_by_schedule),
+            ("--arrivals", self.arrivals.is_some(), is_by_schedule),
+            ("--tape", self.tape.is_some(), is_by_schedule || is_of_tape),
+        ] {
+            if is_given && !is_used {
+                return Err(format!("{option} does nothing in {name}; leave it out"));
+            }
+        }
+        if self.arrivals.is_some() && self.tape.is_some() && !is_of_tape {
+            return Err(format!("{name} takes its arrivals from --arrivals or --tape, not both"));
+        }
+        Ok(())
+    }
+
     /// The command line that gives this result again.
     fn command(&self, name: &str) -> String {
         let rate = self.rate.map(|rate| format!(" --rate {rate}"));
@@ -239,25 +293,6 @@ fn date(counter: Counter) -> String {
     let now = Clock::with_counter(counter).now();
     let seconds = i64::try_from(now.0 / 1_000_000_000).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default()
-}
-
-/// Inter-arrival times from a file; all faults of form are usage errors.
-fn read_arrivals(file: &Path) -> Result<Vec<u64>, Failure> {
-    let usage = |text: String| Failure::Usage(format!("{}: {text}", file.display()));
-    let text = fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
-    let gaps: Vec<u64> = text
-        .lines()
-        .enumerate()
-        .map(|(n, line)| {
-            line.trim().parse().map_err(|_| {
-                usage(format!("line {}: {line:?} is not a number of nanoseconds", n + 1))
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    if gaps.iter().sum::<u64>() == 0 {
-        return Err(usage("holds no time; write nanoseconds, one a line".to_owned()));
-    }
-    Ok(gaps)
 }
 
 /// Prints what changed from `a` to `b`; fails where something became worse or was lost.
@@ -300,6 +335,28 @@ mod tests {
         let Command::All(options) = Cli::parse_from(line).command else { panic!("all is all") };
         let command = options.command("all");
         assert_eq!(command, "all --rate 5 --arrivals a.txt --tape t --duration 20");
+    }
+
+    #[test]
+    fn an_option_that_does_nothing_is_wrong_usage() {
+        let measured = |arguments: &[&str]| {
+            let line = ["ballast-bench"].iter().chain(arguments);
+            let (Command::Codec(options) | Command::Backtest(options) | Command::Wire(options)) =
+                Cli::parse_from(line).command
+            else {
+                panic!("one of the three")
+            };
+            measured(arguments[0], &options).err()
+        };
+        for (arguments, told) in [
+            (&["codec", "--rate", "5"][..], "--rate does nothing in codec"),
+            (&["codec", "--tape", "t"], "--tape does nothing in codec"),
+            (&["backtest", "--arrivals", "a"], "--arrivals does nothing in backtest"),
+            (&["wire", "--arrivals", "a", "--tape", "t"], "not both"),
+        ] {
+            let Some(Failure::Usage(text)) = measured(arguments) else { panic!("{arguments:?}") };
+            assert!(text.contains(told), "{text}");
+        }
     }
 
     #[test]

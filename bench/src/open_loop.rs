@@ -2,16 +2,28 @@
 //!
 //! Response time counts from when an event was due, service time from when it was taken up, so a stall
 //! counts against every event that it delayed (no coordinated omission). Constant rates, bursts, and
-//! recorded inter-arrival times.
+//! recorded inter-arrival times. Several short runs, each between two looks at the floor and at the host's
+//! own stalls; the schedule goes on from one to the next. What is due in a run's first tenth is done and not
+//! counted: threads start and caches fill then.
 
-use crate::document::{Document, Measurement};
-use crate::histogram::{Latencies, OverRuns};
+use crate::bracket::Bracket;
+use crate::document::Document;
+use crate::figures::Figures;
+use crate::hiccup::Hiccups;
+use crate::histogram::{Latencies, RUNS_MIN};
 use crate::session::Session;
 use ballast_engine::clock::Counter;
 use ballast_engine::pin;
 use ballast_engine::ring;
 use ballast_engine::units::Stamp;
 use std::time::Duration;
+
+/// Runs of one schedule at most: around some the floor moves.
+const RUNS_MAX: usize = 2 * RUNS_MIN;
+/// Part of the session's time that one schedule's kept runs take together.
+const SHARE: u64 = 10;
+/// Part of a run that is not counted.
+const LEAD_IN: u64 = 10;
 
 /// When events are due, in ns from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,128 +47,163 @@ pub enum Schedule {
     },
 }
 
-impl Schedule {
-    /// When each event is due, without end.
-    pub fn due_ns(&self) -> Box<dyn Iterator<Item = u64> + Send + '_> {
-        match self {
-            Schedule::Constant { interval_ns } => Box::new((0..).map(move |n| n * interval_ns)),
+/// One run by a schedule: its part of the schedule's time.
+#[derive(Clone, Copy)]
+pub struct Run<'s> {
+    /// When events are due.
+    pub schedule: &'s Schedule,
+    /// From here on in the schedule's time.
+    pub from_ns: u64,
+    /// For so long.
+    pub duration_ns: u64,
+}
+
+impl<'s> Run<'s> {
+    /// When each event is due, in ns from the run's start.
+    pub fn due_ns(self) -> impl Iterator<Item = u64> + Send + 's {
+        let Run { schedule, from_ns, duration_ns } = self;
+        let all: Box<dyn Iterator<Item = u64> + Send + 's> = match schedule {
+            Schedule::Constant { interval_ns } => {
+                let first = from_ns.div_ceil(*interval_ns);
+                Box::new((first..).map(move |n| n * interval_ns))
+            }
             Schedule::Bursts { size, interval_ns } => {
-                Box::new((0..).map(move |n| n / size * interval_ns))
+                let first = from_ns.div_ceil(*interval_ns) * size;
+                Box::new((first..).map(move |n| n / size * interval_ns))
             }
             Schedule::Recorded { gaps_ns } => {
-                Box::new(gaps_ns.iter().cycle().scan(0, |due: &mut u64, gap| {
-                    *due += gap;
+                let due = gaps_ns.iter().cycle().scan(0, |due: &mut u64, gap| {
+                    // Beyond the end of time nothing is due.
+                    *due = due.checked_add(*gap)?;
                     Some(*due)
-                }))
+                });
+                let mut due = due.skip_while(move |due| *due < from_ns).peekable();
+                // Earlier runs' events are passed over now and not when the first one is due.
+                due.peek();
+                Box::new(due)
             }
-        }
-    }
-}
-
-/// Slices of a run by a schedule: one stall does not move the median of so many. They are no runs of their
-/// own: one process, one placement, one clock speed, so they say nothing of how runs differ.
-const SLICES: usize = 8;
-/// How long one point of the series of maxima is.
-const SERIES_NS: u64 = 10_000_000;
-
-/// Latencies of a run by a schedule, each in its slice of the time.
-pub struct Sliced {
-    slices: Vec<Latencies>,
-    slice_ns: u64,
-}
-
-impl Sliced {
-    /// None yet, of a run that is so long.
-    pub fn new(duration_ns: u64) -> Sliced {
-        Sliced {
-            slices: (0..SLICES).map(|_| Latencies::new()).collect(),
-            slice_ns: (duration_ns / SLICES as u64).max(1),
-        }
+        };
+        all.map(move |due| due - from_ns).take_while(move |due| *due < duration_ns)
     }
 
-    /// One latency, of an event at this time from the start.
-    pub fn record(&mut self, at_ns: u64, ns: u64) {
-        let slice = usize::try_from(at_ns / self.slice_ns).unwrap_or(usize::MAX);
-        self.slices[slice.min(SLICES - 1)].record_ns(ns);
+    fn lead_in_ns(self) -> u64 {
+        self.duration_ns / LEAD_IN
     }
 
-    /// All slices as one.
-    pub fn whole(&self) -> Latencies {
-        self.slices.iter().fold(Latencies::new(), |mut all, slice| {
-            all.merge(slice);
-            all
-        })
-    }
-
-    /// The median over the slices, of one run; `None` where nothing happened.
-    fn into_measurement(self, name: &str, maxima: Vec<u64>) -> Option<Measurement> {
-        let seen = || self.slices.iter().filter(|slice| slice.count() > 0);
-        let typical = seen().map(|slice| slice.at(0.5)).collect();
-        let tail = OverRuns::of(seen().map(|slice| slice.at(0.999)).collect());
-        let one_run = |over: OverRuns| OverRuns { ci95: None, runs: 1, ..over };
-        let measurement = Measurement::new(name, typical, 0, Some(self.whole()))?;
-        let (over, tail) = (one_run(measurement.over), tail.map(one_run));
-        Some(Measurement { over, tail, maxima, ..measurement })
+    /// How many events are due before anything is counted.
+    pub fn lead_in(self) -> u64 {
+        self.due_ns().take_while(|due| *due < self.lead_in_ns()).count() as u64
     }
 }
 
 /// What an open-loop run saw.
 pub struct Outcome {
     /// From when the event was taken up to when it was done.
-    pub service: Sliced,
+    pub service: Latencies,
     /// From when it was due.
-    pub response: Sliced,
+    pub response: Latencies,
     /// Longest response in each hundredth of a second, in ns.
     pub maxima: Vec<u64>,
+    lead_in_ns: u64,
 }
 
 impl Outcome {
-    /// Nothing seen yet, of a run that is so long.
-    pub fn new(duration_ns: u64) -> Outcome {
+    /// Nothing seen yet.
+    pub fn new(run: Run<'_>) -> Outcome {
+        let counted_ns = run.duration_ns - run.lead_in_ns();
         Outcome {
-            service: Sliced::new(duration_ns),
-            response: Sliced::new(duration_ns),
-            maxima: vec![0; (duration_ns / SERIES_NS) as usize + 1],
+            service: Latencies::new(),
+            response: Latencies::new(),
+            maxima: vec![0; (counted_ns / SERIES_NS) as usize + 1],
+            lead_in_ns: run.lead_in_ns(),
         }
     }
 
     /// One event, due and taken up and finished at these ns from the start.
     pub fn record(&mut self, due_ns: u64, taken_up_ns: u64, finished_ns: u64) {
-        self.service.record(due_ns, finished_ns.saturating_sub(taken_up_ns));
+        if due_ns >= self.lead_in_ns {
+            self.service.record_ns(finished_ns.saturating_sub(taken_up_ns));
+        }
         self.respond(due_ns, finished_ns);
     }
 
     /// The same where whoever took it up measures its service.
     pub fn respond(&mut self, due_ns: u64, finished_ns: u64) {
+        let Some(counted_ns) = due_ns.checked_sub(self.lead_in_ns) else { return };
         let response = finished_ns.saturating_sub(due_ns);
-        self.response.record(due_ns, response);
-        if let Some(longest) = self.maxima.get_mut((due_ns / SERIES_NS) as usize) {
+        self.response.record_ns(response);
+        if let Some(longest) = self.maxima.get_mut((counted_ns / SERIES_NS) as usize) {
             *longest = response.max(*longest);
         }
     }
+}
 
-    /// Hands both distributions to the document, the maxima over time with the response.
-    pub fn into_document(self, name: &str, document: &mut Document) {
-        let service = self.service.into_measurement(&format!("{name}.service"), Vec::new());
-        let response = self.response.into_measurement(&format!("{name}.response"), self.maxima);
-        document.measurements.extend(service.into_iter().chain(response));
+/// How long one point of the series of maxima is.
+const SERIES_NS: u64 = 10_000_000;
+
+/// Where runs by a schedule are done.
+pub struct Place<'s> {
+    /// Whose time and schedules.
+    pub session: &'s Session,
+    /// The floor around each run.
+    pub bracket: &'s Bracket,
+    /// The cores that the runs use.
+    pub cores: &'s [usize],
+}
+
+impl Place<'_> {
+    /// Runs by each schedule, `rate_default` arrivals a second where the command says nothing else, as
+    /// `NAME.SCHEDULE.service` and `.response`; the host's stalls around each.
+    pub fn measure(
+        &self,
+        name: &str,
+        rate_default: u64,
+        document: &mut Document,
+        mut run: impl FnMut(Run<'_>) -> Result<Outcome, String>,
+    ) -> Result<(), String> {
+        let (session, mut hiccups) = (self.session, Hiccups::new());
+        let mut watch = || hiccups.watch(session.counter, self.cores, Duration::from_millis(5));
+        for (kind, schedule) in session.schedules(rate_default) {
+            let name = format!("{name}.{kind}");
+            let duration_ns = session.duration_ns / SHARE / RUNS_MIN as u64;
+            let (mut figures, mut kept, mut events) = (Figures::default(), 0, 0);
+            for from_ns in (0..RUNS_MAX as u64).map(|number| number * duration_ns) {
+                if kept == RUNS_MIN {
+                    break;
+                }
+                watch();
+                let one = Run { schedule: &schedule, from_ns, duration_ns };
+                let (outcome, floor) = self
+                    .bracket
+                    .around(|| run(one))
+                    .map_err(|error: String| format!("{name}: {error}"))?;
+                let is_kept = floor.is_some();
+                kept += usize::from(is_kept);
+                events += outcome.response.count();
+                figures.add_outcome(&name, outcome, is_kept);
+            }
+            watch();
+            if events == 0 {
+                document.fail(format!(
+                    "{name}: nothing was due in {RUNS_MAX} runs of {} ms at most",
+                    duration_ns / 1_000_000
+                ));
+            }
+            figures.into_document(document);
+        }
+        document.add_hiccups(&hiccups);
+        Ok(())
     }
 }
 
-/// Sends one message for every due event of `schedule` through a hot ring to another core.
-pub fn through_ring(
-    counter: Counter,
-    [near, far]: [usize; 2],
-    schedule: &Schedule,
-    duration: Duration,
-) -> Outcome {
+/// Sends one message for every due event through a hot ring to another core.
+fn through_ring(counter: Counter, [near, far]: [usize; 2], run: Run<'_>) -> Outcome {
     let (mut producer, mut consumer) = ring::slots::<(u64, Stamp)>(4_096);
-    let duration_ns = duration.as_nanos() as u64;
     let start = counter.stamp();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             pin::pin_current_thread(far);
-            for due in schedule.due_ns().take_while(|due| *due < duration_ns) {
+            for due in run.due_ns() {
                 let mut now = counter.stamp();
                 while counter.nanos_between(start, now) < due {
                     std::hint::spin_loop();
@@ -169,7 +216,7 @@ pub fn through_ring(
         });
         let receiving = scope.spawn(move || {
             pin::pin_current_thread(near);
-            let mut outcome = Outcome::new(duration_ns);
+            let mut outcome = Outcome::new(run);
             while !consumer.is_disconnected() {
                 let Some((due, taken_up)) = consumer.pop() else {
                     std::hint::spin_loop();
@@ -187,55 +234,94 @@ pub fn through_ring(
 /// Arrivals a second through a ring where the command says nothing else.
 const RING_RATE: u64 = 200_000;
 
-/// One way through the hot ring: steady (or as recorded), and in bursts.
-pub fn one_way(session: &Session, cores: [usize; 2], document: &mut Document) {
-    for (name, schedule) in session.schedules(RING_RATE) {
-        let duration = Duration::from_nanos(session.duration_ns / 10);
-        let outcome = through_ring(session.counter, cores, &schedule, duration);
-        outcome.into_document(&format!("ring.slots.one_way.{name}"), document);
-    }
+/// One way through the hot ring by each schedule.
+pub fn one_way(
+    session: &Session,
+    cores: [usize; 2],
+    document: &mut Document,
+) -> Result<(), String> {
+    let place = Place { session, bracket: &Bracket::new(session, cores), cores: &cores };
+    place.measure("ring.slots.one_way", RING_RATE, document, |run| {
+        Ok(through_ring(session.counter, cores, run))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn first(schedule: &Schedule, count: usize) -> Vec<u64> {
-        schedule.due_ns().take(count).collect()
+    fn due(schedule: &Schedule, from_ns: u64, duration_ns: u64) -> Vec<u64> {
+        Run { schedule, from_ns, duration_ns }.due_ns().collect()
+    }
+
+    fn run(duration_ns: u64) -> Run<'static> {
+        Run { schedule: &Schedule::Constant { interval_ns: 10 }, from_ns: 0, duration_ns }
     }
 
     #[test]
-    fn schedules_are_due_when_they_say() {
-        assert_eq!(first(&Schedule::Constant { interval_ns: 5 }, 3), [0, 5, 10]);
-        assert_eq!(first(&Schedule::Bursts { size: 2, interval_ns: 7 }, 5), [0, 0, 7, 7, 14]);
-        assert_eq!(first(&Schedule::Recorded { gaps_ns: vec![1, 4] }, 4), [1, 5, 6, 10]);
+    fn a_schedule_goes_on_from_one_run_to_the_next() {
+        let steady = Schedule::Constant { interval_ns: 5 };
+        assert_eq!(due(&steady, 0, 12), [0, 5, 10]);
+        assert_eq!(due(&steady, 12, 12), [3, 8]);
+        let bursts = Schedule::Bursts { size: 2, interval_ns: 7 };
+        assert_eq!(due(&bursts, 0, 15), [0, 0, 7, 7, 14, 14]);
+        assert_eq!(due(&bursts, 8, 8), [6, 6]);
+        let recorded = Schedule::Recorded { gaps_ns: vec![1, 4] };
+        assert_eq!(due(&recorded, 0, 11), [1, 5, 6, 10]);
+        assert_eq!(due(&recorded, 6, 6), [0, 4, 5]);
     }
 
     #[test]
-    fn a_run_by_a_schedule_is_one_run_with_a_median_and_no_interval() {
-        let mut outcome = Outcome::new(8_000);
-        (0..8).for_each(|slice| outcome.record(slice * 1_000, slice * 1_000, slice * 1_000 + 5));
-        let session = Session::in_tests();
-        let mut document = Document::of_cores([0, 0], "test".into(), &session, String::new());
-        outcome.into_document("a.steady", &mut document);
-        let names: Vec<_> = document.measurements.iter().map(|m| m.name.as_str()).collect();
-        assert_eq!(names, ["a.steady.service", "a.steady.response"]);
-        assert!(document.measurements.iter().all(|m| m.over.runs == 1 && m.over.ci95.is_none()));
+    fn a_gap_beyond_the_end_of_time_ends_a_recorded_schedule() {
+        let recorded = Schedule::Recorded { gaps_ns: vec![3, u64::MAX] };
+        assert_eq!(due(&recorded, 0, 1_000), [3]);
+    }
+
+    #[test]
+    fn what_is_due_in_the_first_tenth_is_not_counted() {
+        let mut outcome = Outcome::new(run(100));
+        for due in run(100).due_ns() {
+            outcome.record(due, due, due + if due < 10 { 1_000 } else { 5 });
+        }
+        assert_eq!((outcome.service.count(), outcome.response.count()), (9, 9));
+        assert!(outcome.response.max() < 6.0 && outcome.maxima == [5]);
+        assert_eq!(run(100).lead_in(), 1, "and whoever only counts events leaves out as many");
+    }
+
+    #[test]
+    fn a_schedule_is_measured_in_several_runs_and_one_without_events_is_told() {
+        let cores = [0, 0];
+        let session = Session { duration_ns: 70_000_000, ..Session::in_tests() };
+        let mut document = Document::of_cores(cores, "test".into(), &session, String::new());
+        let place =
+            Place { session: &session, bracket: &Bracket::new(&session, cores), cores: &[] };
+        let mut starts = Vec::new();
+        let quiet = |run: Run<'_>| {
+            starts.push((run.from_ns, run.duration_ns));
+            Ok(Outcome::new(run))
+        };
+        place.measure("a", 1_000, &mut document, quiet).unwrap();
+        assert_eq!(starts[..2], [(0, 1_000_000), (1_000_000, 1_000_000)]);
+        assert!(starts.len() >= 2 * RUNS_MIN, "each of two schedules has its runs");
+        let told = document.failures();
+        assert!(told[0].starts_with("a.steady: nothing was due"), "{told:?}");
+        assert!(told[1].starts_with("a.bursts: nothing was due"), "{told:?}");
     }
 
     #[test]
     fn a_stall_counts_against_every_event_that_it_delayed() {
-        let mut outcome = Outcome::new(1_000);
-        // Due every 10 ns, but the fourth is taken up at 1,000 and then one every 10 ns: each takes 5.
+        let mut outcome = Outcome::new(run(1_000));
+        // Due every 10 ns, but the fourth is taken up at 2,000 and then one every 10 ns: each takes 5.
         for n in 0..6u64 {
-            let taken_up = if n < 3 { n * 10 } else { 1_000 + (n - 3) * 10 };
-            outcome.record(n * 10, taken_up, taken_up + 5);
+            let due = 100 + n * 10;
+            let taken_up = if n < 3 { due } else { 2_000 + (n - 3) * 10 };
+            outcome.record(due, taken_up, taken_up + 5);
         }
-        let (service, response) = (outcome.service.whole(), outcome.response.whole());
+        let Outcome { service, response, .. } = &outcome;
         assert!((service.max() - 5.0).abs() < 0.1, "service hides the stall");
         let late = response.points().iter().filter(|p| p.ns > 900.0).count();
         assert!(late > 0 && (response.at(0.5) - 5.0).abs() < 0.1);
         assert_eq!(response.count(), 6);
-        assert_eq!(outcome.maxima, [975]);
+        assert_eq!(outcome.maxima, [1_875]);
     }
 }

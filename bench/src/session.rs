@@ -14,7 +14,7 @@ pub struct Session {
     pub duration_ns: u64,
     /// Open-loop arrivals a second; `None` leaves it to each benchmark.
     pub rate: Option<u64>,
-    /// Recorded inter-arrival times in ns, in place of a constant rate; empty for none.
+    /// Recorded inter-arrival times in ns; empty for none.
     pub arrivals_ns: Vec<u64>,
     /// Folder of recordings that the backtest plays; `None` where there is none.
     pub tape: Option<PathBuf>,
@@ -34,17 +34,19 @@ impl Session {
         Share { counter: self.counter, start: self.counter.stamp(), ns }
     }
 
-    /// When events are due: steady, or as recorded where arrivals were given, and in bursts, `rate_default` a second where the
-    /// command says nothing else.
-    pub fn schedules(&self, rate_default: u64) -> [(&'static str, Schedule); 2] {
+    /// When events are due: steady, in bursts, and as recorded where there is a recording; `rate_default` a
+    /// second where the command says nothing else.
+    pub fn schedules(&self, rate_default: u64) -> Vec<(&'static str, Schedule)> {
         let interval_ns = 1_000_000_000 / self.rate.unwrap_or(rate_default).max(1);
-        let first = if self.arrivals_ns.is_empty() {
-            ("steady", Schedule::Constant { interval_ns })
-        } else {
-            ("recorded", Schedule::Recorded { gaps_ns: self.arrivals_ns.clone() })
-        };
-        let bursts = Schedule::Bursts { size: 16, interval_ns: 16 * interval_ns };
-        [first, ("bursts", bursts)]
+        let mut schedules = vec![
+            ("steady", Schedule::Constant { interval_ns }),
+            ("bursts", Schedule::Bursts { size: 16, interval_ns: 16 * interval_ns }),
+        ];
+        if !self.arrivals_ns.is_empty() {
+            let gaps_ns = self.arrivals_ns.clone();
+            schedules.push(("recorded", Schedule::Recorded { gaps_ns }));
+        }
+        schedules
     }
 
     /// Two cores that are not SMT siblings, sharing an L3 where the host has such a pair.
@@ -87,12 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recorded_arrivals_have_a_name_of_their_own() {
-        let session = Session { arrivals_ns: vec![5, 7], ..Session::in_tests() };
-        assert_eq!(session.schedules(1_000).map(|(name, _)| name), ["recorded", "bursts"]);
-        assert_eq!(
-            Session::in_tests().schedules(1_000).map(|(name, _)| name),
-            ["steady", "bursts"]
-        );
+    fn recorded_arrivals_are_played_beside_the_others() {
+        let names = |session: Session| -> Vec<_> {
+            session.schedules(1_000).into_iter().map(|(name, _)| name).collect()
+        };
+        let recorded = Session { arrivals_ns: vec![5, 7], ..Session::in_tests() };
+        assert_eq!(names(recorded), ["steady", "bursts", "recorded"]);
+        assert_eq!(names(Session::in_tests()), ["steady", "bursts"]);
     }
 }

@@ -13,7 +13,7 @@ use crate::document::Document;
 use crate::figures::Figures;
 use crate::hiccup::Hiccups;
 use crate::histogram::{Latencies, RUNS_MIN};
-use crate::open_loop::{Outcome, Schedule};
+use crate::open_loop::{Outcome, Place, Run};
 use crate::ratio::Ratio;
 use crate::rig::{self, BATCH, HALF_SPREAD, Rig, middle};
 use crate::session::Session;
@@ -112,11 +112,8 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     document.add_ratio(Ratio::whole("tick_to_order stages / their whole, means", to_sum, SUM_OFF));
     document.add_ratio(Ratio::new("tick_to_order with stage stamps / without", stamped, None));
     spent.into_document("tick_to_order", document);
-    for (name, schedule) in session.schedules(RATE) {
-        let outcome = path.paced(&schedule, session.duration_ns / 10)?;
-        outcome.into_document(&format!("tick_to_order.{name}"), document);
-    }
-    Ok(())
+    let place = Place { session, bracket: &bracket, cores: &cores[..1] };
+    place.measure("tick_to_order", RATE, document, |run| path.paced(run))
 }
 
 impl Path {
@@ -308,11 +305,11 @@ impl Path {
 
     /// Messages when they are due, whatever became of those before: the next one lies ready, and what
     /// the venue answers is done before it is looked at, as on a core that does everything.
-    fn paced(&mut self, schedule: &Schedule, duration_ns: u64) -> Result<Outcome, String> {
-        let (counter, mut outcome) = (self.counter, Outcome::new(duration_ns));
+    fn paced(&mut self, run: Run<'_>) -> Result<Outcome, String> {
+        let (counter, mut outcome, all_due) = (self.counter, Outcome::new(run), run.due_ns());
         let start = counter.stamp();
         let now = || counter.nanos_between(start, counter.stamp());
-        for due in schedule.due_ns().take_while(|due| *due < duration_ns) {
+        for due in all_due {
             self.rig.advance()?;
             let written = self.write()?;
             let mut taken_up = now();
@@ -378,6 +375,7 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open_loop::Schedule;
 
     #[test]
     fn every_message_becomes_two_orders_and_the_stages_follow_each_other() {
@@ -391,8 +389,9 @@ mod tests {
     #[test]
     fn messages_by_a_schedule_are_all_answered_and_nothing_is_allocated_meanwhile() {
         let mut path = Path::new(&Session::in_tests()).unwrap();
-        let outcome = path.paced(&Schedule::Bursts { size: 8, interval_ns: 50_000 }, 1_000_000);
-        assert_eq!(outcome.unwrap().response.whole().count(), 160);
+        let schedule = &Schedule::Bursts { size: 8, interval_ns: 50_000 };
+        let outcome = path.paced(Run { schedule, from_ns: 0, duration_ns: 1_000_000 });
+        assert_eq!(outcome.unwrap().response.count(), 160 - 16);
         let mut spent = Spent::default();
         path.run::<true>(256, &mut spent).unwrap();
         assert_eq!((spent.messages, spent.allocations), (256, 0));

@@ -17,6 +17,7 @@ use crate::figures::Figures;
 use crate::hiccup::Hiccups;
 use crate::histogram::{Latencies, RUNS_MIN};
 use crate::loopback::{connected, is_hang_up, other, read_full, write_all};
+use crate::open_loop::Place;
 use crate::ratio::Ratio;
 use crate::session::Session;
 use crate::spent::Spent;
@@ -64,14 +65,11 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
         rounds.ticks(session, cores, &bracket)?;
     }
     rounds.into_document(document);
-    for (name, schedule) in session.schedules(RATE) {
-        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
-        let outcome = wire_ticks::paced(session, cores, &schedule, session.duration_ns / 10)
-            .map_err(|error| format!("wire.tick_to_order.{name}: {error}"))?;
-        outcome.into_document(&format!("wire.tick_to_order.{name}"), document);
-    }
     document.add_hiccups(&hiccups);
-    Ok(())
+    let place = Place { session, bracket: &bracket, cores: &cores };
+    place.measure("wire.tick_to_order", RATE, document, |run| {
+        wire_ticks::paced(session, cores, run).map_err(|error| error.to_string())
+    })
 }
 
 /// What all rounds gave.

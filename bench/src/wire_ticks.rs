@@ -10,7 +10,7 @@ use crate::histogram::Latencies;
 use crate::loopback::{
     Paced, connected, is_hang_up, other, read_full, read_some, read_stamped, write_all,
 };
-use crate::open_loop::{Outcome, Schedule, Sliced};
+use crate::open_loop::{Outcome, Run};
 use crate::session::Session;
 use crate::spent::{Meter, Spent};
 use crate::tick_to_order::{self, LEN_MAX, Path};
@@ -56,14 +56,12 @@ pub struct Far {
     pub stages: [Latencies; STAGES.len()],
     /// What it took beside time.
     pub spent: Spent,
-    /// The whole by the time of a run by a schedule: its service.
-    service: Option<Sliced>,
 }
 
 /// Round trips of the whole path and of an echo of its sizes, and the far end's own view.
 pub fn runs(session: &Session, cores: [usize; 2]) -> Result<([Latencies; 2], Far)> {
     let near = |stream| ask(session, stream, None);
-    let far = |stream| decide(session, stream, WARM_UP as u64, None);
+    let far = |stream| decide(session, stream, WARM_UP as u64);
     let ((ticks, sizes), far) = connected(cores, false, near, far)?;
     let near = |stream| ask(session, stream, Some(sizes.reply));
     let ((echoed, _), ()) = connected(cores, false, near, move |stream| echo(stream, sizes))?;
@@ -71,24 +69,16 @@ pub fn runs(session: &Session, cores: [usize; 2]) -> Result<([Latencies; 2], Far
 }
 
 /// The whole path under messages that go out when they are due.
-pub fn paced(
-    session: &Session,
-    cores: [usize; 2],
-    schedule: &Schedule,
-    duration_ns: u64,
-) -> Result<Outcome> {
+pub fn paced(session: &Session, cores: [usize; 2], run: Run<'_>) -> Result<Outcome> {
     let near = |stream| {
         let mut path = other(Path::new(session))?;
-        let sending = Paced { counter: session.counter, schedule, duration_ns };
+        let sending = Paced { counter: session.counter, run };
         sending.run(stream, |room| other(path.question(room)), whole_pairs)
     };
-    let far = |stream| decide(session, stream, 0, Some(duration_ns));
+    let far = |stream| decide(session, stream, run.lead_in());
     let (outcome, far) = connected(cores, false, near, far)?;
     // Sent at once, a message waits in the far end's socket: that is response, and only the rest service.
-    Ok(match far.service {
-        Some(service) => Outcome { service, ..outcome },
-        None => outcome,
-    })
+    Ok(Outcome { service: far.whole, ..outcome })
 }
 
 /// How many bytes of `replies` are whole pairs of messages, and how many pairs.
@@ -147,21 +137,14 @@ fn read_pair(stream: &mut TcpStream, reply: &mut [u8; REPLY_MAX]) -> Result<usiz
 
 /// The far end: market data in, two orders out, until the near end hangs up. The first messages are not
 /// looked at.
-fn decide(
-    session: &Session,
-    mut stream: TcpStream,
-    warm_up: u64,
-    paced_ns: Option<u64>,
-) -> Result<Far> {
+fn decide(session: &Session, mut stream: TcpStream, warm_up: u64) -> Result<Far> {
     let counter = session.counter;
     let mut path = other(Path::new(session))?;
     let mut far = Far {
         whole: Latencies::new(),
         stages: [(); STAGES.len()].map(|()| Latencies::new()),
         spent: Spent::default(),
-        service: paced_ns.map(Sliced::new),
     };
-    let mut start = None;
     let (mut have, mut orders, mut meter) = (0, [0; REPLY_MAX], Meter::start());
     for number in 0u64.. {
         if number == warm_up {
@@ -192,7 +175,7 @@ fn decide(
         path.buffer().copy_within(len..have, 0);
         have -= len;
         if number >= warm_up {
-            far.note(counter, *start.get_or_insert(stamps[0]), &stamps);
+            far.note(counter, &stamps);
         }
         other(path.settle())?;
     }
@@ -200,12 +183,8 @@ fn decide(
 }
 
 impl Far {
-    fn note(&mut self, counter: Counter, start: Stamp, stamps: &[Stamp; STAGES.len() + 1]) {
-        let whole = counter.nanos_between(stamps[0], stamps[STAGES.len()]);
-        self.whole.record_ns(whole);
-        if let Some(service) = &mut self.service {
-            service.record(counter.nanos_between(start, stamps[0]), whole);
-        }
+    fn note(&mut self, counter: Counter, stamps: &[Stamp; STAGES.len() + 1]) {
+        self.whole.record_ns(counter.nanos_between(stamps[0], stamps[STAGES.len()]));
         for (stage, pair) in self.stages.iter_mut().zip(stamps.windows(2)) {
             stage.record_ns(counter.nanos_between(pair[0], pair[1]));
         }

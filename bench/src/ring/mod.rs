@@ -56,9 +56,8 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     let bench = Bench { counter: session.counter, near, far };
     round_trips(session, &bench, document);
     bulk(session, &bench, document)?;
-    probe_cost(session, &bench, document);
-    open_loop::one_way(session, [near, far], document);
-    Ok(())
+    probe_cost(session, &bench, document)?;
+    open_loop::one_way(session, [near, far], document)
 }
 
 /// Interleaved rounds of every subject for half of the session's time.
@@ -145,9 +144,10 @@ fn report(
 fn bulk(session: &Session, bench: &Bench, document: &mut Document) -> Result<(), String> {
     let bracket = Bracket::new(session, [bench.near, bench.far]);
     let (mut figures, mut ratios, mut rounds) = (Figures::default(), Vec::new(), 0);
-    let share = session.share(0.2);
+    let (share, mut hiccups) = (session.share(0.2), Hiccups::new());
     while share.is_left() || rounds < BULK_ROUNDS_MIN {
         rounds += 1;
+        hiccups.watch(session.counter, &[bench.near, bench.far], Duration::from_millis(5));
         let (ns, floor) = bracket.around(|| {
             Ok::<_, String>([
                 bench.bulk::<Records>(BULK_COUNT),
@@ -163,41 +163,55 @@ fn bulk(session: &Session, bench: &Bench, document: &mut Document) -> Result<(),
             figures.add_one(&format!("ring.{name}"), ns, floor.is_some());
         }
     }
+    document.add_hiccups(&hiccups);
     figures.into_document(document);
     document.add_ratio(Ratio::new("ring.records.bulk / rtrb", ratios, Some(1.2)));
     Ok(())
 }
 
 /// What one mark at a stage's boundary costs: a counter read and a push, a recorder draining.
-fn probe_cost(session: &Session, bench: &Bench, document: &mut Document) {
+fn probe_cost(session: &Session, bench: &Bench, document: &mut Document) -> Result<(), String> {
+    let bracket = Bracket::new(session, [bench.near, bench.far]);
+    let (mut figures, mut over, mut rounds) = (Figures::default(), Vec::new(), 0);
+    let (share, mut hiccups) = (session.share(0.05), Hiccups::new());
+    while share.is_left() || rounds < BULK_ROUNDS_MIN {
+        rounds += 1;
+        hiccups.watch(session.counter, &[bench.near, bench.far], Duration::from_millis(5));
+        let (run, floor) = bracket.around(|| Ok::<_, String>(marks(bench)))?;
+        over.extend(floor.map(|_| run.at(0.5)));
+        figures.add_one("measuring.mark", run.at(0.5), floor.is_some());
+    }
+    document.add_hiccups(&hiccups);
+    figures.into_document(document);
+    document.add_ratio(Ratio::new("measuring.mark, ns", over, Some(15.0)));
+    Ok(())
+}
+
+/// One run of marks, by the batch.
+fn marks(bench: &Bench) -> Latencies {
     const MARKS: u64 = 256;
-    let (mut probe, mut samples) = latency::probe(bench.counter, 1 << 16);
-    let mut figures = Vec::new();
-    let (share, mut rounds) = (session.share(0.05), 0);
+    let Bench { counter, near, far } = *bench;
+    let (mut probe, mut samples) = latency::probe(counter, 1 << 16);
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            ballast_engine::pin::pin_current_thread(bench.far);
+            ballast_engine::pin::pin_current_thread(far);
             while !samples.is_disconnected() {
                 while samples.pop().is_some() {}
                 std::thread::park_timeout(Duration::from_micros(20));
             }
         });
-        ballast_engine::pin::pin_current_thread(bench.near);
-        while share.is_left() || rounds < RUNS_MIN {
-            rounds += 1;
+        let marking = scope.spawn(move || {
+            ballast_engine::pin::pin_current_thread(near);
             let mut run = Latencies::new();
             for _ in 0..200 {
-                let from = bench.counter.stamp();
+                let from = counter.stamp();
                 (0..MARKS).for_each(|_| probe.mark(Mark::MakerIn, from));
-                run.record_batch(bench.counter.nanos_between(from, bench.counter.stamp()), MARKS);
+                run.record_batch(counter.nanos_between(from, counter.stamp()), MARKS);
                 // The recorder keeps up: a push into a full ring would be cheaper than the real thing.
                 (0..2_000).for_each(|_| std::hint::spin_loop());
             }
-            figures.push(run.at(0.5));
-        }
-        drop(probe);
-    });
-    let over = figures.clone();
-    document.measurements.extend(Measurement::new("measuring.mark", figures, 0, None));
-    document.add_ratio(Ratio::new("measuring.mark, ns", over, Some(15.0)));
+            run
+        });
+        marking.join().expect("does not panic")
+    })
 }
