@@ -82,7 +82,7 @@ fn paced(session: &Session, cores: [usize; 2], run: Run<'_>) -> Result<Outcome> 
         Ok(service)
     };
     let (outcome, service) = connected(cores, false, near, far)?;
-    Ok(Outcome { service, ..outcome })
+    Ok(outcome.served_in(service))
 }
 
 /// One connection, one run of round trips; with `is_read`, both ends read what they get.

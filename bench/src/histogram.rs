@@ -66,11 +66,6 @@ impl Latencies {
         self.all.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
-    /// The mean, in ns.
-    pub fn mean(&self) -> f64 {
-        self.all.mean() / 1_000.0
-    }
-
     /// The longest, in ns.
     pub fn max(&self) -> f64 {
         self.all.max() as f64 / 1_000.0

@@ -24,6 +24,8 @@ const RUNS_MAX: usize = 2 * RUNS_MIN;
 const SHARE: u64 = 10;
 /// Part of a run that is not counted.
 const LEAD_IN: u64 = 10;
+/// How long one point of the series of maxima is.
+const SERIES_NS: u64 = 10_000_000;
 
 /// When events are due, in ns from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +129,12 @@ impl Outcome {
         self.respond(due_ns, finished_ns);
     }
 
-    /// The same where whoever took it up measures its service.
+    /// The same responses with the service that whoever took the events up measured.
+    pub fn served_in(self, service: Latencies) -> Outcome {
+        Outcome { service, ..self }
+    }
+
+    /// One event of which whoever took it up measures the service.
     pub fn respond(&mut self, due_ns: u64, finished_ns: u64) {
         let Some(counted_ns) = due_ns.checked_sub(self.lead_in_ns) else { return };
         let response = finished_ns.saturating_sub(due_ns);
@@ -137,9 +144,6 @@ impl Outcome {
         }
     }
 }
-
-/// How long one point of the series of maxima is.
-const SERIES_NS: u64 = 10_000_000;
 
 /// Where runs by a schedule are done.
 pub struct Place<'s> {

@@ -1,16 +1,20 @@
-//! Market data over loopback TCP, and the two orders that come back: the whole path beside an echo.
+//! Market data over loopback TCP, and the two orders that come back: the path of `tick_to_order` beside an
+//! echo.
 //!
-//! Used by `wire`. The far core reads, decides and writes to completion, as the fused runner does; what
-//! follows a tick (the venue's answers, the next tick's time) is done there between two messages. In a
-//! closed run the near end waits a moment before each message, so that this is over; by a schedule it
-//! does not, and what waits counts. The far end stamps its stages, which sum to its whole; what the
-//! round trip holds beside that is the kernel's and the loopback's.
+//! Used by `wire`. The far core reads, decides and writes to completion in a loop of its own, in the order
+//! of the fused runner and without what is around its stages (see `tick_to_order`); what follows a tick
+//! (the venue's answers, the next tick's time) is done there between two messages. In a closed run the
+//! near end waits a moment before each message, so that this is over; by a schedule it does not, and what
+//! waits counts. The far end stamps its stages; those between the sockets take less than the counter can
+//! tell apart and are timed by the batch. What the round trip holds beside is the kernel's and the
+//! loopback's.
 
 use crate::histogram::Latencies;
 use crate::loopback::{
     Paced, connected, is_hang_up, other, read_full, read_some, read_stamped, write_all,
 };
 use crate::open_loop::{Outcome, Run};
+use crate::rig::BATCH;
 use crate::session::Session;
 use crate::spent::{Meter, Spent};
 use crate::tick_to_order::{self, LEN_MAX, Path};
@@ -52,8 +56,11 @@ struct Sizes {
 pub struct Far {
     /// From the read that brought a message to the end of the write of its orders.
     pub whole: Latencies,
-    /// The parts of that.
+    /// The parts of that: single ones of the sockets, means of batches of what is between them.
     pub stages: [Latencies; STAGES.len()],
+    /// Counter steps of the batch that is under way.
+    sums: [u64; INNER],
+    count: u64,
     /// What it took beside time.
     pub spent: Spent,
 }
@@ -78,7 +85,7 @@ pub fn paced(session: &Session, cores: [usize; 2], run: Run<'_>) -> Result<Outco
     let far = |stream| decide(session, stream, run.lead_in());
     let (outcome, far) = connected(cores, false, near, far)?;
     // Sent at once, a message waits in the far end's socket: that is response, and only the rest service.
-    Ok(Outcome { service: far.whole, ..outcome })
+    Ok(outcome.served_in(far.whole))
 }
 
 /// How many bytes of `replies` are whole pairs of messages, and how many pairs.
@@ -140,11 +147,7 @@ fn read_pair(stream: &mut TcpStream, reply: &mut [u8; REPLY_MAX]) -> Result<usiz
 fn decide(session: &Session, mut stream: TcpStream, warm_up: u64) -> Result<Far> {
     let counter = session.counter;
     let mut path = other(Path::new(session))?;
-    let mut far = Far {
-        whole: Latencies::new(),
-        stages: [(); STAGES.len()].map(|()| Latencies::new()),
-        spent: Spent::default(),
-    };
+    let mut far = Far::new();
     let (mut have, mut orders, mut meter) = (0, [0; REPLY_MAX], Meter::start());
     for number in 0u64.. {
         if number == warm_up {
@@ -183,11 +186,37 @@ fn decide(session: &Session, mut stream: TcpStream, warm_up: u64) -> Result<Far>
 }
 
 impl Far {
+    fn new() -> Far {
+        Far {
+            whole: Latencies::new(),
+            stages: [(); STAGES.len()].map(|()| Latencies::new()),
+            sums: [0; INNER],
+            count: 0,
+            spent: Spent::default(),
+        }
+    }
+
     fn note(&mut self, counter: Counter, stamps: &[Stamp; STAGES.len() + 1]) {
         self.whole.record_ns(counter.nanos_between(stamps[0], stamps[STAGES.len()]));
-        for (stage, pair) in self.stages.iter_mut().zip(stamps.windows(2)) {
-            stage.record_ns(counter.nanos_between(pair[0], pair[1]));
+        let steps = |place: usize| stamps[place + 1].0.saturating_sub(stamps[place].0);
+        for place in [0, INNER + 1] {
+            self.stages[place].record_ns(counter.nanos_of_steps(steps(place)));
         }
+        for (sum, place) in self.sums.iter_mut().zip(1..) {
+            *sum += steps(place);
+        }
+        self.count += 1;
+        if self.count == BATCH {
+            for (stage, sum) in self.stages[1..=INNER].iter_mut().zip(&self.sums) {
+                stage.record_batch(counter.nanos_of_steps(*sum), BATCH);
+            }
+            (self.sums, self.count) = ([0; INNER], 0);
+        }
+    }
+
+    /// The stages between the read and the write.
+    pub fn between_sockets(&self) -> &[Latencies] {
+        &self.stages[1..=INNER]
     }
 }
 
@@ -205,4 +234,29 @@ fn echo(mut stream: TcpStream, sizes: Sizes) -> Result<()> {
         write_all(&mut stream, &reply[..sizes.reply])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_between_the_sockets_is_timed_by_the_batch_and_the_sockets_one_by_one() {
+        let mut far = Far::new();
+        let counter = Counter::monotonic();
+        let mut stamps = [Stamp(0); STAGES.len() + 1];
+        for number in 0..2 * BATCH {
+            // Every other message takes 10 ns a stage, the rest 30.
+            let stage = if number.is_multiple_of(2) { 10 } else { 30 };
+            stamps.iter_mut().zip(0..).for_each(|(stamp, place)| *stamp = Stamp(place * stage));
+            far.note(counter, &stamps);
+        }
+        let [read, .., write] = &far.stages;
+        assert_eq!((read.count(), write.count(), far.whole.count()), (128, 128, 128));
+        assert_eq!(far.between_sockets().len(), INNER);
+        for stage in far.between_sockets() {
+            assert_eq!((stage.count(), stage.of()), (2, "batch means"));
+            assert!((stage.at(0.5) - 20.0).abs() < 0.1, "{}", stage.at(0.5));
+        }
+    }
 }
