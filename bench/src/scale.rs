@@ -3,8 +3,9 @@
 //!
 //! A tick is `engine.update_to_two_orders`: one change of one instrument's touch that moves all of its
 //! quotes, to the bytes of the messages. All other instruments have books and working quotes. For
-//! sessions it is a turn of the maker's stage with one event in one ring and all other rings to look
-//! at, to the intents in their ring. Points of a curve are measured in turn, round after round.
+//! `rings` it is a turn of the maker's stage with one event in one ring and the rings of so many other
+//! sessions to look at, to the intents in their ring: the sockets of those sessions, and what it takes to
+//! look at them, are not in it. Points of a curve are measured in turn, round after round.
 
 use crate::bracket::Bracket;
 use crate::document::{Document, Measurement};
@@ -82,7 +83,7 @@ fn curves() -> Vec<Curve> {
                 .to_vec(),
         },
         Curve {
-            name: "sessions",
+            name: "rings",
             points: [1, 4, 16, 64]
                 .map(|n| (n, Shape { instruments: n, venues: n, ..ONE }))
                 .to_vec(),

@@ -1,6 +1,6 @@
 //! The maker's stage under load: turns with one market event each, among any number of sessions' rings.
 //!
-//! Fed by `scale`. The stage is the live one with journal, telemetry and latency marks; a venue that
+//! Fed by `scale`, which calls it `rings`: no socket is behind them. The stage is the live one with journal, telemetry and latency marks; a venue that
 //! takes every order at once answers between the timed turns.
 
 use crate::histogram::Latencies;

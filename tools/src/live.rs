@@ -518,20 +518,22 @@ fn hot_seats(
     let fuse = |name, stages: Vec<BoxedStage>| {
         stages.into_iter().fold(Fused::new(name), |fused, stage| fused.then(stage))
     };
-    let watched = |stage: BoxedStage, core| {
-        let (stage, gaps) = Watchful::new(stage);
+    let (feed_count, entry_count) = (feeds.len(), entries.len());
+    let watched = |stage: BoxedStage, core, sessions| {
+        let (stage, gaps) = Watchful::new(stage, sessions);
         (Seat::new(stage, core, Wait::Spin), gaps)
     };
     match run.runner {
         RunnerKind::Fused => {
             let front: Vec<_> =
                 feeds.into_iter().chain(std::iter::once(maker)).chain(entries).collect();
-            std::iter::once(watched(Box::new(fuse("front", front)), core(1))).unzip()
+            let sessions = feed_count + entry_count;
+            std::iter::once(watched(Box::new(fuse("front", front)), core(1), sessions)).unzip()
         }
         RunnerKind::Pinned => [
-            watched(Box::new(fuse("feed", feeds)), core(0)),
-            watched(maker, core(1)),
-            watched(Box::new(fuse("order-entry", entries)), core(2)),
+            watched(Box::new(fuse("feed", feeds)), core(0), feed_count),
+            watched(maker, core(1), 0),
+            watched(Box::new(fuse("order-entry", entries)), core(2), entry_count),
         ]
         .into_iter()
         .unzip(),
