@@ -74,7 +74,10 @@ impl<'s> Run<'s> {
                 Box::new((first..).map(move |n| n / size * interval_ns))
             }
             Schedule::Recorded { gaps_ns } => {
-                let due = gaps_ns.iter().cycle().scan(0, |due: &mut u64, gap| {
+                let whole = gaps_ns.iter().fold(0u64, |sum, gap| sum.saturating_add(*gap)).max(1);
+                // An event of the round before may be due at just this time.
+                let rounds_ns = (from_ns / whole).saturating_sub(1) * whole;
+                let due = gaps_ns.iter().cycle().scan(rounds_ns, |due: &mut u64, gap| {
                     // Beyond the end of time nothing is due.
                     *due = due.checked_add(*gap)?;
                     Some(*due)
@@ -203,11 +206,12 @@ impl Place<'_> {
 /// Sends one message for every due event through a hot ring to another core.
 fn through_ring(counter: Counter, [near, far]: [usize; 2], run: Run<'_>) -> Outcome {
     let (mut producer, mut consumer) = ring::slots::<(u64, Stamp)>(4_096);
+    let all_due = run.due_ns();
     let start = counter.stamp();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             pin::pin_current_thread(far);
-            for due in run.due_ns() {
+            for due in all_due {
                 let mut now = counter.stamp();
                 while counter.nanos_between(start, now) < due {
                     std::hint::spin_loop();
@@ -273,6 +277,7 @@ mod tests {
         let recorded = Schedule::Recorded { gaps_ns: vec![1, 4] };
         assert_eq!(due(&recorded, 0, 11), [1, 5, 6, 10]);
         assert_eq!(due(&recorded, 6, 6), [0, 4, 5]);
+        assert_eq!(due(&recorded, 10_000_000_000, 6), [0, 1, 5]);
     }
 
     #[test]
