@@ -245,7 +245,10 @@ mod tests {
                 "runs_dropped": 2, "distribution": null,
             }],
             "ratios": [
-                { "name": "a / b", "value": { "median": 1.2, "ci95": [1.1, 1.3], "runs": 9 }, "bound": 1.1, "holds": false },
+                {
+                    "name": "a / b", "value": { "median": 1.2, "ci95": [1.1, 1.3], "runs": 9 },
+                    "bound": 1.1, "holds": false,
+                },
                 { "name": "c", "value": { "median": 1.2, "ci95": [1.1, 1.3] }, "bound": null },
                 { "name": "d", "value": null, "bound": 1.02, "least": 0.98, "holds": false },
                 { "name": "e", "value": { "median": 0.0, "ci95": null, "runs": 1 }, "bound": 0.0, "holds": true },

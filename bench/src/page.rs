@@ -61,7 +61,7 @@ pub fn render(document: &Document, json: &Value) -> String {
         }
     }
     for m in document.measurements.iter().filter(|m| m.maxima.len() > 1) {
-        let _ = write!(body, "<h2>Longest in each 10 ms: {}</h2>", escape(&m.name));
+        let _ = write!(body, "<h2>Longest in each 10 ms, run after run: {}</h2>", escape(&m.name));
         body.push_str(&maxima_plot(m));
     }
     let _ = write!(body, "<h2>Host</h2><pre>{}</pre>", escape(&host_text(json)));

@@ -1,7 +1,8 @@
 //! The maker's stage under load: turns with one market event each, among any number of sessions' rings.
 //!
-//! Fed by `scale`, which calls it `rings`: no socket is behind them. The stage is the live one with journal, telemetry and latency marks; a venue that
-//! takes every order at once answers between the timed turns.
+//! Fed by `scale`, which calls it `rings`: no socket is behind them. The stage is the live one with
+//! journal, telemetry and latency marks; a venue that takes every order at once answers between the timed
+//! turns.
 
 use crate::histogram::Latencies;
 use crate::rig::{BATCH, HALF_SPREAD, TICK_NS, endless, middle};
