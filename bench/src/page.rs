@@ -67,8 +67,8 @@ pub fn render(document: &Document, json: &Value) -> String {
     let _ = write!(body, "<h2>Host</h2><pre>{}</pre>", escape(&host_text(json)));
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>ballast-bench</title><style>\
-         body{{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:2em auto;padding:0 1em;\
-         color:#222}}table{{border-collapse:collapse;margin:1em 0}}td,th{{padding:.2em .6em;white-space:nowrap;font-size:13px;\
+         body{{font:15px/1.5 system-ui,sans-serif;max-width:1320px;margin:2em auto;padding:0 1em;\
+         color:#222}}table{{border-collapse:collapse;margin:1em 0}}td,th{{padding:.2em .4em;white-space:nowrap;font-size:13px;\
          text-align:right;border-bottom:1px solid #ddd}}td:first-child,th:first-child{{\
          text-align:left}}.ok{{color:#006d4c}}.warn{{color:#b04a00}}svg text{{font:12px \
          system-ui,sans-serif;fill:#444}}pre{{background:#f6f6f6;padding:1em;overflow:auto;\
