@@ -1,11 +1,13 @@
 //! Which cores there are, and whether the ones a config names suit stages that spin.
 //!
 //! Read from `/sys` at start; feeds the runner ([`crate::pipeline`]), the config's validation and
-//! `ballast doctor`. Cold, any thread. Deliberately absent: changing anything about the host.
+//! `ballast doctor`; binds threads to cores and gives them priority. Cold, any thread. Deliberately absent:
+//! changing anything about the host. Beside `ring.rs` and `clock.rs` this file has an `unsafe` block: no safe
+//! crate that we have knows `sched_setscheduler`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io, thread};
 use thiserror::Error;
 
 /// One logical core, as the kernel numbers and describes it.
@@ -131,9 +133,10 @@ impl Topology {
         faults
     }
 
-    /// A core for each of `count` stages out of `allowed`: distinct physical cores, the first core left
-    /// to the kernel where there are enough. `None` where there are fewer cores than stages: then the
-    /// stages should share threads ([`crate::pipeline::Fused`]) or yield.
+    /// A core for each of `count` stages out of `allowed`: distinct physical cores, of one level-3 cache
+    /// and node where so many share one, the first core left to the kernel where there are enough. `None`
+    /// where there are fewer cores than stages: then the stages should share threads
+    /// ([`crate::pipeline::Fused`]) or yield.
     pub fn spread(&self, count: usize, allowed: &[usize]) -> Option<Vec<usize>> {
         let mut chosen: Vec<usize> = Vec::new();
         for &core in allowed {
@@ -146,7 +149,23 @@ impl Topology {
             }
         }
         let spare = chosen.len().checked_sub(count)?;
-        Some(chosen.into_iter().skip(spare.min(1)).take(count).collect())
+        let without_first = chosen.get(spare.min(1)..).unwrap_or_default();
+        let together = self.together(count, without_first);
+        let together = together.or_else(|| self.together(count, &chosen));
+        Some(together.unwrap_or_else(|| without_first.iter().copied().take(count).collect()))
+    }
+
+    /// The first `count` of `cores` that share a level-3 cache and a node, where so many do. Cores of
+    /// which the kernel says neither count as together.
+    fn together(&self, count: usize, cores: &[usize]) -> Option<Vec<usize>> {
+        let place = |core: &usize| {
+            self.cores.get(core).map(|known| (known.l3_sharers.as_slice(), known.numa_node))
+        };
+        let beside = |first: &usize| {
+            let near = cores.iter().filter(|core| place(core) == place(first));
+            near.copied().take(count).collect::<Vec<usize>>()
+        };
+        cores.iter().map(beside).find(|near| near.len() == count)
     }
 
     /// The online cores as the kernel writes them: "0-3,8".
@@ -161,7 +180,8 @@ pub fn nic_numa_node(root: &Path, nic: &str) -> Option<usize> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// The cores that this process may run on, ascending.
+/// The cores of this process's affinity mask, ascending: those that it was started on. A thread can be
+/// bound to others too ([`may_pin`]): `isolcpus=` takes the isolated ones out of every shell's mask.
 pub fn allowed_cores() -> Vec<usize> {
     let mut cores: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|c| c.id).collect();
@@ -169,9 +189,40 @@ pub fn allowed_cores() -> Vec<usize> {
     cores
 }
 
+/// How many cores the system call's mask has; a number beyond it cannot be asked for.
+const MASK_CORES: usize = 1_024;
+
 /// Binds the calling thread to `core`; says whether the kernel agreed.
 pub fn pin_current_thread(core: usize) -> bool {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core })
+    core < MASK_CORES && core_affinity::set_for_current(core_affinity::CoreId { id: core })
+}
+
+/// Whether the kernel lets a thread of this process be bound to `core`, asked by binding one that ends at
+/// once. No mask can tell: the inherited one leaves isolated cores out, which may be had, and a cpuset
+/// refuses what it does not hold.
+pub fn may_pin(core: usize) -> bool {
+    tried(move || pin_current_thread(core)).unwrap_or(false)
+}
+
+/// Has the calling thread run before every ordinary one (SCHED_FIFO, 1 the lowest, 99 the highest).
+pub fn prioritise_current_thread(priority: u8) -> io::Result<()> {
+    let wanted = libc::sched_param { sched_priority: priority.into() };
+    // SAFETY: the kernel reads one `sched_param` during the call; 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const wanted) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether the system lets a thread of this process have `priority`, asked like [`may_pin`].
+pub fn may_prioritise(priority: u8) -> io::Result<()> {
+    tried(move || prioritise_current_thread(priority))?
+}
+
+/// What comes of `attempt` on a thread that ends with it, so that the caller's own stays as it is.
+fn tried<T: Send + 'static>(attempt: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let thread = thread::Builder::new().spawn(attempt)?;
+    thread.join().map_err(|_| io::Error::other("the thread that tried it panicked"))
 }
 
 /// Parses the kernel's list format, "0-3,8"; what cannot be parsed is left out.
@@ -286,6 +337,53 @@ mod tests {
         assert_eq!(host.spread(4, &all), Some(vec![0, 1, 2, 3]));
         assert_eq!(host.spread(5, &all), None, "siblings are not cores");
         assert_eq!(host.spread(1, &[6]), Some(vec![6]), "a container's only core");
+    }
+
+    #[test]
+    fn stages_share_a_level_3_cache_where_so_many_cores_do() {
+        let host = two_sockets();
+        let all: Vec<usize> = (0..8).collect();
+        assert_eq!(host.spread(2, &all), Some(vec![2, 3]), "1 and 2 are neighbours on two sockets");
+        assert_eq!(host.spread(2, &[0, 1, 2]), Some(vec![0, 1]), "rather than the first left free");
+        assert_eq!(host.spread(2, &[0, 2]), Some(vec![0, 2]), "where no two share one");
+        let mut silent = host;
+        for core in silent.cores.values_mut() {
+            core.l3_sharers.clear();
+        }
+        assert_eq!(silent.spread(2, &all), Some(vec![2, 3]), "then the node decides");
+        assert_eq!(Topology::default().spread(2, &[0, 1, 2]), Some(vec![1, 2]), "or nothing does");
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_a_core_and_the_askers_own_mask_stays() {
+        let mask = allowed_cores();
+        for core in &mask {
+            assert!(may_pin(*core), "{core} is in our own mask");
+        }
+        assert_eq!(allowed_cores(), mask);
+        assert!(!may_pin(1_023) || Topology::read(Path::new("/")).cores.contains_key(&1_023));
+        assert!(!may_pin(100_000), "beyond the mask of the system call");
+    }
+
+    #[test]
+    fn a_core_outside_the_inherited_mask_may_be_had() {
+        let mask = allowed_cores();
+        let [one, other, ..] = mask.as_slice() else {
+            println!("skipped: this process may run on {mask:?} alone");
+            return;
+        };
+        let (one, other) = (*one, *other);
+        // As in a shell on a host with isolcpus=OTHER: the mask is narrower than what may be had.
+        let narrowed = move || pin_current_thread(one) && allowed_cores() == [one];
+        assert!(tried(move || narrowed() && may_pin(other)).unwrap());
+    }
+
+    #[test]
+    fn a_priority_is_had_or_refused_with_the_systems_word_and_none_beyond_the_highest() {
+        if let Err(error) = may_prioritise(1) {
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+        }
+        assert_eq!(may_prioritise(100).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! time. So the same stages see the same sequence of inputs in all three.
 //!
 //! Deliberately absent: winding down (stages do that and say [`Turn::Done`]; [`Stop`] is for when they
-//! cannot), priorities (the systemd unit in tuning.md sets them) and restarting.
+//! cannot) and restarting.
 
 use crate::clock::Clock;
 use crate::pin;
@@ -85,13 +85,15 @@ pub struct Seat<'a> {
     pub core: Option<usize>,
     /// What the thread does while the stage is idle.
     pub wait: Wait,
+    /// SCHED_FIFO priority of the thread; `None`, as [`Seat::new`] has it, leaves it an ordinary one.
+    pub priority: Option<u8>,
 }
 
 impl<'a> Seat<'a> {
     /// `stage` on `core`, waiting as `wait` says. A borrowed stage (`&mut S`) can be looked at after
     /// the run; an owned one is dropped when done, so that its rings disconnect.
     pub fn new(stage: impl Stage + 'a, core: Option<usize>, wait: Wait) -> Seat<'a> {
-        Seat { stage: Box::new(stage), core, wait }
+        Seat { stage: Box::new(stage), core, wait, priority: None }
     }
 }
 
@@ -104,6 +106,8 @@ pub struct Ran {
     pub core: Option<usize>,
     /// How it waited, after degrading.
     pub wait: Wait,
+    /// The SCHED_FIFO priority that it had.
+    pub priority: Option<u8>,
     /// Turns given.
     pub turns: u64,
     /// Turns that found work.
@@ -130,14 +134,30 @@ pub enum PipelineError {
         source: std::io::Error,
     },
     /// The stage's core cannot be had; nothing ran.
-    #[error("stage {stage} wants core {core}, this process may run on {allowed:?}")]
+    #[error(
+        "stage {stage} wants core {core}, and the kernel refuses it: is it online, and in this process's \
+         cpuset? (AllowedCPUs= of the unit; started on {allowed:?})"
+    )]
     NoSuchCore {
         /// The stage.
         stage: &'static str,
         /// The core that the config names.
         core: usize,
-        /// What the host and the process's affinity mask allow.
+        /// The process's affinity mask.
         allowed: Vec<usize>,
+    },
+    /// The stage's priority cannot be had; nothing ran.
+    #[error(
+        "stage {stage} wants priority {priority}, and the system refuses it: {source} (LimitRTPRIO= of the \
+         unit; `ballast doctor`, rt-priority)"
+    )]
+    NoPriority {
+        /// The stage.
+        stage: &'static str,
+        /// The priority that the config names.
+        priority: u8,
+        /// What the system said.
+        source: std::io::Error,
     },
 }
 
@@ -147,15 +167,15 @@ pub enum PipelineError {
 /// Where there are fewer cores than spinning seats, or two seats name one core, spinning degrades to
 /// yielding: a thread that spins on a shared core only delays the one it waits for.
 pub fn run(mut seats: Vec<Seat<'_>>, clock: Clock, stop: &Stop) -> Result<Vec<Ran>, PipelineError> {
-    let allowed = pin::allowed_cores();
+    let mut cores = pin::allowed_cores();
     for seat in &seats {
-        if let Some(core) = seat.core
-            && !allowed.contains(&core)
-        {
-            return Err(PipelineError::NoSuchCore { stage: seat.stage.name(), core, allowed });
-        }
+        may_have(seat, &cores)?;
     }
-    share_cores(&mut seats, allowed.len());
+    // Isolated cores are in no mask: the seats' own come on top of what the scheduler deals out.
+    cores.extend(seats.iter().filter_map(|seat| seat.core));
+    cores.sort_unstable();
+    cores.dedup();
+    share_cores(&mut seats, cores.len());
     thread::scope(|scope| {
         let mut threads = Vec::new();
         let mut failure = None;
@@ -184,6 +204,24 @@ pub fn run(mut seats: Vec<Seat<'_>>, clock: Clock, stop: &Stop) -> Result<Vec<Ra
     })
 }
 
+/// Whether the core and the priority that a seat names can be had, before anything runs.
+fn may_have(seat: &Seat<'_>, allowed: &[usize]) -> Result<(), PipelineError> {
+    let stage = seat.stage.name();
+    if let Some(core) = seat.core
+        && !pin::may_pin(core)
+    {
+        return Err(PipelineError::NoSuchCore { stage, core, allowed: allowed.to_vec() });
+    }
+    if let Some(priority) = seat.priority {
+        pin::may_prioritise(priority).map_err(|source| PipelineError::NoPriority {
+            stage,
+            priority,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// Turns spinning into yielding on cores that are shared.
 fn share_cores(seats: &mut [Seat<'_>], cores: usize) {
     let spinning = seats.iter().filter(|seat| seat.wait == Wait::Spin).count();
@@ -199,9 +237,11 @@ fn share_cores(seats: &mut [Seat<'_>], cores: usize) {
 
 /// One thread's life. An error is a panic's message.
 fn drive(seat: Seat<'_>, mut clock: Clock, stop: &Stop) -> Result<Ran, String> {
-    let Seat { mut stage, core, wait } = seat;
+    let Seat { mut stage, core, wait, priority } = seat;
     let core = core.filter(|&core| pin::pin_current_thread(core));
-    let mut ran = Ran { stage: stage.name(), core, wait, turns: 0, busy: 0 };
+    // The core first: what spins before everybody else must not wander.
+    let priority = priority.filter(|&wanted| pin::prioritise_current_thread(wanted).is_ok());
+    let mut ran = Ran { stage: stage.name(), core, wait, priority, turns: 0, busy: 0 };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut idle_turns = 0u32;
         while !stop.is_set() {
@@ -458,6 +498,49 @@ mod tests {
         let seats = vec![Seat::new(source, Some(100_000), Wait::Spin)];
         let error = run(seats, clock(), &Stop::new()).unwrap_err();
         assert!(matches!(error, PipelineError::NoSuchCore { core: 100_000, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_priority_that_the_system_does_not_give_is_refused_before_anything_runs() {
+        let (source, _, _) = three(1, None);
+        let seat = Seat { priority: Some(100), ..Seat::new(source, None, YIELD) };
+        let error = run(vec![seat], clock(), &Stop::new()).unwrap_err();
+        assert!(matches!(error, PipelineError::NoPriority { priority: 100, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_priority_is_the_threads_own_or_refused() {
+        let (source, _, _) = three(1, None);
+        let seat = Seat { priority: Some(1), ..Seat::new(source, None, YIELD) };
+        match run(vec![seat], clock(), &Stop::new()) {
+            Ok(ran) => assert_eq!(ran.first().map(|r| r.priority), Some(Some(1))),
+            Err(error) => assert!(error.to_string().contains("LimitRTPRIO"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn a_stage_spins_on_a_core_that_is_not_in_the_mask_that_the_process_was_started_with() {
+        let mask = pin::allowed_cores();
+        let [one, other, ..] = mask.as_slice() else {
+            println!("skipped: this process may run on {mask:?} alone");
+            return;
+        };
+        let (one, other) = (*one, *other);
+        let isolated = move || {
+            assert!(pin::pin_current_thread(one));
+            let (source, doubler, sink) = three(1, None);
+            drop((doubler, sink));
+            let idle = Fused::new("idle");
+            let seats = vec![
+                Seat::new(source, Some(other), Wait::Spin),
+                Seat::new(idle, Some(one), Wait::Spin),
+            ];
+            run(seats, clock(), &Stop::new()).unwrap()
+        };
+        let ran = thread::spawn(isolated).join().unwrap();
+        let has = |place: usize| ran.get(place).map(|r| (r.core, r.wait));
+        assert_eq!(has(0), Some((Some(other), Wait::Spin)), "two cores, so it need not yield");
+        assert_eq!(has(1), Some((Some(one), Wait::Spin)));
     }
 
     #[test]
