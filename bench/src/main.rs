@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ballast-bench ring|codec|engine|tick-to-order|wire|ack|backtest|scale|all
-//!     [--rate N] [--arrivals FILE] [--duration S] [--tape DIR] [--json FILE] [--report DIR]
-//!     [--markdown FILE] [--check]
+//!     [--rate N] [--arrivals FILE] [--duration S] [--tape DIR] [--cores A,B] [--json FILE]
+//!     [--report DIR] [--markdown FILE] [--check]
 //! ballast-bench compare A.json B.json [--fail-over 10%]
 //! ```
 //!
@@ -108,6 +108,9 @@ struct Options {
     /// takes its inter-arrival times where --arrivals gives none.
     #[arg(long)]
     tape: Option<PathBuf>,
+    /// The two cores to measure on, the second for the other end: isolated ones must be named.
+    #[arg(long, value_name = "A,B", value_parser = two_cores)]
+    cores: Option<[usize; 2]>,
     /// Write the result as one JSON document.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -209,6 +212,7 @@ fn measured(name: &str, options: &Options) -> Result<(), Failure> {
         rate: options.rate,
         arrivals_ns,
         tape: options.tape.clone(),
+        cores: options.cores,
     };
     let command = options.command(name);
     let mut document = Document::new(command, &session, date(counter)).map_err(Failure::NotSo)?;
@@ -272,7 +276,8 @@ impl Options {
         let file = |flag: &str, path: &Option<PathBuf>| {
             path.as_ref().map(|path| format!(" {flag} {}", path.display()))
         };
-        let parts = [rate, file("--arrivals", &self.arrivals), file("--tape", &self.tape)];
+        let cores = self.cores.map(|[near, far]| format!(" --cores {near},{far}"));
+        let parts = [rate, file("--arrivals", &self.arrivals), file("--tape", &self.tape), cores];
         let parts: String = parts.into_iter().flatten().collect();
         format!("{name}{parts} --duration {}", self.duration)
     }
@@ -318,6 +323,14 @@ fn compared(a: &Path, b: &Path, fail_over: f64) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(Failure::NotSo(faults.join("\n  "))) }
 }
 
+fn two_cores(text: &str) -> Result<[usize; 2], String> {
+    let parsed: Option<Vec<usize>> = text.split(',').map(|core| core.trim().parse().ok()).collect();
+    match parsed.as_deref() {
+        Some([near, far]) if near != far => Ok([*near, *far]),
+        _ => Err("write two different cores, such as 2,3".to_owned()),
+    }
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').trim().parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
@@ -331,10 +344,22 @@ mod tests {
 
     #[test]
     fn the_command_in_the_result_has_all_that_changes_it() {
-        let line = ["ballast-bench", "all", "--rate", "5", "--arrivals", "a.txt", "--tape", "t"];
-        let Command::All(options) = Cli::parse_from(line).command else { panic!("all is all") };
-        let command = options.command("all");
-        assert_eq!(command, "all --rate 5 --arrivals a.txt --tape t --duration 20");
+        let line = "ballast-bench all --rate 5 --arrivals a.txt --tape t --cores 2,3";
+        let Command::All(options) = Cli::parse_from(line.split(' ')).command else {
+            panic!("all is all")
+        };
+        assert_eq!(
+            options.command("all"),
+            "all --rate 5 --arrivals a.txt --tape t --cores 2,3 --duration 20"
+        );
+    }
+
+    #[test]
+    fn two_different_cores_are_two_cores() {
+        assert_eq!(two_cores("2, 3"), Ok([2, 3]));
+        for wrong in ["2", "2,2", "2,3,4", "2,x", ""] {
+            assert!(two_cores(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

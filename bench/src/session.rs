@@ -18,6 +18,8 @@ pub struct Session {
     pub arrivals_ns: Vec<u64>,
     /// Folder of recordings that the backtest plays; `None` where there is none.
     pub tape: Option<PathBuf>,
+    /// The two cores to measure on; `None` chooses.
+    pub cores: Option<[usize; 2]>,
 }
 
 /// A part of a session's time, from when it was made.
@@ -49,15 +51,23 @@ impl Session {
         schedules
     }
 
-    /// Two cores that are not SMT siblings, sharing an L3 where the host has such a pair.
+    /// The two that the command names; else two of this process's mask that are not SMT siblings, sharing
+    /// an L3 where there is such a pair. Isolated cores are in no shell's mask: they must be named.
     pub fn two_cores(&self) -> Result<[usize; 2], String> {
+        if let Some(cores) = self.cores {
+            let refused = cores.into_iter().find(|core| !pin::may_pin(*core));
+            return refused.map_or(Ok(cores), |core| {
+                Err(format!("--cores: the kernel gives this process no core {core}"))
+            });
+        }
         let allowed = pin::allowed_cores();
         let topology = Topology::read(Path::new("/"));
         let cores = topology.spread(2, &allowed).unwrap_or_default();
         match cores.as_slice() {
             [near, far] => Ok([*near, *far]),
             _ => Err(format!(
-                "two physical cores are needed, one for each end; this process may run on {allowed:?}"
+                "two physical cores are needed, one for each end; this process was started on {allowed:?} \
+                 (--cores A,B names others)"
             )),
         }
     }
@@ -73,6 +83,7 @@ impl Session {
             rate: None,
             arrivals_ns: Vec::new(),
             tape: None,
+            cores: None,
         }
     }
 }
@@ -87,6 +98,14 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn named_cores_are_measured_on_or_refused() {
+        let one = pin::allowed_cores()[0];
+        let named = |cores| Session { cores: Some(cores), ..Session::in_tests() }.two_cores();
+        assert_eq!(named([one, one]), Ok([one, one]), "whoever names them has his reasons");
+        assert!(named([one, 100_000]).unwrap_err().contains("no core 100000"));
+    }
 
     #[test]
     fn recorded_arrivals_are_played_beside_the_others() {
