@@ -12,7 +12,7 @@
 //!
 //! Cost: one line a message up to 56 bytes, two up to 120; a round trip takes what the machine's own
 //! two-line ping-pong takes (`ballast-bench ring`). Checked by the loom models in
-//! `tests/ring_models.rs`.
+//! `tests/ring_models.rs`, which say at which capacities and with how many preemptions.
 
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
