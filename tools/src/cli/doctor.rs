@@ -19,6 +19,9 @@ pub struct Options {
     /// The network interface that venues are reached by, in place of the config's.
     #[arg(long)]
     nic: Option<String>,
+    /// The running maker: its limits, cpuset, quota and capabilities are examined in place of this shell's.
+    #[arg(long)]
+    pid: Option<u32>,
     /// Examine the /proc and /sys below this folder, for instance copied from another host.
     #[arg(long, default_value = "/")]
     root: PathBuf,
@@ -39,11 +42,23 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     if !Path::new(&options.root).is_dir() {
         return Err(Failure::Usage(format!("--root {}: no such folder", options.root.display())));
     }
+    host.pid = options.pid;
+    if let Some(pid) = host.pid
+        && host.of_process("status").is_none()
+    {
+        return Err(Failure::Usage(format!("--pid {pid}: no such process")));
+    }
     let findings = doctor::examine(&host);
     if options.json {
         println!("{:#}", doctor::to_json(&host, &findings));
     } else {
         print!("{}", doctor::to_text(&findings));
+        if host.pid.is_none() {
+            println!(
+                "\nLimits, cpuset, quota and capabilities are this shell's: --pid examines a running maker's, \
+                 ExecStartPre= in its unit those that it will have."
+            );
+        }
         println!("\ntuning.md says for each item why it matters and how to undo it.");
     }
     let failed: Vec<&str> = findings

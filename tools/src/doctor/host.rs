@@ -13,8 +13,12 @@ pub struct Host {
     root: PathBuf,
     /// The cores that the hot stages are to run on; empty where not named.
     pub cores: Vec<usize>,
+    /// The cores that `[run]` gives to the hot stages; empty where it names none.
+    pub run_cores: Vec<usize>,
     /// The network interface that the venues are reached by.
     pub nic: Option<String>,
+    /// The process whose limits, cores and group are examined; `None` for this one, which has the shell's.
+    pub pid: Option<u32>,
 }
 
 /// Why a config file does not say which cores and interface to examine.
@@ -75,11 +79,12 @@ struct RawHost {
 impl Host {
     /// The host whose `/proc` and `/sys` lie below `root`, with no cores named.
     pub fn at(root: &Path) -> Host {
-        Host { root: root.to_path_buf(), cores: Vec::new(), nic: None }
+        let (cores, run_cores) = (Vec::new(), Vec::new());
+        Host { root: root.to_path_buf(), cores, run_cores, nic: None, pid: None }
     }
 
     /// Takes cores and interface from the `[host]` table of a config file, where it has one; cores that it
-    /// does not name are those of `[run]`.
+    /// does not name are those of `[run]`. Where both name some, the check of the cores compares them.
     pub fn configure(&mut self, file: &Path) -> Result<(), HostConfigError> {
         let path = file.display().to_string();
         let text = fs::read_to_string(file)
@@ -92,8 +97,9 @@ impl Host {
             self.cores = host.cores;
             self.nic = host.nic;
         }
+        self.run_cores = raw.run.map(RawPlaces::hot).unwrap_or_default();
         if self.cores.is_empty() {
-            self.cores = raw.run.map(RawPlaces::hot).unwrap_or_default();
+            self.cores.clone_from(&self.run_cores);
         }
         Ok(())
     }
@@ -175,9 +181,43 @@ impl Host {
         Some(found)
     }
 
-    /// The soft limit of this process by its name in `/proc/self/limits`; `u64::MAX` is unlimited.
+    /// A file of the examined process below `/proc`.
+    pub fn of_process(&self, file: &str) -> Option<String> {
+        let pid = self.pid.map_or("self".to_owned(), |pid| pid.to_string());
+        self.text(&format!("proc/{pid}/{file}"))
+    }
+
+    /// What follows a name in the process's `/proc/PID/status`.
+    pub fn status(&self, name: &str) -> Option<String> {
+        let status = self.of_process("status")?;
+        status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned())
+    }
+
+    /// The process's control groups that `controller` looks after, its own first and the root last. A group
+    /// is a path below [`Host::root`]: of version 2, or of the controller's own tree of version 1.
+    pub fn groups(&self, controller: &str) -> Vec<String> {
+        let Some(text) = self.of_process("cgroup") else { return Vec::new() };
+        let mut groups = Vec::new();
+        for line in text.lines() {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
+            let tree = match controllers {
+                "" => "sys/fs/cgroup".to_owned(),
+                some if some.split(',').any(|one| one == controller) => {
+                    format!("sys/fs/cgroup/{controllers}")
+                }
+                _ => continue,
+            };
+            let own = Some(group.trim_end_matches('/'));
+            let above = std::iter::successors(own, |group| Some(group.rsplit_once('/')?.0));
+            groups.extend(above.map(|group| format!("{tree}{group}")));
+        }
+        groups
+    }
+
+    /// The soft limit of the process by its name in `/proc/PID/limits`; `u64::MAX` is unlimited.
     pub fn limit(&self, name: &str) -> Option<u64> {
-        let text = self.text("proc/self/limits")?;
+        let text = self.of_process("limits")?;
         let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
         match rest.split_whitespace().next()? {
             "unlimited" => Some(u64::MAX),
@@ -230,7 +270,8 @@ pub mod fake {
 
         /// The host with these hot cores, behind eth0.
         pub fn host(&self, cores: &[usize]) -> Host {
-            Host { root: self.root.clone(), cores: cores.to_vec(), nic: Some("eth0".to_owned()) }
+            let cores = cores.to_vec();
+            Host { cores, nic: Some("eth0".to_owned()), ..Host::at(&self.root) }
         }
     }
 
@@ -257,6 +298,7 @@ mod tests {
         let mut host = tree.host(&[]);
         host.configure(&host.root().join("run.toml")).unwrap();
         assert_eq!((host.cores.as_slice(), host.nic.as_deref()), (&[2, 3][..], Some("ens5")));
+        assert_eq!(host.run_cores, Vec::<usize>::new());
         for (file, hot) in [("fused.toml", &[2][..]), ("pinned.toml", &[2, 3])] {
             let mut host = tree.host(&[]);
             host.configure(&host.root().join(file)).unwrap();
@@ -268,6 +310,28 @@ mod tests {
             host.configure(Path::new("/nonexistent.toml")),
             Err(HostConfigError::Unreadable { .. })
         ));
+    }
+
+    #[test]
+    fn a_process_that_is_named_is_examined_in_place_of_this_one() {
+        let tree = Tree::of(&[
+            ("proc/self/status", "Name:\tbash\nCapEff:\t000001ffffffffff\n"),
+            ("proc/77/status", "Name:\tballast\nCapEff:\t0000000000000000\n"),
+            ("proc/77/cgroup", "4:cpu,cpuacct:/a/b\n3:memory:/m\n0::/a\n"),
+        ]);
+        let mut host = tree.host(&[]);
+        assert_eq!(host.status("CapEff:").as_deref(), Some("000001ffffffffff"));
+        assert_eq!(host.groups("cpu"), Vec::<String>::new());
+        host.pid = Some(77);
+        assert_eq!(host.status("CapEff:").as_deref(), Some("0000000000000000"));
+        let cpu = "sys/fs/cgroup/cpu,cpuacct";
+        let expected = [
+            format!("{cpu}/a/b"),
+            format!("{cpu}/a"),
+            cpu.to_owned(),
+            "sys/fs/cgroup/a".to_owned(),
+        ];
+        assert_eq!(host.groups("cpu"), [&expected[..], &["sys/fs/cgroup".to_owned()]].concat());
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl Check {
 
 /// All checks, in tuning.md's order.
 pub const CHECKS: &[Check] = &[
+    Check { id: "turbo", look: processor::turbo },
+    Check { id: "pcie-aspm", look: processor::pcie_aspm },
     Check { id: "cores", look: processor::cores },
     Check { id: "smt", look: processor::smt },
     Check { id: "isolation", look: processor::isolation },
@@ -113,12 +115,14 @@ pub const CHECKS: &[Check] = &[
     Check { id: "nic-numa", look: network::nic_numa },
     Check { id: "receive-steering", look: network::receive_steering },
     Check { id: "busy-poll", look: network::busy_poll },
+    Check { id: "irq-deferral", look: network::irq_deferral },
     Check { id: "slow-start", look: network::slow_start },
     Check { id: "rt-throttling", look: process::rt_throttling },
     Check { id: "rt-priority", look: process::rt_priority },
     Check { id: "cpu-quota", look: process::cpu_quota },
     Check { id: "open-files", look: process::open_files },
     Check { id: "time-sync", look: process::time_sync },
+    Check { id: "capabilities", look: process::capabilities },
 ];
 
 /// Every check's finding on `host`, in order.
@@ -143,6 +147,7 @@ pub fn to_json(host: &Host, findings: &[(&'static str, Finding)]) -> Value {
     json!({
         "cores": host.cores,
         "nic": host.nic,
+        "pid": host.pid,
         "ok": count(State::Ok),
         "warn": count(State::Warn),
         "fail": count(State::Fail),

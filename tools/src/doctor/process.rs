@@ -26,29 +26,30 @@ pub(super) fn rt_priority(host: &Host) -> Finding {
 
 /// A quota anywhere above the process stops a spinning thread for the rest of each period.
 pub(super) fn cpu_quota(host: &Host) -> Finding {
-    let Some(groups) = host.text("proc/self/cgroup") else {
-        return Finding::skip("the kernel has no cgroups");
-    };
-    // Version 2 is the line "0::/path"; a host with version 1 alone has none.
-    let Some(mut group) = groups.lines().find_map(|line| line.strip_prefix("0::")) else {
-        return Finding::skip("cgroup version 1");
-    };
-    loop {
-        let path = format!("sys/fs/cgroup{}/cpu.max", group.trim_end_matches('/'));
-        if let Some(text) = host.text(&path)
-            && !text.starts_with("max")
-        {
+    // Version 2 counts where its root has the controller: the root itself has no quota to show.
+    let controllers = host.text("sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    let mut is_told = controllers.split_whitespace().any(|one| one == "cpu");
+    for group in host.groups("cpu") {
+        let quota = host.text(&format!("{group}/cpu.max"));
+        let of_version_1 = host.text(&format!("{group}/cpu.cfs_quota_us"));
+        is_told |= quota.is_some() || of_version_1.is_some();
+        if let Some(text) = quota.filter(|text| !text.starts_with("max")) {
             return Finding::fail(
-                format!("/{} may use {text} (µs of each period)", group.trim_matches('/')),
-                format!("echo max > /{path} (systemd: CPUQuota=)"),
+                format!("/{group} may use {text} (µs of each period)"),
+                format!("echo max > /{group}/cpu.max (systemd: CPUQuota=)"),
             );
         }
-        // Up to the root: in a container its file is the container's own group.
-        match group.trim_end_matches('/').rsplit_once('/') {
-            Some((parent, _)) => group = parent,
-            None => return Finding::ok("none"),
+        if let Some(text) = of_version_1.filter(|text| !text.starts_with('-')) {
+            return Finding::fail(
+                format!("/{group} may use {text} µs of each period"),
+                format!("echo -1 > /{group}/cpu.cfs_quota_us (systemd: CPUQuota=)"),
+            );
         }
     }
+    if !is_told {
+        return Finding::skip("no group above the process shows the cpu controller");
+    }
+    Finding::ok("none")
 }
 
 pub(super) fn open_files(host: &Host) -> Finding {
@@ -66,7 +67,10 @@ pub(super) fn time_sync(host: &Host) -> Finding {
     let precise = ["chronyd", "ptp4l", "phc2sys", "ntpd"];
     match host.running(&precise) {
         None => Finding::skip("no /proc"),
-        Some(found) if !found.is_empty() => Finding::ok(found.join(", ")),
+        Some(found) if !found.is_empty() => Finding::ok(format!(
+            "{} running; whether it has a source it must say itself (`chronyc tracking`, `ntpq -p`, `pmc`)",
+            found.join(", ")
+        )),
         Some(_) => {
             let seen = match host.running(&["systemd-timesyn"]) {
                 Some(found) if !found.is_empty() => {
@@ -76,5 +80,23 @@ pub(super) fn time_sync(host: &Host) -> Finding {
             };
             Finding::warn(seen, "install chrony with the venue's or the provider's source, or PTP")
         }
+    }
+}
+
+/// CAP_IPC_LOCK and CAP_SYS_NICE: they stand for limits that a host does not give.
+const OF_USE: u64 = 1 << 14 | 1 << 23;
+
+pub(super) fn capabilities(host: &Host) -> Finding {
+    let effective = host.status("CapEff:").and_then(|text| u64::from_str_radix(&text, 16).ok());
+    match effective {
+        None => Finding::skip("the kernel does not say"),
+        Some(0) => Finding::ok("none"),
+        Some(some) if some & !OF_USE == 0 => {
+            Finding::ok("CAP_IPC_LOCK or CAP_SYS_NICE and no other")
+        }
+        Some(many) => Finding::warn(
+            format!("{many:x}: whoever takes over the process has them too"),
+            "User=ballast, CapabilityBoundingSet= and AmbientCapabilities= in the unit",
+        ),
     }
 }

@@ -1,7 +1,9 @@
 //! Checks of the processor: cores, interruptions, power states, clocks.
 
 use super::{Finding, Host};
-use ballast_engine::pin::{self, PinFault, Topology};
+use ballast_engine::pin::{Core, PinFault, Topology};
+use std::path::Path;
+use std::time::Duration;
 
 pub(super) const UNNAMED: &str =
     "no cores are named; give --cores, or cores in the [host] or [run] of a config";
@@ -15,29 +17,55 @@ pub(super) fn cores(host: &Host) -> Finding {
         return Finding::skip(UNNAMED);
     }
     let faults = topology.check(&host.cores, None);
-    let all: Vec<String> = faults.iter().map(PinFault::to_string).collect();
+    let mut all: Vec<String> = faults.iter().map(PinFault::to_string).collect();
     if faults.iter().any(PinFault::is_fatal) {
         return Finding::fail(all.join("; "), format!("choose from {}", topology.list()));
     }
-    if let Some(allowed) = allowed_list(host) {
-        let missing = host.hot_cores_missing_from(&allowed);
-        if !missing.is_empty() {
-            return Finding::fail(
-                format!("this process may not run on {missing:?}"),
-                format!("start it with AllowedCPUs= or taskset that include {}", host.cores_text()),
-            );
-        }
+    if let Some(missing) = missing_from_cpuset(host) {
+        return Finding::fail(
+            format!("the process's cpuset leaves out {missing:?}"),
+            format!(
+                "AllowedCPUs= that includes {}, or start it inside the partition",
+                host.cores_text()
+            ),
+        );
     }
-    if all.is_empty() {
-        return Finding::ok(format!("{} suit", host.cores_text()));
+    if !is_same(&host.run_cores, &host.cores) && !host.run_cores.is_empty() {
+        let run = &host.run_cores;
+        all.push(format!("[run] gives the hot stages {run:?}, examined are {:?}", host.cores));
     }
-    Finding::warn(all.join("; "), format!("choose from {}", topology.list()))
+    if !all.is_empty() {
+        return Finding::warn(all.join("; "), format!("choose from {}", topology.list()));
+    }
+    // Of one core alone nothing else need be known.
+    let known = |core| topology.cores.get(core).is_some_and(|known| is_told(known));
+    if host.cores.len() > 1 && !host.cores.iter().all(known) {
+        return Finding::skip(format!(
+            "{} are online; the kernel does not say which cores are siblings or share an L3",
+            host.cores_text()
+        ));
+    }
+    Finding::ok(format!("{} suit", host.cores_text()))
 }
 
-fn allowed_list(host: &Host) -> Option<Vec<usize>> {
-    let status = host.text("proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
-    Some(pin::parse_list(line))
+fn is_told(core: &Core) -> bool {
+    !core.smt_siblings.is_empty() && !core.l3_sharers.is_empty()
+}
+
+fn is_same(one: &[usize], other: &[usize]) -> bool {
+    one.iter().all(|core| other.contains(core)) && other.iter().all(|core| one.contains(core))
+}
+
+/// Hot cores that the process cannot be bound to. Its affinity mask tells nothing: a thread leaves it when it
+/// is pinned, and isolated cores are in no shell's mask.
+fn missing_from_cpuset(host: &Host) -> Option<Vec<usize>> {
+    let groups = host.groups("cpuset");
+    let files = ["cpuset.cpus.effective", "cpuset.effective_cpus"];
+    let paths =
+        groups.iter().flat_map(|group| files.iter().map(move |file| format!("{group}/{file}")));
+    let held = paths.filter_map(|path| host.list(&path)).find(|list| !list.is_empty())?;
+    let missing = host.hot_cores_missing_from(&held);
+    (!missing.is_empty()).then_some(missing)
 }
 
 pub(super) fn smt(host: &Host) -> Finding {
@@ -89,10 +117,16 @@ pub(super) fn rcu_nocbs(host: &Host) -> Finding {
         return Finding::skip(UNNAMED);
     }
     // nohz_full implies rcu_nocbs for the same cores.
-    let covered: Vec<usize> =
-        ["rcu_nocbs", "nohz_full"].iter().flat_map(|name| host.boot_cores(name)).collect();
+    let nohz_full = host.list("sys/devices/system/cpu/nohz_full");
+    let can = nohz_full.is_some();
+    let mut covered = host.boot_cores("rcu_nocbs");
+    covered.extend(nohz_full.unwrap_or_default());
     match host.hot_cores_missing_from(&covered).as_slice() {
-        [] => Finding::ok("callbacks run elsewhere"),
+        [] if can => Finding::ok("callbacks run elsewhere"),
+        // A kernel built without it takes the parameter and does nothing.
+        [] => Finding::skip(
+            "the boot command line says so; nothing shows that this kernel can (CONFIG_RCU_NOCB_CPU)",
+        ),
         missing => Finding::warn(
             format!("RCU callbacks run on {missing:?}"),
             format!("boot: rcu_nocbs={}", host.cores_text()),
@@ -112,16 +146,19 @@ pub(super) fn irq_affinity(host: &Host) -> Finding {
     if host.cores.is_empty() {
         return Finding::skip(UNNAMED);
     }
-    let on_hot: Vec<String> = numbers
-        .into_iter()
-        .filter(|number| {
-            let at = |file: &str| host.list(&format!("proc/irq/{number}/{file}"));
-            at("effective_affinity_list")
-                .filter(|list| !list.is_empty())
-                .or_else(|| at("smp_affinity_list"))
-                .is_some_and(|list| list.iter().any(|core| host.cores.contains(core)))
-        })
-        .collect();
+    let (mut on_hot, mut unknown) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let at = |file: &str| host.list(&format!("proc/irq/{number}/{file}"));
+        let effective = at("effective_affinity_list").filter(|list| !list.is_empty());
+        match effective.or_else(|| at("smp_affinity_list")) {
+            None => unknown.push(number),
+            Some(list) if list.iter().any(|core| host.cores.contains(core)) => on_hot.push(number),
+            Some(_) => {}
+        }
+    }
+    if on_hot.is_empty() && !unknown.is_empty() {
+        return Finding::skip(format!("the kernel does not show where {} come", unknown.join(" ")));
+    }
     if on_hot.is_empty() {
         return Finding::ok("no interrupt comes to a hot core");
     }
@@ -252,11 +289,11 @@ pub(super) fn idle_states(host: &Host) -> Finding {
 pub(super) fn watchdog(host: &Host) -> Finding {
     match (host.number("proc/sys/kernel/nmi_watchdog"), host.number("proc/sys/kernel/watchdog")) {
         (None, None) => Finding::skip("the kernel has none"),
-        (Some(1), _) => Finding::warn(
-            "the NMI watchdog interrupts every core and takes a performance counter",
-            "sysctl kernel.nmi_watchdog=0 (boot: nmi_watchdog=0)",
+        (Some(1), _) | (_, Some(1)) if host.cores.is_empty() => Finding::skip(UNNAMED),
+        (Some(1), _) if watchdog_covers_hot(host) => Finding::warn(
+            "the NMI watchdog interrupts hot cores and takes a performance counter of each",
+            "echo HOUSEKEEPING > /proc/sys/kernel/watchdog_cpumask, or sysctl kernel.nmi_watchdog=0",
         ),
-        (_, Some(1)) if host.cores.is_empty() => Finding::skip(UNNAMED),
         (_, Some(1)) if watchdog_covers_hot(host) => Finding::warn(
             "the soft-lockup watchdog wakes a thread on hot cores",
             "echo HOUSEKEEPING > /proc/sys/kernel/watchdog_cpumask, or sysctl kernel.watchdog=0",
@@ -271,14 +308,24 @@ fn watchdog_covers_hot(host: &Host) -> bool {
 }
 
 pub(super) fn mitigations(host: &Host) -> Finding {
-    match host.boot_parameter("mitigations").as_deref() {
-        Some("off") => Finding::warn(
-            "off: every program on this host can read every other's memory",
-            "boot without mitigations=off unless the host runs nothing but its own code",
-        ),
-        Some(other) => Finding::ok(format!("mitigations={other}")),
-        None if host.text("proc/cmdline").is_none() => Finding::skip("the kernel does not say"),
-        None => Finding::ok("the kernel's default"),
+    let base = "sys/devices/system/cpu/vulnerabilities";
+    let of = |name: String| Some((host.text(&format!("{base}/{name}"))?, name));
+    let all: Vec<(String, String)> = host.entries(base).into_iter().filter_map(of).collect();
+    let open: Vec<&str> = all
+        .iter()
+        .filter(|(text, _)| text.starts_with("Vulnerable") || text.contains("KVM: Vulnerable"))
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let mend = "boot without mitigations=off and the switches of single ones (nopti, spectre_v2=off …), \
+                with current microcode, unless the host runs nothing but its own code";
+    if host.boot_parameter("mitigations").as_deref() == Some("off") {
+        let seen = "off: every program on this host can read every other's memory";
+        return Finding::warn(seen, mend);
+    }
+    match (all.is_empty(), open.as_slice()) {
+        (true, _) => Finding::skip("the kernel does not say"),
+        (false, []) => Finding::ok("the processor has none of the faults, or they are mitigated"),
+        (false, open) => Finding::warn(format!("open: {}", open.join(", ")), mend),
     }
 }
 
@@ -320,20 +367,86 @@ pub(super) fn tsc(host: &Host) -> Finding {
 }
 
 pub(super) fn steal_time(host: &Host) -> Finding {
-    let Some(stat) = host.text("proc/stat") else {
-        return Finding::skip("the kernel does not say");
+    let ticks = || {
+        let stat = host.text("proc/stat")?;
+        let first = stat.lines().next()?.to_owned();
+        Some(first.split_whitespace().skip(1).flat_map(str::parse).take(8).collect::<Vec<u64>>())
     };
-    let first = stat.lines().next().unwrap_or_default();
-    let ticks: Vec<u64> = first.split_whitespace().skip(1).flat_map(str::parse).collect();
-    let (Some(steal), all) = (ticks.get(7), ticks.iter().take(8).sum::<u64>()) else {
-        return Finding::skip("the kernel does not say");
-    };
-    let per_mille = steal.saturating_mul(1_000) / all.max(1);
-    if per_mille == 0 {
-        return Finding::ok("the hypervisor took less than 0.1 % since boot");
+    let before = ticks();
+    // A tree that was copied stands still.
+    if host.root() == Path::new("/") {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a second is looked at; nothing waits for it"
+        )]
+        std::thread::sleep(Duration::from_secs(1));
     }
+    let (Some(since_boot), Some(now)) = (before, ticks()) else {
+        return Finding::skip("the kernel does not say");
+    };
+    let last: Vec<u64> =
+        now.iter().zip(&since_boot).map(|(now, before)| now.saturating_sub(*before)).collect();
+    let (Some(boot), Some(last)) = (stolen(&since_boot), stolen(&last)) else {
+        return Finding::skip("the kernel does not say");
+    };
+    if boot == 0 && last == 0 {
+        return Finding::ok(
+            "the hypervisor took less than 0.1 %, since boot and of the last second",
+        );
+    }
+    let percent = |per_mille: u64| format!("{}.{} %", per_mille / 10, per_mille % 10);
     Finding::warn(
-        format!("the hypervisor took {}.{} % since boot", per_mille / 10, per_mille % 10),
+        format!(
+            "the hypervisor took {} since boot, {} of the last second",
+            percent(boot),
+            percent(last)
+        ),
         "use dedicated cores or bare metal",
     )
+}
+
+/// Thousandths of all ticks that were stolen.
+fn stolen(ticks: &[u64]) -> Option<u64> {
+    let all: u64 = ticks.iter().sum();
+    Some(ticks.get(7)?.saturating_mul(1_000) / all.max(1))
+}
+
+/// Which is better must be measured: this one only tells.
+pub(super) fn turbo(host: &Host) -> Finding {
+    let no_turbo = host.number("sys/devices/system/cpu/intel_pstate/no_turbo").map(|off| off == 0);
+    let boost = host.number("sys/devices/system/cpu/cpufreq/boost").map(|on| on != 0);
+    match no_turbo.or(boost) {
+        None => Finding::skip("the kernel does not say (the hypervisor's or the firmware's)"),
+        Some(true) => Finding::ok("on: the highest clock, not the most even one"),
+        Some(false) => Finding::ok("off: the most even clock, not the highest one"),
+    }
+}
+
+pub(super) fn pcie_aspm(host: &Host) -> Finding {
+    let path = "sys/module/pcie_aspm/parameters/policy";
+    let Some(policy) = host.text(path) else {
+        return Finding::skip("the kernel does not say");
+    };
+    let is_off = host.boot_parameter("pcie_aspm").as_deref() == Some("off");
+    if is_off || policy.contains("[performance]") {
+        return Finding::ok("links do not sleep");
+    }
+    let seen = if policy.contains("[default]") {
+        "default: links sleep where the firmware says so".to_owned()
+    } else {
+        format!("links sleep: {policy}")
+    };
+    Finding::warn(seen, format!("echo performance > /{path} (boot: pcie_aspm.policy=performance)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stolen;
+
+    #[test]
+    fn steal_is_the_eighth_number_of_all_eight() {
+        assert_eq!(stolen(&[500, 0, 400, 90, 0, 0, 0, 10]), Some(10));
+        assert_eq!(stolen(&[0; 8]), Some(0), "a copied tree stands still");
+        assert_eq!(stolen(&[1, 2, 3]), None);
+    }
 }
