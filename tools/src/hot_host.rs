@@ -2,12 +2,12 @@
 //!
 //! Fed by `[run]` and `[host]`; called by `ballast run` when everything is allocated and nothing runs
 //! yet. Cold. What only costs latency is told and goes on; what the config asks for and the host refuses
-//! ends the start. Deliberately absent: priorities and isolation, which are the unit's and the boot
-//! loader's (tuning.md), and everything that `ballast doctor` looks at beside.
+//! ends the start. Deliberately absent: isolation, which is the boot loader's (tuning.md), and everything
+//! that `ballast doctor` looks at beside.
 
 use crate::config::file::{RawConfig, RunnerKind};
 use ballast_engine::clock::Source;
-use ballast_engine::pin::{PinFault, Topology, nic_numa_node};
+use ballast_engine::pin::{PinFault, Topology, nic_numa_node, parse_list};
 use rustix::mm::{MlockAllFlags, mlockall};
 use std::path::Path;
 use thiserror::Error;
@@ -40,10 +40,14 @@ pub fn counter_warning(source: Source, root: &Path) -> Option<String> {
     })
 }
 
-/// What speaks against the cores that a config names, on the host below `root` ("/" but in tests). A
-/// core that is not there is the runner's own error.
+/// What speaks against the cores and the priority that a config names, on the host below `root` ("/" but in
+/// tests). A core or a priority that is not to be had is the runner's own error.
 pub fn core_warnings(config: &RawConfig, root: &Path) -> Vec<String> {
-    let Some(cores) = config.run.cores else { return Vec::new() };
+    let Some(cores) = config.run.cores else {
+        let is_pinned = config.run.runner == RunnerKind::Pinned;
+        let told = "run.runner: nothing is pinned without run.cores, the scheduler moves the threads about";
+        return is_pinned.then(|| told.to_owned()).into_iter().collect();
+    };
     let spinning = match config.run.runner {
         RunnerKind::Fused => &cores[1..2],
         RunnerKind::Pinned => &cores[..],
@@ -52,7 +56,39 @@ pub fn core_warnings(config: &RawConfig, root: &Path) -> Vec<String> {
     let nic = nic.and_then(|nic| Some((nic, nic_numa_node(root, nic)?)));
     let faults = Topology::read(root).check(spinning, nic);
     let slow = faults.iter().filter(|fault| !fault.is_fatal());
-    slow.map(|fault: &PinFault| format!("run.cores: {fault}")).collect()
+    let mut told: Vec<String> =
+        slow.map(|fault: &PinFault| format!("run.cores: {fault}")).collect();
+    if config.run.priority.is_some() {
+        told.extend(priority_warnings(spinning, root));
+    }
+    told
+}
+
+/// What speaks against threads that spin before everybody else on these cores.
+fn priority_warnings(spinning: &[usize], root: &Path) -> Vec<String> {
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let lists = ["sys/devices/system/cpu/isolated", "sys/fs/cgroup/cpuset.cpus.isolated"];
+    let isolated: Vec<usize> = lists.iter().flat_map(|path| parse_list(&read(path))).collect();
+    let mut shared: Vec<usize> =
+        spinning.iter().copied().filter(|core| !isolated.contains(core)).collect();
+    shared.sort_unstable();
+    shared.dedup();
+    let mut told = Vec::new();
+    if !shared.is_empty() {
+        told.push(format!(
+            "run.priority: cores {shared:?} are not isolated: all else that the kernel runs there waits for as \
+             long as a stage spins (`ballast doctor`, isolation)"
+        ));
+    }
+    let throttled = read("proc/sys/kernel/sched_rt_runtime_us");
+    if !throttled.is_empty() && throttled.trim() != "-1" {
+        told.push(format!(
+            "run.priority: a thread that spins with it is stopped after {} µs of each period (`ballast \
+             doctor`, rt-throttling)",
+            throttled.trim()
+        ));
+    }
+    told
 }
 
 #[cfg(test)]
@@ -109,7 +145,48 @@ pub(crate) mod tests {
         assert!(far[0].contains("NUMA node 0, network interface ens5 on node 1"), "{far:?}");
         assert_eq!(told("runner = \"fused\"\ncores = [0, 2, 0]", ""), Vec::<String>::new());
         assert_eq!(told("runner = \"fused\"", ""), Vec::<String>::new());
+        let unpinned = told("runner = \"pinned\"", "");
+        assert_eq!(unpinned.len(), 1);
+        assert!(unpinned[0].contains("nothing is pinned without run.cores"), "{unpinned:?}");
         fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn a_priority_on_shared_or_throttled_cores_is_told() {
+        let root = std::env::temp_dir().join(format!("ballast-priority-{}", std::process::id()));
+        two_cores_of_two(&root);
+        let put = |path: &str, text: &str| {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), text).unwrap();
+        };
+        put("sys/devices/system/cpu/isolated", "\n");
+        put("proc/sys/kernel/sched_rt_runtime_us", "950000\n");
+        let run = "runner = \"fused\"\ncores = [0, 2, 0]\npriority = 40";
+        let told = |run: &str| core_warnings(&config(run, ""), &root);
+        let both = told(run);
+        assert_eq!(both.len(), 2, "{both:?}");
+        assert!(both[0].contains("cores [2] are not isolated"), "{both:?}");
+        assert!(both[1].contains("stopped after 950000 µs"), "{both:?}");
+        assert_eq!(told("runner = \"fused\"\ncores = [0, 2, 0]"), Vec::<String>::new());
+        put("sys/fs/cgroup/cpuset.cpus.isolated", "2-3\n");
+        put("proc/sys/kernel/sched_rt_runtime_us", "-1\n");
+        assert_eq!(told(run), Vec::<String>::new());
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn a_priority_without_cores_or_out_of_range_is_refused() {
+        let text = ConfigFile::demo().unwrap().text;
+        let told = |run: &str| {
+            let text = text.replace("runner = \"fused\"", run);
+            let file = ConfigFile::parse("demo.toml", text).unwrap();
+            file.maker(1).map(|_| ()).map_err(|error| error.to_string())
+        };
+        let run = "runner = \"fused\"\npriority = ";
+        assert!(told(&format!("{run}40")).unwrap_err().contains("wants run.cores"));
+        assert_eq!(told(&format!("{run}40\ncores = [0, 2, 0]")), Ok(()));
+        let none = told(&format!("{run}100\ncores = [0, 2, 0]")).unwrap_err();
+        assert!(none.contains("must be 1 to 99"), "{none}");
     }
 
     #[test]

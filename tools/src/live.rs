@@ -521,7 +521,7 @@ fn hot_seats(
     let (feed_count, entry_count) = (feeds.len(), entries.len());
     let watched = |stage: BoxedStage, core, sessions| {
         let (stage, gaps) = Watchful::new(stage, sessions);
-        (Seat::new(stage, core, Wait::Spin), gaps)
+        (Seat { priority: run.priority, ..Seat::new(stage, core, Wait::Spin) }, gaps)
     };
     match run.runner {
         RunnerKind::Fused => {

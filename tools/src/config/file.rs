@@ -80,6 +80,9 @@ pub struct RawRun {
     /// Cores of feed, maker and order entry (fused: the second is the front's); left out, the
     /// scheduler chooses.
     pub cores: Option<[usize; 3]>,
+    /// SCHED_FIFO priority of the threads on these cores, 1 to 99; left out, they are ordinary ones. A
+    /// system that does not give it ends the start.
+    pub priority: Option<u8>,
     /// Everything that is allocated at the start is kept in memory; a host that does not allow that
     /// ends the start.
     #[serde(default)]

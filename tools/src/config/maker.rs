@@ -114,6 +114,15 @@ fn sizes(raw: &RawConfig, faults: &mut Faults) {
     let run = &raw.run;
     sessions::check(raw, faults);
     controls::refit(run.refit, faults);
+    if let Some(priority) = run.priority
+        && !(1..=99).contains(&priority)
+    {
+        faults.add("run.priority", priority, "must be 1 to 99: 0 is no SCHED_FIFO priority");
+    }
+    if run.priority.is_some() && run.cores.is_none() {
+        let wanted = "wants run.cores: what spins before everybody else must not wander";
+        faults.add("run.priority", run.priority.unwrap_or(0), wanted);
+    }
     for (key, value) in
         [("run.orders_max", run.orders_max), ("run.book_levels_max", run.book_levels_max)]
     {
