@@ -340,6 +340,32 @@ pub fn notional(price: Ticks, size: Lots, nano_per_tick_lot: i64) -> Option<Noti
     tick_lots.checked_mul(i128::from(nano_per_tick_lot)).map(Notional)
 }
 
+/// `a + b`, saturating. What is traded never comes near the integer's edge: here that costs one jump that is
+/// never taken, where `saturating_add` is six instructions.
+#[inline(always)]
+pub(crate) fn more(a: i64, b: i64) -> i64 {
+    match a.checked_add(b) {
+        Some(sum) => sum,
+        None => edge(b),
+    }
+}
+
+/// `a - b`, likewise.
+#[inline(always)]
+pub(crate) fn less(a: i64, b: i64) -> i64 {
+    match a.checked_sub(b) {
+        Some(difference) => difference,
+        None => edge(b.saturating_neg()),
+    }
+}
+
+/// The end of the integers that a sum beyond it is held at, by its second term.
+#[cold]
+#[inline(never)]
+fn edge(towards: i64) -> i64 {
+    if towards < 0 { i64::MIN } else { i64::MAX }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,5 +419,14 @@ mod tests {
         assert_eq!((half.floor(), half.ceil()), (Ticks(0), Ticks(1)));
         let minus_half = SubTicks(-half.0);
         assert_eq!((minus_half.floor(), minus_half.ceil()), (Ticks(-1), Ticks(0)));
+    }
+
+    #[test]
+    fn sums_at_the_integers_edges_are_held_there() {
+        let values = [i64::MIN, i64::MIN + 1, -7, -1, 0, 1, 7, i64::MAX - 1, i64::MAX];
+        for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))) {
+            assert_eq!(more(a, b), a.saturating_add(b), "{a} + {b}");
+            assert_eq!(less(a, b), a.saturating_sub(b), "{a} - {b}");
+        }
     }
 }

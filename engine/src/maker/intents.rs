@@ -118,11 +118,12 @@ impl Intents {
     }
 
     /// Takes an intent; the maker asked for room before. Says whether it was taken.
-    pub(crate) fn push(&mut self, intent: OrderIntent) -> bool {
+    #[inline]
+    pub(crate) fn push(&mut self, intent: &OrderIntent) -> bool {
         let has_room = self.has_room();
         debug_assert!(has_room, "the maker asks for room before it decides");
         if has_room {
-            self.orders.push(intent);
+            self.orders.push(*intent);
         }
         has_room
     }

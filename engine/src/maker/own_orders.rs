@@ -8,7 +8,7 @@ use super::{Line, Maker, Rung};
 use crate::event::InstrumentId;
 use crate::maker::intents::Intents;
 use crate::orders::order::{Order, OrderState};
-use crate::orders::table::OrderSlot;
+use crate::orders::table::{OrderSlot, OrderTable};
 use crate::quote::ladder::LEVELS_MAX;
 use crate::risk::gate::Proposal;
 use crate::risk::self_trade::{Prevention, Remedy, meets, nearer};
@@ -83,21 +83,33 @@ impl Line {
 
 impl Maker {
     /// What [`Maker::own_best`] answers, kept for the next to ask.
-    #[inline]
+    #[inline(always)]
     pub(super) fn kept_own_best(&mut self, id: InstrumentId, side: Side) -> Option<Ticks> {
-        let answers = self.answers;
         let line = self.line(id)?;
+        // Hardly a book is traded over two sessions: then its own rungs are all that there is. And one
+        // rung is looked at as fast as what is kept.
+        if line.levels_used <= 1 && line.twins.is_empty() {
+            let slot = line.rungs(side).first().and_then(|rung| rung.order);
+            let best = slot.and_then(|slot| self.orders.get(slot)).map(Order::price_worst);
+            debug_assert_eq!(best, self.own_best(line, side), "there are no others");
+            return best;
+        }
+        self.keep_best(id, side)
+    }
+
+    #[inline(never)]
+    fn keep_best(&mut self, id: InstrumentId, side: Side) -> Option<Ticks> {
+        let answers = self.answers;
+        let line = self.lines.get_mut(usize::from(id.0))?;
         if line.best.get(side, answers).is_none() {
-            let best = self.walked_best(line, side);
-            self.line_mut(id)?.best.set(side, answers, best);
+            let best = walked_best(line, side, &self.orders);
+            line.best.set(side, answers, best);
         }
         let line = self.line(id)?;
-        // Hardly a book is traded over two sessions: then its own rungs are all that there is.
         if line.twins.is_empty() { self.best_rung(line, side) } else { self.own_best(line, side) }
     }
 
     /// The best price that an order of our own may trade at on a side of the instrument's book.
-    #[inline]
     pub(super) fn own_best(&self, line: &Line, side: Side) -> Option<Ticks> {
         let mut best = self.best_rung(line, side);
         // Over another session an immediate order may arrive after what is sent later over this one.
@@ -116,22 +128,11 @@ impl Maker {
             && own.is_some_and(|own| meets(side, price, own))
     }
 
-    #[inline]
     fn best_rung(&self, line: &Line, side: Side) -> Option<Ticks> {
-        let Some(kept) = line.best.get(side, self.answers) else {
-            return self.walked_best(line, side);
-        };
-        debug_assert_eq!(kept, self.walked_best(line, side), "no order of the side changed");
+        let walked = || walked_best(line, side, &self.orders);
+        let Some(kept) = line.best.get(side, self.answers) else { return walked() };
+        debug_assert_eq!(kept, walked(), "no order of the side changed");
         kept
-    }
-
-    fn walked_best(&self, line: &Line, side: Side) -> Option<Ticks> {
-        let orders = line.rungs(side).iter().filter_map(|rung| rung.order);
-        let prices = orders.filter_map(|slot| self.orders.get(slot)).map(Order::price_worst);
-        match side {
-            Side::Buy => prices.max(),
-            Side::Sell => prices.min(),
-        }
     }
 
     /// The immediate order that is under way in an instrument on a side.
@@ -227,4 +228,15 @@ impl Maker {
             }
         }
     }
+}
+
+/// The best price at which an order on one of an instrument's rungs may trade.
+fn walked_best(line: &Line, side: Side, orders: &OrderTable) -> Option<Ticks> {
+    let mut best = None;
+    for rung in line.rungs(side) {
+        if let Some(order) = rung.order.and_then(|slot| orders.get(slot)) {
+            best = nearer(side, best, Some(order.price_worst()));
+        }
+    }
+    best
 }

@@ -1,8 +1,9 @@
 //! One instrument's quotes: may it quote, what does the model want, and what message gets there.
 
 use super::guards::{Restraint, Stand};
+use super::request::{self, Reference};
 use super::wanted::{Basis, Standing, Terms};
-use super::{Line, Maker, Pool};
+use super::{Line, Maker, Pool, Rung};
 use crate::estimate::markout::{Markouts, Widening};
 use crate::event::{InstrumentId, TimeInForce};
 use crate::fixed::Scaled;
@@ -71,36 +72,45 @@ impl Maker {
         let is_settled = line.wanted.is_settled(changes);
         self.enter(instrument, state, reason, out);
         if !is_settled {
-            self.work_ladder(instrument, barred, tolerance, out);
+            self.work_ladder(instrument, barred, tolerance, touch.as_ref(), out);
         }
     }
 
-    /// Sends what brings the orders to the ladder.
+    /// Sends what brings the orders to the ladder, which stands around `touch`.
     fn work_ladder(
         &mut self,
         instrument: InstrumentId,
         barred: Option<Side>,
         tolerance: Tolerance,
+        touch: Option<&Touch>,
         out: &mut Intents,
     ) {
+        let known = touch.map(|touch| Ok(request::reference(touch)));
+        let Some(reference) = known.or_else(|| self.reference(instrument)) else { return };
         let Some(line) = self.line(instrument) else { return };
-        let used = line.levels_used;
-        let levels = |side| (side, used.max(line.wanted.levels(side)));
-        let (bids, asks) = (levels(Side::Buy), levels(Side::Sell));
         // The side that retreats goes first, so that our own orders do not stand in the way.
-        let sides = if self.bid_rises(line) { [asks, bids] } else { [bids, asks] };
-        let mut is_settled = true;
-        for (side, levels) in sides {
-            for level in 0..levels {
-                let Some(line) = self.line(instrument) else { return };
-                let wanted = line.wanted.level(side, level);
-                // No new quote while a hedge is on its way that it would make larger.
-                let is_new = line.rung(side, level).order.is_none();
-                let is_held = barred == Some(side) && is_new && wanted.is_some();
-                let wanted = wanted.filter(|_| !is_held);
-                let is_done = self.work_rung(instrument, side, level, wanted, tolerance, out);
-                is_settled &= is_done && !is_held;
+        let first = if self.bid_rises(line) { Side::Sell } else { Side::Buy };
+        let used = line.levels_used;
+        let levels = |line: &Line, side| used.max(line.wanted.levels(side));
+        let (mut side, mut level, mut is_settled) = (first, 0, true);
+        let mut end = levels(line, side);
+        while let Some(line) = self.line(instrument) {
+            if level == end {
+                if side != first {
+                    break;
+                }
+                (side, level, end) = (first.opposite(), 0, levels(line, first.opposite()));
+                continue;
             }
+            let (rung, wanted) = (line.rung(side, level), line.wanted.level(side, level));
+            // No new quote while a hedge is on its way that it would make larger.
+            let is_held = barred == Some(side) && rung.order.is_none() && wanted.is_some();
+            let wanted = wanted.filter(|_| !is_held);
+            let working = rung.order.and_then(|slot| self.orders.get(slot));
+            let request = diff::request(working, side, wanted, tolerance);
+            is_settled &= matches!(request, Request::None) && !is_held;
+            self.ask((instrument, side, level), &rung, &request, &reference, out);
+            level += 1;
         }
         let changes = self.changes;
         if let Some(line) = self.line_mut(instrument) {
@@ -115,7 +125,12 @@ impl Maker {
         let (tolerance, levels_used) = (quote.tolerance, line.levels_used);
         for side in Side::BOTH {
             for level in 0..levels_used {
-                self.work_rung(instrument, side, level, None, tolerance, out);
+                let slot = self.line(instrument).and_then(|line| line.rung(side, level).order);
+                let working = slot.and_then(|slot| self.orders.get(slot));
+                let request = diff::request(working, side, None, tolerance);
+                if let (Request::Cancel, Some(slot)) = (request, slot) {
+                    self.send_cancel(slot, out);
+                }
             }
         }
     }
@@ -269,43 +284,29 @@ impl Maker {
         }
     }
 
-    /// Whether nothing had to be sent for the rung.
-    fn work_rung(
+    /// Sends what a rung needs.
+    #[inline(always)]
+    fn ask(
         &mut self,
-        instrument: InstrumentId,
-        side: Side,
-        level: usize,
-        wanted: Option<Level>,
-        tolerance: Tolerance,
+        (instrument, side, level): (InstrumentId, Side, usize),
+        rung: &Rung,
+        request: &Request,
+        reference: &Reference,
         out: &mut Intents,
-    ) -> bool {
-        let now = self.now;
-        let rung = self.line(instrument).map(|line| line.rung(side, level)).unwrap_or_default();
-        let slot = rung.order;
-        let is_resting = rung.rests_until > now;
-        let working = slot.and_then(|slot| self.orders.get(slot));
-        let request = diff::request(working, side, wanted, tolerance);
-        match (request, slot) {
+    ) {
+        let is_resting = rung.rests_until > self.now;
+        match (*request, rung.order) {
             (Request::None, _) => {}
             (Request::New(_), _) if is_resting => {}
-            (Request::New(wanted), _) => {
-                let level_name = u8::try_from(level).unwrap_or(u8::MAX);
-                let purpose = Purpose::Quote { level: level_name };
-                let (price, size) = (wanted.price, wanted.size);
-                let post_only = TimeInForce::PostOnly;
-                let slot = self.send_new(instrument, side, purpose, price, size, post_only, out);
-                if let Some(line) = self.line_mut(instrument)
-                    && let Some(rung) = line.rung_mut(side, level)
-                {
-                    (rung.order, rung.gave_way) = (slot, Lots(0));
-                }
-            }
+            (Request::New(wanted), _) => self.quote(instrument, side, level, wanted, out),
             (Request::Replace { price, size, is_retreat }, Some(slot)) => {
                 // What traded counts in OrderQty(38): an order that was topped up to the limit makes room
                 // for a new one.
                 let limits = self.line(instrument).map(|line| &line.settings.limits);
                 let is_used_up = limits.is_some_and(|limits| !limits.allow_order(price, size));
-                let went = !is_resting && !is_used_up && self.send_replace(slot, price, size, out);
+                let went = !is_resting
+                    && !is_used_up
+                    && self.send_replace_by(slot, (price, size), reference, out);
                 // A quote that should retreat and may not be moved is taken out.
                 if !went && (is_retreat || is_used_up) {
                     self.send_cancel(slot, out);
@@ -316,7 +317,27 @@ impl Maker {
             }
             (Request::Replace { .. } | Request::Cancel, None) => {}
         }
-        request == Request::None
+    }
+
+    /// A new quote on a rung without one.
+    #[inline(never)]
+    fn quote(
+        &mut self,
+        instrument: InstrumentId,
+        side: Side,
+        level: usize,
+        wanted: Level,
+        out: &mut Intents,
+    ) {
+        let purpose = Purpose::Quote { level: u8::try_from(level).unwrap_or(u8::MAX) };
+        let (price, size) = (wanted.price, wanted.size);
+        let post_only = TimeInForce::PostOnly;
+        let slot = self.send_new(instrument, side, purpose, price, size, post_only, out);
+        if let Some(line) = self.line_mut(instrument)
+            && let Some(rung) = line.rung_mut(side, level)
+        {
+            (rung.order, rung.gave_way) = (slot, Lots(0));
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 use super::{Line, Maker, Pool};
 use crate::coarse_step::CoarseStep;
 use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce};
+use crate::instrument::ContractValue;
 use crate::maker::intents::{Intents, Record};
+use crate::market::book::Touch;
+use crate::market::trust::Distrust;
 use crate::orders::order::{Order, OrderState, Purpose};
 use crate::orders::table::OrderSlot;
 use crate::risk::claim::Claim;
 use crate::risk::duplicate::Likeness;
 use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
-use crate::units::{Exposure, Lots, Side, Ticks};
+use crate::units::{Exposure, Lots, Side, Ticks, less, more};
 
 /// What a request names of the order that it is about: a copy of all of it costs as much as judging it.
 #[derive(Clone, Copy)]
@@ -25,6 +28,25 @@ impl Named {
         let &Order { cl_ord_id, instrument, side, purpose, .. } = order;
         Named { cl_ord_id, instrument, side, purpose }
     }
+}
+
+/// The trusted mid rounded to a tick, or why there is none.
+pub(super) type Reference = Result<Ticks, Distrust>;
+
+/// What an order's price is compared with.
+#[inline(always)]
+pub(super) fn reference(touch: &Touch) -> Ticks {
+    Ticks(touch.mid_half_ticks().div_euclid(2))
+}
+
+/// An underlying's exposure from its target if all that is open and moves it one way trades.
+#[inline(always)]
+fn exposure_worst(pool: &Pool, way: Side, open: i64) -> Exposure {
+    let judged = pool.judged(way).0;
+    Exposure(match way {
+        Side::Buy => more(judged, open),
+        Side::Sell => less(judged, open),
+    })
 }
 
 impl Maker {
@@ -51,9 +73,13 @@ impl Maker {
                 step.unwrap_or(CoarseStep::NONE).outward(side, price)
             }
         };
+        let reference = self.reference(instrument)?;
         let proposal = Proposal { instrument, side, price, size, added: size };
         let likeness = Likeness { side, price, size };
-        if !self.passes(&proposal, Claim::of(purpose), Some(likeness), out) {
+        let ask = (Claim::of(purpose), Some(likeness));
+        let verdict = self.judge(&proposal, reference, ask, out);
+        if verdict != Some(Verdict::Pass) {
+            self.refuse(proposal, true, verdict, out);
             return None;
         }
         if !self.orders.has_room() {
@@ -72,19 +98,18 @@ impl Maker {
             price,
             size,
             stamp: self.stamp,
-            at: self.now,
+            at: now,
             instrument,
             action: OrderAction::New,
             side,
             time_in_force,
         };
-        self.emit(intent, size, out);
+        self.emit(&intent, size, out);
         self.refresh_gross(instrument);
         Some(slot)
     }
 
     /// Moves a working order, if the gate lets it pass. Says whether it went.
-    #[inline]
     pub(super) fn send_replace(
         &mut self,
         slot: OrderSlot,
@@ -92,23 +117,40 @@ impl Maker {
         size: Lots,
         out: &mut Intents,
     ) -> bool {
+        let instrument = self.orders.get(slot).map(|order| order.instrument);
+        let Some(reference) = instrument.and_then(|of| self.reference(of)) else { return false };
+        self.send_replace_by(slot, (price, size), &reference, out)
+    }
+
+    /// The same, where the reference of this step is known.
+    #[inline(never)]
+    pub(super) fn send_replace_by(
+        &mut self,
+        slot: OrderSlot,
+        (price, size): (Ticks, Lots),
+        reference: &Reference,
+        out: &mut Intents,
+    ) -> bool {
         let Some(order) = self.orders.get(slot) else { return false };
-        let leaves = size.0.saturating_sub(order.cum_qty.0);
-        let added = Lots(leaves.saturating_sub(order.leaves_worst().0).max(0));
-        let order = Named::of(order);
+        let (leaves, added) = order.leaves_of(size);
+        let (order, may_grow) = (Named::of(order), order.may_grow(size));
         let Named { instrument, side, .. } = order;
+        debug_assert_eq!(self.reference(instrument), Some(*reference), "nothing came since");
         let proposal = Proposal { instrument, side, price, size, added };
-        if !self.passes(&proposal, Claim::Quote, None, out) {
+        let verdict = self.judge(&proposal, *reference, (Claim::Quote, None), out);
+        if verdict != Some(Verdict::Pass) {
+            // Made anew: or it would be written to memory for every order that passes.
+            let proposal = Proposal { instrument, side, price, size, added };
+            self.refuse(proposal, false, verdict, out);
             return false;
         }
-        let open = self.orders.open(instrument);
         let Some(id) = self.orders.request_replace(self.now, slot, price, size) else {
             return false;
         };
         let intent = self.request(&order, id, OrderAction::Replace, price, size);
-        self.emit(intent, Lots(leaves), out);
+        self.emit(&intent, leaves, out);
         // A move asks for no more than works already: what is open stays what it was.
-        if self.orders.open(instrument) != open {
+        if may_grow {
             self.refresh_gross(instrument);
         }
         debug_assert!(self.is_gross_fresh(instrument), "whatever may trade is counted");
@@ -117,6 +159,7 @@ impl Maker {
 
     /// Takes an order out, or asks after one in doubt. Only the message rate can stop it, and cancels
     /// have a reserve there. Says whether it went.
+    #[inline(never)]
     pub(super) fn send_cancel(&mut self, slot: OrderSlot, out: &mut Intents) -> bool {
         let Some(order) = self.orders.get(slot) else { return false };
         let (price, size, order) = (order.price, order.size, Named::of(order));
@@ -132,7 +175,7 @@ impl Maker {
         let name = self.orders.get(slot).map_or(order.cl_ord_id, |order| order.cancel_of);
         let mut intent = self.request(&order, id, OrderAction::Cancel, price, size);
         intent.orig_cl_ord_id = name;
-        self.emit(intent, Lots(0), out);
+        self.emit(&intent, Lots(0), out);
         true
     }
 
@@ -148,7 +191,7 @@ impl Maker {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn request(
         &self,
         order: &Named,
@@ -174,19 +217,21 @@ impl Maker {
         }
     }
 
-    /// The one place where an intent leaves, and `leaves` is what may trade of it. A cancel changes nothing of what may still trade; who asks for
-    /// more or less counts it.
-    #[inline]
-    fn emit(&mut self, intent: OrderIntent, leaves: Lots, out: &mut Intents) {
-        let place = match intent.action {
-            OrderAction::New => 0,
-            OrderAction::Replace => 1,
-            OrderAction::Cancel => 2,
+    /// The one place where an intent leaves, and `leaves` is what may trade of it. A cancel changes
+    /// nothing of what may still trade; who asks for more or less counts it.
+    #[inline(always)]
+    fn emit(&mut self, intent: &OrderIntent, leaves: Lots, out: &mut Intents) {
+        let [new, replace, cancel] = &mut self.counters.intents;
+        let counter = match intent.action {
+            OrderAction::New => new,
+            OrderAction::Replace => replace,
+            OrderAction::Cancel => cancel,
         };
-        if let Some(counter) = self.counters.intents.get_mut(place) {
-            *counter = counter.saturating_add(1);
-        }
-        if let Some(venue) = self.place_of_venue(intent.instrument) {
+        *counter = counter.saturating_add(1);
+        if let Some(line) = self.lines.get_mut(usize::from(intent.instrument.0)) {
+            line.best.forget(intent.side);
+            line.tally.on_sent(intent, leaves);
+            let venue = usize::from(line.instrument.spec().venue.0);
             if let Some(throttle) = self.throttles.get_mut(venue) {
                 throttle.on_sent(self.now);
             }
@@ -194,10 +239,6 @@ impl Maker {
                 ratio.on_sent();
             }
             out.on_taken(venue);
-        }
-        if let Some(line) = self.line_mut(intent.instrument) {
-            line.best.forget(intent.side);
-            line.tally.on_sent(&intent, leaves);
         }
         self.changes = self.changes.wrapping_add(1);
         out.push(intent);
@@ -207,48 +248,32 @@ impl Maker {
         self.line(instrument).map(|line| usize::from(line.instrument.spec().venue.0))
     }
 
-    /// A new order comes with its `likeness`.
-    fn passes(
-        &mut self,
-        proposal: &Proposal,
-        claim: Claim,
-        likeness: Option<Likeness>,
-        out: &mut Intents,
-    ) -> bool {
-        self.value_if_deferred(proposal.instrument);
-        let own = self.kept_own_best(proposal.instrument, proposal.side.opposite());
-        let Some(line) = self.line(proposal.instrument) else { return false };
-        let spec = line.instrument.spec();
-        let (venue, place) = (usize::from(spec.venue.0), usize::from(spec.underlying.0));
-        let Some(pool) = self.pools.get(place) else { return false };
-        // What is booked may not be what is held: whatever asks, nothing new is traded.
-        if self.is_killed || pool.unconfirmed > 0 || !out.has_room_for(venue) {
-            return false;
-        }
-        match self.judge(line, pool, proposal, (claim, likeness), own) {
-            Some(Verdict::Pass) => true,
-            Some(Verdict::Block(reason)) => {
-                self.block(proposal.instrument, reason, out);
-                if reason == BlockReason::SelfTrade {
-                    self.clear_the_way(proposal, likeness.is_some(), out);
-                }
-                false
-            }
-            None => false,
-        }
+    /// What the orders of an instrument are compared with; `None` for what is not in the config.
+    pub(super) fn reference(&self, instrument: InstrumentId) -> Option<Reference> {
+        let line = self.line(instrument)?;
+        Some(self.quoting_touch(line).map(|touch| reference(&touch)))
     }
 
-    /// What counts messages, then what weighs the order. `None` for what is not in the config.
-    #[inline]
+    /// What counts messages, then what weighs the order. `None` where nothing new is traded, whatever it
+    /// is, and for what is not in the config. A new order comes with its `likeness`.
+    #[inline(always)]
     fn judge(
-        &self,
-        line: &Line,
-        pool: &Pool,
+        &mut self,
         proposal: &Proposal,
+        reference: Reference,
         (claim, likeness): (Claim, Option<Likeness>),
-        own: Option<Ticks>,
+        out: &Intents,
     ) -> Option<Verdict> {
-        let venue = usize::from(line.instrument.spec().venue.0);
+        self.value_if_deferred(proposal.instrument);
+        let own = self.kept_own_best(proposal.instrument, proposal.side.opposite());
+        let line = self.line(proposal.instrument)?;
+        let spec = line.instrument.spec();
+        let venue = usize::from(spec.venue.0);
+        let pool = self.pools.get(usize::from(spec.underlying.0))?;
+        // What is booked may not be what is held: whatever asks, nothing new is traded.
+        if self.is_killed || pool.unconfirmed > 0 || !out.has_room_for(venue) {
+            return None;
+        }
         if self.throttles.get(venue)?.check(self.now, claim) != Verdict::Pass {
             return Some(Verdict::Block(BlockReason::MessageRate));
         }
@@ -259,64 +284,139 @@ impl Maker {
         let alike = likeness.map(|order| line.duplicates.check(self.now, order));
         match alike {
             Some(Verdict::Block(_)) => alike,
-            Some(Verdict::Pass) | None => self.weigh(line, pool, proposal, own),
+            Some(Verdict::Pass) | None => self.weigh(line, pool, proposal, reference, own),
         }
     }
 
     /// `own`: the best price of our own on the other side.
-    #[inline]
+    #[inline(always)]
     fn weigh(
         &self,
         line: &Line,
         pool: &Pool,
         proposal: &Proposal,
+        reference: Reference,
         own: Option<Ticks>,
     ) -> Option<Verdict> {
-        let side = proposal.side;
-        let reference =
-            self.quoting_touch(line).map(|touch| Ticks(touch.mid_half_ticks().div_euclid(2)));
-        let Some(exposure_per_lot) = self.lot_exposure(line) else {
-            return Some(Verdict::Block(BlockReason::Untrusted));
+        let &Proposal { instrument, side, price, size, added } = proposal;
+        let underlying = line.instrument.spec().underlying;
+        let is_plain = self.options.book.is_empty()
+            && self.rebalancer.holdings.is_empty()
+            && !self.orders.has_open_inverse(underlying, side);
+        let per_lot = match line.contract() {
+            ContractValue::Linear { nano_underlying_per_lot, .. } if is_plain => {
+                Exposure(nano_underlying_per_lot)
+            }
+            ContractValue::Linear { .. }
+            | ContractValue::Inverse { .. }
+            | ContractValue::Option { .. } => {
+                return self.weigh_whole(instrument, side, price, size, added, reference, own);
+            }
         };
-        if !line.instrument.coarse_step().has(proposal.price) {
+        if !line.instrument.coarse_step().has(price) {
             return Some(Verdict::Block(BlockReason::OffStep));
         }
-        if let Some(reason) = self.option_block(proposal.instrument, side, proposal.added) {
-            return Some(Verdict::Block(reason));
-        }
-        if let Some(reason) = self.cash_block(line, proposal) {
-            return Some(Verdict::Block(reason));
-        }
+        let open = i64::try_from(self.orders.open_linear(underlying, side)).unwrap_or(i64::MAX);
         let exposure_limits = pool.limits();
-        // A bought put takes exposure off, as a sale does.
-        let way = if exposure_per_lot.0 < 0 { side.opposite() } else { side };
         let facts = Facts {
             limits: &line.settings.limits,
             reference,
-            position: self.ledger.position(proposal.instrument)?,
-            away: self.ledger.away(proposal.instrument)?,
-            open: self.orders.open(proposal.instrument),
+            position: self.ledger.position(instrument)?,
+            away: self.ledger.away(instrument)?,
+            open: self.orders.open(instrument),
             is_spot: line.is_spot(),
-            exposure_per_lot,
-            exposure_worst: self.exposure_worst(line, pool, way),
+            exposure_per_lot: per_lot,
+            exposure_worst: exposure_worst(pool, side, open),
             exposure_limits: &exposure_limits,
             own_opposite: own,
             gross: &self.gross,
         };
-        Some(gate::check(proposal, &facts))
+        let verdict = gate::check_narrow(proposal, &facts);
+        if verdict.is_none() {
+            return self.weigh_whole(instrument, side, price, size, added, reference, own);
+        }
+        debug_assert_eq!(
+            verdict,
+            self.weigh_whole(instrument, side, price, size, added, reference, own),
+            "of what is plain, a part says all"
+        );
+        verdict
     }
 
-    /// The underlying's exposure from its target if every open order that moves it one way trades.
-    #[inline]
-    fn exposure_worst(&self, line: &Line, pool: &Pool, way: Side) -> Exposure {
+    /// The same with everything that may be in a config: options, inverse contracts, cash that is kept by
+    /// venue, and counts of any size. What it is given is taken apart: a whole would be written to memory
+    /// for every order that has none of these.
+    #[cold]
+    #[inline(never)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a proposal's fields and what it is compared with"
+    )]
+    fn weigh_whole(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+        price: Ticks,
+        size: Lots,
+        added: Lots,
+        reference: Reference,
+        own: Option<Ticks>,
+    ) -> Option<Verdict> {
+        let proposal = Proposal { instrument, side, price, size, added };
+        let line = self.line(instrument)?;
         let place = usize::from(line.instrument.spec().underlying.0);
+        let pool = self.pools.get(place)?;
+        let Some(exposure_per_lot) = self.lot_exposure(line) else {
+            return Some(Verdict::Block(BlockReason::Untrusted));
+        };
+        if !line.instrument.coarse_step().has(price) {
+            return Some(Verdict::Block(BlockReason::OffStep));
+        }
+        if let Some(reason) = self.option_block(instrument, side, added) {
+            return Some(Verdict::Block(reason));
+        }
+        if let Some(reason) = self.cash_block(line, &proposal) {
+            return Some(Verdict::Block(reason));
+        }
+        // A bought put takes exposure off, as a sale does.
+        let way = if exposure_per_lot.0 < 0 { side.opposite() } else { side };
         let mark = |instrument| self.ledger.mark(instrument);
         let open = i128::from(pool.exposure.open(&self.orders, way, mark).0);
         let open = open.saturating_add(self.options.book.open_exposure(place, way));
-        let open = i64::try_from(open).unwrap_or(i64::MAX);
-        Exposure(pool.judged(way).0.saturating_add(open.saturating_mul(way.sign())))
+        let facts = Facts {
+            limits: &line.settings.limits,
+            reference,
+            position: self.ledger.position(instrument)?,
+            away: self.ledger.away(instrument)?,
+            open: self.orders.open(instrument),
+            is_spot: line.is_spot(),
+            exposure_per_lot,
+            exposure_worst: exposure_worst(pool, way, i64::try_from(open).unwrap_or(i64::MAX)),
+            exposure_limits: &pool.limits(),
+            own_opposite: own,
+            gross: &self.gross,
+        };
+        Some(gate::check(&proposal, &facts))
     }
 
+    /// It does not go.
+    #[cold]
+    #[inline(never)]
+    fn refuse(
+        &mut self,
+        proposal: Proposal,
+        is_new: bool,
+        verdict: Option<Verdict>,
+        out: &mut Intents,
+    ) {
+        let Some(Verdict::Block(reason)) = verdict else { return };
+        self.block(proposal.instrument, reason, out);
+        if reason == BlockReason::SelfTrade {
+            self.clear_the_way(&proposal, is_new, out);
+        }
+    }
+
+    #[cold]
     pub(super) fn block(
         &mut self,
         instrument: InstrumentId,

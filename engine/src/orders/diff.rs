@@ -7,7 +7,7 @@
 use crate::orders::order::{Order, OrderState};
 use crate::quote::ladder::Level;
 use crate::quote::requote::{Requote, Tolerance};
-use crate::units::{Lots, Side, Ticks};
+use crate::units::{Lots, Side, Ticks, more};
 
 /// The request to send for one rung.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,10 +55,13 @@ pub fn request(
     match tolerance.compare(side, open, wanted) {
         Requote::Keep => Request::None,
         Requote::Shrink | Requote::Move => {
-            let is_closer = (wanted.price.0.saturating_sub(open.price.0)) * side.sign() < 0;
+            let is_closer = match side {
+                Side::Buy => open.price > wanted.price,
+                Side::Sell => open.price < wanted.price,
+            };
             Request::Replace {
                 price: wanted.price,
-                size: Lots(order.cum_qty.0.saturating_add(wanted.size.0)),
+                size: Lots(more(order.cum_qty.0, wanted.size.0)),
                 is_retreat: is_closer || open.size > wanted.size,
             }
         }

@@ -5,7 +5,7 @@
 //! filled, and counts in full until the venue says otherwise.
 
 use crate::event::{ClOrdId, InstrumentId, OrderUpdate};
-use crate::units::{Lots, Nanos, Side, Ticks};
+use crate::units::{Lots, Nanos, Side, Ticks, less};
 
 /// Why an order exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,6 +136,7 @@ impl Order {
 
     /// What the account may still be told of: the larger of what works and what is asked for, and
     /// what traded unseen.
+    #[inline]
     pub fn leaves_worst(&self) -> Lots {
         let asked = self.replacement.map_or(self.size, |(_, size)| size.max(self.size));
         let open = asked.0.saturating_sub(self.cum_qty.0).max(0);
@@ -143,11 +144,32 @@ impl Order {
     }
 
     /// What works now.
+    #[inline]
     pub fn leaves(&self) -> Lots {
-        Lots(self.size.0.saturating_sub(self.cum_qty.0).max(0))
+        Lots(less(self.size.0, self.cum_qty.0).max(0))
+    }
+
+    /// Whether a replace to `size` may let more trade than counts already. Most moves ask for no more.
+    #[inline]
+    pub fn may_grow(&self, size: Lots) -> bool {
+        self.replacement.is_some() || size > self.size
+    }
+
+    /// What a replace to `size` leaves to trade, and by how much that is more than what counts already.
+    #[inline]
+    pub fn leaves_of(&self, size: Lots) -> (Lots, Lots) {
+        let leaves = less(size.0, self.cum_qty.0);
+        let added = |worst: Lots| Lots(leaves.saturating_sub(worst.0).max(0));
+        debug_assert!(
+            self.may_grow(size) || added(self.leaves_worst()).0 == 0,
+            "it counts already"
+        );
+        let added = if self.may_grow(size) { added(self.leaves_worst()) } else { Lots(0) };
+        (Lots(leaves), added)
     }
 
     /// The price nearest to the market at which it may trade, for the value limits and self-trade.
+    #[inline]
     pub fn price_worst(&self) -> Ticks {
         match (self.replacement, self.side) {
             (Some((price, _)), Side::Buy) => price.max(self.price),

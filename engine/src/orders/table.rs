@@ -194,19 +194,7 @@ impl OrderTable {
     }
 
     fn name(&mut self, slot: OrderSlot) -> ClOrdId {
-        // Bounded: at most three places an order are taken, of eight.
-        for _ in 0..self.ids.len() {
-            self.counter += 1;
-            let id = ClOrdId::new(self.epoch, self.counter);
-            let place = self.place(id);
-            if let Some(entry) = self.ids.get_mut(place)
-                && entry.id == ClOrdId::NONE
-            {
-                *entry = IdPlace { id, slot: slot.0 };
-                return id;
-            }
-        }
-        ClOrdId::NONE
+        next_name(&mut self.ids, &mut self.counter, self.epoch, slot)
     }
 
     fn unname(&mut self, id: ClOrdId) {
@@ -255,10 +243,15 @@ impl OrderTable {
         let result = change(order);
         let after = order.leaves_worst().0;
         if after != before {
-            self.count(instrument, side, -before);
-            self.count(instrument, side, after);
+            self.recount(instrument, side, before, after);
         }
         Some(result)
+    }
+
+    #[inline(never)]
+    fn recount(&mut self, instrument: InstrumentId, side: Side, before: i64, after: i64) {
+        self.count(instrument, side, -before);
+        self.count(instrument, side, after);
     }
 
     /// A new order, pending. `None` when the table is full.
@@ -302,7 +295,7 @@ impl OrderTable {
 
     /// A replace of the order at `slot` is under way. Returns its ClOrdID(11); `None` while another
     /// request is, or while the order is in doubt.
-    #[inline]
+    #[inline(always)]
     pub fn request_replace(
         &mut self,
         now: Nanos,
@@ -310,20 +303,24 @@ impl OrderTable {
         price: Ticks,
         size: Lots,
     ) -> Option<ClOrdId> {
-        match self.get(slot)?.state {
+        let order = self.orders.get_mut(slot.0 as usize)?.as_mut()?;
+        match order.state {
             OrderState::PendingNew | OrderState::Working => {}
             OrderState::PendingReplace | OrderState::PendingCancel | OrderState::InDoubt => {
                 return None;
             }
         }
-        let id = self.name(slot);
-        self.change(slot, |order| {
-            order.replace_id = id;
-            order.replacement = Some((price, size));
-            order.state = OrderState::PendingReplace;
-            order.requested_at = now;
-            id
-        })
+        let id = next_name(&mut self.ids, &mut self.counter, self.epoch, slot);
+        let before = order.may_grow(size).then(|| order.leaves_worst().0);
+        order.replace_id = id;
+        order.replacement = Some((price, size));
+        order.state = OrderState::PendingReplace;
+        order.requested_at = now;
+        if let Some(before) = before {
+            let (instrument, side, after) = (order.instrument, order.side, order.leaves_worst().0);
+            self.recount(instrument, side, before, after);
+        }
+        Some(id)
     }
 
     /// A cancel of the order at `slot` is under way. An order in doubt stays in doubt: only the
@@ -436,6 +433,24 @@ impl OrderTable {
             }
         }
     }
+}
+
+/// The next ClOrdID(11) whose place is free, for the order at `slot`.
+#[inline(always)]
+fn next_name(ids: &mut [IdPlace], counter: &mut u64, epoch: u32, slot: OrderSlot) -> ClOrdId {
+    let mask = (ids.len() as u64).wrapping_sub(1);
+    // Bounded: at most three places an order are taken, of eight.
+    for _ in 0..ids.len() {
+        *counter += 1;
+        let id = ClOrdId::new(epoch, *counter);
+        if let Some(entry) = ids.get_mut(usize::try_from(id.0 & mask).unwrap_or(0))
+            && entry.id == ClOrdId::NONE
+        {
+            *entry = IdPlace { id, slot: slot.0 };
+            return id;
+        }
+    }
+    ClOrdId::NONE
 }
 
 /// Underlying, and exposure of one lot where that has no price in it.

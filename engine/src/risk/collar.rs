@@ -15,16 +15,16 @@ pub struct Collar {
 
 impl Collar {
     /// Passes prices within `width` of `reference`, both ends included.
+    #[inline]
     pub fn check(&self, reference: Ticks, price: Ticks) -> Verdict {
         debug_assert!(self.width.0 > 0, "config validation lets no empty collar through");
-        // Saturating: a reference near the integer edge must narrow the collar, never wrap it open.
-        if price.0 > reference.0.saturating_add(self.width.0) {
-            return Verdict::Block(BlockReason::AboveCollar);
+        // The distance of any two prices fits: a reference near the integer edge wraps nothing open.
+        let width = u64::try_from(self.width.0).unwrap_or(0);
+        if price.0.abs_diff(reference.0) <= width {
+            return Verdict::Pass;
         }
-        if price.0 < reference.0.saturating_sub(self.width.0) {
-            return Verdict::Block(BlockReason::BelowCollar);
-        }
-        Verdict::Pass
+        let is_above = price > reference;
+        Verdict::Block(if is_above { BlockReason::AboveCollar } else { BlockReason::BelowCollar })
     }
 }
 

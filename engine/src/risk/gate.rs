@@ -157,24 +157,44 @@ pub struct Facts<'a> {
 }
 
 /// Judges a new order or a replace by everything but what counts messages.
-#[inline(always)]
 pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
-    let reference = match facts.reference {
-        Ok(reference) => reference,
-        Err(_) => return Verdict::Block(BlockReason::Untrusted),
+    let verdict = check_order(proposal, facts)
+        .unwrap_or_else(|| check_own(check_counts(proposal, facts), proposal, facts));
+    let narrow = check_narrow(proposal, facts);
+    debug_assert!(narrow.is_none_or(|narrow| narrow == verdict), "{narrow:?} is not {verdict:?}");
+    verdict
+}
+
+/// [`check`] in 64 bits, which hold all that anybody trades; `None` where one sum does not fit.
+#[inline(always)]
+pub fn check_narrow(proposal: &Proposal, facts: &Facts<'_>) -> Option<Verdict> {
+    if let Some(blocked) = check_order(proposal, facts) {
+        return Some(blocked);
+    }
+    let verdict = check_narrow_counts(proposal, facts)?;
+    Some(check_own(verdict, proposal, facts))
+}
+
+/// Why the order may not go, whatever is held.
+#[inline(always)]
+fn check_order(proposal: &Proposal, facts: &Facts<'_>) -> Option<Verdict> {
+    let Ok(reference) = facts.reference else {
+        return Some(Verdict::Block(BlockReason::Untrusted));
     };
     let limits = facts.limits;
     if proposal.size.0 <= 0 || proposal.size > limits.order_size_max {
-        return Verdict::Block(BlockReason::OrderTooLarge);
+        return Some(Verdict::Block(BlockReason::OrderTooLarge));
     }
     if !limits.order_value_max.allows(proposal.price, proposal.size) {
-        return Verdict::Block(BlockReason::ValueTooLarge);
+        return Some(Verdict::Block(BlockReason::ValueTooLarge));
     }
-    if let Verdict::Block(reason) = limits.collar.check(reference, proposal.price) {
-        return Verdict::Block(reason);
-    }
-    let verdict = check_position(proposal, facts);
-    // Last: nothing of ours gives way to an order that may not go for another reason.
+    let collared = limits.collar.check(reference, proposal.price);
+    (collared != Verdict::Pass).then_some(collared)
+}
+
+/// Last: nothing of ours gives way to an order that may not go for another reason.
+#[inline(always)]
+fn check_own(verdict: Verdict, proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     let is_met = |own| self_trade::meets(proposal.side, proposal.price, own);
     if verdict == Verdict::Pass && facts.own_opposite.is_some_and(is_met) {
         return Verdict::Block(BlockReason::SelfTrade);
@@ -182,8 +202,41 @@ pub fn check(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     verdict
 }
 
+/// [`check_counts`] in 64 bits; `None` where one sum does not fit.
 #[inline(always)]
-fn check_position(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
+fn check_narrow_counts(proposal: &Proposal, facts: &Facts<'_>) -> Option<Verdict> {
+    let (added, open, position) = (proposal.added.0, facts.open, facts.position.0);
+    let owned = position.checked_add(facts.away.0)?;
+    let long = owned.checked_add(open.buy.0)?;
+    let short = open.sell.0.checked_sub(owned)?;
+    let (worst, lots) = match proposal.side {
+        Side::Buy => {
+            let worst = long.checked_add(added)?;
+            (worst, worst.max(short))
+        }
+        Side::Sell => {
+            let more = open.sell.0.checked_add(added)?;
+            (more.checked_sub(position)?, long.max(short.checked_add(added)?))
+        }
+    };
+    if worst > facts.limits.position_max.0 {
+        return Some(Verdict::Block(BlockReason::Position));
+    }
+    if facts.is_spot && proposal.side == Side::Sell && worst > 0 {
+        return Some(Verdict::Block(BlockReason::NotAvailable));
+    }
+    let per_lot = facts.exposure_per_lot.0;
+    let along = facts.exposure_worst.0.checked_mul(proposal.side.sign())?;
+    let exposure = along.checked_add(added.checked_mul(per_lot)?)?;
+    let exposure = if per_lot < 0 { exposure.checked_neg()? } else { exposure };
+    if exposure > facts.exposure_limits.hard().0 {
+        return Some(Verdict::Block(BlockReason::Exposure));
+    }
+    Some(facts.gross.check(usize::from(proposal.instrument.0), i128::from(lots.max(0))))
+}
+
+/// What is held and what may come of it. In 128 bits no sum of a few counts is lost.
+fn check_counts(proposal: &Proposal, facts: &Facts<'_>) -> Verdict {
     // Everything is counted along the proposal's side: what a sell adds to is a short.
     let along = |count: i64| match proposal.side {
         Side::Buy => i128::from(count),

@@ -122,14 +122,17 @@ impl GrossNotional {
 
     /// May an instrument's worst case become `lots`? What does not raise it passes: a limit must not
     /// keep the book from coming home.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, place: usize, lots: i128) -> Verdict {
-        let Some(holding) = self.holdings.get(place) else {
-            return Verdict::Block(BlockReason::GrossNotional);
-        };
-        if lots <= holding.lots {
-            return Verdict::Pass;
+        match self.holdings.get(place) {
+            Some(holding) if lots <= holding.lots => Verdict::Pass,
+            Some(holding) => self.check_more(holding, lots),
+            None => Verdict::Block(BlockReason::GrossNotional),
         }
+    }
+
+    #[inline(never)]
+    fn check_more(&self, holding: &Holding, lots: i128) -> Verdict {
         let others = self.sum.saturating_sub(holding.value.unwrap_or(0));
         let per_lot = holding.per_lot.filter(|_| !holding.is_deferred);
         let after = value(per_lot, lots).map(|value| others.saturating_add(value));

@@ -97,11 +97,13 @@ impl ValueLimit {
     }
 
     /// Is an order of `size` at `price` within it?
+    #[inline]
     pub fn allows(&self, price: Ticks, size: Lots) -> bool {
         match self {
             ValueLimit::TickLots(max) => {
                 let value = u128::from(price.0.unsigned_abs()) * u128::from(size.0.unsigned_abs());
-                value <= max.unsigned_abs()
+                // Below zero it allows nothing.
+                u128::try_from(*max).is_ok_and(|max| value <= max)
             }
             ValueLimit::Lots(max) => size.0 <= *max,
         }

@@ -86,6 +86,7 @@ impl Prevention {
 }
 
 /// Would an order on `side` at `price` trade against one at `opposite` on the other side?
+#[inline]
 pub fn meets(side: Side, price: Ticks, opposite: Ticks) -> bool {
     match side {
         Side::Buy => price >= opposite,
@@ -94,6 +95,7 @@ pub fn meets(side: Side, price: Ticks, opposite: Ticks) -> bool {
 }
 
 /// The price nearer to the market from `side`'s point of view: of two bids the higher.
+#[inline]
 pub fn nearer(side: Side, one: Option<Ticks>, other: Option<Ticks>) -> Option<Ticks> {
     match (one, other) {
         (Some(one), Some(other)) => Some(match side {
