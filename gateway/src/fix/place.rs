@@ -71,6 +71,8 @@ pub(super) struct Place {
     before: u64,
     /// The number that stands here is one of these.
     run: Run,
+    /// The number that stands here and the sum of its text, where [`Place::put_steady`] wrote it.
+    steady: Option<(u64, u8)>,
     /// The time that stands here has this head.
     head: u64,
     /// Where those eight bytes begin.
@@ -84,6 +86,7 @@ impl Place {
     #[inline(always)]
     pub fn forget(&mut self) {
         self.run.len = 0;
+        self.steady = None;
         self.head = NO_HEAD;
     }
 
@@ -142,7 +145,22 @@ impl Place {
         }
         let digits = four_digits(number - even);
         *self.end(bytes)? = (self.run.end | frame.tail(digits)).to_le_bytes();
+        self.steady = None;
         Some(self.run.sum.wrapping_add(sum_of_digits(digits)))
+    }
+
+    /// The same of a number that mostly stands here already.
+    #[inline(always)]
+    pub fn put_steady(&mut self, bytes: &mut [u8], number: u64, frame: &Frame) -> Option<u8> {
+        if let Some((standing, sum)) = self.steady
+            && standing == number
+            && self.run.scale == frame.scale()
+        {
+            return Some(sum);
+        }
+        let sum = self.put_digits(bytes, number, frame)?;
+        self.steady = Some((number, sum));
+        Some(sum)
     }
 
     /// Writes the last eight bytes of a time of which the others stand here; says whether they do.

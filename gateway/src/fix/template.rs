@@ -366,6 +366,22 @@ impl<'t> Filling<'t> {
         }
     }
 
+    /// The same of a count that is mostly what it was in the message before.
+    #[inline(always)]
+    pub fn steady(self, slot: Slot, count: i64, unit: &Unit) -> Self {
+        let Template { slots, bytes, .. } = &mut *self.template;
+        if let Some(product) = unit.times(count)
+            && let Some(place) = slots.get_mut(slot.place % SLOTS_MAX)
+            && let Some(sum) = place.put_steady(bytes, product, &unit.frame)
+        {
+            return self.count(slot, sum);
+        }
+        match self.template.set_decimal(slot, count, unit) {
+            Some(sum) => self.count(slot, sum),
+            None => self,
+        }
+    }
+
     /// Sets a slot to the time that a text holds.
     #[inline(always)]
     pub fn timestamp(self, slot: Slot, text: &TimestampText) -> Self {
@@ -484,6 +500,8 @@ mod tests {
             let filling = match n % 8 {
                 0 => filling.bytes(size, b"9").bytes(side, b"5"),
                 1 => filling.decimal(size, number.cast_signed(), &one).uint(side, 2),
+                4 => filling.steady(size, number.cast_signed(), &one).uint(side, 9),
+                5 => filling.steady(size, (number & !7).cast_signed(), &one).uint(side, 1),
                 2 => filling.bytes(size, b"1\x012").uint(side, number),
                 3 => filling.bytes(size, &[b'8'; 60]).uint(side, number),
                 _ => filling.uint(size, number).uint(side, number % 10),
@@ -492,7 +510,11 @@ mod tests {
                 filling.seal().map(|bytes| frame(bytes, 90) == Frame::Message { len: bytes.len() });
             assert_eq!(sealed.ok(), (n % 8 != 2 && n % 8 != 3).then_some(true), "{n}");
             let filling = template.fill().timestamp(time, text).uint(side, number);
-            let bytes = filling.uint(size, number + 1).seal().unwrap();
+            let bytes = match n % 3 {
+                0 => filling.steady(size, number.cast_signed() + 1, &one),
+                _ => filling.uint(size, number + 1),
+            };
+            let bytes = bytes.seal().unwrap();
             let time = String::from_utf8_lossy(text.as_bytes());
             let fields = format!("\x0154={number}\x0138={}\x0160={time}\x01", number + 1);
             assert!(String::from_utf8_lossy(bytes).contains(&fields), "{n}: {fields}");
@@ -518,7 +540,7 @@ mod tests {
                     let unit = Decimal { scale: scale ^ u8::from(step == 3), ..unit };
                     let number = count.unsigned_abs() + 1;
                     let filling = template.fill().decimal(price, count, &Unit::new(unit));
-                    let filling = filling.uint(near, number).decimal(size, -step, &Unit::new(unit));
+                    let filling = filling.uint(near, number).steady(size, -step, &Unit::new(unit));
                     let filled = filling.seal().unwrap();
                     let mut encoder = Encoder::begin(&mut buffer, b"FIX.4.4", b"D");
                     encoder.decimal(38, -step, unit).bytes(40, b"2").decimal(44, count, unit);

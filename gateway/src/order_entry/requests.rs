@@ -167,7 +167,7 @@ impl Requests {
             filling = filling.uint(slot, intent.orig_cl_ord_id.0);
         }
         if let Some(slot) = prepared.size {
-            filling = filling.decimal(slot, intent.size.0, lot);
+            filling = filling.steady(slot, intent.size.0, lot);
         }
         if let Some(slot) = prepared.price {
             filling = filling.decimal(slot, intent.price.0, tick);
