@@ -27,6 +27,7 @@ pub enum FairValue {
 impl FairValue {
     /// The estimate from the touch alone, in sub-ticks, rounded down to 2^-32 tick; of a blend what
     /// stands where no other book is believed.
+    #[inline]
     pub fn estimate(&self, touch: &Touch) -> SubTicks {
         match self {
             FairValue::Mid | FairValue::Blend(_) => mid(touch),
@@ -37,10 +38,12 @@ impl FairValue {
 }
 
 /// The mid price, exact to half a tick.
+#[inline]
 pub fn mid(touch: &Touch) -> SubTicks {
     SubTicks(touch.mid_half_ticks().saturating_mul(SubTicks::ONE.0 / 2))
 }
 
+#[inline]
 fn weighted_mid(touch: &Touch) -> SubTicks {
     // bid + spread · Q_bid/(Q_bid + Q_ask), which needs one division and stays inside the touch.
     let lean = lean(touch.spread().0, touch.bid.size.0, touch.ask.size.0);
@@ -51,12 +54,18 @@ fn weighted_mid(touch: &Touch) -> SubTicks {
 }
 
 /// `spread · bid/(bid + ask)`, rounded toward nothing; `None` where nothing is displayed.
+#[inline]
 fn lean(spread: i64, bid: i64, ask: i64) -> Option<SubTicks> {
     // A division of 128 bits is a call; the spreads and sizes of a market need but 64.
     let narrow = spread.checked_mul(bid).and_then(|lean| lean.checked_mul(SubTicks::ONE.0));
     if let (Some(lean), Some(total)) = (narrow, bid.checked_add(ask)) {
         return (total > 0).then(|| SubTicks(lean / total));
     }
+    wide_lean(spread, bid, ask)
+}
+
+#[cold]
+fn wide_lean(spread: i64, bid: i64, ask: i64) -> Option<SubTicks> {
     let total = i128::from(bid) + i128::from(ask);
     let lean = (i128::from(spread) * i128::from(bid)) << SubTicks::FRACTION_BITS;
     (total > 0).then(|| SubTicks(i64::try_from(lean / total).unwrap_or(0)))

@@ -9,6 +9,7 @@
 
 use super::{Line, Maker};
 use crate::event::InstrumentId;
+use crate::maker::config::QuoteSettings;
 use crate::maker::intents::Intents;
 use crate::quote::ladder::Caps;
 use crate::risk::collateral::{
@@ -71,10 +72,21 @@ impl Maker {
     /// No more on a side than the collateral lets be added, or than takes the position off. A long
     /// option is sold only as far as more could be added: it may be what a stress is borne with, and
     /// it asks for no margin.
+    #[inline]
     pub(super) fn within_collateral(&self, line: &Line, caps: Caps) -> Caps {
-        let (Some(guard), Some(quote)) = (&self.collateral, &line.settings.quote) else {
-            return caps;
-        };
+        match (&self.collateral, &line.settings.quote) {
+            (Some(guard), Some(quote)) => self.scaled_caps(guard, quote, line, caps),
+            (None, _) | (_, None) => caps,
+        }
+    }
+
+    fn scaled_caps(
+        &self,
+        guard: &CollateralGuard,
+        quote: &QuoteSettings,
+        line: &Line,
+        caps: Caps,
+    ) -> Caps {
         let size = quote.ladder.total();
         let [scaled, addable] = match guard.breach(self.now) {
             Some(_) => [Lots(0); 2],

@@ -5,7 +5,7 @@
 //! ([`crate::estimate::blend`]).
 
 use super::{Line, Maker, instrument_id};
-use crate::estimate::blend::{Sighting, Source};
+use crate::estimate::blend::{BlendSettings, Sighting, Source};
 use crate::estimate::fair_value::{self, FairValue};
 use crate::event::InstrumentId;
 use crate::maker::config::MakerConfig;
@@ -28,8 +28,17 @@ pub(super) fn followers(config: &MakerConfig, of: InstrumentId) -> Box<[Instrume
 
 impl Maker {
     /// What an instrument is quoted around.
+    #[inline]
     pub(super) fn fair(&self, line: &Line, fair_value: &FairValue, touch: &Touch) -> SubTicks {
-        let FairValue::Blend(blend) = fair_value else { return fair_value.estimate(touch) };
+        match fair_value {
+            FairValue::Blend(blend) => self.blended(line, blend, touch),
+            FairValue::Mid | FairValue::WeightedMid | FairValue::MicroPrice(_) => {
+                fair_value.estimate(touch)
+            }
+        }
+    }
+
+    fn blended(&self, line: &Line, blend: &BlendSettings, touch: &Touch) -> SubTicks {
         let own = (fair_value::mid(touch), line.trust.silence_ns(self.now));
         blend.estimate(&line.bases, own, |source| self.sighting(source))
     }
@@ -75,7 +84,7 @@ impl Maker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estimate::blend::{BlendSettings, SOURCES_MAX};
+    use crate::estimate::blend::SOURCES_MAX;
     use crate::event::{MarketEvent, MarketUpdate, OrderIntent};
     use crate::fixed::Scaled;
     use crate::maker::input::Input;

@@ -11,6 +11,7 @@ use crate::units::Exposure;
 
 impl Pool {
     /// The limits that hold now: those that were set, narrower while a firm's other engines are unheard.
+    #[inline]
     pub(super) fn limits(&self) -> ExposureLimits {
         let limits = &self.settings.limits;
         self.firm.as_ref().map_or(*limits, |firm| firm.limits(limits))
@@ -18,6 +19,7 @@ impl Pool {
 
     /// What of net delta is to be hedged and skewed by here: all of it, or this engine's share of the
     /// firm's.
+    #[inline]
     pub(super) fn answered(&self) -> Exposure {
         self.firm.as_ref().map_or(self.delta, |firm| firm.answered(self.delta))
     }

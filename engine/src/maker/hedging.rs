@@ -15,24 +15,37 @@ use crate::units::{Exposure, Lots, Side, Ticks};
 /// What counts for the immediate orders of an underlying without a hedger: failures and hold-off.
 pub(super) const UNHEDGED: (u32, u64) = (20, 100_000_000);
 
+impl Pool {
+    /// Nothing is traded across, traded home or closed: what is beyond the band is all that can be sent.
+    #[inline]
+    fn has_hedges_alone(&self) -> bool {
+        let is_taken_home = self.is_flattening || self.lines_flattening > 0 || self.has_exits;
+        self.offset.is_none() && !is_taken_home
+    }
+}
+
 impl Maker {
     /// Sends a hedge if net delta is beyond the band and none is under way.
     pub(super) fn hedge(&mut self, pool: usize, out: &mut Intents) {
         if self.is_killed {
             return;
         }
-        if self.work_offset(pool, out)
-            || self.work_flattening(pool, out)
-            || self.work_exits(pool, out)
-        {
+        let is_plain = self.pools.get(pool).is_some_and(Pool::has_hedges_alone);
+        let is_taken = !is_plain
+            && (self.work_offset(pool, out)
+                || self.work_flattening(pool, out)
+                || self.work_exits(pool, out));
+        if is_taken {
             return;
         }
         let excess = self.hedge_excess(pool);
+        if excess.0 == 0 {
+            return;
+        }
         let Some(order) = self.hedge_order(pool, excess) else {
             // Who has not failed cannot trade either: all are asked again, after the hold-off.
             let now = self.now;
             if let Some(pool) = self.pools.get_mut(pool)
-                && excess.0 != 0
                 && pool.attempts.is_narrowed()
             {
                 pool.attempts.next_round();

@@ -1,6 +1,6 @@
 //! A market event: into the book, and on a whole message to the account and the quotes.
 
-use super::{Maker, instrument_id};
+use super::{Line, Maker, instrument_id};
 use crate::event::{InstrumentId, MarketEvent, MarketUpdate};
 use crate::maker::intents::Intents;
 use crate::market::book::Touch;
@@ -8,6 +8,24 @@ use crate::pnl::attribution::ConversionRate;
 use crate::pnl::valuation::HalfTicks;
 use crate::risk::state::Reason;
 use crate::units::Nanos;
+
+impl Line {
+    /// A new image begins.
+    #[cold]
+    fn on_reset(&mut self) {
+        self.book.reset();
+        self.trust.on_reset();
+    }
+
+    /// Something was missed.
+    #[cold]
+    fn on_gap(&mut self) {
+        self.trust.on_gap();
+        self.volatility.on_gap();
+        self.guards.on_gap();
+        self.mids.on_gap();
+    }
+}
 
 impl Maker {
     #[inline]
@@ -19,49 +37,48 @@ impl Maker {
         match event.update {
             MarketUpdate::Level { side, price, size } => line.book.set(side, price, size),
             MarketUpdate::Trade { .. } => {}
-            MarketUpdate::Reset => {
-                line.book.reset();
-                line.trust.on_reset();
-            }
-            MarketUpdate::Gap => {
-                line.trust.on_gap();
-                line.volatility.on_gap();
-                line.guards.on_gap();
-                line.mids.on_gap();
-            }
+            MarketUpdate::Reset => line.on_reset(),
+            MarketUpdate::Gap => line.on_gap(),
         }
         let is_whole = event.last_in_message || matches!(event.update, MarketUpdate::Gap);
         line.trust.on_event(now, is_whole);
-        if is_whole {
-            line.trust.on_whole_message(now, &line.book, line.volatility.sigma());
-            // Estimate, state and gate ask for it in turn: it is looked at once.
-            line.seen = Some((now, line.trust.check(now, &line.book)));
-        }
         // Quotes move only on a whole message: half of one is not a market. A gap moves them at once.
         if is_whole {
-            self.on_whole_message(event.instrument, event.venue_at, out);
+            let seen = line.trust.on_whole_message(now, &line.book, line.volatility.sigma());
+            // Estimate, state and gate ask for it in turn: it is looked at once.
+            line.seen = Some((now, seen));
+            if let Ok(touch) = seen {
+                self.on_believed(event.instrument, event.venue_at, &touch, out);
+            }
+            self.act(event.instrument, out);
         }
     }
 
-    fn on_whole_message(&mut self, instrument: InstrumentId, venue_at: Nanos, out: &mut Intents) {
-        let now = self.now;
-        if let Some(line) = self.line(instrument)
-            && let Ok(touch) = line.touch(now)
-        {
-            // An option is marked to the model, and its fills are booked against that mark.
-            let is_marked = self.options.book.get(instrument).is_none();
-            if is_marked {
-                self.mark(instrument, touch, out);
-            }
-            if let Some(line) = self.line_mut(instrument) {
-                let mid = touch.mid_half_ticks();
-                if is_marked {
-                    line.markouts.on_mid(now, mid);
-                    line.mids.on_mark(venue_at, HalfTicks(mid));
-                }
-                line.watch_mid(now, HalfTicks(mid));
-            }
+    /// A whole message left a touch that is to be believed: what is counted by mids follows it.
+    #[inline]
+    fn on_believed(
+        &mut self,
+        instrument: InstrumentId,
+        venue_at: Nanos,
+        touch: &Touch,
+        out: &mut Intents,
+    ) {
+        let (now, mid) = (self.now, HalfTicks(touch.mid_half_ticks()));
+        // An option is marked to the model, and its fills are booked against that mark.
+        let is_marked = self.options.book.get(instrument).is_none();
+        if is_marked {
+            self.mark(instrument, mid, out);
         }
+        let Some(line) = self.line_mut(instrument) else { return };
+        if is_marked {
+            line.markouts.on_mid(now, mid.0);
+            line.mids.on_mark(venue_at, mid);
+        }
+        line.watch_mid(now, mid);
+    }
+
+    /// Quotes and hedges follow a whole message.
+    fn act(&mut self, instrument: InstrumentId, out: &mut Intents) {
         self.follow(instrument, out);
         self.requote(instrument, out);
         self.requote_followers(instrument, out);
@@ -71,12 +88,11 @@ impl Maker {
     }
 
     /// Marks the account to the mid, and converts the currencies that this instrument converts.
-    fn mark(&mut self, instrument: InstrumentId, touch: Touch, out: &mut Intents) {
-        let mid = HalfTicks(touch.mid_half_ticks());
-        if self.ledger.mark(instrument) == Some(mid) {
-            return;
-        }
-        let mut is_booked = self.ledger.on_mark(instrument, mid).is_ok();
+    fn mark(&mut self, instrument: InstrumentId, mid: HalfTicks, out: &mut Intents) {
+        let mut is_booked = match self.ledger.move_mark(instrument, mid) {
+            Some(false) => return,
+            moved => moved.is_some(),
+        };
         self.revalue_gross(instrument, Some(mid));
         for n in 0..self.conversions.len() {
             let Some(&(currency, source)) = self.conversions.get(n) else { continue };
@@ -88,16 +104,25 @@ impl Maker {
             }
         }
         if !is_booked {
-            // Money that does not fit its integer is not guessed at.
-            for n in 0..self.lines.len() {
-                self.halt(instrument_id(n), Reason::Overflow, out);
-            }
+            self.halt_all(out);
+        }
+    }
+
+    /// Money that does not fit its integer is not guessed at.
+    #[cold]
+    fn halt_all(&mut self, out: &mut Intents) {
+        for n in 0..self.lines.len() {
+            self.halt(instrument_id(n), Reason::Overflow, out);
         }
     }
 
     /// One coin in the quote currency, in 1e-9, rounded down.
     fn rate_of(&self, instrument: InstrumentId, mid: HalfTicks) -> Option<ConversionRate> {
         let nano_per_tick = self.line(instrument)?.instrument.nano_quote_per_tick();
+        // A rate is mostly far from the integer's edge, and half of a word is a shift.
+        if let Some(doubled) = mid.0.checked_mul(nano_per_tick) {
+            return Some(ConversionRate(doubled / 2));
+        }
         let rate = i128::from(mid.0) * i128::from(nano_per_tick) / 2;
         i64::try_from(rate).ok().map(ConversionRate)
     }

@@ -43,6 +43,7 @@ pub struct HedgePlan {
 
 impl Pool {
     /// What is to be hedged: net delta, its hedge instruments weighed as they move.
+    #[inline]
     pub(super) fn at_risk(&self) -> Exposure {
         let tilt = self.mixes.as_ref().map_or(0, Mixes::tilt);
         Exposure(self.answered().0.saturating_add(tilt))

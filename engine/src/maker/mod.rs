@@ -549,6 +549,7 @@ impl Maker {
     }
 
     /// Changes an instrument's state and records it; nothing where it is so already.
+    #[cold]
     fn enter(&mut self, instrument: InstrumentId, state: State, reason: Reason, out: &mut Intents) {
         let at = self.now;
         if let Some(line) = self.line_mut(instrument)

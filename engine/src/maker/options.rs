@@ -250,7 +250,19 @@ impl Maker {
     /// The touch that an instrument is quoted beside. Where a side of an option's book is empty and its
     /// config says so, that side stands at the model's value, outside of what is there on the other: a strike
     /// that nobody bids for is quoted all the same. Gaps, silence and crosses stay what they are.
+    #[inline]
     pub(super) fn quoting_touch(&self, line: &Line) -> Result<Touch, Distrust> {
+        match line.seen {
+            Some((at, Ok(touch))) if at == self.now => {
+                debug_assert_eq!(line.touch(at), Ok(touch), "no event since");
+                Ok(touch)
+            }
+            Some(_) | None => self.touch_looked_at(line),
+        }
+    }
+
+    /// The same where the touch is not believed, or was not looked at yet.
+    fn touch_looked_at(&self, line: &Line) -> Result<Touch, Distrust> {
         let seen = line.touch(self.now);
         if seen != Err(Distrust::OneSided) {
             return seen;

@@ -13,6 +13,7 @@ use crate::event::InstrumentId;
 use crate::inventory::derived::{Curve, RowUpdate};
 use crate::inventory::exposure::exposure_per_lot;
 use crate::inventory::hedge::{self, Band, BandRule};
+use crate::maker::config::HedgeSettings;
 use crate::orders::order::Order;
 use crate::pnl::valuation::HalfTicks;
 use crate::quote::HalfSpreads;
@@ -50,6 +51,7 @@ impl Pacing {
 
 impl Pool {
     /// How far net delta may go unhedged; `None` without a hedger.
+    #[inline]
     pub(super) fn band(&self) -> Option<Exposure> {
         let soft = self.limits().soft();
         self.settings.hedge.as_ref().map(|hedge| match &hedge.band {
@@ -68,6 +70,7 @@ impl Pool {
     }
 
     /// What is to be traded away now, signed as net delta is.
+    #[inline]
     fn excess(&mut self, now: Nanos) -> Exposure {
         let band = self.band();
         let Some(hedge) = &self.settings.hedge else { return Exposure(0) };
@@ -202,11 +205,23 @@ impl Maker {
     /// A quote that unwinds what is hedged need not be hedged again when it is unwound: it may stand
     /// closer by a part of what that costs. What is hedged is what the instrument has traded, as far
     /// as hedge instruments have traded the other way.
+    #[inline]
     pub(super) fn credited(&self, half: HalfSpreads, line: &Line, pool: &Pool) -> HalfSpreads {
-        let Some(hedge) = pool.settings.hedge.as_ref() else { return half };
-        let (Some(cost), true) = (pool.pacing.cost_ppb, hedge.unwind_credit_ppm > 0) else {
-            return half;
-        };
+        match (&pool.settings.hedge, pool.pacing.cost_ppb) {
+            (Some(hedge), Some(cost)) if hedge.unwind_credit_ppm > 0 => {
+                self.credited_for(half, line, hedge, cost)
+            }
+            (Some(_) | None, _) => half,
+        }
+    }
+
+    fn credited_for(
+        &self,
+        half: HalfSpreads,
+        line: &Line,
+        hedge: &HedgeSettings,
+        cost: i128,
+    ) -> HalfSpreads {
         let id = line.instrument.id();
         let is_hedge = hedge.instruments.iter().any(|with| with.instrument == id);
         let traded = |id: InstrumentId| {

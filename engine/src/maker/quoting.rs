@@ -35,6 +35,7 @@ struct Stance {
 
 impl Stance {
     /// Nothing is quoted.
+    #[cold]
     fn out(state: State, reason: Reason) -> Stance {
         Stance { state, reason, touch: None, stands: [Stand::Out; 2] }
     }
@@ -48,9 +49,8 @@ impl Maker {
         let Some(tolerance) = line.settings.quote.as_ref().map(|quote| quote.tolerance) else {
             return;
         };
-        let Some(pool) = self.pool_of(instrument).and_then(|pool| self.pools.get(pool)) else {
-            return;
-        };
+        let underlying = usize::from(line.instrument.spec().underlying.0);
+        let Some(pool) = self.pools.get(underlying) else { return };
         let is_stopping = line.state == State::Halted || self.is_killed;
         let is_up = self.is_session_up(line.instrument.spec().venue);
         // Half of a message is not a market: its end requotes.
@@ -70,7 +70,9 @@ impl Maker {
         line.is_beyond_soft = is_beyond_soft;
         line.is_beyond_stop = is_beyond_stop;
         let is_settled = line.wanted.is_settled(changes);
-        self.enter(instrument, state, reason, out);
+        if (line.state, line.reason) != (state, reason) {
+            self.enter(instrument, state, reason, out);
+        }
         if !is_settled {
             self.work_ladder(instrument, barred, tolerance, touch.as_ref(), out);
         }
@@ -220,7 +222,7 @@ impl Maker {
         }
         let Standing { half, mut caps } = self.standing(instrument, touch)?;
         let line = self.line(instrument)?;
-        let pool = self.pool_of(instrument).and_then(|pool| self.pools.get(pool))?;
+        let pool = self.pools.get(usize::from(line.instrument.spec().underlying.0))?;
         let settings = line.settings.quote.as_ref()?;
         caps = self.within_collateral(line, caps);
         let mut half = widened(half, &line.markouts, settings.markout.as_ref());

@@ -84,15 +84,23 @@ impl Trust {
         }
     }
 
-    /// A whole message is in the book: where is the touch now?
-    pub fn on_whole_message(&mut self, now: Nanos, book: &Book, sigma: Sigma) {
+    /// A whole message is in the book: where is the touch now, and is it to be believed?
+    #[inline]
+    pub fn on_whole_message(
+        &mut self,
+        now: Nanos,
+        book: &Book,
+        sigma: Sigma,
+    ) -> Result<Touch, Distrust> {
+        let touch = book.touch();
         if let Some(guard) = &mut self.spike
             && self.is_synced
-            && let Some(touch) = book.touch()
+            && let Some(touch) = &touch
             && touch.spread().0 > 0
         {
-            guard.on_touch(now, &touch, sigma);
+            guard.on_touch(now, touch, sigma);
         }
+        self.judge(now, touch)
     }
 
     /// Half of a message is in the book and the rest is on its way: not a market to act on, nor a
@@ -119,17 +127,22 @@ impl Trust {
     /// The touch, if the book is to be believed at `now`.
     #[inline]
     pub fn check(&self, now: Nanos, book: &Book) -> Result<Touch, Distrust> {
+        self.judge(now, book.touch())
+    }
+
+    #[inline]
+    fn judge(&self, now: Nanos, touch: Option<Touch>) -> Result<Touch, Distrust> {
         if !self.is_synced {
             return Err(Distrust::Gapped);
         }
         if now.since(self.last_event_at) > self.stale_after_ns {
             return Err(Distrust::Stale);
         }
-        let touch = book.touch().ok_or(Distrust::OneSided)?;
+        let touch = touch.ok_or(Distrust::OneSided)?;
         if touch.spread().0 <= 0 {
             return Err(Distrust::Crossed);
         }
-        if self.spike.is_some_and(|guard| guard.is_suspect(now)) {
+        if self.spike.as_ref().is_some_and(|guard| guard.is_suspect(now)) {
             return Err(Distrust::Spike);
         }
         Ok(touch)
@@ -199,13 +212,13 @@ mod tests {
         let limit = SpikeLimit { width: Ticks(5), sigmas: 0, messages: 1, after_ns: 500 };
         let mut trust = synced_at(5).guarded(Some(limit));
         let mut book = two_sided();
-        trust.on_whole_message(Nanos(5), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(5), &book, Sigma(0));
         book.set(Side::Sell, Ticks(101), Lots(0));
         book.set(Side::Sell, Ticks(107), Lots(1));
-        trust.on_whole_message(Nanos(6), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(6), &book, Sigma(0));
         assert_eq!(trust.check(Nanos(6), &book), Err(Distrust::Spike));
         assert_eq!(trust.spikes_seen(), 1);
-        trust.on_whole_message(Nanos(7), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(7), &book, Sigma(0));
         assert!(trust.check(Nanos(7), &book).is_ok());
     }
 
@@ -214,17 +227,17 @@ mod tests {
         let limit = SpikeLimit { width: Ticks(5), sigmas: 0, messages: 1, after_ns: 500 };
         let mut trust = synced_at(5).guarded(Some(limit));
         let mut book = two_sided();
-        trust.on_whole_message(Nanos(5), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(5), &book, Sigma(0));
         book.set(Side::Buy, Ticks(300), Lots(1));
-        trust.on_whole_message(Nanos(6), &book, Sigma(0));
-        trust.on_whole_message(Nanos(7), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(6), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(7), &book, Sigma(0));
         book.set(Side::Sell, Ticks(101), Lots(0));
         book.set(Side::Sell, Ticks(301), Lots(1));
         trust.on_gap();
-        trust.on_whole_message(Nanos(8), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(8), &book, Sigma(0));
         trust.on_reset();
         trust.on_event(Nanos(9), true);
-        trust.on_whole_message(Nanos(9), &book, Sigma(0));
+        let _ = trust.on_whole_message(Nanos(9), &book, Sigma(0));
         assert_eq!(trust.check(Nanos(9), &book), Err(Distrust::Spike), "seen once as a market");
     }
 }

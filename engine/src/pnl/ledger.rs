@@ -267,20 +267,44 @@ impl Ledger {
         instrument: InstrumentId,
         mark: HalfTicks,
     ) -> Result<(), LedgerError> {
-        let line = self.line(instrument)?;
+        self.line(instrument)?;
+        let moved = self.move_mark(instrument, mark);
+        moved.map(|_| ()).ok_or(LedgerError::DoesNotFit(instrument))
+    }
+
+    /// The same for an instrument that there is: whether the mark is another one than before. `None` where
+    /// nothing was booked.
+    #[inline]
+    pub(crate) fn move_mark(&mut self, instrument: InstrumentId, mark: HalfTicks) -> Option<bool> {
+        let line = self.lines.get_mut(usize::from(instrument.0))?;
         if line.mark == Some(mark) {
-            return Ok(());
+            return Some(false);
         }
-        self.revalue(instrument, mark).ok_or(LedgerError::DoesNotFit(instrument))
+        let rate = self.purses.get(usize::from(line.settlement.0))?.rate;
+        let value = line.value_at(mark)?;
+        if line.mark.is_some() {
+            let moved = value.checked_sub(line.value)?;
+            let sum = line.moved.checked_add(moved)?;
+            self.attribution.book_one(line.settlement, rate, Cause::InventoryMtm, moved)?;
+            line.moved = sum;
+        } else {
+            self.attribution.open(line.settlement, rate, value)?;
+        }
+        line.mark = Some(mark);
+        line.value = value;
+        Some(true)
     }
 
     /// One unit of a currency is worth `rate` in the reporting currency from now on.
+    #[inline]
     pub fn on_conversion(
         &mut self,
         currency: Currency,
         rate: ConversionRate,
     ) -> Result<(), LedgerError> {
-        let old = self.purse(currency)?.rate;
+        let purse = self.purses.get_mut(usize::from(currency.0));
+        let purse = purse.ok_or(LedgerError::UnknownCurrency(currency))?;
+        let old = purse.rate;
         let is_fixed = currency == self.reporting && rate != ConversionRate::ONE;
         if rate.0 <= 0 || is_fixed {
             return Err(LedgerError::BadRate(currency, rate));
@@ -289,7 +313,7 @@ impl Ledger {
             self.attribution
                 .translate(currency, old, rate)
                 .ok_or(LedgerError::BalanceDoesNotFit(currency))?;
-            self.purse_mut(currency)?.rate = Some(rate);
+            purse.rate = Some(rate);
         }
         Ok(())
     }
@@ -454,23 +478,6 @@ impl Ledger {
 
     fn purse_mut(&mut self, currency: Currency) -> Result<&mut Purse, LedgerError> {
         self.purses.get_mut(usize::from(currency.0)).ok_or(LedgerError::UnknownCurrency(currency))
-    }
-
-    fn revalue(&mut self, instrument: InstrumentId, mark: HalfTicks) -> Option<()> {
-        let line = self.lines.get_mut(usize::from(instrument.0))?;
-        let rate = self.purses.get(usize::from(line.settlement.0))?.rate;
-        let value = line.value_at(mark)?;
-        if line.mark.is_some() {
-            let moved = value.checked_sub(line.value)?;
-            let sum = line.moved.checked_add(moved)?;
-            self.attribution.book_one(line.settlement, rate, Cause::InventoryMtm, moved)?;
-            line.moved = sum;
-        } else {
-            self.attribution.open(line.settlement, rate, value)?;
-        }
-        line.mark = Some(mark);
-        line.value = value;
-        Some(())
     }
 
     /// The fill's part beyond marking: everything that can fail first, then the changes.
