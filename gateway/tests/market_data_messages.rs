@@ -67,6 +67,27 @@ fn an_increment_of_two_instruments_ends_once_for_each() {
 }
 
 #[test]
+fn a_message_is_read_as_if_there_had_been_none_before() {
+    let symbols = symbols();
+    let mut refresh = Refresh::new(6, &symbols);
+    let mut read = |body: &str| {
+        let bytes = wire::whole(body);
+        let read = wire::decoded(&bytes, |m| refresh.read_increment(m, &symbols));
+        (read, refresh.md_req_id(), refresh.entries().to_vec())
+    };
+    let (first, id, entries) = read("35=X|34=2|262=7|268=1|279=0|269=0|55=ETH|270=5|271=2");
+    assert_eq!((first, id, entries[0].is_last), (Ok(()), Some(7), true));
+    // One that breaks off, and one that does not say what it is about.
+    let (broken, _, entries) = read("35=X|34=3|268=2|279=0|269=0|55=ETH|270=5|271=2");
+    assert_eq!((broken, entries.len()), (Err(Breach::WrongCount), 0));
+    let (_, id, entries) = read("35=X|34=4|268=1|279=0|269=0|270=5|271=2");
+    assert_eq!((id, entries[0].place, entries[0].is_last), (None, None, false));
+    let (_, _, entries) = read("35=X|34=5|268=2|279=0|269=0|55=ETH|270=5|271=2|279=1|269=1|270=6");
+    assert_eq!(entries.iter().map(|e| e.is_last).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(entries[1].size, None, "the size of the entry before is not this one's");
+}
+
+#[test]
 fn binance_writes_transact_time_and_the_aggressor_of_fix_5() {
     let entries =
         read("35=X|34=2|268=1|279=0|270=5|271=2|269=2|55=BTC|60=20240808-23:59:59.123456|2446=1")

@@ -422,6 +422,17 @@ impl<'a> Iterator for Fields<'a> {
 
 impl ExactSizeIterator for Fields<'_> {}
 
+impl<'a> Fields<'a> {
+    /// The next one's tag, and its value for who wants it: most readers pass over most fields.
+    #[inline(always)]
+    pub(crate) fn next_with(&mut self) -> Option<(u32, impl FnOnce() -> &'a [u8] + use<'a>)> {
+        let (head, end) = self.rest.next()?;
+        let (bytes, start, head, end) = (self.bytes, self.start, *head, *end);
+        self.start = end;
+        Some((head.tag, move || value_of(bytes, start, head, end).unwrap_or_default()))
+    }
+}
+
 /// The entries of one repeating group.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {

@@ -47,11 +47,20 @@ impl OwnBook {
         let levels_max = self.levels_max;
         let Some(levels) = self.sides.get_mut(side.index()) else { return Ok(()) };
         let (key, depth) = (rank(side, price), levels.len());
-        let place = levels.partition_point(|level| rank(side, level.price) < key);
+        // Most changes are at the touch: only behind it is there anything to search.
+        let place = match levels.last().map(|best| rank(side, best.price)) {
+            Some(best) if best > key => {
+                levels.partition_point(|level| rank(side, level.price) < key)
+            }
+            Some(best) => depth - usize::from(best == key),
+            None => 0,
+        };
         match levels.get_mut(place) {
             Some(level) if level.price == price => {
                 if size.0 > 0 {
                     level.size = size;
+                } else if place + 1 == depth {
+                    levels.pop();
                 } else {
                     levels.remove(place);
                 }

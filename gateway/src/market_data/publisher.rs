@@ -156,24 +156,36 @@ impl Publisher {
         if channel.book.set(side, price, size).is_err() {
             self.counts.levels_lost += 1;
         }
-        let update = MarketUpdate::Level { side, price, size };
         match channel.debt {
             Debt::None => {
+                let update = MarketUpdate::Level { side, price, size };
                 let event = event(channel, when, update, is_last);
                 self.push(place, event);
             }
             Debt::Levels { side: at, after } => {
-                // Sides go out in the order of `Side::BOTH`.
-                let is_side_done = side == Side::Buy && at == Side::Sell;
-                let is_out =
-                    side == at && after.is_some_and(|a| is_at_least_as_good(side, price, a));
-                if is_side_done || is_out {
-                    let event = event(channel, when, update, false);
-                    self.push(place, event);
-                }
+                self.level_behind(place, when, (side, price, size), (at, after));
             }
             Debt::Gap | Debt::Book => {}
         }
+    }
+
+    /// While a book goes out anew: a change goes out behind its level, or with it.
+    #[cold]
+    fn level_behind(
+        &mut self,
+        place: usize,
+        when: When,
+        (side, price, size): (Side, Ticks, Lots),
+        (at, after): (Side, Option<Ticks>),
+    ) {
+        // Sides go out in the order of `Side::BOTH`.
+        let is_side_done = side == Side::Buy && at == Side::Sell;
+        let is_out = side == at && after.is_some_and(|a| is_at_least_as_good(side, price, a));
+        let Some(channel) = self.channels.get(place).filter(|_| is_side_done || is_out) else {
+            return;
+        };
+        let event = event(channel, when, MarketUpdate::Level { side, price, size }, false);
+        self.push(place, event);
     }
 
     /// A trade of others.
@@ -196,6 +208,7 @@ impl Publisher {
     }
 
     /// The whole book must go out again before anything else of this instrument does.
+    #[cold]
     pub fn owe(&mut self, place: usize) {
         let Some(channel) = self.channels.get_mut(place) else { return };
         if matches!(channel.debt, Debt::None | Debt::Levels { .. }) {
@@ -277,6 +290,7 @@ impl Publisher {
     }
 }
 
+#[inline(always)]
 fn event(channel: &Channel, when: When, update: MarketUpdate, is_last: bool) -> MarketEvent {
     MarketEvent {
         at: when.at,

@@ -8,7 +8,7 @@
 //! and MDEntryTime(273). Binance writes X that way, and it halves the bytes.
 
 use super::order_book::EntryId;
-use crate::fix::message::{Field, Message};
+use crate::fix::message::Message;
 use crate::fix::{tag, timestamp, value};
 use crate::session::SessionConfig;
 use crate::venue::symbols::Symbols;
@@ -108,12 +108,65 @@ pub enum Breach {
     },
 }
 
-/// The texts of an entry, until all of its fields are there: the symbol may come after the price.
-#[derive(Clone, Copy)]
-struct Draft<'a> {
-    entry: Entry,
-    price: Option<&'a [u8]>,
-    size: Option<&'a [u8]>,
+/// What a field is to the reader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    /// Nothing.
+    Other,
+    MdReqId,
+    Count,
+    Symbol,
+    Action,
+    Kind,
+    Id,
+    RefId,
+    Price,
+    Size,
+    Date,
+    Time,
+    TransactTime,
+    Aggressor,
+}
+
+/// What each tag is, looked up: a comparison with one tag after the other took half of the reading.
+struct Roles([Role; Roles::COUNT]);
+
+impl Roles {
+    /// All that is read stands below, but for the aggressor's side.
+    const COUNT: usize = 512;
+
+    /// Where this tag names what is traded.
+    fn named_by(symbol_tag: u32) -> Roles {
+        let mut roles = Roles([Role::Other; Roles::COUNT]);
+        for (tag, role) in [
+            (tag::MD_REQ_ID, Role::MdReqId),
+            (tag::NO_MD_ENTRIES, Role::Count),
+            (symbol_tag, Role::Symbol),
+            (tag::MD_UPDATE_ACTION, Role::Action),
+            (tag::MD_ENTRY_TYPE, Role::Kind),
+            (tag::MD_ENTRY_ID, Role::Id),
+            (tag::MD_ENTRY_REF_ID, Role::RefId),
+            (tag::MD_ENTRY_PX, Role::Price),
+            (tag::MD_ENTRY_SIZE, Role::Size),
+            (tag::MD_ENTRY_DATE, Role::Date),
+            (tag::MD_ENTRY_TIME, Role::Time),
+            (tag::TRANSACT_TIME, Role::TransactTime),
+        ] {
+            if let Some(place) = roles.0.get_mut(tag as usize) {
+                *place = role;
+            }
+        }
+        roles
+    }
+
+    #[inline(always)]
+    fn of(&self, tag: u32) -> Role {
+        match self.0.get(tag as usize) {
+            Some(role) => *role,
+            None if tag == AGGRESSOR_SIDE || tag == AGGRESSOR_SIDE_FIX_50 => Role::Aggressor,
+            None => Role::Other,
+        }
+    }
 }
 
 /// The table of entries, and what the message says beside them.
@@ -122,22 +175,26 @@ pub struct Refresh {
     entries_max: usize,
     md_req_id: Option<u64>,
     symbol: Option<usize>,
-    /// Symbol(55), or SecurityID(48).
-    symbol_tag: u32,
-    /// By place: where the instrument's last entry stands.
-    last_of: Box<[usize]>,
+    /// What the last message was about: the next one mostly is too.
+    guess: Option<usize>,
+    roles: Roles,
+    /// By place: a later entry of the instrument makes an event. All false between two messages.
+    has_later: Box<[bool]>,
 }
 
-/// What is being read.
+/// What is being read. The last of `entries` is the one whose fields come now.
 struct Reader<'a, 's> {
     symbols: &'s Symbols,
-    symbol_tag: u32,
+    roles: &'s Roles,
     entries: &'s mut Vec<Entry>,
     entries_max: usize,
-    /// Begins an entry: 279 in X, 269 in W.
-    delimiter: u32,
-    draft: Option<Draft<'a>>,
+    /// Begins an entry: the action in X, the type in W.
+    delimiter: Role,
+    /// Texts of the entry, until all of its fields are there: the symbol may come after the price.
+    price: Option<&'a [u8]>,
+    size: Option<&'a [u8]>,
     symbol: Option<usize>,
+    guess: Option<usize>,
     date_ns: u64,
     time_ns: u64,
     has_time: bool,
@@ -153,14 +210,15 @@ impl Refresh {
             entries_max,
             md_req_id: None,
             symbol: None,
-            symbol_tag: tag::SYMBOL,
-            last_of: vec![0; symbols.count()].into_boxed_slice(),
+            guess: None,
+            roles: Roles::named_by(tag::SYMBOL),
+            has_later: vec![false; symbols.count()].into_boxed_slice(),
         }
     }
 
     /// The same, for a venue that names what is traded by another field.
     pub fn named_by(self, symbol_tag: u32) -> Refresh {
-        Refresh { symbol_tag, ..self }
+        Refresh { roles: Roles::named_by(symbol_tag), ..self }
     }
 
     /// The entries of the message that was read last.
@@ -184,7 +242,7 @@ impl Refresh {
         message: &Message<'_>,
         symbols: &Symbols,
     ) -> Result<(), Breach> {
-        self.read(message, symbols, tag::MD_ENTRY_TYPE)
+        self.read(message, symbols, Role::Kind)
     }
 
     /// Reads X.
@@ -193,139 +251,152 @@ impl Refresh {
         message: &Message<'_>,
         symbols: &Symbols,
     ) -> Result<(), Breach> {
-        self.read(message, symbols, tag::MD_UPDATE_ACTION)
+        self.read(message, symbols, Role::Action)
     }
 
     fn read(
         &mut self,
         message: &Message<'_>,
         symbols: &Symbols,
-        delimiter: u32,
+        delimiter: Role,
     ) -> Result<(), Breach> {
         self.entries.clear();
-        self.md_req_id = None;
         let mut reader = Reader {
             symbols,
-            symbol_tag: self.symbol_tag,
+            roles: &self.roles,
             entries: &mut self.entries,
             entries_max: self.entries_max,
             delimiter,
-            draft: None,
+            price: None,
+            size: None,
             symbol: None,
+            guess: self.guess,
             date_ns: 0,
             time_ns: 0,
             has_time: false,
             count: None,
             md_req_id: None,
         };
-        let mut answer = Ok(());
-        for field in message.fields() {
-            answer = reader.take(&field);
-            if answer.is_err() {
-                break;
-            }
-        }
-        let answer = answer.and_then(|()| reader.finish());
+        let answer = reader.take_all(message).and_then(|()| reader.finish());
         self.md_req_id = reader.md_req_id;
         self.symbol = reader.symbol;
+        self.guess = reader.guess;
         if answer.is_err() {
             self.entries.clear();
         }
-        self.mark_last(delimiter == tag::MD_ENTRY_TYPE);
+        self.mark_last(delimiter == Role::Kind);
         answer
     }
 
     /// Marks the last entry of each instrument: each book is whole there. What makes no event (other
     /// types; in a snapshot also the last trade, which is no new one) cannot be the last.
     fn mark_last(&mut self, is_snapshot: bool) {
-        for (entry, number) in self.entries.iter().zip(1usize..) {
+        for entry in self.entries.iter_mut().rev() {
             let makes_event = match entry.kind {
                 EntryKind::Level(_) | EntryKind::EmptyBook | EntryKind::Unsaid => true,
                 EntryKind::Trade => !is_snapshot,
                 EntryKind::Other => false,
             };
-            if !makes_event {
-                continue;
-            }
-            if let Some(last) = entry.place.and_then(|place| self.last_of.get_mut(place)) {
-                *last = number;
+            if makes_event
+                && let Some(has_later) = entry.place.and_then(|at| self.has_later.get_mut(at))
+            {
+                entry.is_last = !std::mem::replace(has_later, true);
             }
         }
-        for last in &mut self.last_of {
-            if let Some(entry) = last.checked_sub(1).and_then(|at| self.entries.get_mut(at)) {
-                entry.is_last = true;
+        // By entry and not by instrument: a venue of a thousand has one or two in a message.
+        for entry in &self.entries {
+            if let Some(has_later) = entry.place.and_then(|at| self.has_later.get_mut(at)) {
+                *has_later = false;
             }
-            *last = 0;
         }
     }
 }
 
 impl<'a> Reader<'a, '_> {
-    fn take(&mut self, field: &Field<'a>) -> Result<(), Breach> {
-        let text = field.value;
-        if field.tag == self.delimiter {
-            self.close()?;
-            self.open()?;
-        }
-        let malformed = Breach::Malformed { tag: field.tag };
-        match field.tag {
-            tag::MD_REQ_ID => self.md_req_id = value::parse_uint(text),
-            tag::NO_MD_ENTRIES => self.count = Some(value::parse_uint(text).ok_or(malformed)?),
-            named if named == self.symbol_tag => {
-                self.symbol = self.symbols.find_near(text, self.symbol);
-                if let Some(draft) = &mut self.draft {
-                    draft.entry.place = self.symbol;
-                }
+    fn take_all(&mut self, message: &Message<'a>) -> Result<(), Breach> {
+        let mut fields = message.fields();
+        while let Some((tag, text)) = fields.next_with() {
+            let role = self.roles.of(tag);
+            if role == Role::Other {
+                continue;
             }
-            tag::MD_UPDATE_ACTION => {
-                let action = action(text).ok_or(malformed)?;
-                self.entry(field.tag)?.entry.action = action;
+            if role == self.delimiter {
+                self.close()?;
+                self.open()?;
             }
-            tag::MD_ENTRY_TYPE => {
-                let kind = kind(text).ok_or(malformed)?;
-                self.entry(field.tag)?.entry.kind = kind;
-            }
-            tag::MD_ENTRY_ID => self.entry(field.tag)?.entry.id = EntryId::of(text),
-            tag::MD_ENTRY_REF_ID => self.entry(field.tag)?.entry.ref_id = EntryId::of(text),
-            tag::MD_ENTRY_PX => self.entry(field.tag)?.price = Some(text),
-            tag::MD_ENTRY_SIZE => self.entry(field.tag)?.size = Some(text),
-            tag::MD_ENTRY_DATE => {
-                self.date_ns = date_ns(text).ok_or(malformed)?;
-                self.has_time = true;
-            }
-            tag::MD_ENTRY_TIME => {
-                self.time_ns = time_ns(text).ok_or(malformed)?;
-                self.has_time = true;
-            }
-            // Binance writes TransactTime(60) where FIX 4.4 has 272 and 273.
-            tag::TRANSACT_TIME if !self.has_time => {
-                let at = timestamp::parse(text).ok_or(malformed)?;
-                if let Some(draft) = &mut self.draft {
-                    draft.entry.venue_at = at;
-                }
-            }
-            AGGRESSOR_SIDE | AGGRESSOR_SIDE_FIX_50 => {
-                let side = match text {
-                    b"1" => Some(Side::Buy),
-                    b"2" => Some(Side::Sell),
-                    _ => None,
-                };
-                self.entry(field.tag)?.entry.aggressor = side;
-            }
-            _ => {}
+            self.take(role, tag, text())?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, tag: u32) -> Result<&mut Draft<'a>, Breach> {
-        self.draft.as_mut().ok_or(Breach::Misplaced { tag })
+    #[inline(always)]
+    fn take(&mut self, role: Role, tag: u32, text: &'a [u8]) -> Result<(), Breach> {
+        let malformed = Breach::Malformed { tag };
+        match role {
+            Role::Other => {}
+            // In one place: the reading of a number is long code, and a message finds it cold.
+            Role::MdReqId | Role::Count => match (role, value::parse_uint(text)) {
+                (Role::MdReqId, number) => self.md_req_id = number,
+                (_, number) => self.count = Some(number.ok_or(malformed)?),
+            },
+            Role::Symbol => self.take_symbol(text),
+            Role::Action => self.entry(tag)?.action = action(text).ok_or(malformed)?,
+            Role::Kind => self.entry(tag)?.kind = kind(text).ok_or(malformed)?,
+            Role::Id => self.entry(tag)?.id = EntryId::of(text),
+            Role::RefId => self.entry(tag)?.ref_id = EntryId::of(text),
+            Role::Price => {
+                self.entry(tag)?;
+                self.price = Some(text);
+            }
+            Role::Size => {
+                self.entry(tag)?;
+                self.size = Some(text);
+            }
+            Role::Date => {
+                self.date_ns = date_ns(text).ok_or(malformed)?;
+                self.has_time = true;
+            }
+            Role::Time => {
+                self.time_ns = time_ns(text).ok_or(malformed)?;
+                self.has_time = true;
+            }
+            // Binance writes TransactTime(60) where FIX 4.4 has 272 and 273.
+            Role::TransactTime if !self.has_time => {
+                let at = timestamp::parse(text).ok_or(malformed)?;
+                if let Some(entry) = self.entries.last_mut() {
+                    entry.venue_at = at;
+                }
+            }
+            Role::TransactTime => {}
+            Role::Aggressor => {
+                self.entry(tag)?.aggressor = match text {
+                    b"1" => Some(Side::Buy),
+                    b"2" => Some(Side::Sell),
+                    _ => None,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn take_symbol(&mut self, text: &[u8]) {
+        self.symbol = self.symbols.find_near(text, self.guess);
+        self.guess = self.symbol.or(self.guess);
+        if let Some(entry) = self.entries.last_mut() {
+            entry.place = self.symbol;
+        }
+    }
+
+    #[inline(always)]
+    fn entry(&mut self, tag: u32) -> Result<&mut Entry, Breach> {
+        self.entries.last_mut().ok_or(Breach::Misplaced { tag })
     }
 
     fn open(&mut self) -> Result<(), Breach> {
         if self.entries.len() >= self.entries_max {
             return Err(Breach::TooManyEntries);
         }
-        let entry = Entry {
+        self.entries.push(Entry {
             action: Action::New,
             kind: EntryKind::Unsaid,
             place: self.symbol,
@@ -337,23 +408,27 @@ impl<'a> Reader<'a, '_> {
             aggressor: None,
             venue_at: Nanos(0),
             is_last: false,
-        };
-        self.draft = Some(Draft { entry, price: None, size: None });
+        });
         Ok(())
     }
 
+    /// All fields of the last entry are there.
     fn close(&mut self) -> Result<(), Breach> {
-        let Some(Draft { mut entry, price, size }) = self.draft.take() else { return Ok(()) };
+        let (price, size) = (self.price.take(), self.size.take());
+        let Some(entry) = self.entries.last_mut() else { return Ok(()) };
         if self.has_time {
             entry.venue_at = Nanos(self.date_ns.saturating_add(self.time_ns));
         }
         if let Some(symbol) = entry.place.and_then(|place| self.symbols.at(place)) {
-            let price = price.map(|text| symbol.ticks(text));
-            let size = size.map(|text| symbol.lots(text));
-            entry.price = on_grid(price, &mut entry.is_off_grid, tag::MD_ENTRY_PX)?;
-            entry.size = on_grid(size, &mut entry.is_off_grid, tag::MD_ENTRY_SIZE)?;
+            if let Some(text) = price {
+                let read = symbol.ticks(text);
+                entry.price = on_grid(read, &mut entry.is_off_grid, tag::MD_ENTRY_PX)?;
+            }
+            if let Some(text) = size {
+                let read = symbol.lots(text);
+                entry.size = on_grid(read, &mut entry.is_off_grid, tag::MD_ENTRY_SIZE)?;
+            }
         }
-        self.entries.push(entry);
         Ok(())
     }
 
@@ -386,19 +461,19 @@ fn kind(text: &[u8]) -> Option<EntryKind> {
     }
 }
 
+#[inline]
 fn on_grid<T>(
-    read: Option<Result<T, DecimalError>>,
+    read: Result<T, DecimalError>,
     is_off_grid: &mut bool,
     tag: u32,
 ) -> Result<Option<T>, Breach> {
     match read {
-        None => Ok(None),
-        Some(Ok(count)) => Ok(Some(count)),
-        Some(Err(DecimalError::OffGrid | DecimalError::TooManyDigits)) => {
+        Ok(count) => Ok(Some(count)),
+        Err(DecimalError::OffGrid | DecimalError::TooManyDigits) => {
             *is_off_grid = true;
             Ok(None)
         }
-        Some(Err(DecimalError::NotANumber)) => Err(Breach::Malformed { tag }),
+        Err(DecimalError::NotANumber) => Err(Breach::Malformed { tag }),
     }
 }
 

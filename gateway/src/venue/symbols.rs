@@ -57,7 +57,14 @@ impl Symbol {
         &self.text
     }
 
+    /// Whether it is written so. Symbols are short: a call to compare them took longer than to do it here.
+    #[inline]
+    fn is(&self, text: &[u8]) -> bool {
+        self.text.len() == text.len() && self.text.iter().zip(text).all(|(a, b)| a == b)
+    }
+
     /// A price text as ticks; an error off the grid.
+    #[inline]
     pub fn ticks(&self, text: &[u8]) -> Result<Ticks, DecimalError> {
         self.tick.count(text).map(Ticks)
     }
@@ -68,6 +75,7 @@ impl Symbol {
     }
 
     /// A size text as lots; an error off the grid.
+    #[inline]
     pub fn lots(&self, text: &[u8]) -> Result<Lots, DecimalError> {
         self.lot.count(text).map(Lots)
     }
@@ -149,6 +157,7 @@ impl Symbols {
     }
 
     /// The symbol at a place of [`Symbols::iter`].
+    #[inline]
     pub fn at(&self, place: usize) -> Option<&Symbol> {
         self.symbols.get(place)
     }
@@ -159,9 +168,10 @@ impl Symbols {
     }
 
     /// As [`Symbols::find`], trying `guess` first.
+    #[inline]
     pub fn find_near(&self, text: &[u8], guess: Option<usize>) -> Option<usize> {
         match guess.and_then(|g| self.symbols.get(g)) {
-            Some(symbol) if symbol.text.as_ref() == text => guess,
+            Some(symbol) if symbol.is(text) => guess,
             _ => self.find(text),
         }
     }
