@@ -139,8 +139,9 @@ impl Maker {
         let proposal = Proposal { instrument, side, price, size, added };
         let verdict = self.judge(&proposal, *reference, (Claim::Quote, None), out);
         if verdict != Some(Verdict::Pass) {
-            // Made anew: or it would be written to memory for every order that passes.
-            let proposal = Proposal { instrument, side, price, size, added };
+            // Made anew: or it would be written to memory for every order that passes. What is in its way
+            // gives way to what may trade of it.
+            let proposal = Proposal { instrument, side, price, size: leaves, added };
             self.refuse(proposal, false, verdict, out);
             return false;
         }
