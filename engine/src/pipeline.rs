@@ -8,6 +8,10 @@
 //! second kind of link. The virtual runner is a [`Fused`] whose turns the caller gives, with its own
 //! time. So the same stages see the same sequence of inputs in all three.
 //!
+//! **A panic ends the stage that panicked and no other.** It is dropped, so that its rings disconnect and
+//! the others wind down: order entry cancels what is out. [`Stop`] is set only for those that have not
+//! ended in time.
+//!
 //! Deliberately absent: winding down (stages do that and say [`Turn::Done`]; [`Stop`] is for when they
 //! cannot) and restarting.
 
@@ -15,12 +19,16 @@ use crate::clock::Clock;
 use crate::pin;
 use crate::stage::{Stage, Turn};
 use crate::units::Nanos;
+pub use fused::{Fused, NeverIdle};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 use thiserror::Error;
+
+mod fused;
 
 /// Tells every runner that has a copy to give no more turns.
 #[derive(Clone, Debug, Default)]
@@ -117,8 +125,8 @@ pub struct Ran {
 /// Why a pipeline did not run or did not end well.
 #[derive(Debug, Error)]
 pub enum PipelineError {
-    /// A stage panicked: a bug. All stages were stopped.
-    #[error("stage {stage} panicked, so every stage was stopped: {message}")]
+    /// A stage panicked: a bug. All stages have ended.
+    #[error("stage {stage} panicked, so every stage was ended: {message}")]
     Panicked {
         /// The stage.
         stage: &'static str,
@@ -161,12 +169,40 @@ pub enum PipelineError {
     },
 }
 
-/// Runs every seat on a thread of its own until all are done, `stop` is set, or one panics (which sets
-/// `stop`). Blocks; returns what each thread did, in the order of the seats.
+/// After a panic: how long the other stages may take to cancel what is out and to end. More than the
+/// maker waits for its last answers, and order entry behind it.
+pub const PANIC_END: Duration = Duration::from_secs(15);
+
+/// A panic of a stage.
+struct Panic {
+    stage: &'static str,
+    message: String,
+}
+
+/// What is done about panics while the stages that are left go on.
+pub struct OnPanic<'a> {
+    /// Told of each, the stage and what it said, on the thread that called the runner.
+    pub tell: &'a mut dyn FnMut(&'static str, &str),
+    /// How long the others may take to end, from the first one on.
+    pub within: Duration,
+}
+
+/// Runs every seat on a thread of its own until all are done or `stop` is set. Blocks; returns what each
+/// thread did, in the order of the seats. Where one panics the others have [`PANIC_END`] to wind down.
 ///
 /// Where there are fewer cores than spinning seats, or two seats name one core, spinning degrades to
 /// yielding: a thread that spins on a shared core only delays the one it waits for.
-pub fn run(mut seats: Vec<Seat<'_>>, clock: Clock, stop: &Stop) -> Result<Vec<Ran>, PipelineError> {
+pub fn run(seats: Vec<Seat<'_>>, clock: Clock, stop: &Stop) -> Result<Vec<Ran>, PipelineError> {
+    run_guarded(seats, clock, stop, OnPanic { tell: &mut |_, _| {}, within: PANIC_END })
+}
+
+/// The same, and `on_panic` sees to it that all end where one panics.
+pub fn run_guarded(
+    mut seats: Vec<Seat<'_>>,
+    clock: Clock,
+    stop: &Stop,
+    on_panic: OnPanic<'_>,
+) -> Result<Vec<Ran>, PipelineError> {
     let mut cores = pin::allowed_cores();
     for seat in &seats {
         may_have(seat, &cores)?;
@@ -179,9 +215,11 @@ pub fn run(mut seats: Vec<Seat<'_>>, clock: Clock, stop: &Stop) -> Result<Vec<Ra
     thread::scope(|scope| {
         let mut threads = Vec::new();
         let mut failure = None;
+        let (panicking, panics) = channel();
         for seat in seats {
             let stage = seat.stage.name();
-            let body = move || drive(seat, clock, stop);
+            let panicking = panicking.clone();
+            let body = move || drive(seat, clock, stop, &panicking);
             match thread::Builder::new().name(stage.to_owned()).spawn_scoped(scope, body) {
                 Ok(handle) => threads.push((stage, handle)),
                 Err(source) => {
@@ -191,16 +229,22 @@ pub fn run(mut seats: Vec<Seat<'_>>, clock: Clock, stop: &Stop) -> Result<Vec<Ra
                 }
             }
         }
+        drop(panicking);
+        failure = failure.or(hear_panics(&panics, clock, stop, on_panic));
         let mut ran = Vec::new();
         for (stage, handle) in threads {
-            match handle.join().unwrap_or_else(|payload| Err(message_of(payload))) {
+            match handle.join() {
                 Ok(done) => ran.push(done),
-                Err(message) => {
-                    failure = failure.or(Some(PipelineError::Panicked { stage, message }))
+                Err(payload) => {
+                    let message = message_of(payload);
+                    failure = failure.or(Some(PipelineError::Panicked { stage, message }));
                 }
             }
         }
-        failure.map_or(Ok(ran), Err)
+        failure.map_or(Ok(ran), |failure| {
+            stop.set();
+            Err(failure)
+        })
     })
 }
 
@@ -222,6 +266,36 @@ fn may_have(seat: &Seat<'_>, allowed: &[usize]) -> Result<(), PipelineError> {
     Ok(())
 }
 
+/// Blocks until every thread has let go of its end; the first panic that came is the failure.
+fn hear_panics(
+    panics: &Receiver<Panic>,
+    mut clock: Clock,
+    stop: &Stop,
+    on_panic: OnPanic<'_>,
+) -> Option<PipelineError> {
+    let OnPanic { tell, within } = on_panic;
+    let within_ns = u64::try_from(within.as_nanos()).unwrap_or(u64::MAX);
+    let (mut failure, mut end_by) = (None, None::<Nanos>);
+    loop {
+        let heard = match end_by {
+            Some(at) => panics.recv_timeout(Duration::from_nanos(at.since(clock.now()))),
+            None => panics.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match heard {
+            Ok(Panic { stage, message }) => {
+                end_by.get_or_insert(clock.now().plus(within_ns));
+                tell(stage, &message);
+                failure.get_or_insert(PipelineError::Panicked { stage, message });
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                stop.set();
+                end_by = None;
+            }
+            Err(RecvTimeoutError::Disconnected) => return failure,
+        }
+    }
+}
+
 /// Turns spinning into yielding on cores that are shared.
 fn share_cores(seats: &mut [Seat<'_>], cores: usize) {
     let spinning = seats.iter().filter(|seat| seat.wait == Wait::Spin).count();
@@ -235,39 +309,59 @@ fn share_cores(seats: &mut [Seat<'_>], cores: usize) {
     }
 }
 
-/// One thread's life. An error is a panic's message.
-fn drive(seat: Seat<'_>, mut clock: Clock, stop: &Stop) -> Result<Ran, String> {
+/// One thread's life. A panic takes its own part with it, and what is left has its turns.
+fn drive(seat: Seat<'_>, mut clock: Clock, stop: &Stop, panics: &Sender<Panic>) -> Ran {
     let Seat { mut stage, core, wait, priority } = seat;
     let core = core.filter(|&core| pin::pin_current_thread(core));
     // The core first: what spins before everybody else must not wander.
     let priority = priority.filter(|&wanted| pin::prioritise_current_thread(wanted).is_ok());
-    let mut ran = Ran { stage: stage.name(), core, wait, priority, turns: 0, busy: 0 };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut idle_turns = 0u32;
-        while !stop.is_set() {
-            let turn = stage.turn(clock.now());
-            ran.turns += 1;
-            match turn {
-                Turn::Busy => {
-                    ran.busy += 1;
-                    idle_turns = 0;
-                }
-                Turn::Idle => {
-                    wait.pause(idle_turns);
-                    idle_turns = idle_turns.saturating_add(1);
-                }
-                Turn::Done => break,
+    let name = stage.name();
+    let mut ran = Ran { stage: name, core, wait, priority, turns: 0, busy: 0 };
+    // Whoever hears of them is there as long as this thread is.
+    let tell = |stage, payload| drop(panics.send(Panic { stage, message: message_of(payload) }));
+    // Bounded: a stage has so many parts.
+    loop {
+        let turns = AssertUnwindSafe(|| give_turns(&mut stage, &mut clock, stop, &mut ran));
+        let Err(payload) = catch_unwind(turns) else { break };
+        let Some(part) = stage.take_panicked() else {
+            // Before anybody is told: its rings disconnect, and the others begin to wind down.
+            let _ = discard(stage);
+            tell(name, payload);
+            return ran;
+        };
+        let name = part.name();
+        let _ = discard(part);
+        tell(name, payload);
+    }
+    if let Err(payload) = discard(stage) {
+        tell(name, payload);
+    }
+    ran
+}
+
+/// Turns until the stage is done or the runners are stopped.
+fn give_turns(stage: &mut impl Stage, clock: &mut Clock, stop: &Stop, ran: &mut Ran) {
+    let mut idle_turns = 0u32;
+    while !stop.is_set() {
+        let turn = stage.turn(clock.now());
+        ran.turns += 1;
+        match turn {
+            Turn::Busy => {
+                ran.busy += 1;
+                idle_turns = 0;
             }
-        }
-        drop(stage);
-    }));
-    match outcome {
-        Ok(()) => Ok(ran),
-        Err(payload) => {
-            stop.set();
-            Err(message_of(payload))
+            Turn::Idle => {
+                ran.wait.pause(idle_turns);
+                idle_turns = idle_turns.saturating_add(1);
+            }
+            Turn::Done => break,
         }
     }
+}
+
+/// Drops a stage; what that panics with.
+fn discard(stage: Box<dyn Stage + '_>) -> thread::Result<()> {
+    catch_unwind(AssertUnwindSafe(|| drop(stage)))
 }
 
 fn message_of(payload: Box<dyn std::any::Any + Send>) -> String {
@@ -279,297 +373,6 @@ fn message_of(payload: Box<dyn std::any::Any + Send>) -> String {
     }
 }
 
-/// Several stages as one: they take their turns in order, on the thread that turns this one.
-pub struct Fused<'a> {
-    name: &'static str,
-    /// `None` once done.
-    stages: Vec<Option<Box<dyn Stage + 'a>>>,
-}
-
-/// The stages were still busy after this many turns at one moment: two of them keep each other so.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error(
-    "the stages were still busy after {turns} turns at {now:?}: they feed each other endlessly"
-)]
-pub struct NeverIdle {
-    /// Turns given.
-    pub turns: u32,
-    /// The virtual time of all of them.
-    pub now: Nanos,
-}
-
-impl<'a> Fused<'a> {
-    /// A stage of this name that has no parts yet.
-    pub fn new(name: &'static str) -> Fused<'a> {
-        Fused { name, stages: Vec::new() }
-    }
-
-    /// Adds a stage that takes its turn after the ones already here.
-    pub fn then(mut self, stage: impl Stage + 'a) -> Fused<'a> {
-        self.stages.push(Some(Box::new(stage)));
-        self
-    }
-
-    /// Gives turns at the same virtual time until no stage has anything to do at it, so that the
-    /// caller may move time on. [`Turn::Idle`], or [`Turn::Done`] when every stage is.
-    pub fn settle(&mut self, now: Nanos, turns_max: u32) -> Result<Turn, NeverIdle> {
-        for _ in 0..turns_max {
-            match self.turn(now) {
-                Turn::Busy => {}
-                settled @ (Turn::Idle | Turn::Done) => return Ok(settled),
-            }
-        }
-        Err(NeverIdle { turns: turns_max, now })
-    }
-}
-
-impl Stage for Fused<'_> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Busy if any stage was, done when all are.
-    #[inline]
-    fn turn(&mut self, now: Nanos) -> Turn {
-        let mut whole = Turn::Done;
-        for place in &mut self.stages {
-            let Some(stage) = place else { continue };
-            match (stage.turn(now), whole) {
-                (Turn::Busy, _) => whole = Turn::Busy,
-                (Turn::Idle, Turn::Done) => whole = Turn::Idle,
-                (Turn::Idle, Turn::Busy | Turn::Idle) => {}
-                (Turn::Done, _) => *place = None,
-            }
-        }
-        whole
-    }
-}
-
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::clock::Counter;
-    use crate::ring::{self, Consumer, Producer};
-
-    fn clock() -> Clock {
-        Clock::with_counter(Counter::monotonic())
-    }
-
-    /// Sends the numbers below `count`, then is done.
-    struct Source {
-        next: u64,
-        count: u64,
-        out: Producer<u64>,
-    }
-
-    impl Stage for Source {
-        fn name(&self) -> &'static str {
-            "source"
-        }
-        fn turn(&mut self, _now: Nanos) -> Turn {
-            if self.next == self.count {
-                return Turn::Done;
-            }
-            match self.out.push(self.next) {
-                Ok(()) => {
-                    self.next += 1;
-                    Turn::Busy
-                }
-                Err(_) => Turn::Idle,
-            }
-        }
-    }
-
-    /// Passes on twice what comes in; done when its source is gone.
-    struct Doubler {
-        input: Consumer<u64>,
-        out: Producer<u64>,
-        panics_at: Option<u64>,
-    }
-
-    impl Stage for Doubler {
-        fn name(&self) -> &'static str {
-            "doubler"
-        }
-        fn turn(&mut self, _now: Nanos) -> Turn {
-            if !self.out.has_room(1) {
-                return Turn::Idle;
-            }
-            match self.input.pop() {
-                Some(n) => {
-                    assert_ne!(Some(n), self.panics_at, "planted");
-                    self.out.push(2 * n).unwrap();
-                    Turn::Busy
-                }
-                None if self.input.is_disconnected() => Turn::Done,
-                None => Turn::Idle,
-            }
-        }
-    }
-
-    /// Keeps all that comes in.
-    struct Sink {
-        input: Consumer<u64>,
-        seen: Vec<u64>,
-    }
-
-    impl Stage for Sink {
-        fn name(&self) -> &'static str {
-            "sink"
-        }
-        fn turn(&mut self, _now: Nanos) -> Turn {
-            match self.input.pop() {
-                Some(n) => {
-                    self.seen.push(n);
-                    Turn::Busy
-                }
-                None if self.input.is_disconnected() => Turn::Done,
-                None => Turn::Idle,
-            }
-        }
-    }
-
-    fn three(count: u64, panics_at: Option<u64>) -> (Source, Doubler, Sink) {
-        let (first, input) = ring::slots(8);
-        let (second, last) = ring::slots(8);
-        (
-            Source { next: 0, count, out: first },
-            Doubler { input, out: second, panics_at },
-            Sink { input: last, seen: Vec::new() },
-        )
-    }
-
-    const YIELD: Wait = Wait::Yield { spins: 10 };
-
-    #[test]
-    fn pinned_fused_and_virtual_runs_see_the_same_sequence() {
-        let expected: Vec<u64> = (0..1_000).map(|n| 2 * n).collect();
-
-        let (source, doubler, mut sink) = three(1_000, None);
-        let seats = vec![
-            Seat::new(source, pin::allowed_cores().first().copied(), Wait::Spin),
-            Seat::new(doubler, None, YIELD),
-            Seat::new(&mut sink, None, Wait::Park { spins: 5, park_ns: 1_000 }),
-        ];
-        let ran = run(seats, clock(), &Stop::new()).unwrap();
-        assert_eq!(sink.seen, expected);
-        assert_eq!(ran.iter().map(|r| r.stage).collect::<Vec<_>>(), ["source", "doubler", "sink"]);
-        assert_eq!(ran.iter().map(|r| r.busy).collect::<Vec<_>>(), [1_000; 3]);
-
-        let (source, doubler, mut sink) = three(1_000, None);
-        let fused = Fused::new("fused").then(source).then(doubler).then(&mut sink);
-        run(vec![Seat::new(fused, None, YIELD)], clock(), &Stop::new()).unwrap();
-        assert_eq!(sink.seen, expected);
-
-        let (source, doubler, mut sink) = three(1_000, None);
-        let mut fused = Fused::new("virtual").then(source).then(doubler).then(&mut sink);
-        assert_eq!(fused.settle(Nanos(1), 100_000), Ok(Turn::Done));
-        drop(fused);
-        assert_eq!(sink.seen, expected);
-    }
-
-    #[test]
-    fn a_panic_in_one_stage_stops_all_and_names_it() {
-        let (source, doubler, sink) = three(u64::MAX, Some(500));
-        let seats = vec![
-            Seat::new(source, None, YIELD),
-            Seat::new(doubler, None, YIELD),
-            Seat::new(sink, None, YIELD),
-        ];
-        let stop = Stop::new();
-        let error = run(seats, clock(), &stop).unwrap_err();
-        assert!(matches!(error, PipelineError::Panicked { stage: "doubler", .. }), "{error}");
-        assert!(error.to_string().contains("planted"), "{error}");
-        assert!(stop.is_set());
-    }
-
-    #[test]
-    fn a_stop_ends_stages_that_would_run_for_ever() {
-        let (source, _, _) = three(u64::MAX, None);
-        let stop = Stop::new();
-        stop.set();
-        let ran = run(vec![Seat::new(source, None, Wait::Spin)], clock(), &stop).unwrap();
-        assert_eq!(ran.first().map(|r| r.turns), Some(0));
-    }
-
-    #[test]
-    fn a_core_that_the_host_does_not_have_is_refused_before_anything_runs() {
-        let (source, _, _) = three(1, None);
-        let seats = vec![Seat::new(source, Some(100_000), Wait::Spin)];
-        let error = run(seats, clock(), &Stop::new()).unwrap_err();
-        assert!(matches!(error, PipelineError::NoSuchCore { core: 100_000, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_priority_that_the_system_does_not_give_is_refused_before_anything_runs() {
-        let (source, _, _) = three(1, None);
-        let seat = Seat { priority: Some(100), ..Seat::new(source, None, YIELD) };
-        let error = run(vec![seat], clock(), &Stop::new()).unwrap_err();
-        assert!(matches!(error, PipelineError::NoPriority { priority: 100, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_priority_is_the_threads_own_or_refused() {
-        let (source, _, _) = three(1, None);
-        let seat = Seat { priority: Some(1), ..Seat::new(source, None, YIELD) };
-        match run(vec![seat], clock(), &Stop::new()) {
-            Ok(ran) => assert_eq!(ran.first().map(|r| r.priority), Some(Some(1))),
-            Err(error) => assert!(error.to_string().contains("LimitRTPRIO"), "{error}"),
-        }
-    }
-
-    #[test]
-    fn a_stage_spins_on_a_core_that_is_not_in_the_mask_that_the_process_was_started_with() {
-        let mask = pin::allowed_cores();
-        let [one, other, ..] = mask.as_slice() else {
-            println!("skipped: this process may run on {mask:?} alone");
-            return;
-        };
-        let (one, other) = (*one, *other);
-        let isolated = move || {
-            assert!(pin::pin_current_thread(one));
-            let (source, doubler, sink) = three(1, None);
-            drop((doubler, sink));
-            let idle = Fused::new("idle");
-            let seats = vec![
-                Seat::new(source, Some(other), Wait::Spin),
-                Seat::new(idle, Some(one), Wait::Spin),
-            ];
-            run(seats, clock(), &Stop::new()).unwrap()
-        };
-        let ran = thread::spawn(isolated).join().unwrap();
-        let has = |place: usize| ran.get(place).map(|r| (r.core, r.wait));
-        assert_eq!(has(0), Some((Some(other), Wait::Spin)), "two cores, so it need not yield");
-        assert_eq!(has(1), Some((Some(one), Wait::Spin)));
-    }
-
-    #[test]
-    fn spinning_on_a_shared_core_degrades_to_yielding() {
-        let seat = |core, wait| Seat::new(Fused::new("empty"), core, wait);
-        let mut seats =
-            vec![seat(Some(1), Wait::Spin), seat(Some(1), YIELD), seat(None, Wait::Spin)];
-        share_cores(&mut seats, 2);
-        let waits: Vec<Wait> = seats.iter().map(|s| s.wait).collect();
-        assert_eq!(waits, [Wait::Yield { spins: 0 }, YIELD, Wait::Spin]);
-
-        let mut seats =
-            vec![seat(None, Wait::Spin), seat(None, Wait::Spin), seat(None, Wait::Spin)];
-        share_cores(&mut seats, 2);
-        assert!(seats.iter().all(|s| s.wait == Wait::Yield { spins: 0 }));
-    }
-
-    #[test]
-    fn stages_that_never_settle_are_an_error_not_a_hang() {
-        struct Restless;
-        impl Stage for Restless {
-            fn name(&self) -> &'static str {
-                "restless"
-            }
-            fn turn(&mut self, _now: Nanos) -> Turn {
-                Turn::Busy
-            }
-        }
-        let mut fused = Fused::new("virtual").then(Restless);
-        assert_eq!(fused.settle(Nanos(5), 7), Err(NeverIdle { turns: 7, now: Nanos(5) }));
-    }
-}
+#[path = "pipeline_tests.rs"]
+mod tests;

@@ -30,6 +30,12 @@ pub trait Stage: Send {
 
     /// Does what there is to do, up to the stage's own bound. `now` never goes back.
     fn turn(&mut self, now: Nanos) -> Turn;
+
+    /// After a panic in a turn: the part that panicked, taken out so that the rest can go on. `None` where
+    /// the stage is one piece: it gets no more turns.
+    fn take_panicked(&mut self) -> Option<Box<dyn Stage + '_>> {
+        None
+    }
 }
 
 impl<S: Stage + ?Sized> Stage for &mut S {
@@ -41,6 +47,10 @@ impl<S: Stage + ?Sized> Stage for &mut S {
     fn turn(&mut self, now: Nanos) -> Turn {
         (**self).turn(now)
     }
+
+    fn take_panicked(&mut self) -> Option<Box<dyn Stage + '_>> {
+        (**self).take_panicked()
+    }
 }
 
 impl<S: Stage + ?Sized> Stage for Box<S> {
@@ -51,5 +61,9 @@ impl<S: Stage + ?Sized> Stage for Box<S> {
     #[inline]
     fn turn(&mut self, now: Nanos) -> Turn {
         (**self).turn(now)
+    }
+
+    fn take_panicked(&mut self) -> Option<Box<dyn Stage + '_>> {
+        (**self).take_panicked()
     }
 }

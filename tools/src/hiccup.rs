@@ -54,6 +54,10 @@ impl<S: Stage> Stage for Watchful<S> {
         self.last = now;
         turn
     }
+
+    fn take_panicked(&mut self) -> Option<Box<dyn Stage + '_>> {
+        self.stage.take_panicked()
+    }
 }
 
 #[cfg(test)]

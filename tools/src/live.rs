@@ -24,7 +24,7 @@ use crate::session_watch::SessionWatch;
 use crate::state_dir::StateDir;
 use crate::summary::FixCounts;
 use crate::venue_session::SessionFault;
-use ballast_engine::clock::Counter;
+use ballast_engine::clock::{Clock, Counter};
 use ballast_engine::event::{MarketEvent, OrderEvent, OrderIntent};
 use ballast_engine::journal::fault::JournalFault;
 use ballast_engine::journal::header::Header;
@@ -40,7 +40,9 @@ use ballast_engine::maker::input::Control;
 use ballast_engine::maker::stage::{
     MakerLinks, MakerStage, Progress as MakerProgress, StageSettings, Telemetry, TimeBase,
 };
-use ballast_engine::pipeline::{Fused, Seat, Wait};
+use ballast_engine::pipeline::{
+    self, Fused, OnPanic, PANIC_END, PipelineError, Ran, Seat, Stop, Wait,
+};
 use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
@@ -270,16 +272,33 @@ impl<S: Stage, F: Fn(&S) + Send> Stage for Watched<S, F> {
     }
 }
 
-/// A stage that hands itself over when it is done, so that its rings disconnect and its counts stay.
-struct Kept<S, F> {
+/// A stage that hands itself over when it is done, so that its rings disconnect and its counts stay. Also
+/// where it was stopped or panicked: what it leaves at a venue is told in any case.
+struct Kept<S: Stage, F: FnOnce(S) + Send> {
     stage: Option<S>,
     keep: Option<F>,
     name: &'static str,
+    /// It had a turn: one that never ran leaves nothing.
+    has_begun: bool,
 }
 
 impl<S: Stage, F: FnOnce(S) + Send> Kept<S, F> {
     fn new(stage: S, keep: F) -> Kept<S, F> {
-        Kept { name: stage.name(), stage: Some(stage), keep: Some(keep) }
+        Kept { name: stage.name(), stage: Some(stage), keep: Some(keep), has_begun: false }
+    }
+
+    fn hand_over(&mut self) {
+        if let (Some(stage), Some(keep)) = (self.stage.take(), self.keep.take()) {
+            keep(stage);
+        }
+    }
+}
+
+impl<S: Stage, F: FnOnce(S) + Send> Drop for Kept<S, F> {
+    fn drop(&mut self) {
+        if self.has_begun {
+            self.hand_over();
+        }
     }
 }
 
@@ -290,12 +309,11 @@ impl<S: Stage, F: FnOnce(S) + Send> Stage for Kept<S, F> {
 
     #[inline]
     fn turn(&mut self, now: Nanos) -> Turn {
+        self.has_begun = true;
         let Some(stage) = &mut self.stage else { return Turn::Done };
         let turn = stage.turn(now);
-        if turn == Turn::Done
-            && let (Some(stage), Some(keep)) = (self.stage.take(), self.keep.take())
-        {
-            keep(stage);
+        if turn == Turn::Done {
+            self.hand_over();
         }
         turn
     }
@@ -391,6 +409,21 @@ pub fn pipeline(
     Ok(Pipeline { seats, remains, sessions, progress: ends.progress, desk })
 }
 
+/// Runs the pipeline until it has ended. A stage that panics is a kill: nothing new goes out, what is out
+/// is cancelled by the stages that are left, and no run trades again before an operator has looked.
+///
+/// # Errors
+/// As [`pipeline::run_guarded`].
+pub fn run(seats: Vec<Seat<'_>>, clock: Clock, desk: &Desk) -> Result<Vec<Ran>, PipelineError> {
+    let mut kill = |stage: &'static str, message: &str| {
+        desk.kill_for_panic(&format!("stage {stage} panicked: {message}"));
+        // The maker may be the one that is gone. Where it is not, its end is the end of the others.
+        let _ = desk.push(Control::Shutdown);
+    };
+    let on_panic = OnPanic { tell: &mut kill, within: PANIC_END };
+    pipeline::run_guarded(seats, clock, &Stop::new(), on_panic)
+}
+
 /// Who looks at the journal's records from threads of their own: Greeks, covariance, hedge ratios,
 /// collateral, the firm's other engines.
 fn cold_taps(
@@ -415,7 +448,7 @@ const COLD: Wait = Wait::Park { spins: 16, park_ns: 200_000 };
 
 type BoxedStage = Box<dyn Stage>;
 
-/// A panic of another stage stops the run anyway; what it left is still worth reading.
+/// A panic of another stage ends the run anyway; what it left is still worth reading.
 fn lock(remains: &Mutex<Remains>) -> std::sync::MutexGuard<'_, Remains> {
     remains.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,19 +1,23 @@
 //! The kill, all the way to the socket: the pipeline of `ballast run` in this process, over real TCP with
 //! a real `ballast venue`, killed at random moments. What counts is when the system took the last cancel.
+//! And a stage that panics, which is a kill as well: the others cancel what is out.
 //!
 //! `BALLAST_SOCKET_KILLS` is how often (the README has the command for 1,000); where it is set, the
 //! ninety-ninth percentile must be below a millisecond.
 
 use ballast::back_office::{EndWhen, Silent};
 use ballast::config::ConfigFile;
-use ballast::live::{self, LiveOptions};
+use ballast::config::file::RunnerKind;
+use ballast::live::{self, LiveOptions, Pipeline};
 use ballast::operator::desk::{Desk, Killed};
+use ballast::operator::kill_note::KillNote;
 use ballast::random::Random;
 use ballast::state_dir::StateDir;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::control::{KillCause, User};
 use ballast_engine::maker::stage::TimeBase;
-use ballast_engine::pipeline::{self, Stop};
+use ballast_engine::pipeline::{self, Fused, PipelineError, Stop};
+use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogConfig, MessageLog};
 use std::net::TcpListener;
@@ -56,8 +60,9 @@ fn free_address() -> String {
 }
 
 impl Floor {
-    fn open() -> Floor {
-        let folder = std::env::temp_dir().join(format!("ballast-socket-{}", std::process::id()));
+    fn open(name: &str) -> Floor {
+        let folder =
+            std::env::temp_dir().join(format!("ballast-socket-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
@@ -65,7 +70,9 @@ impl Floor {
         let at = |text: String| {
             text.replace("127.0.0.1:9878", &market_data).replace("127.0.0.1:9879", &order_entry)
         };
-        let venue = at(std::fs::read_to_string(config.join("venue.toml")).unwrap());
+        // What is not cancelled stays: no venue's cancel-on-disconnect does it instead.
+        let venue = at(std::fs::read_to_string(config.join("venue.toml")).unwrap())
+            .replace("cancel_on_disconnect = true", "cancel_on_disconnect = false");
         std::fs::write(folder.join("venue.toml"), venue).unwrap();
         let venue = Command::new(env!("CARGO_BIN_EXE_ballast"))
             .args(["venue", "--config"])
@@ -81,8 +88,8 @@ impl Floor {
         Floor { folder, venue, file }
     }
 
-    /// One run, killed: how long the kill took to the last cancel, and how many cancels there were.
-    fn kill_once(&self, clock: &mut Clock, random: &mut Random, run: u64) -> (u64, usize) {
+    /// A pipeline that ends when the flag says so, and where its messages are written down.
+    fn pipeline(&self, clock: Clock, run: u64) -> (Pipeline, Arc<AtomicBool>, PathBuf) {
         let state = StateDir::open(&self.folder.join("state")).unwrap();
         let config = self.file.maker(state.epoch()).unwrap();
         let log = self.folder.join(format!("fix-{run}"));
@@ -92,10 +99,16 @@ impl Floor {
             answer_delay_ns: 0,
             end: Box::new(Flag(end.clone())),
             progress: Box::new(Silent),
-            fix_log: Some(MessageLog::new(LogConfig::new(&log), *clock).unwrap()),
+            fix_log: Some(MessageLog::new(LogConfig::new(&log), clock).unwrap()),
         };
         let pipeline =
             live::pipeline(&self.file, &config, &state, clock.counter(), options).unwrap();
+        (pipeline, end, log)
+    }
+
+    /// One run, killed: how long the kill took to the last cancel, and how many cancels there were.
+    fn kill_once(&self, clock: &mut Clock, random: &mut Random, run: u64) -> (u64, usize) {
+        let (pipeline, end, log) = self.pipeline(*clock, run);
         let (desk, seats, of_run) = (pipeline.desk.clone(), pipeline.seats, *clock);
         let running = std::thread::spawn(move || pipeline::run(seats, of_run, &Stop::new()));
         until_quoting(clock, &desk);
@@ -109,6 +122,64 @@ impl Floor {
         let text = std::fs::read(log.join("sim-order-entry.fixlog")).unwrap();
         std::fs::remove_dir_all(&log).unwrap();
         judge(&String::from_utf8_lossy(&text), asked, answered)
+    }
+
+    /// One run in which the stage at this seat, or a part of it, panics while it quotes: what may be left
+    /// working, and the last messages of order entry.
+    fn panic_once(mut self, runner: RunnerKind, seat: &'static str) -> (Vec<String>, Vec<String>) {
+        self.file.raw.run.runner = runner;
+        let mut clock = Clock::start();
+        let (mut pipeline, _end, log) = self.pipeline(clock, 0);
+        let flag = Arc::new(AtomicBool::new(false));
+        let planted = pipeline.seats.iter_mut().find(|place| place.stage.name() == seat).unwrap();
+        let stage = std::mem::replace(&mut planted.stage, Box::new(Fused::new("none")));
+        let name = seat;
+        planted.stage = match runner {
+            RunnerKind::Pinned => {
+                Box::new(Planted { stage: Some(stage), flag: flag.clone(), name })
+            }
+            RunnerKind::Fused => {
+                let part = Planted { stage: None, flag: flag.clone(), name: "part" };
+                Box::new(Fused::new(name).then(part).then(stage))
+            }
+        };
+        let (desk, seats, of_run) = (pipeline.desk.clone(), pipeline.seats, clock);
+        let of_desk = desk.clone();
+        let running = std::thread::spawn(move || live::run(seats, of_run, &of_desk));
+        until_quoting(&mut clock, &desk);
+        flag.store(true, Ordering::Release);
+        let ended = running.join().unwrap();
+        let wanted = if runner == RunnerKind::Fused { "part" } else { seat };
+        assert!(
+            matches!(ended, Err(PipelineError::Panicked { stage, .. }) if stage == wanted),
+            "{ended:?}"
+        );
+        let note = KillNote::read(&self.folder.join("state")).expect("no run trades after it");
+        assert!(note.reason.contains(wanted) && note.reason.contains("planted"), "{note}");
+        assert_eq!(desk.killed(), Some(note));
+        let text = std::fs::read(log.join("sim-order-entry.fixlog")).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let sent = text.lines().filter(|line| line.contains(" OUT "));
+        let left = std::mem::take(&mut pipeline.remains.lock().unwrap().left_working);
+        (left, sent.map(str::to_owned).collect())
+    }
+}
+
+/// A stage that panics in its turn when the test says so.
+struct Planted {
+    stage: Option<Box<dyn Stage>>,
+    flag: Arc<AtomicBool>,
+    name: &'static str,
+}
+
+impl Stage for Planted {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn turn(&mut self, now: Nanos) -> Turn {
+        assert!(!self.flag.load(Ordering::Acquire), "planted");
+        self.stage.as_mut().map_or(Turn::Idle, |stage| stage.turn(now))
     }
 }
 
@@ -132,14 +203,16 @@ fn time_of(line: &str) -> u64 {
     ((number(0, 2) * 60 + number(3, 5)) * 60 + number(6, 8)) * 1_000_000_000 + number(9, 18)
 }
 
+/// Is it a message of one of these types?
+fn is(line: &str, types: &[&str]) -> bool {
+    let mut fields = line.split(['\u{1}', '|']);
+    fields.any(|field| types.contains(&field))
+}
+
 /// From the request to the last cancel, and how many; after the answer nothing but cancels went out.
 fn judge(log: &str, asked: Nanos, answered: Nanos) -> (u64, usize) {
     let since = |line: &str, from: Nanos| (time_of(line) + DAY_NS - from.0 % DAY_NS) % DAY_NS;
     let is_after = |line: &str, from: Nanos| since(line, from) < DAY_NS / 2;
-    let is = |line: &str, types: &[&str]| {
-        let mut fields = line.split(['\u{1}', '|']);
-        fields.any(|field| types.contains(&field))
-    };
     let sent: Vec<&str> = log.lines().filter(|line| line.contains(" OUT ")).collect();
     let late = sent.iter().filter(|line| is(line, &["35=D", "35=G"]) && is_after(line, answered));
     assert_eq!(late.count(), 0, "a new order after the kill: {log}");
@@ -151,7 +224,7 @@ fn judge(log: &str, asked: Nanos, answered: Nanos) -> (u64, usize) {
 #[test]
 fn the_last_cancel_of_a_kill_is_at_the_socket_within_a_millisecond() {
     let count = std::env::var("BALLAST_SOCKET_KILLS").ok().and_then(|text| text.parse().ok());
-    let floor = Floor::open();
+    let floor = Floor::open("kills");
     let (mut clock, mut random) = (Clock::start(), Random::new(1));
     let kills: u64 = count.unwrap_or(5);
     let of_runs = (0..kills).map(|run| floor.kill_once(&mut clock, &mut random, run));
@@ -168,4 +241,40 @@ fn the_last_cancel_of_a_kill_is_at_the_socket_within_a_millisecond() {
         quantile(1000),
     );
     assert!(count.is_none() || quantile(990) < 1_000_000, "{} ns", quantile(990));
+}
+
+/// The seats whose panic leaves order entry to cancel what is out.
+fn order_entry_cancels_after(runner: RunnerKind, seat: &'static str) {
+    let (left, sent) = Floor::open(seat).panic_once(runner, seat);
+    assert_eq!(left, Vec::<String>::new());
+    let last_new = sent.iter().rposition(|line| is(line, &["35=D", "35=G"])).unwrap();
+    let after = sent.get(last_new..).unwrap();
+    assert!(after.iter().any(|line| is(line, &["35=F", "35=q"])), "{seat}: {after:?}");
+    assert!(after.last().is_some_and(|line| is(line, &["35=5"])), "{seat}: {after:?}");
+}
+
+#[test]
+fn a_maker_that_panics_leaves_nothing_at_the_venue() {
+    order_entry_cancels_after(RunnerKind::Pinned, "maker");
+}
+
+#[test]
+fn a_feed_that_panics_leaves_nothing_at_the_venue() {
+    order_entry_cancels_after(RunnerKind::Pinned, "feed");
+}
+
+#[test]
+fn a_back_office_that_panics_leaves_nothing_at_the_venue() {
+    order_entry_cancels_after(RunnerKind::Pinned, "back-office");
+}
+
+#[test]
+fn a_part_of_a_fused_front_that_panics_leaves_nothing_at_the_venue() {
+    order_entry_cancels_after(RunnerKind::Fused, "front");
+}
+
+#[test]
+fn order_entry_that_panics_tells_what_it_leaves_at_the_venue() {
+    let (left, _) = Floor::open("entry").panic_once(RunnerKind::Pinned, "order-entry");
+    assert!(matches!(&left[..], [one] if one.contains("orders may still work there")), "{left:?}");
 }

@@ -16,7 +16,7 @@ use crate::state_dir::StateDir;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase;
-use ballast_engine::pipeline::{self, Stop};
+use ballast_engine::pipeline::PipelineError;
 use ballast_engine::units::Nanos;
 use ballast_gateway::message_log::{LogConfig, MessageLog};
 use clap::Args;
@@ -126,10 +126,26 @@ fn ended_in_order(mut remains: Remains) -> Result<(), Failure> {
     end.map(|_| ()).map_err(|error| Failure::Failed(error.to_string()))
 }
 
-/// Set from now on by SIGINT and SIGTERM.
+/// What the maker's time is.
+fn time_base(file: &ConfigFile) -> TimeBase {
+    match file.raw.run.time {
+        TimeKind::Clock => TimeBase::Clock,
+        TimeKind::Venue => TimeBase::Events,
+    }
+}
+
+/// A run in which a stage panicked: what it was, and what may still work at a venue.
+fn panicked(error: &PipelineError, left: &[String]) -> Failure {
+    let lines = std::iter::once(error.to_string()).chain(left.iter().cloned());
+    Failure::Failed(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Set from now on by SIGINT and SIGTERM, and by SIGHUP: also where the terminal goes away, or a manager asks
+/// for a new config, nothing is left at a venue.
 fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, interrupted.clone())?;
     }
     Ok(interrupted)
@@ -228,10 +244,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let fix_log = args.outcome.fix_log.clone();
     let fix_log = fix_log.map(|dir| MessageLog::new(LogConfig::new(dir), clock)).transpose();
     let options = LiveOptions {
-        time: match file.raw.run.time {
-            TimeKind::Clock => TimeBase::Clock,
-            TimeKind::Venue => TimeBase::Events,
-        },
+        time: time_base(&file),
         answer_delay_ns: 0,
         end: Box::new(end),
         progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
@@ -244,9 +257,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let hand = Operator::start(&file, &config, &state, &pipeline.desk, signal);
     let hand = hand.map_err(|error| failed(&error))?;
     make_ready(&file, &clock)?;
-    pipeline::run(pipeline.seats, clock, &Stop::new()).map_err(|error| failed(&error))?;
+    let ended = live::run(pipeline.seats, clock, &pipeline.desk);
     drop(hand);
     let mut remains = taken(&pipeline.remains);
+    ended.map_err(|error| panicked(&error, &remains.left_working))?;
     if let Some(refused) = refusal(&missing, &not_locked, args.logon_within) {
         return Err(ended_in_order(remains).err().unwrap_or(refused));
     }

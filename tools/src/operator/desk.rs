@@ -321,6 +321,12 @@ impl Desk {
         note.write(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))
     }
 
+    /// A stage of this process panicked: the kill that a stuck maker is, whichever stage it was.
+    pub fn kill_for_panic(&self, reason: &str) {
+        let user = User::new(rustix::process::geteuid().as_raw(), "ballast");
+        self.kill(KillCause::Watchdog, user, reason);
+    }
+
     /// The maker's cancels lie in its rings: order entry must turn to send them, or its connection ends.
     fn see_through(&self) -> Killed {
         let before = self.entry_turns();

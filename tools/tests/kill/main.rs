@@ -13,6 +13,7 @@ mod wire;
 use ballast::random::Random;
 use ballast_engine::journal::reader::JournalReader;
 use live_maker::{free_address, now};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -196,9 +197,12 @@ impl Rig {
 
     /// Ends the run in order; how it went.
     fn interrupt(&mut self) -> ExitStatus {
+        self.signal(Signal::INT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> ExitStatus {
         let mut maker = self.maker.take().unwrap();
-        let pid = rustix::process::Pid::from_child(&maker);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        kill_process(Pid::from_child(&maker), signal).unwrap();
         maker.wait().unwrap()
     }
 
@@ -363,4 +367,14 @@ fn a_run_that_ends_while_its_venue_is_gone_says_what_it_leaves_there() {
     assert_eq!(rig.interrupt().code(), Some(1));
     let log = rig.log();
     assert!(log.contains("orders may still work there (ClOrdID "), "{log}");
+}
+
+#[test]
+fn a_run_whose_terminal_goes_away_ends_in_order() {
+    let mut rig = Rig::new("hangup");
+    rig.start();
+    rig.until_quoting();
+    rig.until_state(("quoting", "normal"));
+    assert!(rig.signal(Signal::HUP).success(), "{}", rig.log());
+    assert!(!rig.log().contains("may still work there"), "{}", rig.log());
 }
