@@ -13,6 +13,7 @@ use super::live_orders::{Handle, LiveOrder, LiveOrders, Refusal};
 use super::quotes::Quotes;
 use super::renewal::Refused;
 use super::report::Report;
+use super::returned::Returned;
 use super::sent::{Sent, SentMessages};
 use super::status::{ExecType, Meaning, OrdStatus, is_foreseen};
 use super::status_led::name_request;
@@ -75,6 +76,7 @@ pub struct Desk {
     pub(super) counts: DeskCounts,
     pub(super) refused: Refused,
     pub(super) quotes: Quotes,
+    pub(super) returned: Returned,
 }
 
 impl Desk {
@@ -92,6 +94,7 @@ impl Desk {
             counts: DeskCounts::default(),
             refused: Refused::default(),
             quotes: Quotes::none(),
+            returned: Returned::new(orders_max),
         }
     }
 
@@ -238,6 +241,8 @@ impl Desk {
             }
             None => self.note_traded_of_gone(report, update),
         }
+        let words = (exec_type.meaning(), shown);
+        self.see_returned(report, place, words, order.as_ref(), quantities);
         let instrument = self.symbols.at(place).map_or(InstrumentId(0), Symbol::id);
         Some(self.event(arrival, report.transact_time, ids, instrument, update))
     }

@@ -35,6 +35,7 @@ mod quotes;
 mod waiting;
 mod witness;
 mod status_led;
+mod returned;
 mod takeover;
 
 /// The venue's answers, told to the maker.

@@ -52,6 +52,7 @@ mod copies;
 mod quoting;
 mod reconciling;
 mod renewing;
+mod returning;
 mod sweeping;
 
 /// From here on a run's ClOrdID counter belongs to the stage's own cancels.
@@ -186,14 +187,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             None => session.config().sender_comp_id.as_str().into(),
         };
         let (dial, intended) = Witnessed::new(dial, symbols.clone(), rules);
+        let mut desk = Desk::new(symbols, config.orders_max, exec_ids, config.time_base);
+        desk.returned.is_of_runs_to(config.epoch);
         Ok(OrderEntry {
             line: Line::new(dial, session, config.redial),
-            ear: Ear::new(
-                Desk::new(symbols, config.orders_max, exec_ids, config.time_base),
-                rules,
-                events,
-                reconciler,
-            ),
+            ear: Ear::new(desk, rules, events, reconciler),
             drop_copy: None,
             requests,
             intended,
@@ -456,6 +454,7 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
         let is_busy = is_busy | (self.ear.has_room() && self.move_line(now));
         let is_busy = is_busy | (self.ear.reconciler.is_active() && self.reconcile(now));
         let is_busy = is_busy | self.hear_copies(now);
+        let is_busy = is_busy | self.cancel_returned(now);
         let is_busy = is_busy | self.take_out_doomed(now);
         if is_busy { Turn::Busy } else { Turn::Idle }
     }

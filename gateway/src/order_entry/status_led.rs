@@ -75,7 +75,7 @@ impl Desk {
     }
 }
 
-fn names_of(report: &Report<'_>) -> [ClOrdId; 3] {
+pub(super) fn names_of(report: &Report<'_>) -> [ClOrdId; 3] {
     [report.cl_ord_id, report.quote_entry, report.quote_order]
 }
 

@@ -316,7 +316,8 @@ pub const MATRICES: &[(&str, &str, usize)] = &[
         8 X F 2 10000 10000 0 9000 => Fill
         8 X G 2 10000 10000 0 9000 => TradeCorrected
         8 X H 1 10000 9000 1000 1000 => TradeCanceled",
-        0,
+        // What was undone works again, and the maker was told that the order is gone.
+        1,
     ),
     (
         "J.1.b cancelled order, its execution cancelled and done again",

@@ -63,21 +63,13 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
                     place += 1;
                     continue;
                 }
-                let intent = self.own_cancel(now, &order);
-                let cl_ord_id = intent.cl_ord_id;
                 if !self.throttle.pass(now, true) {
                     break;
                 }
                 cancels += 1;
-                let place_of = self.ear.desk.symbols().place_of(order.instrument);
-                let is_sent = self.ear.desk.admit(&intent).is_ok()
-                    && place_of
-                        .is_some_and(|place| self.transmit(now, place, &intent, Form::Itself));
-                if !is_sent {
-                    self.ear.desk.withdraw(cl_ord_id);
+                if !self.cancel_now(now, &order) {
                     break;
                 }
-                self.ear.counts.own_cancels += 1;
             }
             place += 1;
         }
@@ -87,6 +79,20 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             self.ear.sweep = Some(0);
         }
         cancels > 0
+    }
+
+    /// Cancels an order; the limit has let it pass. Whether it went out.
+    pub(super) fn cancel_now(&mut self, now: Nanos, order: &LiveOrder) -> bool {
+        let intent = self.own_cancel(now, order);
+        let place = self.ear.desk.symbols().place_of(order.instrument);
+        let is_sent = self.ear.desk.admit(&intent).is_ok()
+            && place.is_some_and(|place| self.transmit(now, place, &intent, Form::Itself));
+        if is_sent {
+            self.ear.counts.own_cancels += 1;
+        } else {
+            self.ear.desk.withdraw(intent.cl_ord_id);
+        }
+        is_sent
     }
 
     /// A cancel of the stage's own.
