@@ -176,6 +176,8 @@ pub struct LiveOptions {
     pub time: TimeBase,
     /// On the events' time: how long an answer on an order is on its way.
     pub answer_delay_ns: u64,
+    /// The account is the config's, whatever the stores hold.
+    pub opens_from_config: bool,
     /// When to end.
     pub end: Box<dyn EndWhen>,
     /// What to show while it runs.
@@ -366,7 +368,8 @@ pub fn pipeline(
     let (mut sessions, mut lines) = (Vec::new(), Vec::new());
     let links = ends.market.into_iter().zip(ends.intents).zip(ends.orders);
     for (n, ((market, intents), orders)) in links.enumerate() {
-        let venue = Venue::new(file, config, n, options.time, options.answer_delay_ns)?;
+        let venue = Venue::new(file, config, n, options.time, options.answer_delay_ns)?
+            .opening_from_config(options.opens_from_config);
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
         let [feed_watch, entry_watch] = venue.names().map(SessionWatch::new);

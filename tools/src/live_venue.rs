@@ -9,11 +9,12 @@ use crate::live::LiveError;
 use crate::session_watch::{SessionWatch, Told};
 use crate::state_dir::StateDir;
 use crate::venue_session::{self, SessionFault, rules};
-use ballast_engine::event::{InstrumentId, MarketEvent, OrderEvent, OrderIntent, VenueId};
+use ballast_engine::event::{ExecId, InstrumentId, MarketEvent, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::latency::Probe;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase as MakerTime;
 use ballast_engine::orders::order::Order;
+use ballast_engine::pnl::fill_history::{FILLS_KEPT, KeptFill};
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::market_data::refresh::{ENTRIES_MAX, fit_whole_books};
@@ -58,6 +59,7 @@ pub struct Venue<'a> {
     mass_quotes: Vec<(InstrumentId, String)>,
     time: TimeBase,
     sync: SyncPolicy,
+    opens_from_config: bool,
 }
 
 impl<'a> Venue<'a> {
@@ -82,7 +84,14 @@ impl<'a> Venue<'a> {
         };
         let mass_quotes = mass_quotes::groups(&file.raw, &config.instruments, id);
         let sync = file.raw.journal.store_sync();
-        Ok(Venue { raw, config, symbols, mass_quotes, time, sync })
+        let opens_from_config = false;
+        Ok(Venue { raw, config, symbols, mass_quotes, time, sync, opens_from_config })
+    }
+
+    /// The same where positions and cash are the config's by an operator's word: what the stores hold is in
+    /// them.
+    pub fn opening_from_config(self, opens_from_config: bool) -> Venue<'a> {
+        Venue { opens_from_config, ..self }
     }
 
     /// What its two sessions are called in messages: market data, order entry.
@@ -206,12 +215,16 @@ impl<'a> Venue<'a> {
         }
         let ids_path = store.folder.join("exec-ids");
         let store = FileStore::open(store)?;
+        let has_ids = ids_path.exists();
         let venue = self.symbols.venue();
         let resumption = self.config.resumption.as_ref();
         let delivered = resumption.and_then(|r| r.delivered.iter().find(|d| d.venue == venue));
         let from = deliver_from(&store, delivered.copied());
         let exec_ids = ExecIds::open(&ids_path, EXEC_IDS, (store.created_at(), from))?;
-        let exec_ids = exec_ids.beginning_with(state.epoch());
+        // Where the ExecIDs are gone nobody could say which of a drop copy's were told.
+        let goes_on = resumption.is_some_and(|r| r.epoch > 0) && has_ids && !self.opens_from_config;
+        let journaled = if goes_on { self.journaled() } else { ExecId(u64::MAX) };
+        let exec_ids = exec_ids.forget_copied(from, journaled).beginning_with(state.epoch());
         let session = Session::new(session, store);
         let config = OrderEntryConfig {
             epoch: state.epoch(),
@@ -238,10 +251,21 @@ impl<'a> Venue<'a> {
             let orders: Vec<Order> = resumption.orders.iter().filter(is_here).copied().collect();
             entry.resume(&orders, &resumption.renamed, from);
         }
-        match self.drop_copy(state, copy_ears)? {
-            Some(copy) => Ok(entry.with_drop_copy(copy, ReconnectConfig::default())),
-            None => Ok(entry),
-        }
+        let Some(copy) = self.drop_copy(state, copy_ears)? else { return Ok(entry) };
+        let entry = entry.with_drop_copy(copy, ReconnectConfig::default());
+        Ok(entry.with_copies_taken_up(!goes_on))
+    }
+
+    /// The newest ExecID of a fill here that the journal before this run has: the account goes on from it.
+    fn journaled(&self) -> ExecId {
+        let Some(resumption) = &self.config.resumption else { return ExecId(u64::MAX) };
+        let is_here =
+            |kept: &&KeptFill| self.symbols.place_of(kept.booking.fill.instrument).is_some();
+        let fills = resumption.fills.iter().filter(is_here);
+        let newest = fills.map(|kept| kept.exec_id.0.max(kept.first_exec_id.0)).max();
+        // With room left for older ones there were none; else nobody knows, and all count as told.
+        let unknown = if resumption.fills.len() < FILLS_KEPT { 0 } else { u64::MAX };
+        ExecId(newest.unwrap_or(unknown))
     }
 
     /// The session on which the venue repeats the account's reports, where the config has one. Its numbers

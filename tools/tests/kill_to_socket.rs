@@ -97,6 +97,7 @@ impl Floor {
         let options = LiveOptions {
             time: TimeBase::Clock,
             answer_delay_ns: 0,
+            opens_from_config: false,
             end: Box::new(Flag(end.clone())),
             progress: Box::new(Silent),
             fix_log: Some(MessageLog::new(LogConfig::new(&log), clock).unwrap()),

@@ -67,7 +67,7 @@ pub struct Arrival {
 pub struct Desk {
     pub(super) symbols: Symbols,
     live: LiveOrders,
-    exec_ids: ExecIds,
+    pub(super) exec_ids: ExecIds,
     sent: SentMessages,
     numbers_since: Nanos,
     time_base: TimeBase,

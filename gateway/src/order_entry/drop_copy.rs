@@ -5,7 +5,8 @@
 //! Order-entry thread; looks at its socket once in [`POLL_NS`]; the places for what is held are taken at
 //! start. Deliberately absent: anything but executions. What an order is, the order session says: a copy may
 //! be older than what was asked since. An execution of an order that nobody here knows is told as well: it
-//! is the account's.
+//! is the account's. What an earlier run heard and nobody told before it died is in this session's store, and
+//! is told at the start.
 
 use super::desk::{Arrival, Desk};
 use super::report::{Report, ReportTags};
@@ -18,7 +19,7 @@ use crate::store::Store;
 use crate::venue::line::{Dial, Line, LineTurn};
 use ballast_engine::event::OrderEvent;
 use ballast_engine::units::{Nanos, Side, Stamp};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
 /// How much later than its copy the order session may tell an execution.
@@ -27,6 +28,9 @@ pub const GRACE_NS: u64 = 1_000_000_000;
 const POLL_NS: u64 = 1_000_000;
 /// Copies that may wait. One more, and the oldest is told at once.
 const HELD_MAX: usize = 1024;
+/// Messages of an earlier run in which executions are looked for that nobody told: more than may have waited
+/// here, for the maker and for its journal.
+const TAKEN_UP_MAX: u64 = 4096;
 /// Bytes that a copy has room for without an allocation.
 const FRAME_BYTES: usize = 512;
 
@@ -110,6 +114,37 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
         turn != LineTurn::Idle
     }
 
+    /// Takes up what an earlier run heard here and nobody has told, but for what the order session has
+    /// heard: it tells that by itself, or has told it. In the opening it counts as told. At the start: it
+    /// allocates.
+    pub fn take_up(&mut self, heard: &impl Store, desk: &mut Desk, is_in_opening: bool) {
+        let DropCopy { line, tags, held, counts, decoder, .. } = self;
+        let store = line.session().store();
+        let next = store.next_target();
+        let mut untold = Vec::new();
+        for number in next.saturating_sub(TAKEN_UP_MAX).max(1)..next {
+            let Some(frame) = store.inbound(number) else { continue };
+            let Ok(message) = decoder.decode(frame) else { continue };
+            let report = Report::read(&message, *tags);
+            let Some(execution) = execution_of(&message, &report) else { continue };
+            if is_in_opening {
+                desk.count_as_told(&report);
+            } else if !desk.has_told(&report) {
+                untold.push((execution, frame.to_vec()));
+            }
+        }
+        if untold.is_empty() {
+            return;
+        }
+        let known = executions_in(heard, decoder, *tags);
+        for (execution, frame) in untold {
+            if !known.contains(&execution) {
+                counts.executions += 1;
+                held.push_back(Held { due: Nanos(0), frame });
+            }
+        }
+    }
+
     /// The next execution that nobody else has told; asked again until there is none.
     pub fn next_missed(&mut self, now: Nanos, desk: &mut Desk) -> Option<OrderEvent> {
         // Bounded: each turn takes one out.
@@ -147,6 +182,41 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
     }
 }
 
+/// An execution's ExecID(17), and what is said of it.
+type Execution = (Vec<u8>, u8);
+
+fn execution_of(message: &Message<'_>, report: &Report<'_>) -> Option<Execution> {
+    let meaning = meaning_of(report).filter(|_| message.msg_type() == msg_type::EXECUTION_REPORT);
+    let word = match meaning? {
+        Meaning::TradeCorrected => 1,
+        Meaning::TradeCanceled => 2,
+        Meaning::Filled
+        | Meaning::Pending
+        | Meaning::Accepted
+        | Meaning::Replaced
+        | Meaning::Restated
+        | Meaning::Status
+        | Meaning::Ended
+        | Meaning::Refused => 0,
+    };
+    Some((report.exec_id?.to_vec(), word))
+}
+
+/// All executions that a session has heard, as far as its store goes back.
+fn executions_in(
+    store: &impl Store,
+    decoder: &mut Decoder,
+    tags: ReportTags,
+) -> BTreeSet<Execution> {
+    let mut executions = BTreeSet::new();
+    for number in (1..store.next_target()).rev() {
+        let Some(frame) = store.inbound(number) else { continue };
+        let Ok(message) = decoder.decode(frame) else { continue };
+        executions.extend(execution_of(&message, &Report::read(&message, tags)));
+    }
+    executions
+}
+
 fn is_execution(message: &Message<'_>, tags: ReportTags) -> bool {
     message.msg_type() == msg_type::EXECUTION_REPORT
         && meaning_of(&Report::read(message, tags)).is_some()
@@ -162,6 +232,14 @@ fn meaning_of(report: &Report<'_>) -> Option<Meaning> {
 }
 
 impl Desk {
+    /// What the account began with has this execution in it.
+    fn count_as_told(&mut self, report: &Report<'_>) {
+        if let (Some(meaning), Some(exec_id)) = (meaning_of(report), report.exec_id) {
+            let side = report.side.unwrap_or(Side::Buy);
+            self.exec_ids.is_first(exec_id, side, meaning);
+        }
+    }
+
     /// Was this execution told already?
     fn has_told(&self, report: &Report<'_>) -> bool {
         let (Some(meaning), Some(exec_id)) = (meaning_of(report), report.exec_id) else {

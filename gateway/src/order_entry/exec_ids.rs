@@ -16,6 +16,8 @@ use std::path::Path;
 const EMPTY: u32 = u32::MAX;
 /// No text has this length.
 const NO_TEXT: u32 = u32::MAX;
+/// In the number of [`Entry::by`]: a drop copy told it, behind what the order session told under the rest.
+const COPY: u64 = 1 << 63;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -60,6 +62,11 @@ fn hash_of(text: &[u8]) -> u64 {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^ (hash >> 29)
+}
+
+/// Will the order session's message that told it last be told again from `from` on?
+fn is_to_come(by: (Nanos, u64), from: (Nanos, u64)) -> bool {
+    by.0 == from.0 && by.1 & COPY == 0 && by.1 >= from.1
 }
 
 /// The bit of [`Entry::told`].
@@ -109,12 +116,28 @@ impl ExecIds {
         let (file, kept) = ExecIdFile::open(path, ids.entries.len())?;
         let first = kept.len().saturating_sub(ids.entries.len());
         for kept in kept.get(first..).unwrap_or_default() {
-            let is_to_come = kept.by.0 == numbers_since && kept.by.1 >= deliver_from;
+            let is_to_come = is_to_come(kept.by, (numbers_since, deliver_from));
             ids.put_back(Kept { told: if is_to_come { 0 } else { kept.told }, ..*kept });
         }
         ids.file = Some(file);
-        ids.hearing.0 = numbers_since;
+        ids.hearing = (numbers_since, deliver_from.saturating_sub(1) & !COPY);
         Ok(ids)
+    }
+
+    /// The same, and what a drop copy alone told and no journal holds counts as not told: a copy has no number
+    /// by which the journal would know it. `deliver_from` is [`Self::open`]'s, `journaled` the newest
+    /// ExecID that a fill in the journal has; numbers ascend as executions are told.
+    pub fn forget_copied(mut self, deliver_from: u64, journaled: ExecId) -> ExecIds {
+        for entry in &mut self.entries {
+            let (since, number) = entry.by;
+            let is_copied = number & COPY != 0 && since == self.hearing.0;
+            // Is nothing in the journal that the order session told later? Else all before it is.
+            let is_last = (number & !COPY).saturating_add(1) >= deliver_from;
+            if is_copied && is_last && entry.id.0 > journaled.0 {
+                entry.told = 0;
+            }
+        }
+        self
     }
 
     /// Where nothing is remembered, numbers begin with the run's: one of a table that is gone is never
@@ -132,7 +155,7 @@ impl ExecIds {
     pub fn carried_over(&self, (numbers_since, deliver_from): (Nanos, u64)) -> ExecIds {
         let mut entries = self.entries.clone();
         for entry in &mut entries {
-            if entry.by.0 == numbers_since && entry.by.1 >= deliver_from {
+            if is_to_come(entry.by, (numbers_since, deliver_from)) {
                 entry.told = 0;
             }
         }
@@ -151,9 +174,12 @@ impl ExecIds {
         self.hearing.0 = numbers_since;
     }
 
-    /// What is told from here on, the message of this MsgSeqNum(34) tells.
+    /// What is told from here on, the message of this MsgSeqNum(34) tells; a drop copy where that is 0.
     pub fn hear(&mut self, msg_seq_num: u64) {
-        self.hearing.1 = msg_seq_num;
+        self.hearing.1 = match msg_seq_num {
+            0 => self.hearing.1 | COPY,
+            number => number,
+        };
     }
 
     /// An entry of the file; numbers ascend, and one that is missing stands for a text that was lost.

@@ -246,6 +246,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let options = LiveOptions {
         time: time_base(&file),
         answer_delay_ns: 0,
+        opens_from_config: args.opening_from_config,
         end: Box::new(end),
         progress: if args.outcome.json { Box::new(Silent) } else { Box::new(Line::new(&file)) },
         fix_log: fix_log.map_err(|error| failed(&error))?,

@@ -136,6 +136,7 @@ pub fn run(
     let live_options = LiveOptions {
         time: TimeBase::Events,
         answer_delay_ns: options.venue.order_latency_ns,
+        opens_from_config: false,
         end: Box::new(ending.clone()),
         progress: options.progress,
         fix_log: fix_log.transpose().map_err(LiveError::from)?,

@@ -22,6 +22,15 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         self
     }
 
+    /// The same stage: what its drop copy heard before this run and nobody told is told at the start, or is
+    /// in what the account begins with.
+    pub fn with_copies_taken_up(mut self, is_in_opening: bool) -> OrderEntry<D, S> {
+        if let Some(copy) = &mut self.drop_copy {
+            copy.take_up(self.line.session().store(), &mut self.ear.desk, is_in_opening);
+        }
+        self
+    }
+
     /// What came over the drop copy, and whether it is logged on.
     pub fn drop_copy(&self) -> Option<(DropCopyCounts, bool)> {
         self.drop_copy.as_ref().map(|copy| (copy.counts(), copy.is_logged_on()))

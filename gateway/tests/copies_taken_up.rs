@@ -1,0 +1,228 @@
+//! Runs one after the other with a drop copy: an execution that the copy alone told, and that a kill took
+//! from the run before its journal had it, is told by the next run, once, and by none after it.
+
+mod peer;
+mod wire;
+
+use ballast_engine::event::{ExecId, OrderEvent, OrderIntent, OrderUpdate, VenueId};
+use ballast_engine::maker::resumption::Delivered;
+use ballast_engine::ring::{Consumer, Producer, slots};
+use ballast_engine::stage::Stage;
+use ballast_engine::units::Nanos;
+use ballast_gateway::order_entry::drop_copy::GRACE_NS;
+use ballast_gateway::order_entry::earlier::deliver_from;
+use ballast_gateway::order_entry::exec_ids::ExecIds;
+use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
+use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
+use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
+use ballast_gateway::venue::plain::RULES;
+use ballast_gateway::venue::symbols::Symbols;
+use ballast_gateway::venue::time_base::TimeBase;
+use peer::{Door, PipeDial, Venue};
+use std::path::PathBuf;
+
+/// The files of all runs, and the venue's two sessions, whose numbers go on.
+struct Place {
+    folder: PathBuf,
+    venues: [(Door, Option<Venue>); 2],
+    now: Nanos,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+const NAMES: [&str; 2] = ["BALLAST", "BALLAST-DC"];
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let folder =
+            std::env::temp_dir().join(format!("ballast-copies-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let venues = NAMES.map(|name| {
+            let door = Door::open();
+            let mut venue = Venue::new(&door);
+            let config = SessionConfig::new(Role::Acceptor, "VENUE", name);
+            venue.session = Session::new(config, MemoryStore::new());
+            (door, Some(venue))
+        });
+        Place { folder, venues, now: Nanos(1_723_161_599_000_000_000) }
+    }
+
+    fn store(&self, name: &str) -> FileStore {
+        FileStore::open(FileStoreConfig {
+            segment_bytes: 1 << 16,
+            sync: SyncPolicy::Never,
+            ..FileStoreConfig::new(self.folder.join(name))
+        })
+        .unwrap()
+    }
+
+    /// A run whose journal before it has what was `delivered` and the fills up to `journaled`.
+    fn run(&mut self, before: &Before) -> Run {
+        let (intents, intents_out) = slots(64);
+        let (events_in, events) = slots(64);
+        let store = self.store("oe");
+        let from = deliver_from(&store, before.delivered);
+        let ids = self.folder.join("oe/exec-ids");
+        let ids = ExecIds::open(&ids, 64, (store.created_at(), from)).unwrap();
+        let ids = ids.forget_copied(from, before.journaled);
+        let config = OrderEntryConfig {
+            epoch: 5,
+            orders_max: 64,
+            time_base: TimeBase::Arrival,
+            account: None,
+            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
+            wind_down_ns: 1_000_000,
+        };
+        let dial = |door: &Door| PipeDial(door.clone());
+        let session =
+            |name, store| Session::new(SessionConfig::new(Role::Initiator, name, "VENUE"), store);
+        let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+        let ends = (dial(&self.venues[0].0), session(NAMES[0], store));
+        let (rings, rules) = ((intents_out, events_in), (symbols, RULES));
+        let mut entry = OrderEntry::new(config, ends, rules, ids, rings, None).unwrap();
+        entry.resume(&[], &[], from);
+        let copy = (dial(&self.venues[1].0), session(NAMES[1], self.store("dc")));
+        let redial = ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 };
+        let entry = entry.with_drop_copy(copy, redial).with_copies_taken_up(before.is_in_opening);
+        let venues = [0, 1].map(|n: usize| self.venues[n].1.take().unwrap());
+        self.now = self.now.plus(10_000_000_000);
+        Run { now: self.now, venues, entry, _intents: intents, events, last: 0 }
+    }
+
+    /// The process is gone, the venue stays.
+    fn kill(&mut self, run: Run) -> Before {
+        let Run { now, venues, entry, last, .. } = run;
+        let numbers_since = entry.session().store().created_at();
+        for (place, mut venue) in self.venues.iter_mut().zip(venues) {
+            venue.cut(now);
+            place.1 = Some(venue);
+        }
+        let delivered = Delivered { venue: VenueId(0), numbers_since, msg_seq_num: last };
+        Before { delivered: Some(delivered), ..Before::default() }
+    }
+}
+
+/// What the journal of the run before has.
+#[derive(Default)]
+struct Before {
+    delivered: Option<Delivered>,
+    journaled: ExecId,
+    is_in_opening: bool,
+}
+
+struct Run {
+    now: Nanos,
+    venues: [Venue; 2],
+    entry: OrderEntry<PipeDial, FileStore>,
+    _intents: Producer<OrderIntent>,
+    events: Consumer<OrderEvent>,
+    /// The last MsgSeqNum(34) that came to the maker.
+    last: u64,
+}
+
+impl Run {
+    /// Time passes; the ExecIDs of the fills that the maker is told.
+    fn fills(&mut self, ns: u64) -> Vec<ExecId> {
+        let end = self.now.plus(ns);
+        let mut fills = Vec::new();
+        while self.now < end {
+            self.now = Nanos(self.now.plus(1_000_000).0.min(end.0));
+            for _ in 0..5 {
+                self.entry.turn(self.now);
+                self.venues.iter_mut().for_each(|venue| _ = venue.turn(self.now));
+            }
+            for event in std::iter::from_fn(|| self.events.pop()) {
+                self.last = self.last.max(event.msg_seq_num);
+                if let OrderUpdate::Fill { exec_id, .. } = event.update {
+                    fills.push(exec_id);
+                }
+            }
+        }
+        fills
+    }
+
+    fn say(&mut self, session: usize, exec_id: &str) {
+        let body = format!(
+            "35=8|37=O|11=11|17={exec_id}|150=F|39=1|55=BTC|54=2|31=61685.99|32=0.5|151=1.0|14=0.5|6=0"
+        );
+        self.venues[session].say(self.now, &body);
+    }
+}
+
+const ORDERS: usize = 0;
+const COPY: usize = 1;
+const A_WHILE: u64 = 20_000_000;
+
+#[test]
+fn an_execution_that_the_copy_held_when_the_run_was_killed_is_told_by_the_next_and_by_none_after() {
+    let mut place = Place::new("held");
+    let mut run = place.run(&Before::default());
+    run.fills(A_WHILE);
+    run.say(COPY, "E1");
+    assert_eq!(run.fills(GRACE_NS / 2), [], "the order session may yet tell it");
+    let before = place.kill(run);
+    let mut run = place.run(&before);
+    let told = run.fills(2 * GRACE_NS);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let before = Before { journaled: told[0], ..place.kill(run) };
+    let mut run = place.run(&before);
+    assert_eq!(run.fills(2 * GRACE_NS), []);
+}
+
+#[test]
+fn an_execution_that_was_told_from_the_copy_and_is_not_in_the_journal_is_told_again() {
+    let mut place = Place::new("told");
+    let mut run = place.run(&Before::default());
+    run.fills(A_WHILE);
+    run.say(COPY, "E1");
+    let first = run.fills(2 * GRACE_NS);
+    assert_eq!(first.len(), 1);
+    run.say(COPY, "E2");
+    assert_eq!(run.fills(2 * GRACE_NS).len(), 1);
+    // The journal ends with the first of them.
+    let before = Before { journaled: first[0], ..place.kill(run) };
+    let mut run = place.run(&before);
+    let told = run.fills(2 * GRACE_NS);
+    assert_eq!(told.len(), 1, "the second and not the first: {told:?}");
+    assert_ne!(told, first);
+    // A later report of the order session is in the journal: so is all before it.
+    run.say(ORDERS, "E3");
+    assert_eq!(run.fills(A_WHILE).len(), 1);
+    let before = place.kill(run);
+    let mut run = place.run(&before);
+    assert_eq!(run.fills(2 * GRACE_NS), []);
+}
+
+#[test]
+fn an_execution_that_the_order_session_told_is_not_told_from_the_copy_of_a_lost_table() {
+    let mut place = Place::new("both");
+    let mut run = place.run(&Before::default());
+    run.fills(A_WHILE);
+    run.say(ORDERS, "E1");
+    run.say(COPY, "E1");
+    assert_eq!(run.fills(2 * GRACE_NS).len(), 1);
+    let before = place.kill(run);
+    // A loss of power took what was not written of the table.
+    std::fs::remove_file(place.folder.join("oe/exec-ids")).unwrap();
+    let mut run = place.run(&before);
+    assert_eq!(run.fills(2 * GRACE_NS), [], "the journal has it by the order session's number");
+}
+
+#[test]
+fn what_an_opening_by_the_config_has_in_it_is_never_told() {
+    let mut place = Place::new("opening");
+    let mut run = place.run(&Before::default());
+    run.fills(A_WHILE);
+    run.say(COPY, "E1");
+    assert_eq!(run.fills(GRACE_NS / 2), []);
+    let before = Before { is_in_opening: true, ..place.kill(run) };
+    let mut run = place.run(&before);
+    assert_eq!(run.fills(2 * GRACE_NS), []);
+    let before = place.kill(run);
+    let mut run = place.run(&before);
+    assert_eq!(run.fills(2 * GRACE_NS), [], "nor by the run after it");
+}
