@@ -44,10 +44,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use asking_out::AskingOut;
 use quoting::Quoting;
 use sweeping::{CANCELS_MAX, Sweeping};
 
 mod asking;
+mod asking_out;
 mod copies;
 mod quoting;
 mod reconciling;
@@ -159,6 +161,7 @@ pub struct OrderEntry<D: Dial, S: Store> {
     wind_down_ns: u64,
     leaving_since: Option<Nanos>,
     sweeping: Sweeping,
+    asking_out: AskingOut,
     has_failed_sync: bool,
 }
 
@@ -213,6 +216,7 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             wind_down_ns: config.wind_down_ns,
             leaving_since: None,
             sweeping: Sweeping::default(),
+            asking_out: AskingOut::default(),
             has_failed_sync: false,
         })
     }
@@ -438,6 +442,9 @@ impl<D: Dial, S: Store + Send> Stage for OrderEntry<D, S> {
     }
 
     fn turn(&mut self, now: Nanos) -> Turn {
+        if self.switch.is_shut() {
+            self.ask_all_out(now);
+        }
         if self.intents.is_disconnected() || self.ear.events.is_disconnected() {
             return self.wind_down(now);
         }
