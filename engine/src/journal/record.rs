@@ -121,8 +121,8 @@ fn head_check(length: [u8; 2], kind: u8) -> u8 {
 
 /// The checksum of a record.
 fn checksum(seed: u32, number: u64, length: [u8; 2], kind: u8, payload: &[u8]) -> u32 {
-    let sum = crc32c::crc32c_append(seed, &number.to_le_bytes());
-    let sum = crc32c::crc32c_append(sum, &[length[0], length[1], kind]);
+    let ([a, b, c, d, e, f, g, h], [low, high]) = (number.to_le_bytes(), length);
+    let sum = crc32c::crc32c_append(seed, &[a, b, c, d, e, f, g, h, low, high, kind]);
     crc32c::crc32c_append(sum, payload)
 }
 

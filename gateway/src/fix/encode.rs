@@ -170,10 +170,24 @@ impl<'b> Encoder<'b> {
 
     #[inline]
     fn field(&mut self, tag: u32, value: &[u8]) -> &mut Self {
-        self.put(NumberText::uint(u64::from(tag)).as_bytes());
-        self.put(b"=");
-        self.put(value);
-        self.put(&[SOH]);
+        let number = NumberText::uint(u64::from(tag));
+        let name = number.as_bytes();
+        let value_at = name.len() + 1;
+        let end = self.at.saturating_add(value_at).saturating_add(value.len()).saturating_add(1);
+        // Room is asked for once: four times is most of what a short field costs.
+        let room = self.buffer.get_mut(self.at..end).and_then(<[u8]>::split_last_mut);
+        let Some((last, room)) = room else {
+            self.error.get_or_insert(EncodeError::Overflow);
+            return self;
+        };
+        for (to, from) in room.iter_mut().zip(name.iter().chain(b"=")) {
+            *to = *from;
+        }
+        if let Some(room) = room.get_mut(value_at..) {
+            room.copy_from_slice(value);
+        }
+        *last = SOH;
+        self.at = end;
         self
     }
 

@@ -152,21 +152,21 @@ impl ExecIds {
 
     /// The table as the next process finds it where this one's memory is all that is kept of it: what
     /// [`Self::open`] makes of a file.
-    pub fn carried_over(&self, (numbers_since, deliver_from): (Nanos, u64)) -> ExecIds {
-        let mut entries = self.entries.clone();
-        for entry in &mut entries {
+    pub fn carried_over(&self, from: (Nanos, u64)) -> ExecIds {
+        let (entries, slots) = (self.entries.clone(), self.slots.clone());
+        let ExecIds { next, oldest, hearing, .. } = *self;
+        ExecIds { entries, slots, next, oldest, file: None, hearing }.carried_on(from)
+    }
+
+    /// The same of a table that is carried over already, without a copy of it.
+    pub fn carried_on(self, (numbers_since, deliver_from): (Nanos, u64)) -> ExecIds {
+        let mut ids = ExecIds { file: None, hearing: (numbers_since, 0), ..self };
+        for entry in &mut ids.entries {
             if is_to_come(entry.by, (numbers_since, deliver_from)) {
                 entry.told = 0;
             }
         }
-        ExecIds {
-            entries,
-            slots: self.slots.clone(),
-            next: self.next,
-            oldest: self.oldest,
-            file: None,
-            hearing: (numbers_since, 0),
-        }
+        ids
     }
 
     /// The numbers of the session's messages count since then.

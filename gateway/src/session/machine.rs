@@ -98,9 +98,9 @@ impl PendingEvents {
     }
 
     fn pop(&mut self) -> Option<Pending> {
-        let event = self.events.first_mut()?.take();
+        let event = self.events.first_mut()?.take()?;
         self.events.rotate_left(1);
-        event
+        Some(event)
     }
 
     fn is_empty(&self) -> bool {

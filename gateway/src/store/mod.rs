@@ -13,6 +13,7 @@ mod keeper;
 mod memory;
 mod record;
 mod segment;
+mod shared;
 
 pub use file::{FileStore, FileStoreConfig, Recovered, SyncPolicy};
 pub use memory::MemoryStore;

@@ -206,15 +206,17 @@ pub enum BookCommand {
     },
 }
 
-/// The state folder that is named by itself or by the socket in it.
+/// The state folder that is named by itself or by the socket in it: where a run has been, and so where one looks
+/// for a note.
 fn state_folder(socket: &Path) -> Option<&Path> {
-    if socket.is_dir() {
-        return Some(socket);
-    }
-    let folder = socket.parent().filter(|_| socket.file_name() == Some(SOCKET.as_ref()))?;
-    // A bare name lies in the current folder.
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    folder.is_dir().then_some(folder)
+    let folder = if socket.is_dir() {
+        socket
+    } else {
+        let folder = socket.parent().filter(|_| socket.file_name() == Some(SOCKET.as_ref()))?;
+        // A bare name lies in the current folder.
+        if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+    };
+    (StateDir::newest(folder) != 0).then_some(folder)
 }
 
 /// Asks the run; `Err`, in words, where none answers.

@@ -365,7 +365,7 @@ impl Checker {
         for (id, watched) in (0..).map(InstrumentId).zip(&mut self.instruments) {
             watched.upset.hear(exchange.upset(Participant(0), id).0);
             let held = watched.opening + exchange.position(Participant(0), id).0;
-            let theirs = (held, exchange.open(Participant(0), id).map(|lots| lots.0));
+            let theirs = (held, watched.works(exchange, id));
             let snapshot = maker.and_then(|maker| maker.snapshot(id));
             let ours = snapshot.map(|s| (s.position.0, s.open.map(|lots| lots.0)));
             by_venue.add(theirs, watched.per_lot);

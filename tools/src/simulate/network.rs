@@ -18,6 +18,8 @@ const LATENCY_NS: u64 = 200_000;
 const CAPACITY: usize = 64 << 10;
 /// The same towards an end that does not read: what a window that closes and the buffer before it hold.
 const CAPACITY_UNREAD: usize = 1 << 10;
+/// Segments whose room is kept.
+const SPARE_MAX: usize = 64;
 /// The end of a FIX message: SOH, tag 10, three digits, SOH.
 const TRAILER: &[u8] = b"\x0110=";
 const TRAILER_LEN: usize = 8;
@@ -131,6 +133,8 @@ pub struct Network {
     random: Random,
     lines: Vec<Line>,
     current: [Option<usize>; 2],
+    /// Room of segments that have arrived, for the next ones.
+    spare: Vec<Vec<u8>>,
     knocking: Vec<(usize, Link)>,
     fragment_max: usize,
     jitter_ns: u64,
@@ -152,6 +156,7 @@ impl Net {
             random,
             lines: Vec::new(),
             current: [None, None],
+            spare: Vec::new(),
             knocking: Vec::new(),
             fragment_max: 0,
             jitter_ns: 0,
@@ -331,7 +336,10 @@ impl Network {
             lane.repeats.hear(self.now, first_message(sent));
         }
         lane.is_mid_message = !ends_message(sent);
-        lane.segments.push_back(Segment { due: lane.latest, bytes: sent.to_vec(), taken: 0 });
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.clear();
+        bytes.extend_from_slice(sent);
+        lane.segments.push_back(Segment { due: lane.latest, bytes, taken: 0 });
         if is_cut {
             self.counters.cuts += 1;
             line.is_cut = true;
@@ -366,7 +374,8 @@ impl Network {
             segment.taken += len;
             lane.under_way -= len;
             if segment.taken == segment.bytes.len() {
-                lane.segments.pop_front();
+                let arrived = lane.segments.pop_front().map(|segment| segment.bytes);
+                self.spare.extend(arrived.filter(|_| self.spare.len() < SPARE_MAX));
             }
         }
         match count {

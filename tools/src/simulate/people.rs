@@ -11,7 +11,7 @@ use ballast_engine::maker::input::Control;
 use ballast_engine::pnl::ledger::Holding;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::units::Nanos;
-use ballast_gateway::store::MemoryStore;
+use std::sync::Arc;
 
 /// The operator looks at what waits for a hand after so long.
 const LOOK_AFTER_NS: u64 = 30 * SECOND_NS;
@@ -58,7 +58,7 @@ impl World {
     /// Both sides begin at 1, and ExecIDs have no past.
     fn move_messages_away(&mut self) {
         if let Some(remains) = &mut self.remains {
-            remains.store = MemoryStore::new();
+            remains.store = Arc::default();
             remains.exec_ids = None;
         }
     }

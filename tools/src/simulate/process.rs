@@ -39,6 +39,7 @@ use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Order events that the tap's ring holds: few, so that a full one is seen.
@@ -55,7 +56,7 @@ const RULES: Rules = Rules { reconciliation: Reconciliation::ALL, ..plain::RULES
 /// What outlives a process: its disk.
 pub struct Remains {
     /// Messages of the order session.
-    pub store: MemoryStore,
+    pub store: Arc<MemoryStore>,
     /// The ExecIDs that were heard.
     pub exec_ids: Option<ExecIds>,
     /// What of the journal was written, and the inputs in it where it was ended in order.
@@ -79,7 +80,7 @@ pub struct Start {
 /// All stages of one run.
 pub struct Process {
     feed: Feed<WireDial, MemoryStore>,
-    entry: OrderEntry<WireDial, MemoryStore>,
+    entry: OrderEntry<WireDial, Arc<MemoryStore>>,
     maker: MakerStage,
     is_done: bool,
     /// The rings between maker and order entry.
@@ -96,7 +97,7 @@ pub struct Process {
     pub alarm: Alarm,
 }
 
-fn session(raw: &RawSession, store: MemoryStore) -> Session<MemoryStore> {
+fn session<S: Store>(raw: &RawSession, store: S) -> Session<S> {
     let mut config = SessionConfig::new(Role::Initiator, &raw.sender_comp_id, &raw.target_comp_id);
     config.heart_bt_int_s = raw.heartbeat_s;
     config.reset_on_logon = raw.reset_on_logon;
@@ -133,7 +134,7 @@ fn entry(
     symbols: Symbols,
     rings: (Consumer<OrderIntent>, Producer<OrderEvent>),
     remains: Option<Remains>,
-) -> Result<OrderEntry<WireDial, MemoryStore>, SimulationError> {
+) -> Result<OrderEntry<WireDial, Arc<MemoryStore>>, SimulationError> {
     let settings = OrderEntryConfig {
         epoch,
         orders_max: config.orders_max,
@@ -146,11 +147,11 @@ fn entry(
     let delivered = resumption.and_then(|r| r.delivered.iter().find(|d| d.venue == VenueId(0)));
     let (store, heard) = match remains {
         Some(remains) => (remains.store, remains.exec_ids),
-        None => (MemoryStore::new(), None),
+        None => (Arc::default(), None),
     };
     let from = deliver_from(&store, delivered.copied());
     let exec_ids = match heard {
-        Some(heard) => heard.carried_over((store.created_at(), from)),
+        Some(heard) => heard.carried_on((store.created_at(), from)),
         None => ExecIds::new(EXEC_IDS),
     };
     let exec_ids = exec_ids.beginning_with(epoch);
@@ -178,7 +179,7 @@ fn beginning(
     let path = Path::new(diary::NAME);
     let (journal, whole) = &remains.journal;
     let reader = JournalReader::over(&journal[..], path)?;
-    let open = |_: &str| Ok(Some(remains.store.clone()));
+    let open = |_: &str| Ok(Some(Arc::clone(&remains.store)));
     let every = diary::SNAPSHOT_INPUTS;
     let (told, proof) = recovery::go_on((reader, path), every, &open, file, &mut config)?;
     Ok((config, Some((told, diary::judge(&proof, *whole)))))
@@ -285,7 +286,7 @@ impl Process {
     }
 
     /// The order session.
-    pub fn session(&self) -> &Session<MemoryStore> {
+    pub fn session(&self) -> &Session<Arc<MemoryStore>> {
         self.entry.session()
     }
 

@@ -26,10 +26,12 @@ impl Repeats {
         if message.split(|byte| *byte == SOH).take(3).any(|field| is_own(&field)) {
             return;
         }
-        if self.kept.len() == KEPT {
-            self.kept.pop_front();
-        }
-        self.kept.push_back((now, message.to_vec()));
+        let is_full = self.kept.len() == KEPT;
+        let oldest = if is_full { self.kept.pop_front() } else { None };
+        let mut kept = oldest.map_or_else(Vec::new, |(_, room)| room);
+        kept.clear();
+        kept.extend_from_slice(message);
+        self.kept.push_back((now, kept));
     }
 
     /// One of them again.

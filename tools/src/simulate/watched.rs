@@ -3,7 +3,9 @@
 //! Fed by the checker with what the maker journals; says why an order should not stand on its book.
 
 use super::exposed::Upset;
-use ballast_engine::event::{MarketEvent, MarketUpdate};
+use crate::venue::exchange::Exchange;
+use crate::venue::order::Participant;
+use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate};
 use ballast_engine::instrument::{ContractValue, Instrument};
 use ballast_engine::maker::config::InstrumentSettings;
 use ballast_engine::market::spike::SpikeLimit;
@@ -19,6 +21,8 @@ pub(super) struct Watched {
     pub(super) per_lot: i128,
     pub(super) fills: i64,
     pub(super) upset: Upset,
+    /// What works at the venue, after so many changes of orders there.
+    works: (u64, [i64; 2]),
     pub(super) book: [BTreeMap<Ticks, Lots>; 2],
     pub(super) is_synced: bool,
     pub(super) is_rebuilding: bool,
@@ -50,6 +54,7 @@ impl Watched {
             },
             fills: 0,
             upset: Upset::default(),
+            works: (u64::MAX, [0; 2]),
             book: Default::default(),
             is_synced: false,
             is_rebuilding: false,
@@ -63,6 +68,17 @@ impl Watched {
             believed: None,
             jumped: None,
         }
+    }
+
+    /// What works at the venue, in lots: asked anew where any order there has changed since.
+    pub(super) fn works(&mut self, exchange: &Exchange, id: InstrumentId) -> [i64; 2] {
+        let ask = || exchange.open(Participant(0), id).map(|lots| lots.0);
+        let changes = exchange.order_changes();
+        if self.works.0 != changes {
+            self.works = (changes, ask());
+        }
+        debug_assert_eq!(self.works.1, ask(), "no order changes without a count");
+        self.works.1
     }
 
     pub(super) fn hear(&mut self, now: Nanos, event: &MarketEvent) {

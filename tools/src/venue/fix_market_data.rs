@@ -218,7 +218,7 @@ impl Mirror {
             told.pending.clear();
             return self.snapshot(event.instrument);
         }
-        let mut entries = std::mem::take(&mut told.pending);
+        let entries = &mut told.pending;
         if entries.is_empty() {
             return None;
         }
@@ -226,12 +226,14 @@ impl Mirror {
             // It goes out in parts: with deletes first, no part leaves the book crossed.
             entries.sort_by_key(|entry| entry.action != b'2');
         }
-        Some(Publication {
+        let publication = Publication {
             instrument: event.instrument,
             at: event.at,
             is_snapshot: false,
-            entries: entries.into(),
-        })
+            entries: entries.as_slice().into(),
+        };
+        entries.clear();
+        Some(publication)
     }
 
     /// The whole book as participants have been told it, best levels first on both sides.

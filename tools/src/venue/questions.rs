@@ -36,6 +36,11 @@ impl Exchange {
         open
     }
 
+    /// Grows with every change of an order: while it stands still, so does [`Exchange::open`].
+    pub fn order_changes(&self) -> u64 {
+        self.register.changes()
+    }
+
     /// How many orders of a participant work.
     pub fn live_orders(&self, participant: Participant) -> usize {
         self.working(participant).count()

@@ -44,6 +44,7 @@ impl Order {
 pub(super) struct Register {
     orders: BTreeMap<OrderId, Order>,
     opened: u64,
+    changes: u64,
     /// The order that a name belongs to; none: the request was refused.
     names: BTreeMap<Name, Option<OrderId>>,
     keep_ns: Option<u64>,
@@ -63,6 +64,7 @@ impl Register {
     /// A new order under its first name. Numbers are handed out here alone, from 1.
     pub fn open(&mut self, now: Nanos, name: Name, order: Order) -> OrderId {
         self.opened += 1;
+        self.changes += 1;
         let id = OrderId(self.opened);
         self.orders.insert(id, order);
         self.name(now, name, Some(id));
@@ -95,7 +97,13 @@ impl Register {
 
     /// The same, to change it.
     pub fn order_mut(&mut self, order: OrderId) -> Option<&mut Order> {
+        self.changes += 1;
         self.orders.get_mut(&order)
+    }
+
+    /// Grows with every change of an order.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Forgets what has not mattered for long enough.

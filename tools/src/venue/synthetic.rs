@@ -225,7 +225,7 @@ impl Synthetic {
         let half = SPACING * middle / 2.0;
         let bid = libm::floor((middle - half) / spacing) as i64 * step;
         let ask = libm::ceil((middle + half) / spacing) as i64 * step;
-        let mut changes = Vec::new();
+        let mut changes = Vec::with_capacity(4 * LEVELS);
         for (side, touch, away) in [(Side::Buy, bid, -step), (Side::Sell, ask, step)] {
             let last = touch + away * (LEVELS as i64 - 1);
             let wanted = Ticks(touch.min(last))..=Ticks(touch.max(last));
