@@ -33,6 +33,9 @@ use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 
+/// As many trades may have been cancelled since, and more places than that free: then none was pushed out.
+const CANCELLED_MAX: usize = 64;
+
 /// Dials a venue in clear or in TLS, and logs what passes.
 pub type VenueDial = Tee<SocketDial<TcpDial>>;
 /// A feed. Its session keeps nothing: a lost book is asked for anew.
@@ -263,8 +266,10 @@ impl<'a> Venue<'a> {
             |kept: &&KeptFill| self.symbols.place_of(kept.booking.fill.instrument).is_some();
         let fills = resumption.fills.iter().filter(is_here);
         let newest = fills.map(|kept| kept.exec_id.0.max(kept.first_exec_id.0)).max();
-        // With room left for older ones there were none; else nobody knows, and all count as told.
-        let unknown = if resumption.fills.len() < FILLS_KEPT { 0 } else { u64::MAX };
+        // With room left for older ones there were none; else nobody knows, and all count as told. A trade
+        // that was cancelled has left its place: with few places free older ones may have been pushed out.
+        let has_room = resumption.fills.len() + CANCELLED_MAX < FILLS_KEPT;
+        let unknown = if has_room { 0 } else { u64::MAX };
         ExecId(newest.unwrap_or(unknown))
     }
 

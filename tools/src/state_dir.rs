@@ -103,7 +103,8 @@ impl StateDir {
 
     /// The number of the last run that took one there; 0 where none is known.
     pub fn newest(folder: &Path) -> u32 {
-        number_in(&folder.join(EPOCH)).ok().flatten().unwrap_or(0)
+        let number = |name| number_in(&folder.join(name)).ok().flatten();
+        number(EPOCH).max(number(BEGUN)).unwrap_or(0)
     }
 
     /// For a run whose venue lives and dies with it: its message stores are apart from those that the next

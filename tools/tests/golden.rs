@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A synthetic minute with hedges, A and k refitted four times.
-const SYNTHETIC: &str = "a116bb3a39676e924abb99e39b19e3fe8fd3417e54c624ea4eded6a432764c59";
+const SYNTHETIC: &str = "395f747541a7a91d1d2cecfed5c89eadf5ddb08fa09734a65992c06ef8e5603d";
 /// Four minutes of the BTC recording with hedges, A and k refitted twice.
 const RECORDED: &str = "aeb9783fa9f96a6813df4349b46a6531b5fa154712cd8b28d8449040be1004db";
 

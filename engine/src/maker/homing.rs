@@ -96,7 +96,7 @@ impl Maker {
     }
 
     /// How many instruments of an underlying are to be walked over: all, or where it is not so, none.
-    pub(super) fn members_where(&self, pool: usize, is_so: impl Fn(&Pool) -> bool) -> usize {
+    fn members_where(&self, pool: usize, is_so: impl Fn(&Pool) -> bool) -> usize {
         self.pools.get(pool).filter(|pool| is_so(pool)).map_or(0, |pool| pool.members.len())
     }
 

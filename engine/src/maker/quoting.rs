@@ -310,7 +310,7 @@ impl Maker {
                     && !is_used_up
                     && self.send_replace_by(slot, (price, size), reference, out);
                 // A quote that should retreat and may not be moved is taken out.
-                if !went && (is_retreat || is_used_up) {
+                if !went && (is_retreat || (is_used_up && !is_resting)) {
                     self.send_cancel(slot, out);
                 }
             }

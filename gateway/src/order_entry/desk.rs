@@ -239,10 +239,14 @@ impl Desk {
             Some(handle) => {
                 self.apply(handle, report, exec_type, shown, update, quantities.cum_qty);
             }
-            None => self.note_traded_of_gone(report, update),
+            None => {}
         }
         let words = (exec_type.meaning(), shown);
         self.see_returned(report, place, words, order.as_ref(), quantities);
+        // Behind it: that this report tells of a trade does not make its order one of ours.
+        if handle.is_none() {
+            self.note_traded_of_gone(report, update);
+        }
         let instrument = self.symbols.at(place).map_or(InstrumentId(0), Symbol::id);
         Some(self.event(arrival, report.transact_time, ids, instrument, update))
     }

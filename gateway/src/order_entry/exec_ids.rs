@@ -128,14 +128,22 @@ impl ExecIds {
     /// by which the journal would know it. `deliver_from` is [`Self::open`]'s, `journaled` the newest
     /// ExecID that a fill in the journal has; numbers ascend as executions are told.
     pub fn forget_copied(mut self, deliver_from: u64, journaled: ExecId) -> ExecIds {
-        for entry in &mut self.entries {
+        for place in 0..self.entries.len() {
+            let Some(entry) = self.entries.get_mut(place) else { break };
             let (since, number) = entry.by;
-            let is_copied = number & COPY != 0 && since == self.hearing.0;
+            if number & COPY == 0 || since != self.hearing.0 {
+                continue;
+            }
             // Is nothing in the journal that the order session told later? Else all before it is.
             let is_last = (number & !COPY).saturating_add(1) >= deliver_from;
-            if is_copied && is_last && entry.id.0 > journaled.0 {
-                entry.told = 0;
+            if is_last && entry.id.0 > journaled.0 {
+                // Told again it gets a number of its own: they must ascend as executions are told.
+                (entry.length, entry.told) = (NO_TEXT, 0);
+            } else {
+                // It is told for good, whatever a later start knows.
+                entry.by.1 = 0;
             }
+            self.write(place);
         }
         self
     }

@@ -306,7 +306,9 @@ pub(super) fn kill(args: &KillArgs) -> Result<(), Failure> {
         Err(silent) => silent,
     };
     let Some(folder) = state_folder(&args.at.socket) else {
-        return Err(Failure::Failed(silent));
+        return Err(Failure::Failed(format!(
+            "{silent}\nthe kill is NOT noted: give the run's state folder with --socket, as the run's user"
+        )));
     };
     let note = KillNote {
         cause: KillCause::Operator.name().into(),

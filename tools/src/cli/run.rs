@@ -141,14 +141,24 @@ fn panicked(error: &PipelineError, left: &[String]) -> Failure {
 }
 
 /// Set from now on by SIGINT and SIGTERM, and by SIGHUP: also where the terminal goes away, or a manager asks
-/// for a new config, nothing is left at a venue.
+/// for a new config, nothing is left at a venue. Where `nohup` has it ignored it stays so.
 fn interrupts() -> std::io::Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let interrupted = Arc::new(AtomicBool::new(false));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, interrupted.clone())?;
+        if signal != SIGHUP || !is_ignored(&status, signal) {
+            signal_hook::flag::register(signal, interrupted.clone())?;
+        }
     }
     Ok(interrupted)
+}
+
+/// Whether this process was started with a signal ignored, by `/proc/self/status`.
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }
 
 /// An option that is over by this host's clock is refused where nothing of it is held; else nothing is
@@ -275,14 +285,23 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         tape_events: 0,
         extra: Vec::new(),
     };
-    outcome::tell(&args.outcome, ended)?;
-    nothing_works(&left_working)
+    let told = outcome::tell(&args.outcome, ended);
+    // First what may still work: whoever reads the outcome may be gone.
+    nothing_works(&left_working)?;
+    told
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hot_host::tests::{LOCKING, locked_kb};
+
+    #[test]
+    fn a_signal_that_nohup_has_ignored_is_known() {
+        let status = "Name:\tballast\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, 1) && is_ignored(status, 13));
+        assert!(!is_ignored(status, 15) && !is_ignored("", 1));
+    }
 
     #[test]
     fn what_the_threads_brought_is_locked_when_they_run() {

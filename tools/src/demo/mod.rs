@@ -23,7 +23,7 @@ use crate::venue::playback::Playback;
 use ballast_engine::clock::Clock;
 use ballast_engine::maker::config::MakerConfig;
 use ballast_engine::maker::stage::TimeBase;
-use ballast_engine::pipeline::{self, PipelineError, Seat, Stop, Wait};
+use ballast_engine::pipeline::{PipelineError, Seat, Wait};
 use ballast_engine::units::Lots;
 use ballast_gateway::message_log::{LogConfig, MessageLog};
 use ballast_gateway::transport::{TcpDoor, TcpTransport};
@@ -150,9 +150,8 @@ pub fn run(
     let venue_remains = Arc::new(Mutex::new(None));
     let stage = VenueStage::new(venue, doors, over, ending, venue_remains.clone());
     pipeline.seats.push(Seat::new(stage, None, Wait::Yield { spins: 256 }));
-    let stop = Stop::new();
     let hand = Operator::start(&file, &config, state, &pipeline.desk, kill_signal()?)?;
-    pipeline::run(pipeline.seats, clock, &stop)?;
+    live::run(pipeline.seats, clock, &pipeline.desk)?;
     drop(hand);
     let remains =
         std::mem::take(&mut *pipeline.remains.lock().unwrap_or_else(PoisonError::into_inner));

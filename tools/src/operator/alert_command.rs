@@ -271,7 +271,8 @@ mod tests {
         let _ = std::fs::remove_file(&file);
         let script = format!("cat >> {0}; echo >> {0}; sleep 600", file.display());
         let command = ["sh", "-c", &script].map(str::to_owned).to_vec();
-        let patience = Patience { each: Duration::from_secs(2), end: Duration::from_millis(1_500) };
+        let patience =
+            Patience { each: Duration::from_secs(10), end: Duration::from_millis(1_500) };
         let alerts = Alerts::new(command, patience);
         let lines = || {
             let text = std::fs::read_to_string(&file).unwrap_or_default();

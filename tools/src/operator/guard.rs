@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 /// Looks between two questions for the kill file.
 const FILE_LOOKS: u32 = 10;
+/// Most characters of an alert's reason.
+const REASON_MAX: usize = 4_000;
 /// How often a kill that is not on disk is noted again.
 const NOTE_AGAIN: Duration = Duration::from_secs(1);
 /// Until the next look after one that panicked: its message goes to the log each time.
@@ -359,6 +361,9 @@ impl Guard {
     }
 
     fn tell(&self, Telling { kind, of, reason }: Telling) {
+        // An alert must fit a pipe: an operator's reason may be as long as a request.
+        let reason =
+            if reason.len() > REASON_MAX { format!("{reason:.REASON_MAX$}") } else { reason };
         self.alerts.tell(Alert { kind, of, reason, at: now_text(), epoch: self.desk.epoch() });
     }
 

@@ -271,6 +271,8 @@ mod tests {
             let mode = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(&folder, mode).unwrap();
         };
+        let inner = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.join("in"), inner).unwrap();
         open(0o700);
         let ours = rustix::process::geteuid().as_raw();
         assert!(

@@ -37,7 +37,8 @@ fn keep(info: &PanicHookInfo<'_>) {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let place = info.location().map_or_else(String::new, ToString::to_string);
-    let message = format!("{place}: {}", text.unwrap_or("(no message)"));
+    // An alert must fit a pipe.
+    let message = format!("{place}: {:.2000}", text.unwrap_or("(no message)"));
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     if waiting.len() < WAITING_MAX {
         waiting.push_back(Panic { thread, message });
