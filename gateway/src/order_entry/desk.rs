@@ -235,11 +235,8 @@ impl Desk {
         let quantities = self.quantities(report, place, order.as_ref(), shown);
         let update = self.update_of(report, place, exec_type, shown, order.as_ref(), quantities);
         let ids = ids_of(report, order.as_ref());
-        match handle {
-            Some(handle) => {
-                self.apply(handle, report, exec_type, shown, update, quantities.cum_qty);
-            }
-            None => {}
+        if let Some(handle) = handle {
+            self.apply(handle, report, exec_type, shown, update, quantities.cum_qty);
         }
         let words = (exec_type.meaning(), shown);
         self.see_returned(report, place, words, order.as_ref(), quantities);

@@ -38,7 +38,7 @@ pub(super) fn cores(host: &Host) -> Finding {
         return Finding::warn(all.join("; "), format!("choose from {}", topology.list()));
     }
     // Of one core alone nothing else need be known.
-    let known = |core| topology.cores.get(core).is_some_and(|known| is_told(known));
+    let known = |core| topology.cores.get(core).is_some_and(is_told);
     if host.cores.len() > 1 && !host.cores.iter().all(known) {
         return Finding::skip(format!(
             "{} are online; the kernel does not say which cores are siblings or share an L3",
