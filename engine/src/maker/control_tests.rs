@@ -144,12 +144,19 @@ fn an_instrument_that_is_paused_or_resumed_lets_no_other_quote_while_its_underly
         config.settings[1].quote = is_quoted.then(super::tests::quote_settings);
         let mut desk = Desk::with(&config);
         desk.session(OrderUpdate::SessionUp);
-        let quotes = [desk.image(PERP, 600_000), desk.image(SPOT, 600_000)].concat();
-        quotes.iter().for_each(|quote| assert!(desk.accept(quote).is_empty()));
-        let quotes: Vec<_> = quotes.into_iter().filter(|i| i.instrument == SPOT).collect();
+        let settle = |desk: &mut Desk, mut sent: Vec<OrderIntent>| {
+            while let Some(intent) = sent.pop() {
+                sent.extend(desk.accept(&intent));
+            }
+        };
+        let sent = desk.image(PERP, 600_000);
+        settle(&mut desk, sent);
+        let quotes = desk.image(SPOT, 600_000);
+        settle(&mut desk, quotes.clone());
         // What is to come home: its hedge goes out and is not answered.
-        let sent = desk.fill(quotes.iter().find(|q| q.side == Side::Buy).unwrap(), 10, 10);
-        sent.iter().for_each(|moved| assert!(desk.accept(moved).is_empty()));
+        let bid = quotes.iter().find(|q| (q.instrument, q.side) == (SPOT, Side::Buy)).unwrap();
+        let sent = desk.fill(bid, 10, 10);
+        settle(&mut desk, sent);
         let first = act(&mut desk, Act::Flatten { scope: Scope::Underlying(0) });
         for cancel in first.iter().filter(|i| i.action == OrderAction::Cancel) {
             desk.accept(cancel);

@@ -285,10 +285,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         tape_events: 0,
         extra: Vec::new(),
     };
-    let told = outcome::tell(&args.outcome, ended);
     // First what may still work: whoever reads the outcome may be gone.
-    nothing_works(&left_working)?;
-    told
+    let told = outcome::tell(&args.outcome, ended);
+    nothing_works(&left_working).and(told)
 }
 
 #[cfg(test)]
