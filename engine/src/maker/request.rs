@@ -12,6 +12,7 @@ use crate::orders::table::OrderSlot;
 use crate::risk::claim::Claim;
 use crate::risk::duplicate::Likeness;
 use crate::risk::gate::{self, BlockReason, Facts, Proposal, Verdict};
+use crate::risk::limits::ExposureLimits;
 use crate::units::{Exposure, Lots, Side, Ticks, less, more};
 
 /// What a request names of the order that it is about: a copy of all of it costs as much as judging it.
@@ -319,19 +320,8 @@ impl Maker {
         }
         let open = i64::try_from(self.orders.open_linear(underlying, side)).unwrap_or(i64::MAX);
         let exposure_limits = pool.limits();
-        let facts = Facts {
-            limits: &line.settings.limits,
-            reference,
-            position: self.ledger.position(instrument)?,
-            away: self.ledger.away(instrument)?,
-            open: self.orders.open(instrument),
-            is_spot: line.is_spot(),
-            exposure_per_lot: per_lot,
-            exposure_worst: exposure_worst(pool, side, open),
-            exposure_limits: &exposure_limits,
-            own_opposite: own,
-            gross: &self.gross,
-        };
+        let exposures = (per_lot, exposure_worst(pool, side, open), &exposure_limits);
+        let facts = self.facts(line, reference, exposures, own)?;
         let verdict = gate::check_narrow(proposal, &facts);
         if verdict.is_none() {
             return self.weigh_whole(instrument, side, price, size, added, reference, own);
@@ -384,7 +374,27 @@ impl Maker {
         let mark = |instrument| self.ledger.mark(instrument);
         let open = i128::from(pool.exposure.open(&self.orders, way, mark).0);
         let open = open.saturating_add(self.options.book.open_exposure(place, way));
-        let facts = Facts {
+        let worst = exposure_worst(pool, way, i64::try_from(open).unwrap_or(i64::MAX));
+        let limits = pool.limits();
+        let facts = self.facts(line, reference, (exposure_per_lot, worst, &limits), own)?;
+        Some(gate::check(&proposal, &facts))
+    }
+
+    /// What an order of the instrument is judged by; exposures of one lot, at worst, and their limits.
+    #[inline(always)]
+    fn facts<'a>(
+        &'a self,
+        line: &'a Line,
+        reference: Reference,
+        (exposure_per_lot, exposure_worst, exposure_limits): (
+            Exposure,
+            Exposure,
+            &'a ExposureLimits,
+        ),
+        own_opposite: Option<Ticks>,
+    ) -> Option<Facts<'a>> {
+        let instrument = line.instrument.id();
+        Some(Facts {
             limits: &line.settings.limits,
             reference,
             position: self.ledger.position(instrument)?,
@@ -392,12 +402,11 @@ impl Maker {
             open: self.orders.open(instrument),
             is_spot: line.is_spot(),
             exposure_per_lot,
-            exposure_worst: exposure_worst(pool, way, i64::try_from(open).unwrap_or(i64::MAX)),
-            exposure_limits: &pool.limits(),
-            own_opposite: own,
+            exposure_worst,
+            exposure_limits,
+            own_opposite,
             gross: &self.gross,
-        };
-        Some(gate::check(&proposal, &facts))
+        })
     }
 
     /// It does not go.

@@ -187,19 +187,7 @@ type Execution = (Vec<u8>, u8);
 
 fn execution_of(message: &Message<'_>, report: &Report<'_>) -> Option<Execution> {
     let meaning = meaning_of(report).filter(|_| message.msg_type() == msg_type::EXECUTION_REPORT);
-    let word = match meaning? {
-        Meaning::TradeCorrected => 1,
-        Meaning::TradeCanceled => 2,
-        Meaning::Filled
-        | Meaning::Pending
-        | Meaning::Accepted
-        | Meaning::Replaced
-        | Meaning::Restated
-        | Meaning::Status
-        | Meaning::Ended
-        | Meaning::Refused => 0,
-    };
-    Some((report.exec_id?.to_vec(), word))
+    Some((report.exec_id?.to_vec(), meaning?.of_execution()))
 }
 
 /// All executions that a session has heard, as far as its store goes back.

@@ -71,19 +71,7 @@ fn is_to_come(by: (Nanos, u64), from: (Nanos, u64)) -> bool {
 
 /// The bit of [`Entry::told`].
 fn told_bit(side: Side, meaning: Meaning) -> usize {
-    let first = match meaning {
-        Meaning::TradeCorrected => 2,
-        Meaning::TradeCanceled => 4,
-        Meaning::Filled
-        | Meaning::Pending
-        | Meaning::Accepted
-        | Meaning::Replaced
-        | Meaning::Restated
-        | Meaning::Status
-        | Meaning::Ended
-        | Meaning::Refused => 0,
-    };
-    first + side.index()
+    2 * usize::from(meaning.of_execution()) + side.index()
 }
 
 impl ExecIds {

@@ -73,6 +73,24 @@ pub enum Meaning {
     TradeCanceled,
 }
 
+impl Meaning {
+    /// What is said of an execution: that there was one, 0; another one in its place, 1; none, 2.
+    pub const fn of_execution(self) -> u8 {
+        match self {
+            Meaning::TradeCorrected => 1,
+            Meaning::TradeCanceled => 2,
+            Meaning::Filled
+            | Meaning::Pending
+            | Meaning::Accepted
+            | Meaning::Replaced
+            | Meaning::Restated
+            | Meaning::Status
+            | Meaning::Ended
+            | Meaning::Refused => 0,
+        }
+    }
+}
+
 /// OrdStatus(39), and [`OrdStatus::Sent`] for an order that the venue has not answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrdStatus {

@@ -6,6 +6,7 @@
 //! logged. At the end ten seconds are left for all that waits: the state folder is held until then. What
 //! the command prints goes nowhere. Absent: secrets (an alert holds names, states and reasons).
 
+use super::hand::now;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -114,12 +115,6 @@ impl Queue {
         let due = now() + each;
         move || now() >= self.lock().ends.map_or(due, |ends| ends.min(due))
     }
-}
-
-/// The monotonic clock: people's patience.
-#[allow(clippy::disallowed_methods, reason = "an edge: how long a command takes, on a cold thread")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Tells alerts.

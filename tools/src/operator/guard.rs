@@ -9,6 +9,7 @@
 use super::alert_command::{Alert, Alerts, Patience};
 use super::alerting::{Alerting, Telling};
 use super::desk::{Desk, now_text};
+use super::hand::now;
 use super::kill_note::KillNote;
 use super::panics::{self, Panic};
 use super::status::Names;
@@ -71,15 +72,6 @@ pub struct Guard {
     has_gone_around: bool,
     /// Order entry's heartbeats by line, for how long each has stood still, and that it was killed for that.
     entries: Vec<(u64, Duration, bool)>,
-}
-
-/// The monotonic clock: the watchdog measures real time.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "an edge: the watchdog's own clock, off every hot thread"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 impl Guard {

@@ -205,23 +205,31 @@ mod tests {
     use crate::config::ConfigFile;
     use crate::operator::desk::Desk;
     use crate::state_dir::StateDir;
-    use ballast_engine::ring;
+    use ballast_engine::maker::input::Control;
+    use ballast_engine::ring::{self, Consumer};
 
     const KILL: &[u8] = b"{\"name\":null,\"ask\":{\"kill\":{\"reason\":\"a test\"}}}\n";
     const STATUS: &[u8] = b"{\"name\":null,\"ask\":\"status\"}\n";
 
-    #[test]
-    fn a_uid_that_is_not_named_is_refused_before_its_request_is_read() {
-        let folder = std::env::temp_dir().join(format!("ballast-peer-{}", std::process::id()));
+    /// A desk of the demo whose maker never turns, in a folder of its own: the folder, who asks there, and the
+    /// maker's end of the ring.
+    fn desk(name: &str) -> (PathBuf, Arc<Desk>, Hand, Consumer<Control>) {
+        let folder = std::env::temp_dir().join(format!("ballast-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let state = StateDir::open(&folder).unwrap();
         let file = ConfigFile::demo().unwrap();
         let config = file.maker(1).unwrap();
-        let (control, mut orders) = ring::slots(2);
-        let progress = Arc::default();
-        let desk = Desk::new(control, progress, Vec::new(), Vec::new(), &state, &config);
+        let (control, orders) = ring::slots(2);
+        let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
         let desk = Arc::new(desk);
-        let hand = Hands::new(Hand::new(desk.clone(), &file, &config));
+        let hand = Hand::new(desk.clone(), &file, &config);
+        (folder, desk, hand, orders)
+    }
+
+    #[test]
+    fn a_uid_that_is_not_named_is_refused_before_its_request_is_read() {
+        let (folder, desk, hand, mut orders) = desk("peer");
+        let hand = Hands::new(hand);
         let path = folder.join(SOCKET);
         let socket = Socket::open(&path, &[4_000_000_001]).unwrap();
         for foreign in [4_000_000_000, 4_000_000_002, u32::MAX] {
@@ -250,14 +258,8 @@ mod tests {
 
     #[test]
     fn a_request_over_which_the_run_panics_is_answered() {
-        let folder = std::env::temp_dir().join(format!("ballast-panics-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        let state = StateDir::open(&folder).unwrap();
-        let file = ConfigFile::demo().unwrap();
-        let config = file.maker(1).unwrap();
-        let (control, _orders) = ring::slots(2);
-        let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
-        let hand = Hands::new(Hand::new(Arc::new(desk), &file, &config));
+        let (folder, _, hand, _orders) = desk("panics");
+        let hand = Hands::new(hand);
         let socket = Socket::open(&folder.join(SOCKET), &[]).unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let reply = socket.answer(uid, Panics, &hand).unwrap();
@@ -268,14 +270,8 @@ mod tests {
 
     #[test]
     fn a_kill_waits_for_no_other_operators_act() {
-        let folder = std::env::temp_dir().join(format!("ballast-at-once-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        let state = StateDir::open(&folder).unwrap();
-        let file = ConfigFile::demo().unwrap();
-        let config = file.maker(1).unwrap();
-        let (control, _orders) = ring::slots(2);
-        let desk = Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config);
-        let hand = Hands::new(Hand::new(Arc::new(desk), &file, &config));
+        let (folder, _, hand, _orders) = desk("at-once");
+        let hand = Hands::new(hand);
         let socket = Socket::open(&folder.join(SOCKET), &[]).unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let (tell, told) = std::sync::mpsc::channel();
@@ -292,17 +288,9 @@ mod tests {
 
     #[test]
     fn a_peer_that_trickles_keeps_nobody_waiting() {
-        let folder = std::env::temp_dir().join(format!("ballast-trickle-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        let state = StateDir::open(&folder).unwrap();
-        let file = ConfigFile::demo().unwrap();
-        let config = file.maker(1).unwrap();
-        let (control, _orders) = ring::slots(2);
-        let desk =
-            Arc::new(Desk::new(control, Arc::default(), Vec::new(), Vec::new(), &state, &config));
+        let (folder, _, hand, _orders) = desk("trickle");
         let path = folder.join(SOCKET);
         let socket = Socket::open(&path, &[]).unwrap();
-        let hand = Hand::new(desk, &file, &config);
         let end = Arc::new(AtomicBool::new(false));
         let until = end.clone();
         let server = std::thread::spawn(move || socket.serve(hand, &until));
