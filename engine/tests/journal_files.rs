@@ -441,7 +441,8 @@ fn a_survey_says_what_the_next_run_must_know() {
     let survey = Survey::of(&path).unwrap();
     assert_eq!((survey.inputs, survey.intents), (58, 3));
     assert_eq!(survey.cl_ord_id_max, ClOrdId::new(3, 4));
-    assert_eq!(survey.delivered.get(&VenueId(1)).map(|last| last.msg_seq_num), Some(118));
+    let last = survey.delivered[&VenueId(1)];
+    assert_eq!((last.msg_seq_num, last.exec_id), (118, Some(ExecId(11))));
     assert_eq!(survey.tail, Tail::Unfinished);
     assert_eq!(survey.good_bytes, std::fs::metadata(&path).unwrap().len());
     let end = writer.finish().unwrap();
@@ -471,7 +472,7 @@ fn a_file_that_is_no_journal_or_of_another_version_is_told_apart() {
     ));
     let mut bytes = written(&[], false);
     bytes[8] = 200;
-    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 8, .. })));
+    assert!(matches!(read(&bytes).1, Some(JournalFault::Version { found: 200, known: 9, .. })));
 }
 
 /// The recorder over a ring with all of `records` in it, and the sink behind it.

@@ -4,8 +4,11 @@
 mod peer;
 mod wire;
 
-use ballast_engine::event::{ExecId, OrderEvent, OrderIntent, OrderUpdate, VenueId};
-use ballast_engine::maker::resumption::Delivered;
+use ballast_engine::event::{ExecId, OrderEvent, OrderIntent, VenueId};
+use ballast_engine::journal::header::Header;
+use ballast_engine::journal::record::Record;
+use ballast_engine::journal::recovery::Survey;
+use ballast_engine::maker::resumption::{Delivered, Resumption};
 use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::Nanos;
@@ -60,7 +63,7 @@ impl Place {
         .unwrap()
     }
 
-    /// A run whose journal before it has what was `delivered` and the fills up to `journaled`.
+    /// A run whose journal before it has what was `delivered`.
     fn run(&mut self, before: &Before) -> Run {
         let (intents, intents_out) = slots(64);
         let (events_in, events) = slots(64);
@@ -68,7 +71,8 @@ impl Place {
         let from = deliver_from(&store, before.delivered);
         let ids = self.folder.join("oe/exec-ids");
         let ids = ExecIds::open(&ids, 64, (store.created_at(), from)).unwrap();
-        let ids = ids.forget_copied(from, before.journaled);
+        let journaled = before.delivered.map_or(Some(ExecId(0)), |delivered| delivered.exec_id);
+        let ids = ids.forget_copied(from, journaled.unwrap_or(ExecId(u64::MAX)));
         let config = OrderEntryConfig {
             epoch: 5,
             orders_max: 64,
@@ -90,19 +94,23 @@ impl Place {
         let entry = entry.with_drop_copy(copy, redial).with_copies_taken_up(before.is_in_opening);
         let venues = [0, 1].map(|n: usize| self.venues[n].1.take().unwrap());
         self.now = self.now.plus(10_000_000_000);
-        Run { now: self.now, venues, entry, _intents: intents, events, last: 0 }
+        let delivered = before.delivered.into_iter().collect();
+        let resumption = Some(Resumption { delivered, ..Resumption::default() });
+        let (binary, config) = (String::new(), String::new());
+        let header = Header { epoch: 5, started: self.now, binary, config, resumption };
+        let journal = Survey::begin(header);
+        Run { now: self.now, venues, entry, _intents: intents, events, journal }
     }
 
     /// The process is gone, the venue stays.
     fn kill(&mut self, run: Run) -> Before {
-        let Run { now, venues, entry, last, .. } = run;
-        let numbers_since = entry.session().store().created_at();
+        let Run { now, venues, journal, .. } = run;
         for (place, mut venue) in self.venues.iter_mut().zip(venues) {
             venue.cut(now);
             place.1 = Some(venue);
         }
-        let delivered = Delivered { venue: VenueId(0), numbers_since, msg_seq_num: last };
-        Before { delivered: Some(delivered), ..Before::default() }
+        let delivered = journal.delivered.get(&VenueId(0)).copied();
+        Before { delivered, ..Before::default() }
     }
 }
 
@@ -110,8 +118,15 @@ impl Place {
 #[derive(Default)]
 struct Before {
     delivered: Option<Delivered>,
-    journaled: ExecId,
     is_in_opening: bool,
+}
+
+impl Before {
+    /// The same, but of executions the journal ends with this one.
+    fn up_to(self, exec_id: ExecId) -> Before {
+        let delivered = self.delivered.map(|last| Delivered { exec_id: Some(exec_id), ..last });
+        Before { delivered, ..self }
+    }
 }
 
 struct Run {
@@ -120,15 +135,15 @@ struct Run {
     entry: OrderEntry<PipeDial, FileStore>,
     _intents: Producer<OrderIntent>,
     events: Consumer<OrderEvent>,
-    /// The last MsgSeqNum(34) that came to the maker.
-    last: u64,
+    /// What came to the maker.
+    journal: Survey,
 }
 
 impl Run {
-    /// Time passes; the ExecIDs of the fills that the maker is told.
-    fn fills(&mut self, ns: u64) -> Vec<ExecId> {
+    /// Time passes; the ExecIDs of what the maker is told: fills, and trades that are none.
+    fn executions(&mut self, ns: u64) -> Vec<ExecId> {
         let end = self.now.plus(ns);
-        let mut fills = Vec::new();
+        let mut executions = Vec::new();
         while self.now < end {
             self.now = Nanos(self.now.plus(1_000_000).0.min(end.0));
             for _ in 0..5 {
@@ -136,13 +151,17 @@ impl Run {
                 self.venues.iter_mut().for_each(|venue| _ = venue.turn(self.now));
             }
             for event in std::iter::from_fn(|| self.events.pop()) {
-                self.last = self.last.max(event.msg_seq_num);
-                if let OrderUpdate::Fill { exec_id, .. } = event.update {
-                    fills.push(exec_id);
-                }
+                self.journal.take(&Record::Order { number: 0, now: self.now, event });
+                executions.extend(event.update.exec_id());
             }
         }
-        fills
+        executions
+    }
+
+    /// The trade of E1 never was.
+    fn bust(&mut self, session: usize) {
+        let body = "35=8|37=O|11=11|17=B1|19=E1|150=H|39=0|55=BTC|54=2|151=1.5|14=0|6=0";
+        self.venues[session].say(self.now, body);
     }
 
     fn say(&mut self, session: usize, exec_id: &str) {
@@ -161,68 +180,90 @@ const A_WHILE: u64 = 20_000_000;
 fn an_execution_that_the_copy_held_when_the_run_was_killed_is_told_by_the_next_and_by_none_after() {
     let mut place = Place::new("held");
     let mut run = place.run(&Before::default());
-    run.fills(A_WHILE);
+    run.executions(A_WHILE);
     run.say(COPY, "E1");
-    assert_eq!(run.fills(GRACE_NS / 2), [], "the order session may yet tell it");
+    assert_eq!(run.executions(GRACE_NS / 2), [], "the order session may yet tell it");
     let before = place.kill(run);
     let mut run = place.run(&before);
-    let told = run.fills(2 * GRACE_NS);
+    let told = run.executions(2 * GRACE_NS);
     assert_eq!(told.len(), 1, "{told:?}");
-    let before = Before { journaled: told[0], ..place.kill(run) };
+    let before = place.kill(run);
     let mut run = place.run(&before);
-    assert_eq!(run.fills(2 * GRACE_NS), []);
+    assert_eq!(run.executions(2 * GRACE_NS), []);
 }
 
 #[test]
 fn an_execution_that_was_told_from_the_copy_and_is_not_in_the_journal_is_told_again() {
     let mut place = Place::new("told");
     let mut run = place.run(&Before::default());
-    run.fills(A_WHILE);
+    run.executions(A_WHILE);
     run.say(COPY, "E1");
-    let first = run.fills(2 * GRACE_NS);
+    let first = run.executions(2 * GRACE_NS);
     assert_eq!(first.len(), 1);
     run.say(COPY, "E2");
-    assert_eq!(run.fills(2 * GRACE_NS).len(), 1);
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
     // The journal ends with the first of them.
-    let before = Before { journaled: first[0], ..place.kill(run) };
+    let before = place.kill(run).up_to(first[0]);
     let mut run = place.run(&before);
-    let told = run.fills(2 * GRACE_NS);
+    let told = run.executions(2 * GRACE_NS);
     assert_eq!(told.len(), 1, "the second and not the first: {told:?}");
     assert_ne!(told, first);
     // A later report of the order session is in the journal: so is all before it.
     run.say(ORDERS, "E3");
-    assert_eq!(run.fills(A_WHILE).len(), 1);
+    assert_eq!(run.executions(A_WHILE).len(), 1);
+    let before = place.kill(run).up_to(ExecId(0));
+    let mut run = place.run(&before);
+    assert_eq!(run.executions(2 * GRACE_NS), []);
+}
+
+#[test]
+fn a_trade_that_only_the_copy_cancelled_is_cancelled_once_over_a_restart() {
+    let mut place = Place::new("bust");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say(ORDERS, "E1");
+    let traded = run.executions(A_WHILE);
+    assert_eq!(traded.len(), 1);
+    run.bust(COPY);
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
     let before = place.kill(run);
     let mut run = place.run(&before);
-    assert_eq!(run.fills(2 * GRACE_NS), []);
+    assert_eq!(run.executions(2 * GRACE_NS), [], "the journal has it");
+    let before = place.kill(run).up_to(traded[0]);
+    let mut run = place.run(&before);
+    assert_eq!(run.executions(2 * GRACE_NS), [], "told for good at the start before");
 }
 
 #[test]
 fn an_execution_that_the_order_session_told_is_not_told_from_the_copy_of_a_lost_table() {
     let mut place = Place::new("both");
     let mut run = place.run(&Before::default());
-    run.fills(A_WHILE);
+    run.executions(A_WHILE);
     run.say(ORDERS, "E1");
     run.say(COPY, "E1");
-    assert_eq!(run.fills(2 * GRACE_NS).len(), 1);
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
     let before = place.kill(run);
     // A loss of power took what was not written of the table.
     std::fs::remove_file(place.folder.join("oe/exec-ids")).unwrap();
     let mut run = place.run(&before);
-    assert_eq!(run.fills(2 * GRACE_NS), [], "the journal has it by the order session's number");
+    assert_eq!(
+        run.executions(2 * GRACE_NS),
+        [],
+        "the journal has it by the order session's number"
+    );
 }
 
 #[test]
 fn what_an_opening_by_the_config_has_in_it_is_never_told() {
     let mut place = Place::new("opening");
     let mut run = place.run(&Before::default());
-    run.fills(A_WHILE);
+    run.executions(A_WHILE);
     run.say(COPY, "E1");
-    assert_eq!(run.fills(GRACE_NS / 2), []);
+    assert_eq!(run.executions(GRACE_NS / 2), []);
     let before = Before { is_in_opening: true, ..place.kill(run) };
     let mut run = place.run(&before);
-    assert_eq!(run.fills(2 * GRACE_NS), []);
+    assert_eq!(run.executions(2 * GRACE_NS), []);
     let before = place.kill(run);
     let mut run = place.run(&before);
-    assert_eq!(run.fills(2 * GRACE_NS), [], "nor by the run after it");
+    assert_eq!(run.executions(2 * GRACE_NS), [], "nor by the run after it");
 }

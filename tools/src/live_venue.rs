@@ -12,9 +12,9 @@ use crate::venue_session::{self, SessionFault, rules};
 use ballast_engine::event::{ExecId, InstrumentId, MarketEvent, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::latency::Probe;
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::resumption::Delivered;
 use ballast_engine::maker::stage::TimeBase as MakerTime;
 use ballast_engine::orders::order::Order;
-use ballast_engine::pnl::fill_history::{FILLS_KEPT, KeptFill};
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_gateway::fix::timestamp::Precision;
 use ballast_gateway::market_data::refresh::{ENTRIES_MAX, fit_whole_books};
@@ -33,8 +33,8 @@ use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 
-/// As many trades may have been cancelled since, and more places than that free: then none was pushed out.
-const CANCELLED_MAX: usize = 64;
+/// No ExecID is beyond it: whatever was told is in the journal.
+const ALL_TOLD: ExecId = ExecId(u64::MAX);
 
 /// Dials a venue in clear or in TLS, and logs what passes.
 pub type VenueDial = Tee<SocketDial<TcpDial>>;
@@ -226,7 +226,7 @@ impl<'a> Venue<'a> {
         let exec_ids = ExecIds::open(&ids_path, EXEC_IDS, (store.created_at(), from))?;
         // Where the ExecIDs are gone nobody could say which of a drop copy's were told.
         let goes_on = resumption.is_some_and(|r| r.epoch > 0) && has_ids && !self.opens_from_config;
-        let journaled = if goes_on { self.journaled() } else { ExecId(u64::MAX) };
+        let journaled = if goes_on { journaled(delivered) } else { ALL_TOLD };
         let exec_ids = exec_ids.forget_copied(from, journaled).beginning_with(state.epoch());
         let session = Session::new(session, store);
         let config = OrderEntryConfig {
@@ -259,20 +259,6 @@ impl<'a> Venue<'a> {
         Ok(entry.with_copies_taken_up(!goes_on))
     }
 
-    /// The newest ExecID of a fill here that the journal before this run has: the account goes on from it.
-    fn journaled(&self) -> ExecId {
-        let Some(resumption) = &self.config.resumption else { return ExecId(u64::MAX) };
-        let is_here =
-            |kept: &&KeptFill| self.symbols.place_of(kept.booking.fill.instrument).is_some();
-        let fills = resumption.fills.iter().filter(is_here);
-        let newest = fills.map(|kept| kept.exec_id.0.max(kept.first_exec_id.0)).max();
-        // With room left for older ones there were none; else nobody knows, and all count as told. A trade
-        // that was cancelled has left its place: with few places free older ones may have been pushed out.
-        let has_room = resumption.fills.len() + CANCELLED_MAX < FILLS_KEPT;
-        let unknown = if has_room { 0 } else { u64::MAX };
-        ExecId(newest.unwrap_or(unknown))
-    }
-
     /// The session on which the venue repeats the account's reports, where the config has one. Its numbers
     /// are kept as order entry's are; no cut ends it, since no order goes over it.
     fn drop_copy(
@@ -286,6 +272,12 @@ impl<'a> Venue<'a> {
         let session = Session::new(session, FileStore::open(store)?);
         Ok(Some((self.dial(raw, ears, &Cut::default())?, session)))
     }
+}
+
+/// The newest ExecID that the journal before this run has: the account goes on from it. An unknown one is
+/// none beyond which anything is told again.
+fn journaled(delivered: Option<&Delivered>) -> ExecId {
+    delivered.map_or(ExecId(0), |delivered| delivered.exec_id.unwrap_or(ALL_TOLD))
 }
 
 #[cfg(test)]

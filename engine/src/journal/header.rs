@@ -5,7 +5,8 @@
 //! (4), body length (4), CRC-32C of these and the body (4), body. Version 1 had no resumption, version 2
 //! not what the exits knew, version 3 none of holdings by venue, version 4 none of the last fills,
 //! version 5 no first names of orders, version 6 neither the loss stops that were reached nor the day's
-//! messages and trades, version 7 no volume of the fee tiers. Absent: secrets; the config names the files that hold them.
+//! messages and trades, version 7 no volume of the fee tiers,
+//! version 8 not which execution of a venue was the last. Absent: secrets; the config names the files that hold them.
 
 use super::codec::Field;
 use super::hash::Sha;
@@ -15,7 +16,7 @@ use crate::units::Nanos;
 /// What every journal starts with.
 pub const MAGIC: [u8; 8] = *b"BALLASTJ";
 /// The format that this code writes.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 /// The oldest that it reads.
 const VERSION_MIN: u32 = 1;
 /// Magic, version, length and checksum.

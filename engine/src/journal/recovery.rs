@@ -106,12 +106,12 @@ impl Survey {
 
     fn deliver(&mut self, event: &OrderEvent) {
         let venue = event.venue;
-        let none = Delivered { venue, numbers_since: Nanos(0), msg_seq_num: 0 };
-        let last = self.delivered.entry(venue).or_insert(none);
+        let last = self.delivered.entry(venue).or_insert(Delivered::nothing(venue));
         if event.update == OrderUpdate::SessionReconciling && last.numbers_since != event.venue_at {
-            *last = Delivered { numbers_since: event.venue_at, ..none };
+            (last.numbers_since, last.msg_seq_num) = (event.venue_at, 0);
         }
         last.msg_seq_num = last.msg_seq_num.max(event.msg_seq_num);
+        last.exec_id = last.exec_id.max(event.update.exec_id());
     }
 
     fn input(&mut self, now: Nanos) {

@@ -4,6 +4,7 @@
 //! only as far as its items are there. Tags are never given a second meaning.
 
 use super::codec::{Field, enums, structs};
+use crate::event::ExecId;
 use crate::inventory::basis::Basis;
 use crate::inventory::exit::ExitProgress;
 use crate::inventory::transfer::{Moved, Transfer, TransferStage};
@@ -109,7 +110,8 @@ impl Field for (Ticks, Lots) {
 
 /// A header's last field. Journals of version 2 end before `guarded`, of version 3 before `places`, of
 /// version 4 before `fills`, of version 5 before `renamed`, of version 6 before what `carried` has more
-/// than a day and what is switched off, of version 7 before its fees.
+/// than a day and what is switched off, of version 7 before its fees, of version 8 before the newest ExecIDs
+/// of `delivered`.
 impl Field for Resumption {
     fn put(&self, to: &mut Vec<u8>) {
         self.epoch.put(to);
@@ -129,6 +131,9 @@ impl Field for Resumption {
         self.carried.stops.put(to);
         self.carried.ratios.put(to);
         self.carried.fees.put(to);
+        let newest: Vec<Option<ExecId>> =
+            self.delivered.iter().map(|venue| venue.exec_id).collect();
+        newest.put(to);
     }
 
     fn take(from: &mut &[u8]) -> Option<Self> {
@@ -158,7 +163,31 @@ impl Field for Resumption {
         if !from.is_empty() {
             left.carried.fees = Field::take(from)?;
         }
+        if !from.is_empty() {
+            let newest: Vec<Option<ExecId>> = Field::take(from)?;
+            for (venue, newest) in left.delivered.iter_mut().zip(newest) {
+                venue.exec_id = newest;
+            }
+        }
         Some(left)
+    }
+}
+
+/// Without the newest ExecID, which version 9 appends.
+impl Field for Delivered {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.venue.put(to);
+        self.numbers_since.put(to);
+        self.msg_seq_num.put(to);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(Delivered {
+            venue: Field::take(from)?,
+            numbers_since: Field::take(from)?,
+            msg_seq_num: Field::take(from)?,
+            exec_id: None,
+        })
     }
 }
 
@@ -177,7 +206,6 @@ structs! {
     Halt { instrument, reason }
     LimitSet { knob, value }
     Renamed { cl_ord_id, first }
-    Delivered { venue, numbers_since, msg_seq_num }
     CarriedStops { has_lost_day, cooling_until }
     CarriedRatio { messages, trades }
     CarriedFees { days, at }
@@ -201,7 +229,7 @@ enums! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ClOrdId, ExecId, InstrumentId, Liquidity, VenueId};
+    use crate::event::{ClOrdId, InstrumentId, Liquidity, VenueId};
     use crate::instrument::Currency;
     use crate::inventory::transfer::TransferId;
     use crate::maker::control::Knob;
@@ -290,6 +318,7 @@ mod tests {
                 venue: VenueId(2),
                 numbers_since: Nanos(8),
                 msg_seq_num: 77,
+                exec_id: Some(ExecId(5)),
             }],
             guarded: vec![GuardedPosition {
                 opening: Lots(-3),
@@ -326,7 +355,9 @@ mod tests {
             of(&mut bytes);
             bytes.len()
         };
-        let of_version_7 = bytes.len() - length(&|bytes| resumption.carried.fees.put(bytes));
+        let newest = |bytes: &mut Vec<u8>| vec![resumption.delivered[0].exec_id].put(bytes);
+        let of_version_8 = bytes.len() - length(&newest);
+        let of_version_7 = of_version_8 - length(&|bytes| resumption.carried.fees.put(bytes));
         let of_version_6 = of_version_7
             - length(&|bytes| resumption.carried.stops.put(bytes))
             - length(&|bytes| resumption.carried.ratios.put(bytes));
@@ -334,12 +365,21 @@ mod tests {
         let of_version_4 = of_version_5 - length(&|bytes| resumption.fills.put(bytes));
         let of_version_3 = of_version_4 - length(&|bytes| resumption.places.put(bytes));
         let of_version_2 = of_version_3 - length(&|bytes| resumption.guarded.put(bytes));
-        let ends =
-            [of_version_2, of_version_3, of_version_4, of_version_5, of_version_6, of_version_7];
+        let ends = [
+            of_version_2,
+            of_version_3,
+            of_version_4,
+            of_version_5,
+            of_version_6,
+            of_version_7,
+            of_version_8,
+        ];
         for cut in (0..bytes.len()).filter(|cut| !ends.contains(cut)) {
             assert_eq!(Resumption::take(&mut &bytes[..cut]), None, "cut at {cut}");
         }
         let mut without = resumption;
+        without.delivered[0].exec_id = None;
+        assert_eq!(Resumption::take(&mut &bytes[..of_version_8]), Some(without.clone()));
         without.carried.fees.clear();
         assert_eq!(Resumption::take(&mut &bytes[..of_version_7]), Some(without.clone()));
         without.carried.stops = CarriedStops::default();

@@ -10,7 +10,7 @@
 use super::config::MakerConfig;
 use super::control::{Act, Knob};
 use super::{Maker, instrument_id};
-use crate::event::{ClOrdId, InstrumentId, OrderAction, OrderIntent, TimeInForce, VenueId};
+use crate::event::{ClOrdId, ExecId, InstrumentId, OrderAction, OrderIntent, TimeInForce, VenueId};
 use crate::instrument::Currency;
 use crate::inventory::basis::Basis;
 use crate::inventory::exit::ExitProgress;
@@ -76,6 +76,16 @@ pub struct Delivered {
     pub numbers_since: Nanos,
     /// The last MsgSeqNum(34) that did.
     pub msg_seq_num: u64,
+    /// The newest ExecID(17) of an execution that did, whichever session told it: they ascend as they are
+    /// told. `None` where nobody knows, 0 where there was none.
+    pub exec_id: Option<ExecId>,
+}
+
+impl Delivered {
+    /// Nothing of a venue has.
+    pub fn nothing(venue: VenueId) -> Delivered {
+        Delivered { venue, numbers_since: Nanos(0), msg_seq_num: 0, exec_id: Some(ExecId(0)) }
+    }
 }
 
 /// What the exits of an instrument knew of its position.

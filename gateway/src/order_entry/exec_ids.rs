@@ -114,7 +114,7 @@ impl ExecIds {
 
     /// The same, and what a drop copy alone told and no journal holds counts as not told: a copy has no number
     /// by which the journal would know it. `deliver_from` is [`Self::open`]'s, `journaled` the newest
-    /// ExecID that a fill in the journal has; numbers ascend as executions are told.
+    /// ExecID that the journal has; numbers ascend as executions are told.
     pub fn forget_copied(mut self, deliver_from: u64, journaled: ExecId) -> ExecIds {
         for place in 0..self.entries.len() {
             let Some(entry) = self.entries.get_mut(place) else { break };

@@ -331,9 +331,9 @@ fn stored<S: Store>(
     for (venue, name) in (0u8..).map(VenueId).zip(file.table.venues.iter()) {
         let Some(store) = open(name)? else { continue };
         delivered.push(Delivered {
-            venue,
             numbers_since: store.created_at(),
             msg_seq_num: store.next_target().saturating_sub(1),
+            ..Delivered::nothing(venue)
         });
     }
     Ok(delivered)
