@@ -70,9 +70,9 @@ impl Place {
         let store = self.store("oe");
         let from = deliver_from(&store, before.delivered);
         let ids = self.folder.join("oe/exec-ids");
-        let ids = ExecIds::open(&ids, 64, (store.created_at(), from)).unwrap();
+        let ids = ExecIds::open(&ids, TABLE, (store.created_at(), from)).unwrap();
         let journaled = before.delivered.map_or(Some(ExecId(0)), |delivered| delivered.exec_id);
-        let ids = ids.forget_copied(from, journaled.unwrap_or(ExecId(u64::MAX)));
+        let ids = ids.forget_copied(journaled.unwrap_or(ExecId(u64::MAX)));
         let config = OrderEntryConfig {
             epoch: 5,
             orders_max: 64,
@@ -84,7 +84,9 @@ impl Place {
         let dial = |door: &Door| PipeDial(door.clone());
         let session =
             |name, store| Session::new(SessionConfig::new(Role::Initiator, name, "VENUE"), store);
-        let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
+        let instruments = [wire::instrument(3, "BTC"), wire::instrument(4, "ETH")];
+        let known = if before.knows_eth { 2 } else { 1 };
+        let symbols = Symbols::new(VenueId(0), &instruments[..known]).unwrap();
         let ends = (dial(&self.venues[0].0), session(NAMES[0], store));
         let (rings, rules) = ((intents_out, events_in), (symbols, RULES));
         let mut entry = OrderEntry::new(config, ends, rules, ids, rings, None).unwrap();
@@ -119,6 +121,8 @@ impl Place {
 struct Before {
     delivered: Option<Delivered>,
     is_in_opening: bool,
+    /// The run after it has one more instrument.
+    knows_eth: bool,
 }
 
 impl Before {
@@ -165,13 +169,21 @@ impl Run {
     }
 
     fn say(&mut self, session: usize, exec_id: &str) {
+        self.say_of(session, ("BTC", "O"), exec_id);
+    }
+
+    /// A fill of an order of the venue's name.
+    fn say_of(&mut self, session: usize, (symbol, order): (&str, &str), exec_id: &str) {
         let body = format!(
-            "35=8|37=O|11=11|17={exec_id}|150=F|39=1|55=BTC|54=2|31=61685.99|32=0.5|151=1.0|14=0.5|6=0"
+            "35=8|37={order}|11=11|17={exec_id}|150=F|39=1|55={symbol}|54=2|31=61685.99|32=0.5|151=1.0|\
+             14=0.5|6=0"
         );
         self.venues[session].say(self.now, &body);
     }
 }
 
+/// ExecIDs that are remembered.
+const TABLE: usize = 64;
 const ORDERS: usize = 0;
 const COPY: usize = 1;
 const A_WHILE: u64 = 20_000_000;
@@ -211,7 +223,7 @@ fn an_execution_that_was_told_from_the_copy_and_is_not_in_the_journal_is_told_ag
     // A later report of the order session is in the journal: so is all before it.
     run.say(ORDERS, "E3");
     assert_eq!(run.executions(A_WHILE).len(), 1);
-    let before = place.kill(run).up_to(ExecId(0));
+    let before = place.kill(run);
     let mut run = place.run(&before);
     assert_eq!(run.executions(2 * GRACE_NS), []);
 }
@@ -266,4 +278,91 @@ fn what_an_opening_by_the_config_has_in_it_is_never_told() {
     let before = place.kill(run);
     let mut run = place.run(&before);
     assert_eq!(run.executions(2 * GRACE_NS), [], "nor by the run after it");
+}
+
+#[test]
+fn what_the_copy_told_is_told_by_each_run_until_one_s_journal_has_it() {
+    let mut place = Place::new("twice");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say(COPY, "E1");
+    let mut told = run.executions(2 * GRACE_NS);
+    for _ in 0..2 {
+        let before = place.kill(run).up_to(ExecId(0));
+        // One that ends before it has told anything.
+        let idle = place.run(&before);
+        place.kill(idle);
+        run = place.run(&before);
+        told.extend(run.executions(2 * GRACE_NS));
+    }
+    assert!(told.len() == 3 && told.is_sorted(), "{told:?}");
+    let before = place.kill(run);
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS), []);
+}
+
+#[test]
+fn an_execution_from_the_copy_is_told_again_whatever_the_order_session_said_before_it() {
+    let mut place = Place::new("refused");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.venues[ORDERS].say(run.now, "35=9|37=O|11=12|41=11|39=0|434=1|102=0");
+    run.executions(A_WHILE);
+    run.say(COPY, "E1");
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
+    let before = place.kill(run).up_to(ExecId(0));
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS).len(), 1);
+}
+
+#[test]
+fn what_was_traded_of_an_instrument_before_it_was_ours_is_in_what_it_begins_with() {
+    let mut place = Place::new("foreign");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say_of(COPY, ("ETH", "P"), "E1");
+    assert_eq!(run.executions(2 * GRACE_NS), []);
+    let before = Before { knows_eth: true, ..place.kill(run) };
+    let mut run = place.run(&before);
+    assert_eq!(run.executions(2 * GRACE_NS), []);
+    run.say_of(COPY, ("ETH", "P"), "E2");
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1, "what is traded from now on is");
+}
+
+#[test]
+fn an_execution_whose_exec_id_is_remembered_no_more_is_not_told_again() {
+    let mut place = Place::new("evicted");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say(ORDERS, "E1");
+    run.say(COPY, "E1");
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
+    for n in 0..TABLE + 6 {
+        run.say(ORDERS, &format!("F{n}"));
+        assert_eq!(run.executions(A_WHILE).len(), 1);
+    }
+    // The order session's numbers and messages begin anew.
+    let before = place.kill(run);
+    let session = SessionConfig::new(Role::Acceptor, "VENUE", NAMES[ORDERS]);
+    let venue = place.venues[ORDERS].1.as_mut().unwrap();
+    venue.session = Session::new(session, MemoryStore::new());
+    let ids = std::fs::read(place.folder.join("oe/exec-ids")).unwrap();
+    std::fs::remove_dir_all(place.folder.join("oe")).unwrap();
+    std::fs::create_dir(place.folder.join("oe")).unwrap();
+    std::fs::write(place.folder.join("oe/exec-ids"), ids).unwrap();
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS), []);
+}
+
+#[test]
+fn an_exec_id_that_the_venue_gave_before_is_told_from_the_copy_where_it_is_another_order_s() {
+    let mut place = Place::new("reused");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    for n in 0..TABLE + 6 {
+        run.say(ORDERS, &format!("F{n}"));
+        assert_eq!(run.executions(A_WHILE).len(), 1);
+    }
+    // The first of them is forgotten, but for the order session's messages.
+    run.say_of(COPY, ("BTC", "P"), "F0");
+    assert_eq!(run.executions(GRACE_NS / 2), []);
+    let before = place.kill(run);
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS).len(), 1);
 }

@@ -227,7 +227,7 @@ impl<'a> Venue<'a> {
         // Where the ExecIDs are gone nobody could say which of a drop copy's were told.
         let goes_on = resumption.is_some_and(|r| r.epoch > 0) && has_ids && !self.opens_from_config;
         let journaled = if goes_on { journaled(delivered) } else { ALL_TOLD };
-        let exec_ids = exec_ids.forget_copied(from, journaled).beginning_with(state.epoch());
+        let exec_ids = exec_ids.forget_copied(journaled).beginning_with(state.epoch());
         let session = Session::new(session, store);
         let config = OrderEntryConfig {
             epoch: state.epoch(),

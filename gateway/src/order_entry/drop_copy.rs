@@ -9,6 +9,7 @@
 //! is told at the start.
 
 use super::desk::{Arrival, Desk};
+use super::exec_ids::CopyMark;
 use super::report::{Report, ReportTags};
 use super::status::{ExecType, Meaning};
 use crate::fix::decode::Decoder;
@@ -49,6 +50,8 @@ pub struct DropCopyCounts {
 
 struct Held {
     due: Nanos,
+    /// MsgSeqNum(34) of the copy.
+    number: u64,
     frame: Vec<u8>,
 }
 
@@ -105,7 +108,8 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
                     room.clear();
                     room.extend_from_slice(message.as_bytes());
                     let frame = spare.pop().unwrap_or_default();
-                    held.push_back(Held { due: now.plus(GRACE_NS), frame });
+                    let number = message.msg_seq_num().unwrap_or(0);
+                    held.push_back(Held { due: now.plus(GRACE_NS), number, frame });
                 }
             }
             // With no place left the next one waits in the socket.
@@ -114,13 +118,20 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
         turn != LineTurn::Idle
     }
 
-    /// Takes up what an earlier run heard here and nobody has told, but for what the order session has
-    /// heard: it tells that by itself, or has told it. In the opening it counts as told. At the start: it
-    /// allocates.
+    /// Takes up what an earlier run heard here and nobody has dealt with, or told a maker whose journal lacks
+    /// it; but for what the order session has heard: it tells that by itself, or has told it. In the opening
+    /// it counts as told. At the start: it allocates.
     pub fn take_up(&mut self, heard: &impl Store, desk: &mut Desk, is_in_opening: bool) {
         let DropCopy { line, tags, held, counts, decoder, .. } = self;
         let store = line.session().store();
         let next = store.next_target();
+        let dealt_with = match desk.exec_ids().copy_mark() {
+            Some(mark) if mark.numbers_since == store.created_at() => mark.msg_seq_num,
+            // Numbers began anew behind it.
+            Some(_) => 0,
+            // Nobody knows: rather none than one twice.
+            None => next,
+        };
         let mut untold = Vec::new();
         for number in next.saturating_sub(TAKEN_UP_MAX).max(1)..next {
             let Some(frame) = store.inbound(number) else { continue };
@@ -129,24 +140,37 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
             let Some(execution) = execution_of(&message, &report) else { continue };
             if is_in_opening {
                 desk.count_as_told(&report);
-            } else if !desk.has_told(&report) {
-                untold.push((execution, frame.to_vec()));
+            } else if desk.is_untold(&report, number > dealt_with) {
+                untold.push((execution, number, frame.to_vec()));
             }
         }
-        if untold.is_empty() {
-            return;
+        if !untold.is_empty() {
+            let known = executions_in(heard, decoder, *tags);
+            untold.retain(|(execution, _, _)| !known.contains(execution));
         }
-        let known = executions_in(heard, decoder, *tags);
-        for (execution, frame) in untold {
-            if !known.contains(&execution) {
-                counts.executions += 1;
-                held.push_back(Held { due: Nanos(0), frame });
-            }
+        for (_, number, frame) in untold {
+            counts.executions += 1;
+            held.push_back(Held { due: Nanos(0), number, frame });
         }
+        self.mark(desk);
+    }
+
+    /// Everything before what waits is dealt with.
+    fn mark(&self, desk: &mut Desk) {
+        let store = self.line.session().store();
+        let next = self.held.front().map_or(store.next_target(), |held| held.number);
+        let (numbers_since, msg_seq_num) = (store.created_at(), next.saturating_sub(1));
+        desk.exec_ids.mark_copy(CopyMark { numbers_since, msg_seq_num });
     }
 
     /// The next execution that nobody else has told; asked again until there is none.
     pub fn next_missed(&mut self, now: Nanos, desk: &mut Desk) -> Option<OrderEvent> {
+        let missed = self.tell_next(now, desk);
+        self.mark(desk);
+        missed
+    }
+
+    fn tell_next(&mut self, now: Nanos, desk: &mut Desk) -> Option<OrderEvent> {
         // Bounded: each turn takes one out.
         while let Some(held) = self.held.front() {
             if now < held.due && !self.spare.is_empty() {
@@ -182,12 +206,16 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
     }
 }
 
-/// An execution's ExecID(17), and what is said of it.
-type Execution = (Vec<u8>, u8);
+/// What makes an execution one of its own: ExecID(17) and what is said of it, and, where a venue gives the
+/// same ExecID(17) again, also Side(54), Symbol(55), OrderID(37) and CumQty(14).
+type Execution = (Vec<u8>, u8, Option<usize>, [Vec<u8>; 3]);
 
 fn execution_of(message: &Message<'_>, report: &Report<'_>) -> Option<Execution> {
     let meaning = meaning_of(report).filter(|_| message.msg_type() == msg_type::EXECUTION_REPORT);
-    Some((report.exec_id?.to_vec(), meaning?.of_execution()))
+    let of = [report.symbol, report.order_id, report.cum_qty];
+    let of = of.map(|text| text.unwrap_or_default().to_vec());
+    let side = report.side.map(Side::index);
+    Some((report.exec_id?.to_vec(), meaning?.of_execution(), side, of))
 }
 
 /// All executions that a session has heard, as far as its store goes back.
@@ -226,6 +254,13 @@ impl Desk {
             let side = report.side.unwrap_or(Side::Buy);
             self.exec_ids.is_first(exec_id, side, meaning);
         }
+    }
+
+    /// Is this execution, which an earlier run heard, still to be told? What is no news was dealt with,
+    /// unless that was forgotten.
+    fn is_untold(&self, report: &Report<'_>, is_news: bool) -> bool {
+        let is_again = |exec_id| self.exec_ids.is_to_be_told_again(exec_id);
+        (is_news || report.exec_id.is_some_and(is_again)) && !self.has_told(report)
     }
 
     /// Was this execution told already?

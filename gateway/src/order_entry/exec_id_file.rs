@@ -6,6 +6,7 @@
 //! fill was not told yet. Deliberately absent: syncing; what a loss of power takes, the venue's resend
 //! brings again and the account's CumQty(14) refuses.
 
+use super::exec_ids::CopyMark;
 use crate::store::{Segment, StoreError};
 use ballast_engine::units::Nanos;
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::path::Path;
 pub(super) const TEXT_KEPT: usize = 43;
 const MAGIC: &[u8; 8] = b"BALEXEC1";
 const HEADER: usize = 64;
+/// Where in the header the drop copy's mark lies: since when its numbers count, the number, and their CRC-32C.
+const MARK: std::ops::Range<usize> = 8..28;
 const SLOT: usize = 88;
 
 /// One ExecID(17) as it is kept.
@@ -86,11 +89,12 @@ impl ExecIdFile {
             kept.extend(slots.filter_map(Kept::decode));
         }
         kept.sort_unstable_by_key(|kept| kept.id);
+        let mark = found.as_ref().and_then(|segment| mark_in(segment.bytes()));
         let fits = found
             .filter(|segment| segment.bytes().len() == bytes && segment.bytes().starts_with(MAGIC));
         let segment = match fits {
             Some(segment) => segment,
-            None => Self::make(path, bytes, &kept, capacity)?,
+            None => Self::make(path, bytes, (&kept, mark), capacity)?,
         };
         Ok((ExecIdFile { segment }, kept))
     }
@@ -99,13 +103,16 @@ impl ExecIdFile {
     fn make(
         path: &Path,
         bytes: usize,
-        kept: &[Kept],
+        (kept, mark): (&[Kept], Option<CopyMark>),
         capacity: usize,
     ) -> Result<Segment, StoreError> {
         let partial = path.with_extension("partial");
         let mut file = ExecIdFile { segment: Segment::create(&partial, bytes)? };
         if let Some(magic) = file.segment.bytes_mut().get_mut(..MAGIC.len()) {
             magic.copy_from_slice(MAGIC);
+        }
+        if let Some(mark) = mark {
+            file.mark_copy(mark);
         }
         for one in kept.iter().rev().take(capacity) {
             file.write(place_of(one.id, capacity), one);
@@ -117,6 +124,23 @@ impl ExecIdFile {
         Segment::open(path)
     }
 
+    /// How far a drop copy's messages were dealt with, if that is known.
+    pub(super) fn copy_mark(&self) -> Option<CopyMark> {
+        mark_in(self.segment.bytes())
+    }
+
+    /// Writes how far a drop copy's messages were dealt with.
+    pub(super) fn mark_copy(&mut self, mark: CopyMark) {
+        let (since, number) = (mark.numbers_since.0.to_le_bytes(), mark.msg_seq_num.to_le_bytes());
+        let mut written = [0; MARK.end - MARK.start];
+        written[..8].copy_from_slice(&since);
+        written[8..16].copy_from_slice(&number);
+        written[16..].copy_from_slice(&sum_of(&since, &number).to_le_bytes());
+        if let Some(place) = self.segment.bytes_mut().get_mut(MARK) {
+            place.copy_from_slice(&written);
+        }
+    }
+
     /// Writes the entry that stands at `place` of the table.
     pub(super) fn write(&mut self, place: usize, kept: &Kept) {
         let start = HEADER.saturating_add(place.saturating_mul(SLOT));
@@ -124,6 +148,23 @@ impl ExecIdFile {
             slot.copy_from_slice(&kept.encode());
         }
     }
+}
+
+/// The mark in the header of a file; `None` where there is none, and for a torn one.
+fn mark_in(file: &[u8]) -> Option<CopyMark> {
+    let rest = file.strip_prefix(MAGIC)?;
+    let (since, rest) = rest.split_first_chunk::<8>()?;
+    let (number, rest) = rest.split_first_chunk::<8>()?;
+    let sum = rest.first_chunk::<4>()?;
+    if *since == [0; 8] || u32::from_le_bytes(*sum) != sum_of(since, number) {
+        return None;
+    }
+    let numbers_since = Nanos(u64::from_le_bytes(*since));
+    Some(CopyMark { numbers_since, msg_seq_num: u64::from_le_bytes(*number) })
+}
+
+fn sum_of(since: &[u8; 8], number: &[u8; 8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(since), number)
 }
 
 /// Where an entry stands; the capacity is a power of two.

@@ -16,7 +16,7 @@ use std::path::Path;
 const EMPTY: u32 = u32::MAX;
 /// No text has this length.
 const NO_TEXT: u32 = u32::MAX;
-/// In the number of [`Entry::by`]: a drop copy told it, behind what the order session told under the rest.
+/// The number in [`Entry::by`] of what no numbered message of the order session told: a drop copy's, above all.
 const COPY: u64 = 1 << 63;
 
 #[derive(Clone, Copy)]
@@ -51,8 +51,20 @@ pub struct ExecIds {
     next: u64,
     oldest: u64,
     file: Option<ExecIdFile>,
+    /// How far a drop copy's messages were dealt with.
+    copy_mark: Option<CopyMark>,
     /// The message in hand: since when the numbers count, and its MsgSeqNum(34).
     hearing: (Nanos, u64),
+}
+
+/// All executions of a drop copy up to this message were dealt with: told, told by the order session, or not
+/// ours. What was told may still be missing in a journal: see [`ExecIds::forget_copied`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CopyMark {
+    /// When the copy's numbers began at 1.
+    pub numbers_since: Nanos,
+    /// MsgSeqNum(34) of the copy.
+    pub msg_seq_num: u64,
 }
 
 /// FNV-1a, mixed: deterministic over runs and hosts, because journals compare numbers.
@@ -86,6 +98,7 @@ impl ExecIds {
             next: 1,
             oldest: 1,
             file: None,
+            copy_mark: None,
             hearing: (Nanos(0), 0),
         }
     }
@@ -107,26 +120,24 @@ impl ExecIds {
             let is_to_come = is_to_come(kept.by, (numbers_since, deliver_from));
             ids.put_back(Kept { told: if is_to_come { 0 } else { kept.told }, ..*kept });
         }
+        ids.copy_mark = file.copy_mark();
         ids.file = Some(file);
-        ids.hearing = (numbers_since, deliver_from.saturating_sub(1) & !COPY);
+        ids.hearing = (numbers_since, 0);
         Ok(ids)
     }
 
     /// The same, and what a drop copy alone told and no journal holds counts as not told: a copy has no number
-    /// by which the journal would know it. `deliver_from` is [`Self::open`]'s, `journaled` the newest
-    /// ExecID that the journal has; numbers ascend as executions are told.
-    pub fn forget_copied(mut self, deliver_from: u64, journaled: ExecId) -> ExecIds {
+    /// by which the journal would know it. `journaled` is the newest ExecID that the journal has; numbers
+    /// ascend as executions are told.
+    pub fn forget_copied(mut self, journaled: ExecId) -> ExecIds {
         for place in 0..self.entries.len() {
-            let Some(entry) = self.entries.get_mut(place) else { break };
-            let (since, number) = entry.by;
-            if number & COPY == 0 || since != self.hearing.0 {
+            let Some(entry) = self.entries.get_mut(place).filter(|entry| entry.by.1 & COPY != 0)
+            else {
                 continue;
-            }
-            // Is nothing in the journal that the order session told later? Else all before it is.
-            let is_last = (number & !COPY).saturating_add(1) >= deliver_from;
-            if is_last && entry.id.0 > journaled.0 {
-                // Told again it gets a number of its own: they must ascend as executions are told.
-                (entry.length, entry.told) = (NO_TEXT, 0);
+            };
+            if entry.id.0 > journaled.0 {
+                // Its text stays until it is told: whatever ends this run before, the next knows of it.
+                entry.told = 0;
             } else {
                 // It is told for good, whatever a later start knows.
                 entry.by.1 = 0;
@@ -134,6 +145,27 @@ impl ExecIds {
             self.write(place);
         }
         self
+    }
+
+    /// A drop copy alone told it, and the journal of the run before does not hold it.
+    pub fn is_to_be_told_again(&self, text: &[u8]) -> bool {
+        let entry = self.find(text).and_then(|id| self.entries.get(self.place_of(id.0)));
+        entry.is_some_and(Entry::is_forgotten)
+    }
+
+    /// How far a drop copy's messages were dealt with; `None` where nobody knows.
+    pub fn copy_mark(&self) -> Option<CopyMark> {
+        self.copy_mark
+    }
+
+    /// They are dealt with so far.
+    pub fn mark_copy(&mut self, mark: CopyMark) {
+        if self.copy_mark != Some(mark) {
+            self.copy_mark = Some(mark);
+            if let Some(file) = &mut self.file {
+                file.mark_copy(mark);
+            }
+        }
     }
 
     /// Where nothing is remembered, numbers begin with the run's: one of a table that is gone is never
@@ -150,8 +182,8 @@ impl ExecIds {
     /// [`Self::open`] makes of a file.
     pub fn carried_over(&self, from: (Nanos, u64)) -> ExecIds {
         let (entries, slots) = (self.entries.clone(), self.slots.clone());
-        let ExecIds { next, oldest, hearing, .. } = *self;
-        ExecIds { entries, slots, next, oldest, file: None, hearing }.carried_on(from)
+        let ExecIds { next, oldest, copy_mark, hearing, .. } = *self;
+        ExecIds { entries, slots, next, oldest, file: None, copy_mark, hearing }.carried_on(from)
     }
 
     /// The same of a table that is carried over already, without a copy of it.
@@ -172,10 +204,7 @@ impl ExecIds {
 
     /// What is told from here on, the message of this MsgSeqNum(34) tells; a drop copy where that is 0.
     pub fn hear(&mut self, msg_seq_num: u64) {
-        self.hearing.1 = match msg_seq_num {
-            0 => self.hearing.1 | COPY,
-            number => number,
-        };
+        self.hearing.1 = if msg_seq_num == 0 { COPY } else { msg_seq_num };
     }
 
     /// An entry of the file; numbers ascend, and one that is missing stands for a text that was lost.
@@ -220,6 +249,7 @@ impl ExecIds {
     /// Whether this is the first time that `meaning` is told for `side` under this ExecID.
     pub fn is_first(&mut self, text: &[u8], side: Side, meaning: Meaning) -> bool {
         let bit = told_bit(side, meaning);
+        self.give_up_forgotten(text);
         let id = self.intern(text).id;
         let place = self.place_of(id.0);
         let hearing = self.hearing;
@@ -236,13 +266,27 @@ impl ExecIds {
     /// From here on `text` is another execution's, of which `meaning` is told for `side`; the one that it
     /// was before keeps its number and has no text any more.
     pub fn renew(&mut self, text: &[u8], side: Side, meaning: Meaning) {
-        if let Some(place) = self.find(text).map(|id| self.place_of(id.0))
-            && let Some(entry) = self.entries.get_mut(place)
-        {
+        if let Some(place) = self.find(text).map(|id| self.place_of(id.0)) {
+            self.take_text(place);
+        }
+        self.is_first(text, side, meaning);
+    }
+
+    /// What is told again gets a number of its own: they ascend as executions are told.
+    fn give_up_forgotten(&mut self, text: &[u8]) {
+        let place = self.find(text).map(|id| self.place_of(id.0));
+        let is_forgotten =
+            |place: &usize| self.entries.get(*place).is_some_and(Entry::is_forgotten);
+        if let Some(place) = place.filter(is_forgotten) {
+            self.take_text(place);
+        }
+    }
+
+    fn take_text(&mut self, place: usize) {
+        if let Some(entry) = self.entries.get_mut(place) {
             entry.length = NO_TEXT;
             self.write(place);
         }
-        self.is_first(text, side, meaning);
     }
 
     /// The number that `text` has, if it is remembered.
@@ -276,7 +320,8 @@ impl ExecIds {
             *kept = *byte;
         }
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let (hash, by) = (hash_of(text), self.hearing);
+        // Nothing is told under it yet.
+        let (hash, by) = (hash_of(text), (self.hearing.0, 0));
         self.place(Kept { id: id.0, hash, length, told: 0, by, text: kept });
         self.write(self.place_of(id.0));
     }
@@ -362,6 +407,11 @@ impl Entry {
     fn is(&self, text: &[u8]) -> bool {
         usize::try_from(self.length) == Ok(text.len())
             && self.text.iter().zip(text).all(|(kept, byte)| kept == byte)
+    }
+
+    /// A drop copy alone told it, and no journal holds it.
+    fn is_forgotten(&self) -> bool {
+        self.told == 0 && self.by.1 & COPY != 0 && self.length != NO_TEXT
     }
 }
 
