@@ -84,7 +84,12 @@ fn an_orderly_end_confirms_no_position_that_nobody_had_confirmed() {
     let crashed = desk.maker.resumption(1, true);
     assert_eq!(crashed.unconfirmed, [SPOT, PERP]);
     let mut desk = next_run(crashed, &config());
+    let waits = |desk: &Desk| {
+        [SPOT, PERP].map(|of| desk.maker.snapshot(of).unwrap().reason == Reason::OpeningUnconfirmed)
+    };
+    assert_eq!(waits(&desk), [true, true], "also what only hedges");
     desk.report(ClOrdId::NONE, ClOrdId::NONE, PERP, OrderUpdate::Position { lots: Lots(-1_000) });
+    assert_eq!(waits(&desk), [true, false]);
     desk.control(Control::Shutdown);
     assert_eq!(desk.maker.resumption(2, false).unconfirmed, [SPOT], "nobody looked at it");
 }

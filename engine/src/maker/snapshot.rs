@@ -210,6 +210,13 @@ impl Maker {
                 Side::Sell => prices.min(),
             }
         };
+        // What only hedges has no state of its own that says why nothing of its underlying is traded.
+        let waits = line.is_unconfirmed && line.settings.quote.is_none();
+        let (state, reason) = match line.state {
+            State::Halted => (line.state, line.reason),
+            _ if waits => (State::Paused, Reason::OpeningUnconfirmed),
+            _ => (line.state, line.reason),
+        };
         Some(InstrumentSnapshot {
             touch: line.touch(self.now),
             quotes: [quote(Side::Buy), quote(Side::Sell)],
@@ -218,8 +225,8 @@ impl Maker {
             fills: line.tally.fills,
             open: [open.buy, open.sell],
             sigma: line.volatility.sigma(),
-            state: line.state,
-            reason: line.reason,
+            state,
+            reason,
             gaps_seen: line.trust.gaps_seen(),
             spikes_seen: line.trust.spikes_seen(),
         })
