@@ -82,7 +82,7 @@ impl AnyTape {
     }
 
     /// [`AnyTape::recorded`] where instruments' venues are known by name; also says what plays.
-    /// Without a clock offset the hftbacktest files get that of 2024-08-08, others none.
+    /// Without a clock offset the hftbacktest files of 2024-08-08 get that day's, others none.
     ///
     /// # Errors
     /// As there.
@@ -97,9 +97,17 @@ impl AnyTape {
             let opened = found.open(instruments, venue_of, clock_offset_ns.unwrap_or(0))?;
             return Ok((AnyTape::Merged(Box::new(opened.tape)), opened.note));
         }
-        let clock_offset_ns = clock_offset_ns.unwrap_or(CLOCK_OFFSET_20240808_NS);
-        let tape = AnyTape::hftbacktest(folder, instruments, clock_offset_ns)?;
-        Ok((tape, "hftbacktest collector, spot, usdm and cm".into()))
+        let files = hftbacktest_files(folder, instruments)?;
+        let of_day = files.iter().all(|file| file.path.to_string_lossy().contains("20240808"));
+        let known = if of_day { CLOCK_OFFSET_20240808_NS } else { 0 };
+        let clock_offset_ns = clock_offset_ns.unwrap_or(known);
+        let options = RecordingOptions { clock_offset_ns, without_best_prices: false };
+        let tape = Recording::open(instruments, &files, options)?;
+        let mut note = "hftbacktest collector, spot, usdm and cm".to_owned();
+        if clock_offset_ns != 0 {
+            note += &format!(", receive times moved by {} ms", clock_offset_ns / 1_000_000);
+        }
+        Ok((AnyTape::Recording(Box::new(tape)), note))
     }
 
     /// [`AnyTape::of_venues`] out of `cache`, a folder, where it was decoded before, and into it where
@@ -142,17 +150,6 @@ impl AnyTape {
             }
             None => AnyTape::of_venues(folder, instruments, venue_of, None),
         }
-    }
-
-    fn hftbacktest(
-        folder: &Path,
-        instruments: &[Instrument],
-        clock_offset_ns: i64,
-    ) -> Result<AnyTape, TapeError> {
-        let files = hftbacktest_files(folder, instruments)?;
-        let options = RecordingOptions { clock_offset_ns, without_best_prices: false };
-        Recording::open(instruments, &files, options)
-            .map(|recording| AnyTape::Recording(Box::new(recording)))
     }
 
     /// A synthetic market of these instruments.
