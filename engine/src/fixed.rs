@@ -135,11 +135,6 @@ impl Scaled {
         self.mantissa == 0
     }
 
-    /// `-self`.
-    pub fn negated(self) -> Scaled {
-        Scaled { mantissa: -self.mantissa, shift: self.shift }
-    }
-
     /// Mantissa and shift, for the journal.
     pub fn parts(self) -> (i64, i32) {
         (self.mantissa, self.shift)

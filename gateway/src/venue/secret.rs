@@ -19,7 +19,10 @@ pub struct Secret(Vec<u8>);
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("secret file {}: {kind}", path.display())]
+    #[error(
+        "secret file {}: {kind}; put the secret there, mode 0600, or name another file",
+        path.display()
+    )]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -35,7 +38,7 @@ pub enum SecretError {
         mode: u32,
     },
     /// There is nothing in it.
-    #[error("secret file {} is empty", path.display())]
+    #[error("secret file {} is empty; write the secret into it", path.display())]
     Empty {
         /// Which file.
         path: PathBuf,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// What to calibrate and how.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Folder of recordings with spot, usdm and cm.
+    /// A recording, file or folder, of any format that is known.
     #[arg(long)]
     tape: PathBuf,
     /// Symbol of the instrument, as the config has it.

@@ -30,7 +30,7 @@ pub(super) enum Fees {
 /// What to play, how fast, and what to write.
 #[derive(Args)]
 pub struct DemoArgs {
-    /// Folder of recordings with spot, usdm and cm; a synthetic market where it is left out.
+    /// A recording, file or folder, of any format that is known; a synthetic market where it is left out.
     #[arg(long)]
     tape: Option<PathBuf>,
     /// Begin here: the tape's time, or so long after its first event, such as +90s.

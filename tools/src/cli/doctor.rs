@@ -10,7 +10,7 @@ pub struct Options {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
-    /// Take cores and interface from the [host] table of this file.
+    /// Take cores and interface from [host] of this file; cores from [run] where it names none.
     #[arg(long)]
     config: Option<PathBuf>,
     /// The cores that the hot stages are to have, in place of the config's.

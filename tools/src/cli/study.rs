@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Simulated paths; each study has its own default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     paths: Option<u32>,
-    /// Folder of recordings with spot, usdm and cm (readme-table).
+    /// Folder of recordings with spot, usdm and cm (readme-table, hedge-variance).
     #[arg(long)]
     tape: Option<PathBuf>,
     /// What all random numbers come from.

@@ -84,8 +84,11 @@ fn blend(
             let allowed = "only with fair_value = \"consolidated\"";
             faults.add(format!("{key}.own_weight"), weight, allowed);
         }
-        (false, None | Some(0)) => {
-            faults.add(format!("{key}.own_weight"), "missing", "a weight greater than zero");
+        (false, None) => {
+            faults.add(format!("{key}.own_weight"), "missing", "a weight of 1 to 1000000");
+        }
+        (false, Some(weight)) if !(1..=1_000_000).contains(&weight) => {
+            faults.add(format!("{key}.own_weight"), weight, "a weight of 1 to 1000000");
         }
         (true, None) | (false, Some(_)) => {}
     }

@@ -484,11 +484,11 @@ pub struct RawQuote {
     pub size: String,
     /// What each further level adds to the size.
     pub size_step: Option<String>,
-    /// How many times the size of the level before each further level has, in thousandths.
+    /// How many times the size of the level before each further level has, such as 1.5; at most three decimals.
     pub size_growth: Option<String>,
     /// Distance between levels, in quote currency; of the first two where it grows.
     pub spacing: String,
-    /// How many times the distance before each further distance is, in thousandths.
+    /// How many times the distance before each further distance is, such as 1.5; at most three decimals.
     pub spacing_growth: Option<String>,
     /// Least distance from fair value after fees, in quote currency.
     pub edge_min: String,

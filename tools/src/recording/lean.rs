@@ -293,17 +293,6 @@ impl LeanFile {
         })
     }
 
-    /// The open interest of a member: when, and how many contracts.
-    ///
-    /// # Errors
-    /// A broken member or row.
-    pub fn open_interest(&self, member: &LeanMember) -> Result<Vec<(Nanos, Decimal)>, LeanError> {
-        self.rows(member, |at, fields, _| {
-            let [contracts] = fields else { return Err("has not 2 fields") };
-            Ok((at, number(contracts, 0)?))
-        })
-    }
-
     fn rows<T>(
         &self,
         member: &LeanMember,

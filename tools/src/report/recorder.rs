@@ -256,11 +256,6 @@ impl SeriesRecorder {
         self.latencies.get(name)
     }
 
-    /// The largest distance of an underlying's delta from its target, in its units.
-    pub fn delta_abs_max(&self, underlying: usize) -> f64 {
-        self.underlyings.get(underlying).map_or(0.0, |series| series.delta.abs_max())
-    }
-
     /// Ends the recording. `facts` are shown as they are (what ran, on what, with which seed);
     /// `summary` is the document that `--json` prints.
     pub fn finish(
