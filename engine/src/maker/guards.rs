@@ -495,6 +495,7 @@ impl Maker {
 
     /// The underlying's share of the portfolio: its net delta at the worth of a lot that is known.
     fn watch_share(&mut self, place: usize) {
+        self.value_waiting();
         let gross = self.gross.total();
         let Some(pool) = self.pools.get(place).filter(|pool| pool.share.is_some()) else { return };
         let delta = pool.delta.0;

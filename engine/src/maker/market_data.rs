@@ -93,7 +93,7 @@ impl Maker {
             Some(false) => return,
             moved => moved.is_some(),
         };
-        self.revalue_gross(instrument, Some(mid));
+        self.revalue_gross(instrument);
         for n in 0..self.conversions.len() {
             let Some(&(currency, source)) = self.conversions.get(n) else { continue };
             if source == instrument

@@ -470,9 +470,10 @@ impl Maker {
         for n in 0..maker.lines.len() {
             let id = instrument_id(n);
             maker.refresh_gross(id);
-            maker.revalue_gross(id, maker.ledger.mark(id));
+            maker.revalue_gross(id);
             maker.apply_fees(id);
         }
+        maker.value_waiting();
         Ok(maker)
     }
 

@@ -7,7 +7,6 @@
 //! no value: quotes go out, and what is held is not hedged by guesswork.
 
 use super::guards::Stand;
-use super::wanted::Terms;
 use super::{Line, Maker, Pool};
 use crate::estimate::option_value::{OptionGreeks, OptionValue};
 use crate::event::InstrumentId;
@@ -21,7 +20,7 @@ use crate::market::trust::Distrust;
 use crate::pnl::greek_attribution::{GreekAttribution, GreekCause, MarkPoint};
 use crate::pnl::valuation::HalfTicks;
 use crate::quote;
-use crate::quote::ladder::Caps;
+use crate::quote::ladder::{Caps, Terms};
 use crate::quote::option_skew::{Held, Slopes};
 use crate::risk::gate::BlockReason;
 use crate::risk::greek_limits::{GreekLimits, GreekVector, GreekVerdict, Ranges, Reach};
@@ -312,7 +311,7 @@ impl Maker {
             }
             marked.last = Some(to);
         }
-        self.revalue_gross(id, Some(mark));
+        self.revalue_gross(id);
         let now = self.now;
         if let Some(line) = self.line_mut(id) {
             line.markouts.on_mid(now, mark.0);

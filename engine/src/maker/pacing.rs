@@ -70,7 +70,7 @@ impl Pool {
     }
 
     /// What is to be traded away now, signed as net delta is.
-    #[inline]
+    #[inline(always)]
     fn excess(&mut self, now: Nanos) -> Exposure {
         let band = self.band();
         let Some(hedge) = &self.settings.hedge else { return Exposure(0) };
@@ -96,6 +96,7 @@ impl Pool {
     }
 
     /// Net delta is beyond the derived band: what the rate has asked for by now.
+    #[inline(never)]
     fn paced(&mut self, delta: Exposure, band: Exposure, now: Nanos) -> Exposure {
         let size = Exposure(delta.0.saturating_abs());
         let soft = self.limits().soft();

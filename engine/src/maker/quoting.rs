@@ -2,7 +2,7 @@
 
 use super::guards::{Restraint, Stand};
 use super::request::{self, Reference};
-use super::wanted::{Basis, Standing, Terms};
+use super::wanted::{Basis, Standing};
 use super::{Line, Maker, Pool, Rung};
 use crate::estimate::markout::{Markouts, Widening};
 use crate::event::{InstrumentId, TimeInForce};
@@ -13,9 +13,10 @@ use crate::market::book::Touch;
 use crate::orders::diff::{self, Request};
 use crate::orders::order::Purpose;
 use crate::pnl::valuation::HalfTicks;
-use crate::quote::ladder::{Caps, Level};
+use crate::quote::ladder::{Caps, Level, Terms};
 use crate::quote::requote::Tolerance;
 use crate::quote::{self, HalfSpreads};
+use crate::risk::limits::InstrumentLimits;
 use crate::risk::share::Share;
 use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Side, SubTicks};
@@ -66,7 +67,7 @@ impl Maker {
         let changes = self.changes;
         let Some(line) = self.line_mut(instrument) else { return };
         let shape = line.settings.quote.as_ref().map(|quote| &quote.ladder);
-        line.wanted.set(terms, shape, &line.settings.limits);
+        line.wanted.set(terms.as_ref(), shape, &line.settings.limits);
         line.is_beyond_soft = is_beyond_soft;
         line.is_beyond_stop = is_beyond_stop;
         let is_settled = line.wanted.is_settled(changes);
@@ -111,7 +112,7 @@ impl Maker {
             let working = rung.order.and_then(|slot| self.orders.get(slot));
             let request = diff::request(working, side, wanted, tolerance);
             is_settled &= matches!(request, Request::None) && !is_held;
-            self.ask((instrument, side, level), &rung, &request, &reference, out);
+            self.ask((instrument, side, level), &rung, wanted, &request, &reference, out);
             level += 1;
         }
         let changes = self.changes;
@@ -292,6 +293,7 @@ impl Maker {
         &mut self,
         (instrument, side, level): (InstrumentId, Side, usize),
         rung: &Rung,
+        wanted: Option<Level>,
         request: &Request,
         reference: &Reference,
         out: &mut Intents,
@@ -303,9 +305,12 @@ impl Maker {
             (Request::New(wanted), _) => self.quote(instrument, side, level, wanted, out),
             (Request::Replace { price, size, is_retreat }, Some(slot)) => {
                 // What traded counts in OrderQty(38): an order that was topped up to the limit makes room
-                // for a new one.
+                // for a new one. What is wanted alone is within the limits.
                 let limits = self.line(instrument).map(|line| &line.settings.limits);
-                let is_used_up = limits.is_some_and(|limits| !limits.allow_order(price, size));
+                let is_beyond = |limits: &InstrumentLimits| !limits.allow_order(price, size);
+                let is_topped_up = wanted.is_none_or(|wanted| wanted.size != size);
+                debug_assert!(is_topped_up || !limits.is_some_and(is_beyond), "the ladder's");
+                let is_used_up = is_topped_up && limits.is_some_and(is_beyond);
                 let went = !is_resting
                     && !is_used_up
                     && self.send_replace_by(slot, (price, size), reference, out);

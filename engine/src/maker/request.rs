@@ -266,7 +266,9 @@ impl Maker {
         (claim, likeness): (Claim, Option<Likeness>),
         out: &Intents,
     ) -> Option<Verdict> {
-        self.value_if_deferred(proposal.instrument);
+        if proposal.added.0 > 0 {
+            self.value_deferred(proposal.instrument);
+        }
         let own = self.kept_own_best(proposal.instrument, proposal.side.opposite());
         let line = self.line(proposal.instrument)?;
         let spec = line.instrument.spec();

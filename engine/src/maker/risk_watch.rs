@@ -2,14 +2,14 @@
 //!
 //! Fed by fills, marks, requests and the timer; feeds the gate and the states. Maker thread.
 
-use super::Maker;
 use super::config::MakerConfig;
+use super::{Maker, instrument_id};
 use crate::event::InstrumentId;
 use crate::instrument::{Currency, Instrument};
 use crate::maker::intents::Intents;
 use crate::orders::order::Purpose;
 use crate::orders::table::OpenSize;
-use crate::pnl::valuation::{HalfTicks, position_value};
+use crate::pnl::valuation::position_value;
 use crate::risk::carried::CarriedRisk;
 use crate::risk::gross::{self, LOTS_VALUED};
 use crate::risk::loss::LossStop;
@@ -39,8 +39,8 @@ impl Maker {
         // What is on its way here is held as well.
         let position = self.ledger.owned(instrument).unwrap_or_default();
         let lots = gross::lots_worst(position, open, Side::Buy, Lots(0));
-        if lots != 0 {
-            self.value_if_deferred(instrument);
+        if lots != 0 && self.gross.is_deferred(usize::from(instrument.0)) {
+            self.value_gross(instrument);
         }
         self.gross.set_lots(usize::from(instrument.0), lots);
         self.reach_option(instrument);
@@ -55,26 +55,42 @@ impl Maker {
 
     /// An instrument's mark has changed, or the rate of what it settles in.
     #[inline]
-    pub(super) fn revalue_gross(&mut self, instrument: InstrumentId, mark: Option<HalfTicks>) {
-        if !self.gross.defer(usize::from(instrument.0)) {
-            self.value_gross(instrument, mark);
+    pub(super) fn revalue_gross(&mut self, instrument: InstrumentId) {
+        if let Some(before) = self.gross.defer(usize::from(instrument.0)) {
+            self.value_gross(instrument_id(before));
         }
     }
 
-    /// An instrument of which nothing was held is about to be weighed or held: it is valued now.
+    /// More of an instrument is about to be asked for: it is valued now, and what is held and waits. A
+    /// move that asks for no more needs no value.
     #[inline]
-    pub(super) fn value_if_deferred(&mut self, instrument: InstrumentId) {
+    pub(super) fn value_deferred(&mut self, instrument: InstrumentId) {
         if self.gross.is_deferred(usize::from(instrument.0)) {
-            self.value_gross(instrument, self.ledger.mark(instrument));
+            self.value_gross(instrument);
+        }
+        self.value_waiting();
+    }
+
+    /// The gross becomes that of the last marks.
+    #[inline]
+    pub(super) fn value_waiting(&mut self) {
+        if let Some(place) = self.gross.waiting() {
+            self.value_gross(instrument_id(place));
         }
     }
 
-    fn value_gross(&mut self, instrument: InstrumentId, mark: Option<HalfTicks>) {
-        let Some(line) = self.line(instrument) else { return };
-        let rate = self.ledger.rate(line.instrument.spec().settlement);
-        let value = mark.and_then(|mark| position_value(line.contract(), LOTS_VALUED, mark));
-        let value = value.zip(rate).and_then(|(value, rate)| rate.convert(value));
+    #[inline(never)]
+    fn value_gross(&mut self, instrument: InstrumentId) {
+        let value = self.gross_value(instrument);
         self.gross.set_value(usize::from(instrument.0), value);
+    }
+
+    /// What [`LOTS_VALUED`] lots are worth at the last mark and rate.
+    pub(super) fn gross_value(&self, instrument: InstrumentId) -> Option<i128> {
+        let line = self.line(instrument)?;
+        let mark = self.ledger.mark(instrument)?;
+        let rate = self.ledger.rate(line.instrument.spec().settlement)?;
+        rate.convert(position_value(line.contract(), LOTS_VALUED, mark)?)
     }
 
     /// A currency's rate has changed: so has what everything settled in it is worth.
@@ -83,7 +99,7 @@ impl Maker {
         for n in 0..self.settled_in.get(of).map_or(0, Vec::len) {
             let id = self.settled_in.get(of).and_then(|ids| ids.get(n)).copied();
             if let Some(id) = id {
-                self.revalue_gross(id, self.ledger.mark(id));
+                self.revalue_gross(id);
             }
         }
     }

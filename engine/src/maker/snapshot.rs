@@ -1,9 +1,9 @@
 //! How the maker stands: what reports, progress lines and operators read. Never an input.
 
-use super::Maker;
 use super::counters::Counters;
 use super::rebalancing::CurrencyBalance;
 use super::tally::LineTally;
+use super::{Maker, instrument_id};
 use crate::estimate::markout::Markouts;
 use crate::estimate::volatility::Sigma;
 use crate::event::{InstrumentId, VenueId};
@@ -183,7 +183,8 @@ impl Maker {
     /// Gross notional of the portfolio in the worst case, in 1e-9 of the reporting currency; `None`
     /// where a position's worth is not known.
     pub fn gross_notional(&self) -> Option<Notional> {
-        self.gross.total()
+        let waiting = self.gross.waiting();
+        self.gross.total_with(waiting.and_then(|place| self.gross_value(instrument_id(place))))
     }
 
     /// Was a kill consumed?

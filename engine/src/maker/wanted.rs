@@ -10,10 +10,10 @@
 
 use crate::estimate::volatility::Sigma;
 use crate::market::book::Level;
-use crate::quote::ladder::{Caps, Ladder, LadderShape};
-use crate::quote::{self, HalfSpreads};
+use crate::quote::HalfSpreads;
+use crate::quote::ladder::{Caps, Ladder, LadderShape, Terms};
 use crate::risk::limits::InstrumentLimits;
-use crate::units::{Exposure, Lots, Side, SubTicks};
+use crate::units::{Exposure, Lots, Side};
 
 /// What half-spreads and caps come from, beside the config.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,22 +41,6 @@ pub(super) struct Standing {
     pub half: HalfSpreads,
     /// How much each side may hold.
     pub caps: Caps,
-}
-
-/// What a ladder comes from, beside its shape.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
-pub(super) struct Terms {
-    /// Fair value.
-    pub fair: SubTicks,
-    /// Half-spreads as they are quoted.
-    pub half: HalfSpreads,
-    /// The best prices of others.
-    pub others: quote::Touch,
-    /// How much each side may hold.
-    pub caps: Caps,
-    /// The side that stands at the touch, whatever is earned there.
-    pub joins: Option<Side>,
 }
 
 /// The quotes that one instrument should have.
@@ -102,25 +86,24 @@ impl Wanted {
     }
 
     /// The ladder becomes that of `terms`, no order of it beyond `limits`; without terms or shape there is none.
+    #[inline]
     pub fn set(
         &mut self,
-        terms: Option<Terms>,
+        terms: Option<&Terms>,
         shape: Option<&LadderShape>,
         limits: &InstrumentLimits,
     ) {
-        if self.is_known && self.terms == terms {
+        if self.is_known && self.terms.as_ref() == terms {
             return;
         }
         self.is_known = true;
         self.settled = None;
-        self.terms = terms;
-        match (terms, shape) {
-            (Some(terms), Some(shape)) => {
-                let Terms { fair, half, others, caps, joins } = terms;
-                shape.write(&mut self.ladder, fair, half, others, caps, joins);
-                shape.keep_within(&mut self.ladder, limits);
+        self.terms = terms.copied();
+        match terms.zip(shape) {
+            Some((terms, shape)) => {
+                shape.write(&mut self.ladder, terms, |price, size| limits.within(price, size));
             }
-            (Some(_) | None, None) | (None, Some(_)) => self.ladder.clear(),
+            None => self.ladder.clear(),
         }
     }
 
@@ -148,11 +131,11 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quote::ladder::{LadderConfig, SizeProfile, Spacing};
+    use crate::quote::ladder::{LadderConfig, SizeProfile, Spacing, Touch};
     use crate::risk::collar::Collar;
     use crate::risk::limits::ValueLimit;
     use crate::risk::window::WindowLimit;
-    use crate::units::{FeeRate, Ticks};
+    use crate::units::{FeeRate, SubTicks, Ticks};
 
     const WIDE: InstrumentLimits = InstrumentLimits {
         order_size_max: Lots(i64::MAX),
@@ -181,7 +164,7 @@ mod tests {
         Terms {
             fair: SubTicks::from_ticks(Ticks(fair)),
             half: HalfSpreads { bid: half, ask: half },
-            others: quote::Touch::default(),
+            others: Touch::default(),
             caps: Caps { bid: Lots(9), ask: Lots(3) },
             joins: None,
         }
@@ -191,7 +174,7 @@ mod tests {
     fn a_ladder_is_that_of_its_terms_whatever_was_there_before() {
         let mut wanted = Wanted::new();
         for fair in [100, 300, 200, 200] {
-            wanted.set(Some(terms(fair)), Some(&shape(0)), &WIDE);
+            wanted.set(Some(&terms(fair)), Some(&shape(0)), &WIDE);
             assert_eq!(wanted.level(Side::Buy, 1).map(|level| level.price), Some(Ticks(fair - 2)));
             assert_eq!((wanted.levels(Side::Buy), wanted.levels(Side::Sell)), (2, 1));
         }
@@ -216,7 +199,7 @@ mod tests {
             (worth(98), [None, None]),
         ] {
             wanted.forget();
-            wanted.set(Some(terms(100)), Some(&shape(0)), &limits);
+            wanted.set(Some(&terms(100)), Some(&shape(0)), &limits);
             assert_eq!(sizes(&wanted), left, "{limits:?}");
         }
     }
@@ -225,25 +208,25 @@ mod tests {
     fn what_is_in_no_key_takes_effect_once_it_is_forgotten() {
         let mut wanted = Wanted::new();
         let best = |wanted: &Wanted| wanted.level(Side::Buy, 0).unwrap().price;
-        wanted.set(Some(terms(100)), Some(&shape(0)), &WIDE);
+        wanted.set(Some(&terms(100)), Some(&shape(0)), &WIDE);
         let wide = shape(5 * SubTicks::ONE.0);
-        wanted.set(Some(terms(100)), Some(&wide), &WIDE);
+        wanted.set(Some(&terms(100)), Some(&wide), &WIDE);
         assert_eq!(best(&wanted), Ticks(99), "the same terms are not worked out twice");
         wanted.forget();
-        wanted.set(Some(terms(100)), Some(&wide), &WIDE);
+        wanted.set(Some(&terms(100)), Some(&wide), &WIDE);
         assert_eq!(best(&wanted), Ticks(95));
     }
 
     #[test]
     fn it_is_settled_until_it_or_anything_else_changes() {
         let mut wanted = Wanted::new();
-        wanted.set(Some(terms(100)), Some(&shape(0)), &WIDE);
+        wanted.set(Some(&terms(100)), Some(&shape(0)), &WIDE);
         assert!(!wanted.is_settled(7));
         wanted.settle(true, 7);
-        wanted.set(Some(terms(100)), Some(&shape(0)), &WIDE);
+        wanted.set(Some(&terms(100)), Some(&shape(0)), &WIDE);
         assert!(wanted.is_settled(7));
         assert!(!wanted.is_settled(8));
-        wanted.set(Some(terms(101)), Some(&shape(0)), &WIDE);
+        wanted.set(Some(&terms(101)), Some(&shape(0)), &WIDE);
         assert!(!wanted.is_settled(7));
         wanted.settle(true, 7);
         wanted.settle(false, 7);

@@ -227,6 +227,10 @@ impl Attribution {
     ) -> Option<()> {
         let account = self.accounts.get(usize::from(currency.0))?;
         if let Some(old) = old {
+            // Nothing is worth nothing at any rate.
+            if account.running == 0 {
+                return Some(());
+            }
             let moved = new.convert(account.running)?.checked_sub(old.convert(account.running)?)?;
             return add(&mut self.reporting, Cause::Translation, moved);
         }
@@ -261,6 +265,7 @@ impl Attribution {
 }
 
 /// The converted running total after less before; 0 while there is no rate.
+#[inline]
 fn difference(rate: Option<ConversionRate>, before: i128, after: i128) -> Option<i128> {
     match rate {
         None => Some(0),

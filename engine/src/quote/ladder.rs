@@ -12,7 +12,6 @@ use super::HalfSpreads;
 use crate::coarse_step::CoarseStep;
 use crate::fixed::Scaled;
 pub use crate::market::book::Level;
-use crate::risk::limits::InstrumentLimits;
 use crate::units::{Decimal, FeeRate, Lots, Side, SubTicks, Ticks};
 use thiserror::Error;
 
@@ -37,6 +36,22 @@ pub struct Caps {
     pub bid: Lots,
     /// Most lots on all asks.
     pub ask: Lots,
+}
+
+/// What a ladder comes from, beside its shape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
+pub struct Terms {
+    /// Fair value.
+    pub fair: SubTicks,
+    /// Half-spreads as they are quoted.
+    pub half: HalfSpreads,
+    /// The best prices of others.
+    pub others: Touch,
+    /// How much each side may hold.
+    pub caps: Caps,
+    /// The side that stands at the touch, whatever is earned there.
+    pub joins: Option<Side>,
 }
 
 /// One side's levels, best first.
@@ -164,13 +179,6 @@ impl Levels {
     pub fn as_slice(&self) -> &[Level] {
         self.levels.get(..self.len).unwrap_or(&[])
     }
-
-    fn push(&mut self, level: Level) {
-        if let Some(place) = self.levels.get_mut(self.len) {
-            *place = level;
-            self.len += 1;
-        }
-    }
 }
 
 impl Ladder {
@@ -259,21 +267,19 @@ impl LadderShape {
     /// The ladder around `fair`.
     pub fn ladder(&self, fair: SubTicks, half: HalfSpreads, touch: Touch, caps: Caps) -> Ladder {
         let mut ladder = Ladder::EMPTY;
-        self.write(&mut ladder, fair, half, touch, caps, None);
+        let terms = Terms { fair, half, others: touch, caps, joins: None };
+        self.write(&mut ladder, &terms, |_, size| size);
         ladder
     }
 
     /// The same in the place of another ladder: it is half a kilobyte, and two levels of it are used. The
-    /// side that `joins` has no floor: it stands where it was put, at what the market pays.
-    pub fn write(
-        &self,
-        ladder: &mut Ladder,
-        fair: SubTicks,
-        half: HalfSpreads,
-        touch: Touch,
-        caps: Caps,
-        joins: Option<Side>,
-    ) {
+    /// side that joins has no floor: it stands where it was put, at what the market pays. No level is
+    /// larger than what `within` leaves of it, which an operator may have lowered since the config was
+    /// found good. Where that is less than the venue takes, neither that level stands nor what lies
+    /// behind it.
+    #[inline]
+    pub fn write(&self, ladder: &mut Ladder, terms: &Terms, within: impl Fn(Ticks, Lots) -> Lots) {
+        let &Terms { fair, half, others: touch, caps, joins } = terms;
         ladder.clear();
         let floor = self.floor(fair);
         let floored = |side: Side, half: SubTicks| {
@@ -296,32 +302,14 @@ impl LadderShape {
             None => ask,
         });
         if let (Some(best), Some(half)) = (bid, half.bid) {
-            self.fill(&mut ladder.bids, caps.bid, best, Side::Buy, |offset| {
-                fair.saturating_sub(half.saturating_add(offset)).floor()
-            });
+            let price_at =
+                |offset| fair.saturating_sub(half.saturating_add(offset)).floor().min(best);
+            self.fill(&mut ladder.bids, caps.bid, Side::Buy, price_at, &within);
         }
         if let (Some(best), Some(half)) = (ask, half.ask) {
-            self.fill(&mut ladder.asks, caps.ask, best, Side::Sell, |offset| {
-                fair.saturating_add(half.saturating_add(offset)).ceil()
-            });
-        }
-    }
-
-    /// No level is larger than one order may be, which an operator may have lowered since the config was found
-    /// good. Where that is less than the venue takes, neither that level stands nor what lies behind it.
-    pub fn keep_within(&self, ladder: &mut Ladder, limits: &InstrumentLimits) {
-        for levels in [&mut ladder.bids, &mut ladder.asks] {
-            let mut kept = 0;
-            for level in levels.levels.iter_mut().take(levels.len) {
-                if !limits.allow_order(level.price, level.size) {
-                    level.size = limits.order_max(level.price);
-                }
-                if level.size < self.size_min {
-                    break;
-                }
-                kept += 1;
-            }
-            levels.len = kept;
+            let price_at =
+                |offset| fair.saturating_add(half.saturating_add(offset)).ceil().max(best);
+            self.fill(&mut ladder.asks, caps.ask, Side::Sell, price_at, &within);
         }
     }
 
@@ -336,31 +324,41 @@ impl LadderShape {
         self.edge_min.saturating_add(SubTicks(i64::try_from(fee).unwrap_or(i64::MAX)))
     }
 
-    /// Levels from `best` outward, each at the model's price or a tick beyond the one before,
+    /// Levels from the innermost outward, each at the model's price or a tick beyond the one before,
     /// whichever is further out, until `cap` is used up.
+    #[inline(always)]
     fn fill(
         &self,
         levels: &mut Levels,
         cap: Lots,
-        best: Ticks,
         side: Side,
         price_at: impl Fn(SubTicks) -> Ticks,
+        within: impl Fn(Ticks, Lots) -> Lots,
     ) {
-        let mut left = cap.0;
-        let mut limit = best;
-        for (offset, size) in self.offsets.iter().zip(&self.sizes).take(self.len) {
+        let (mut left, mut last) = (cap.0, None);
+        let shape = self.offsets.iter().zip(&self.sizes).take(self.len);
+        for (place, (offset, size)) in levels.levels.iter_mut().zip(shape) {
             let size = Lots(size.0.min(left));
             if size < self.size_min {
                 return;
             }
-            let price = match side {
-                Side::Buy => price_at(*offset).min(limit),
-                Side::Sell => price_at(*offset).max(limit),
-            };
+            let mut price = price_at(*offset);
+            if let Some(Ticks(last)) = last {
+                let beyond = Ticks(i64::saturating_sub(last, side.sign()));
+                price = match side {
+                    Side::Buy => price.min(beyond),
+                    Side::Sell => price.max(beyond),
+                };
+            }
             let price = self.coarse_step.outward(side, price);
-            levels.push(Level { price, size });
             left -= size.0;
-            limit = Ticks(price.0.saturating_sub(side.sign()));
+            last = Some(price);
+            let size = within(price, size);
+            if size < self.size_min {
+                return;
+            }
+            *place = Level { price, size };
+            levels.len += 1;
         }
     }
 }

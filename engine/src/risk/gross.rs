@@ -1,7 +1,8 @@
 //! What the whole portfolio is worth at most, long and short added up, if everything open trades.
 //!
 //! Fed by the maker with every change of a position, an open order, a mark or a rate; feeds the gate
-//! and the share that one underlying may have. Maker thread: a change is one multiply, a check two.
+//! and the share that one underlying may have. Maker thread: a change is one multiply, a check two;
+//! a value that nothing was asked of since its mark moved may wait.
 //! Deliberately absent: netting. A hedged pair counts twice here; net delta has limits of its own.
 //!
 //! `gross = Σ max(|position + buys|, |position − sells|) × value of a lot`, in 1e-9 of the reporting
@@ -25,7 +26,7 @@ struct Holding {
     lots: i128,
     /// `lots × per_lot`; 0 where there are no lots.
     value: Option<i128>,
-    /// `per_lot` is of an earlier mark: nothing is held that it would count for.
+    /// `per_lot` is of an earlier mark.
     is_deferred: bool,
 }
 
@@ -39,6 +40,8 @@ pub struct GrossNotional {
     sum: i128,
     /// How many hold something of unknown worth.
     unknown: usize,
+    /// Held, and its mark has moved since it was valued: until it is valued, no worst case may grow.
+    waiting: Option<usize>,
 }
 
 /// The largest position, either way, that what is open could make.
@@ -54,7 +57,13 @@ impl GrossNotional {
     /// Nothing held of `instruments` many. `max`: most gross notional.
     pub fn new(max: Notional, instruments: usize) -> GrossNotional {
         let empty = Holding { value: Some(0), ..Holding::default() };
-        GrossNotional { max, holdings: vec![empty; instruments].into(), sum: 0, unknown: 0 }
+        GrossNotional {
+            max,
+            holdings: vec![empty; instruments].into(),
+            sum: 0,
+            unknown: 0,
+            waiting: None,
+        }
     }
 
     /// The worst case of an instrument is this many lots now.
@@ -72,22 +81,35 @@ impl GrossNotional {
     /// reporting currency; `None` where that is not known.
     #[inline]
     pub fn set_value(&mut self, place: usize, of_many: Option<i128>) {
-        // Rounded up by what the valuation may have rounded away.
-        let per_lot = of_many.map(|value| value.saturating_abs().saturating_add(1));
+        let per_lot = rounded_up(of_many);
         let Some(holding) = self.holdings.get_mut(place) else { return };
         holding.is_deferred = false;
+        if self.waiting == Some(place) {
+            self.waiting = None;
+        }
         if holding.per_lot != per_lot {
             holding.per_lot = per_lot;
             self.recount(place);
         }
     }
 
-    /// What is not held counts for nothing at any price: its value may wait until something is asked of
-    /// it. Says whether it does.
+    /// An instrument's mark or rate has moved: its value may wait until something is asked of it. What is
+    /// not held counts for nothing at any price; of what is held one waits, so that an order that asks
+    /// never pays for many. Answers which one waited before, and has to be valued now.
     #[inline]
-    pub fn defer(&mut self, place: usize) -> bool {
-        let holding = self.holdings.get_mut(place).filter(|holding| holding.lots == 0);
-        holding.map(|holding| holding.is_deferred = true).is_some()
+    pub fn defer(&mut self, place: usize) -> Option<usize> {
+        let holding = self.holdings.get_mut(place)?;
+        holding.is_deferred = true;
+        if holding.lots == 0 {
+            return None;
+        }
+        self.waiting.replace(place).filter(|before| *before != place)
+    }
+
+    /// What is held and waits to be valued.
+    #[inline]
+    pub fn waiting(&self) -> Option<usize> {
+        self.waiting
     }
 
     /// Whether an instrument waits to be valued.
@@ -101,13 +123,29 @@ impl GrossNotional {
         let Some(holding) = self.holdings.get_mut(place) else { return };
         let is = value(holding.per_lot, holding.lots);
         let was = std::mem::replace(&mut holding.value, is);
-        self.sum = self.sum.saturating_add(is.unwrap_or(0) - was.unwrap_or(0));
-        self.unknown = self.unknown + usize::from(is.is_none()) - usize::from(was.is_none());
+        (self.sum, self.unknown) = self.sums(was, is);
     }
 
-    /// Gross notional in 1e-9 of the reporting currency; `None` where something is of unknown worth.
+    /// The sums, one value in the place of another.
+    #[inline]
+    fn sums(&self, was: Option<i128>, is: Option<i128>) -> (i128, usize) {
+        let sum = self.sum.saturating_add(is.unwrap_or(0) - was.unwrap_or(0));
+        (sum, self.unknown + usize::from(is.is_none()) - usize::from(was.is_none()))
+    }
+
+    /// Gross notional in 1e-9 of the reporting currency; `None` where something is of unknown worth. What
+    /// waits counts at its last value.
     pub fn total(&self) -> Option<Notional> {
         (self.unknown == 0).then_some(Notional(self.sum >> VALUE_BITS))
+    }
+
+    /// The same, were [`LOTS_VALUED`] lots of what waits valued at so much.
+    pub fn total_with(&self, of_many: Option<i128>) -> Option<Notional> {
+        let Some(holding) = self.waiting.and_then(|place| self.holdings.get(place)) else {
+            return self.total();
+        };
+        let (sum, unknown) = self.sums(holding.value, value(rounded_up(of_many), holding.lots));
+        (unknown == 0).then_some(Notional(sum >> VALUE_BITS))
     }
 
     /// What one instrument counts for, likewise.
@@ -131,6 +169,11 @@ impl GrossNotional {
         }
     }
 
+    /// Everything that is held has its value.
+    fn is_known(&self) -> bool {
+        self.unknown == 0 && self.waiting.is_none()
+    }
+
     #[inline(never)]
     fn check_more(&self, holding: &Holding, lots: i128) -> Verdict {
         let others = self.sum.saturating_sub(holding.value.unwrap_or(0));
@@ -140,10 +183,15 @@ impl GrossNotional {
         // holds is of unknown worth, more of it is too.
         let max = self.max.0.saturating_mul(1 << VALUE_BITS);
         match after {
-            Some(after) if self.unknown == 0 && after <= max => Verdict::Pass,
+            Some(after) if self.is_known() && after <= max => Verdict::Pass,
             Some(_) | None => Verdict::Block(BlockReason::GrossNotional),
         }
     }
+}
+
+/// By what the valuation may have rounded away.
+fn rounded_up(of_many: Option<i128>) -> Option<i128> {
+    of_many.map(|value| value.saturating_abs().saturating_add(1))
 }
 
 fn value(per_lot: Option<i128>, lots: i128) -> Option<i128> {
@@ -227,15 +275,40 @@ mod tests {
     fn what_is_not_held_may_wait_for_its_value_and_is_blocked_until_it_has_one() {
         let mut gross = GrossNotional::new(Notional(1_000), 2);
         gross.set_value(0, HUNDRED);
-        assert!(gross.defer(0) && gross.is_deferred(0));
+        assert!(gross.defer(0).is_none() && gross.is_deferred(0));
         assert_eq!(gross.total(), Some(Notional(0)));
         assert_eq!(gross.check(0, 1), BLOCKED, "its last value may be an old one");
         gross.set_value(0, HUNDRED);
         assert!(!gross.is_deferred(0));
         assert_eq!(gross.check(0, 1), Verdict::Pass);
         gross.set_lots(0, 1);
-        assert!(!gross.defer(0) && !gross.is_deferred(0), "what is held is valued at every mark");
-        assert!(!gross.defer(2), "an instrument that there is not");
+        assert!(gross.defer(2).is_none() && gross.waiting().is_none(), "one that there is not");
+    }
+
+    #[test]
+    fn of_what_is_held_one_waits_and_no_worst_case_grows_until_it_is_valued() {
+        let mut gross = GrossNotional::new(Notional(1_000), 3);
+        for place in 0..3 {
+            gross.set_value(place, HUNDRED);
+            gross.set_lots(place, 2);
+        }
+        assert_eq!((gross.defer(0), gross.defer(0), gross.waiting()), (None, None, Some(0)));
+        assert_eq!(gross.check(0, 2), Verdict::Pass, "it does not grow");
+        assert_eq!(gross.check(0, 3), BLOCKED);
+        assert_eq!(gross.check(1, 3), BLOCKED, "what waits counts for all");
+        assert_eq!(
+            (gross.defer(1), gross.waiting()),
+            (Some(0), Some(1)),
+            "who waited is valued now"
+        );
+        gross.set_value(0, HUNDRED);
+        assert_eq!(gross.waiting(), Some(1));
+        let half = HUNDRED.map(|value| value / 2);
+        let totals = (gross.total(), gross.total_with(half), gross.total_with(None));
+        assert_eq!(totals, (Some(Notional(600)), Some(Notional(500)), None));
+        gross.set_value(1, half);
+        assert_eq!(gross.total(), totals.1);
+        assert_eq!(gross.check(1, 3), Verdict::Pass);
     }
 
     #[test]

@@ -34,7 +34,14 @@ impl InstrumentLimits {
         size <= self.order_size_max && self.order_value_max.allows(price, size)
     }
 
+    /// `size`, or as much of it as one order at `price` may be.
+    #[inline]
+    pub fn within(&self, price: Ticks, size: Lots) -> Lots {
+        if self.allow_order(price, size) { size } else { self.order_max(price) }
+    }
+
     /// The largest order at `price` within both.
+    #[cold]
     pub fn order_max(&self, price: Ticks) -> Lots {
         self.order_size_max.min(self.order_value_max.size_max(price))
     }

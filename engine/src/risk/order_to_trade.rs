@@ -1,7 +1,7 @@
 //! How many messages may go out for each trade that comes back: venues charge or bar those who send
 //! much and trade little (RTS 9).
 //!
-//! Fed by the maker with every message and fill of a venue; feeds the gate. Maker thread; one multiply
+//! Fed by the maker with every message and fill of a venue; feeds the gate. Maker thread; one compare
 //! a check. Counted over a trading day, as the venues do; cancels count and always pass, and quotes leave a
 //! part to what takes risk off: a quiet day must not end with a position that nothing may close.
 
@@ -34,17 +34,24 @@ pub struct OrderToTrade {
     limit: OrderToTradeLimit,
     messages: u64,
     trades: u64,
+    /// How many messages the day's trades allow, and how many of those quotes may use: a trade changes
+    /// both, a message neither.
+    all: u64,
+    quotes: u64,
 }
 
 impl OrderToTrade {
     /// Nothing sent yet.
     pub fn new(limit: OrderToTradeLimit) -> OrderToTrade {
-        OrderToTrade { limit, messages: 0, trades: 0 }
+        OrderToTrade::resumed(limit, CarriedRatio::default())
     }
 
     /// Goes on from what an earlier run sent and traded on the same day.
     pub fn resumed(limit: OrderToTradeLimit, carried: CarriedRatio) -> OrderToTrade {
-        OrderToTrade { limit, messages: carried.messages, trades: carried.trades }
+        let CarriedRatio { messages, trades } = carried;
+        let mut ratio = OrderToTrade { limit, messages, trades, all: 0, quotes: 0 };
+        ratio.recount();
+        ratio
     }
 
     /// What a restart must be told.
@@ -55,17 +62,22 @@ impl OrderToTrade {
     /// May another message go?
     #[inline]
     pub fn check(&self, claim: Claim) -> Verdict {
-        let earned = u64::from(self.limit.max).saturating_mul(self.trades);
-        let all = u64::from(self.limit.grace).saturating_add(earned);
         let allowed = match claim {
-            Claim::Quote => left_to_quotes(all),
-            Claim::Immediate => all,
+            Claim::Quote => self.quotes,
+            Claim::Immediate => self.all,
             Claim::Cancel => u64::MAX,
         };
         if self.messages >= allowed {
             return Verdict::Block(BlockReason::OrderToTrade);
         }
         Verdict::Pass
+    }
+
+    /// What the trades so far allow.
+    fn recount(&mut self) {
+        let earned = u64::from(self.limit.max).saturating_mul(self.trades);
+        self.all = u64::from(self.limit.grace).saturating_add(earned);
+        self.quotes = left_to_quotes(self.all);
     }
 
     /// A message went, cancels included.
@@ -76,6 +88,7 @@ impl OrderToTrade {
     /// A fill came.
     pub fn on_fill(&mut self) {
         self.trades = self.trades.saturating_add(1);
+        self.recount();
     }
 
     /// A new trading day.
@@ -130,7 +143,8 @@ mod tests {
     #[test]
     fn at_the_integers_extremes_nothing_wraps() {
         let limit = OrderToTradeLimit { max: u32::MAX, grace: u32::MAX };
-        let mut ratio = OrderToTrade { limit, messages: u64::MAX - 1, trades: u64::MAX };
+        let carried = CarriedRatio { messages: u64::MAX - 1, trades: u64::MAX };
+        let mut ratio = OrderToTrade::resumed(limit, carried);
         assert_eq!(ratio.check(Claim::Quote), BLOCKED);
         assert_eq!(ratio.check(Claim::Immediate), Verdict::Pass);
         ratio.on_sent();

@@ -26,6 +26,9 @@ pub struct MessageRate {
 #[derive(borsh::BorshSerialize, borsh::BorshDeserialize)]
 pub struct Throttle {
     rate: MessageRate,
+    /// How many of `max` are not the cancels' alone, and how many of those quotes may use.
+    orders: u32,
+    quotes: u32,
     /// The last `max` messages.
     sent: Recent,
 }
@@ -33,18 +36,19 @@ pub struct Throttle {
 impl Throttle {
     /// Allocates the ring of times.
     pub fn new(rate: MessageRate) -> Throttle {
-        Throttle { rate, sent: Recent::new(rate.max) }
+        let orders = rate.max.saturating_sub(rate.cancel_reserve);
+        // No more than there are: it fits.
+        let quotes = u32::try_from(left_to_quotes(orders.into())).unwrap_or(orders);
+        Throttle { rate, orders, quotes, sent: Recent::new(rate.max) }
     }
 
     /// May a message go at `now`?
     #[inline]
     pub fn check(&self, now: Nanos, claim: Claim) -> Verdict {
-        let orders = self.rate.max.saturating_sub(self.rate.cancel_reserve);
         let allowed = match claim {
             Claim::Cancel => self.rate.max,
-            Claim::Immediate => orders,
-            // No more than there are: it fits.
-            Claim::Quote => u32::try_from(left_to_quotes(orders.into())).unwrap_or(orders),
+            Claim::Immediate => self.orders,
+            Claim::Quote => self.quotes,
         };
         // The message `allowed` places back must have left the window.
         if allowed == 0 || self.sent.is_within(allowed, now, self.rate.window_ns) {
