@@ -108,6 +108,22 @@ pub fn short_decimal(text: &[u8]) -> Option<(u64, u8)> {
     Some((number_of(digits << zeros), byte_of((scale - zeros) / 8)))
 }
 
+/// Digits with a point before the last `scale` of them, one to six: all of them as a number. `None` of
+/// anything else, also of more than eight characters.
+#[inline(always)]
+pub fn short_fixed(text: &[u8], scale: u8) -> Option<u64> {
+    if text.len() > WORD || !(1..=6).contains(&scale) {
+        return None;
+    }
+    let values = values_of(text);
+    let at = 56 - 8 * u32::from(scale);
+    let fraction = u64::MAX << 8 << at;
+    // The whole part moves to the fraction, over the point.
+    let digits = values << 8 & !fraction | values & fraction;
+    let is_point = values >> at & 0xff == POINT;
+    (is_point && no_digits(digits) == 0).then(|| number_of(digits))
+}
+
 /// The same of nine to sixteen characters.
 #[inline]
 pub fn long_decimal(text: &[u8]) -> Option<(u64, u8)> {
@@ -175,6 +191,29 @@ mod tests {
 
     fn decimal(text: &[u8]) -> Option<(u64, u8)> {
         short_decimal(text).or_else(|| long_decimal(text))
+    }
+
+    #[test]
+    fn with_its_point_where_it_is_expected_a_number_is_all_its_digits() {
+        for scale in 0..=9u8 {
+            for len in 0..=9usize {
+                for at in 0..len {
+                    for byte in 0..=255u8 {
+                        let mut text = b"908172630"[..len].to_vec();
+                        if let Some(point) = len.checked_sub(usize::from(scale) + 1) {
+                            text[point] = b'.';
+                        }
+                        text[at] = byte;
+                        let split = text.iter().position(|byte| *byte == b'.');
+                        let is_fixed = split.is_some_and(|at| len - at - 1 == usize::from(scale));
+                        let expected = plain(&text)
+                            .filter(|_| is_fixed && len <= WORD && (1..=6).contains(&scale))
+                            .map(|(number, has)| number * 10u64.pow(u32::from(scale - has)));
+                        assert_eq!(short_fixed(&text, scale), expected, "{text:?} {scale}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -176,6 +176,12 @@ impl<'a> Message<'a> {
         self.all.fields()
     }
 
+    /// Those behind MsgType(35), which stands third: framing sees to it.
+    #[inline]
+    pub(crate) fn behind_msg_type(&self) -> Fields<'a> {
+        self.all.split_at(3).map_or(self.all, |(_, behind)| behind).fields()
+    }
+
     /// How many fields there are.
     pub fn field_count(&self) -> usize {
         self.all.heads.len()
@@ -410,7 +416,7 @@ impl<'a> Iterator for Fields<'a> {
     #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
         let (head, end) = self.rest.next()?;
-        let value = value_of(self.bytes, self.start, *head, *end).unwrap_or_default();
+        let value = value_of(self.bytes, self.start, *head, *end).unwrap_or_else(nothing);
         self.start = *end;
         Some(Field { tag: head.tag, value })
     }
@@ -429,7 +435,7 @@ impl<'a> Fields<'a> {
         let (head, end) = self.rest.next()?;
         let (bytes, start, head, end) = (self.bytes, self.start, *head, *end);
         self.start = end;
-        Some((head.tag, move || value_of(bytes, start, head, end).unwrap_or_default()))
+        Some((head.tag, move || value_of(bytes, start, head, end).unwrap_or_else(nothing)))
     }
 }
 
@@ -454,6 +460,13 @@ impl<'a> Iterator for Group<'a> {
         self.rest = rest;
         Some(entry)
     }
+}
+
+/// The value of a field that the table has wrongly, which no decoder writes: out of the way, so that what
+/// is always there takes no choice.
+#[cold]
+fn nothing<'a>() -> &'a [u8] {
+    &[]
 }
 
 /// The value of a field that begins at `start` and whose SOH stands before `end`.

@@ -43,11 +43,28 @@ impl OwnBook {
 
     /// The size displayed at a price is now this; 0 removes the level. A side that is full gives up
     /// its worst level for a better one and says so.
+    #[inline]
     pub fn set(&mut self, side: Side, price: Ticks, size: Lots) -> Result<(), Overfull> {
+        // Most changes are at the touch: only behind it is there anything to search.
+        if let Some(levels) = self.sides.get_mut(side.index())
+            && let Some(best) = levels.last_mut()
+            && best.price == price
+        {
+            best.size = size;
+            if size.0 <= 0 {
+                levels.pop();
+            }
+            return Ok(());
+        }
+        self.set_off_touch(side, price, size)
+    }
+
+    /// The same at any price, by searching.
+    #[inline(never)]
+    fn set_off_touch(&mut self, side: Side, price: Ticks, size: Lots) -> Result<(), Overfull> {
         let levels_max = self.levels_max;
         let Some(levels) = self.sides.get_mut(side.index()) else { return Ok(()) };
         let (key, depth) = (rank(side, price), levels.len());
-        // Most changes are at the touch: only behind it is there anything to search.
         let place = match levels.last().map(|best| rank(side, best.price)) {
             Some(best) if best > key => {
                 levels.partition_point(|level| rank(side, level.price) < key)
@@ -109,12 +126,12 @@ impl OwnBook {
     }
 }
 
-/// Greater is better.
+/// Greater is better: a price, or on the other side what is the less the greater the price is.
+#[inline(always)]
 fn rank(side: Side, price: Ticks) -> i64 {
     match side {
         Side::Buy => price.0,
-        // Saturating: the one price that negation cannot express is no price of an instrument.
-        Side::Sell => price.0.saturating_neg(),
+        Side::Sell => !price.0,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::fix::{tag, timestamp, value};
 use crate::session::SessionConfig;
 use crate::venue::symbols::Symbols;
 use ballast_engine::units::{DecimalError, Lots, Nanos, Side, Ticks};
+use std::slice::IterMut;
 
 /// The aggressor's side of a trade entry: 1 bought, 2 sold. FIX 4.4 has no field for it; CME's tag,
 /// which lies in the user-defined range, so that a FIX 4.4 dictionary lets it pass. The simulated
@@ -87,6 +88,26 @@ pub struct Entry {
     pub venue_at: Nanos,
     /// The last entry of its instrument in the message that makes an event.
     pub is_last: bool,
+}
+
+impl Entry {
+    /// Nothing is said yet but what holds on from the entry before.
+    #[inline(always)]
+    fn begun(place: Option<usize>) -> Entry {
+        Entry {
+            action: Action::New,
+            kind: EntryKind::Unsaid,
+            place,
+            id: EntryId::default(),
+            ref_id: EntryId::default(),
+            price: None,
+            size: None,
+            is_off_grid: false,
+            aggressor: None,
+            venue_at: Nanos(0),
+            is_last: false,
+        }
+    }
 }
 
 /// Why a message yields nothing.
@@ -171,8 +192,9 @@ impl Roles {
 
 /// The table of entries, and what the message says beside them.
 pub struct Refresh {
-    entries: Vec<Entry>,
-    entries_max: usize,
+    entries: Box<[Entry]>,
+    /// How many of them the message has.
+    count: usize,
     md_req_id: Option<u64>,
     symbol: Option<usize>,
     /// What the last message was about: the next one mostly is too.
@@ -182,12 +204,14 @@ pub struct Refresh {
     has_later: Box<[bool]>,
 }
 
-/// What is being read. The last of `entries` is the one whose fields come now.
+/// What is being read.
 struct Reader<'a, 's> {
     symbols: &'s Symbols,
     roles: &'s Roles,
-    entries: &'s mut Vec<Entry>,
-    entries_max: usize,
+    /// The one whose fields come now.
+    entry: Option<&'s mut Entry>,
+    /// Where the next ones go.
+    room: IterMut<'s, Entry>,
     /// Begins an entry: the action in X, the type in W.
     delimiter: Role,
     /// Texts of the entry, until all of its fields are there: the symbol may come after the price.
@@ -206,8 +230,8 @@ impl Refresh {
     /// A table for messages of at most `entries_max` entries.
     pub fn new(entries_max: usize, symbols: &Symbols) -> Refresh {
         Refresh {
-            entries: Vec::with_capacity(entries_max),
-            entries_max,
+            entries: vec![Entry::begun(None); entries_max].into_boxed_slice(),
+            count: 0,
             md_req_id: None,
             symbol: None,
             guess: None,
@@ -223,7 +247,7 @@ impl Refresh {
 
     /// The entries of the message that was read last.
     pub fn entries(&self) -> &[Entry] {
-        &self.entries
+        self.entries.get(..self.count).unwrap_or_default()
     }
 
     /// MDReqID(262) of that message, where it is a number as we give them.
@@ -260,12 +284,12 @@ impl Refresh {
         symbols: &Symbols,
         delimiter: Role,
     ) -> Result<(), Breach> {
-        self.entries.clear();
+        let entries_max = self.entries.len();
         let mut reader = Reader {
             symbols,
             roles: &self.roles,
-            entries: &mut self.entries,
-            entries_max: self.entries_max,
+            entry: None,
+            room: self.entries.iter_mut(),
             delimiter,
             price: None,
             size: None,
@@ -277,13 +301,14 @@ impl Refresh {
             count: None,
             md_req_id: None,
         };
-        let answer = reader.take_all(message).and_then(|()| reader.finish());
+        let answer = reader.take_all(message).and_then(|()| reader.close());
+        let count = entries_max - reader.room.len();
+        let is_right = reader.count.unwrap_or(0) == count as u64;
         self.md_req_id = reader.md_req_id;
         self.symbol = reader.symbol;
         self.guess = reader.guess;
-        if answer.is_err() {
-            self.entries.clear();
-        }
+        let answer = answer.and(if is_right { Ok(()) } else { Err(Breach::WrongCount) });
+        self.count = if answer.is_ok() { count } else { 0 };
         self.mark_last(delimiter == Role::Kind);
         answer
     }
@@ -291,7 +316,8 @@ impl Refresh {
     /// Marks the last entry of each instrument: each book is whole there. What makes no event (other
     /// types; in a snapshot also the last trade, which is no new one) cannot be the last.
     fn mark_last(&mut self, is_snapshot: bool) {
-        for entry in self.entries.iter_mut().rev() {
+        let entries = self.entries.get_mut(..self.count).unwrap_or_default();
+        for entry in entries.iter_mut().rev() {
             let makes_event = match entry.kind {
                 EntryKind::Level(_) | EntryKind::EmptyBook | EntryKind::Unsaid => true,
                 EntryKind::Trade => !is_snapshot,
@@ -304,7 +330,7 @@ impl Refresh {
             }
         }
         // By entry and not by instrument: a venue of a thousand has one or two in a message.
-        for entry in &self.entries {
+        for entry in entries {
             if let Some(has_later) = entry.place.and_then(|at| self.has_later.get_mut(at)) {
                 *has_later = false;
             }
@@ -314,36 +340,30 @@ impl Refresh {
 
 impl<'a> Reader<'a, '_> {
     fn take_all(&mut self, message: &Message<'a>) -> Result<(), Breach> {
-        let mut fields = message.fields();
+        let mut fields = message.behind_msg_type();
         while let Some((tag, text)) = fields.next_with() {
             let role = self.roles.of(tag);
-            if role == Role::Other {
-                continue;
+            if role != Role::Other {
+                self.take(role, tag, text())?;
             }
-            if role == self.delimiter {
-                self.close()?;
-                self.open()?;
-            }
-            self.take(role, tag, text())?;
         }
         Ok(())
     }
 
+    /// What nearly every entry has; the rest stands apart, so that the way through here is short.
     #[inline(always)]
     fn take(&mut self, role: Role, tag: u32, text: &'a [u8]) -> Result<(), Breach> {
         let malformed = Breach::Malformed { tag };
         match role {
-            Role::Other => {}
-            // In one place: the reading of a number is long code, and a message finds it cold.
-            Role::MdReqId | Role::Count => match (role, value::parse_uint(text)) {
-                (Role::MdReqId, number) => self.md_req_id = number,
-                (_, number) => self.count = Some(number.ok_or(malformed)?),
-            },
             Role::Symbol => self.take_symbol(text),
-            Role::Action => self.entry(tag)?.action = action(text).ok_or(malformed)?,
-            Role::Kind => self.entry(tag)?.kind = kind(text).ok_or(malformed)?,
-            Role::Id => self.entry(tag)?.id = EntryId::of(text),
-            Role::RefId => self.entry(tag)?.ref_id = EntryId::of(text),
+            Role::Action => {
+                self.begin_at(role)?;
+                self.entry(tag)?.action = action(text).ok_or(malformed)?;
+            }
+            Role::Kind => {
+                self.begin_at(role)?;
+                self.entry(tag)?.kind = kind(text).ok_or(malformed)?;
+            }
             Role::Price => {
                 self.entry(tag)?;
                 self.price = Some(text);
@@ -352,6 +372,29 @@ impl<'a> Reader<'a, '_> {
                 self.entry(tag)?;
                 self.size = Some(text);
             }
+            Role::Other
+            | Role::MdReqId
+            | Role::Count
+            | Role::Id
+            | Role::RefId
+            | Role::Date
+            | Role::Time
+            | Role::TransactTime
+            | Role::Aggressor => self.take_rest(role, tag, text)?,
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn take_rest(&mut self, role: Role, tag: u32, text: &'a [u8]) -> Result<(), Breach> {
+        let malformed = Breach::Malformed { tag };
+        match role {
+            Role::MdReqId | Role::Count => match (role, value::parse_uint(text)) {
+                (Role::MdReqId, number) => self.md_req_id = number,
+                (_, number) => self.count = Some(number.ok_or(malformed)?),
+            },
+            Role::Id => self.entry(tag)?.id = EntryId::of(text),
+            Role::RefId => self.entry(tag)?.ref_id = EntryId::of(text),
             Role::Date => {
                 self.date_ns = date_ns(text).ok_or(malformed)?;
                 self.has_time = true;
@@ -363,11 +406,10 @@ impl<'a> Reader<'a, '_> {
             // Binance writes TransactTime(60) where FIX 4.4 has 272 and 273.
             Role::TransactTime if !self.has_time => {
                 let at = timestamp::parse(text).ok_or(malformed)?;
-                if let Some(entry) = self.entries.last_mut() {
+                if let Some(entry) = &mut self.entry {
                     entry.venue_at = at;
                 }
             }
-            Role::TransactTime => {}
             Role::Aggressor => {
                 self.entry(tag)?.aggressor = match text {
                     b"1" => Some(Side::Buy),
@@ -375,47 +417,42 @@ impl<'a> Reader<'a, '_> {
                     _ => None,
                 };
             }
+            Role::TransactTime | Role::Other => {}
+            Role::Symbol | Role::Action | Role::Kind | Role::Price | Role::Size => {}
         }
         Ok(())
     }
 
+    #[inline(always)]
     fn take_symbol(&mut self, text: &[u8]) {
         self.symbol = self.symbols.find_near(text, self.guess);
         self.guess = self.symbol.or(self.guess);
-        if let Some(entry) = self.entries.last_mut() {
+        if let Some(entry) = &mut self.entry {
             entry.place = self.symbol;
         }
     }
 
     #[inline(always)]
     fn entry(&mut self, tag: u32) -> Result<&mut Entry, Breach> {
-        self.entries.last_mut().ok_or(Breach::Misplaced { tag })
+        self.entry.as_deref_mut().ok_or(Breach::Misplaced { tag })
     }
 
-    fn open(&mut self) -> Result<(), Breach> {
-        if self.entries.len() >= self.entries_max {
-            return Err(Breach::TooManyEntries);
+    /// A field that begins an entry ends the one before.
+    #[inline(always)]
+    fn begin_at(&mut self, role: Role) -> Result<(), Breach> {
+        if role == self.delimiter {
+            self.close()?;
+            let entry = self.room.next().ok_or(Breach::TooManyEntries)?;
+            *entry = Entry::begun(self.symbol);
+            self.entry = Some(entry);
         }
-        self.entries.push(Entry {
-            action: Action::New,
-            kind: EntryKind::Unsaid,
-            place: self.symbol,
-            id: EntryId::default(),
-            ref_id: EntryId::default(),
-            price: None,
-            size: None,
-            is_off_grid: false,
-            aggressor: None,
-            venue_at: Nanos(0),
-            is_last: false,
-        });
         Ok(())
     }
 
-    /// All fields of the last entry are there.
+    /// All fields of the entry are there.
     fn close(&mut self) -> Result<(), Breach> {
         let (price, size) = (self.price.take(), self.size.take());
-        let Some(entry) = self.entries.last_mut() else { return Ok(()) };
+        let Some(entry) = self.entry.take() else { return Ok(()) };
         if self.has_time {
             entry.venue_at = Nanos(self.date_ns.saturating_add(self.time_ns));
         }
@@ -430,12 +467,6 @@ impl<'a> Reader<'a, '_> {
             }
         }
         Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), Breach> {
-        self.close()?;
-        let found = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-        if self.count.unwrap_or(0) == found { Ok(()) } else { Err(Breach::WrongCount) }
     }
 }
 

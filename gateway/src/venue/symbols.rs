@@ -60,7 +60,16 @@ impl Symbol {
     /// Whether it is written so. Symbols are short: a call to compare them took longer than to do it here.
     #[inline]
     fn is(&self, text: &[u8]) -> bool {
-        self.text.len() == text.len() && self.text.iter().zip(text).all(|(a, b)| a == b)
+        if self.text.len() != text.len() {
+            return false;
+        }
+        // Of four to eight bytes the first four and the last four are all there is.
+        match (self.text.first_chunk::<4>(), self.text.last_chunk::<4>()) {
+            (Some(first), Some(last)) if text.len() <= 8 => {
+                text.starts_with(first) && text.ends_with(last)
+            }
+            _ => *self.text == *text,
+        }
     }
 
     /// A price text as ticks; an error off the grid.
@@ -227,6 +236,23 @@ pub(crate) mod tests {
         let btc = symbols.of(InstrumentId(1)).unwrap();
         assert_eq!(btc.ticks(b"61685.99"), Ok(Ticks(6_168_599)));
         assert_eq!(btc.lots(b"1.500"), Ok(Lots(1500)));
+    }
+
+    #[test]
+    fn a_symbol_is_no_other_that_differs_in_one_byte_or_in_its_length() {
+        for len in 1..=12usize {
+            let text = &"ABCDEFGHIJKL"[..len];
+            let symbols = Symbols::new(VenueId(0), &[instrument(0, text)]).unwrap();
+            assert_eq!(symbols.find_near(text.as_bytes(), Some(0)), Some(0));
+            for at in 0..len {
+                let mut other = text.as_bytes().to_vec();
+                other[at] = b'x';
+                assert_eq!(symbols.find_near(&other, Some(0)), None, "{at} of {len}");
+            }
+            for other in [&text[1..], &text[..len - 1]] {
+                assert_eq!(symbols.find_near(other.as_bytes(), Some(0)), None);
+            }
+        }
     }
 
     #[test]
