@@ -72,7 +72,7 @@ impl Place {
         let ids = self.folder.join("oe/exec-ids");
         let ids = ExecIds::open(&ids, TABLE, (store.created_at(), from)).unwrap();
         let journaled = before.delivered.map_or(Some(ExecId(0)), |delivered| delivered.exec_id);
-        let ids = ids.forget_copied(journaled.unwrap_or(ExecId(u64::MAX)));
+        let ids = ids.forget_copied(journaled);
         let config = OrderEntryConfig {
             epoch: 5,
             orders_max: 64,
@@ -365,4 +365,96 @@ fn an_exec_id_that_the_venue_gave_before_is_told_from_the_copy_where_it_is_anoth
     assert_eq!(run.executions(GRACE_NS / 2), []);
     let before = place.kill(run);
     assert_eq!(place.run(&before).executions(2 * GRACE_NS).len(), 1);
+}
+
+#[test]
+fn what_the_copy_tells_under_a_known_exec_id_is_told_again_too() {
+    let mut place = Place::new("same-id");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say(ORDERS, "E1");
+    let traded = run.executions(A_WHILE);
+    assert_eq!(traded.len(), 1);
+    let bust = "35=8|37=O|11=11|17=E1|19=E1|150=H|39=0|55=BTC|54=2|151=1.5|14=0|6=0";
+    run.venues[COPY].say(run.now, bust);
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
+    let before = place.kill(run).up_to(traded[0]);
+    let mut run = place.run(&before);
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1, "the cancellation, and the trade not again");
+    let before = place.kill(run);
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS), []);
+}
+
+#[test]
+fn an_instrument_that_is_added_within_the_grace_begins_with_what_was_traded_before() {
+    let mut place = Place::new("grace");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say_of(COPY, ("ETH", "P"), "E1");
+    run.executions(GRACE_NS / 2);
+    let before = Before { knows_eth: true, ..place.kill(run) };
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS), []);
+}
+
+#[test]
+fn what_is_held_is_told_however_much_the_copy_said_behind_it_and_whatever_a_kill_tore() {
+    let mut place = Place::new("far");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say(COPY, "E1");
+    for n in 0..5_000 {
+        let accepted = format!("35=8|37=O|11=12|17=A{n}|150=0|39=0|55=BTC|54=2|151=1|14=0|6=0");
+        run.venues[COPY].say(run.now, &accepted);
+        if n % 100 == 0 {
+            run.executions(1_000_000);
+        }
+    }
+    assert_eq!(run.executions(GRACE_NS / 2), []);
+    let before = place.kill(run);
+    // One of the two marks is torn.
+    let ids = place.folder.join("oe/exec-ids");
+    let mut bytes = std::fs::read(&ids).unwrap();
+    bytes[24] ^= 1;
+    std::fs::write(&ids, bytes).unwrap();
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS).len(), 1);
+}
+
+#[test]
+fn a_table_that_power_loss_took_back_tells_nothing_twice_and_loses_nothing_after_it() {
+    let mut place = Place::new("power");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    let ids = place.folder.join("oe/exec-ids");
+    run.say(COPY, "E0");
+    assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
+    let old = std::fs::read(&ids).unwrap();
+    run.say(COPY, "E1");
+    let told = run.executions(2 * GRACE_NS);
+    assert_eq!(told.len(), 1);
+    let before = place.kill(run);
+    std::fs::write(&ids, old).unwrap();
+    let mut run = place.run(&before);
+    assert_eq!(run.executions(2 * GRACE_NS), []);
+    run.say(COPY, "E2");
+    assert!(run.executions(2 * GRACE_NS)[0] > told[0], "numbers go on behind the journal's");
+    let before = place.kill(run).up_to(told[0]);
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS).len(), 1);
+}
+
+#[test]
+fn what_was_held_when_the_copy_was_taken_out_of_the_config_is_never_told() {
+    let mut place = Place::new("without");
+    let mut run = place.run(&Before::default());
+    run.executions(A_WHILE);
+    run.say(COPY, "E1");
+    assert_eq!(run.executions(GRACE_NS / 2), []);
+    let before = place.kill(run);
+    // A run without it.
+    let store = place.store("oe");
+    let from = deliver_from(&store, before.delivered);
+    let ids = place.folder.join("oe/exec-ids");
+    let ids = ExecIds::open(&ids, TABLE, (store.created_at(), from)).unwrap();
+    ids.forget_copied(None).forget_copy_mark();
+    drop(store);
+    assert_eq!(place.run(&before).executions(2 * GRACE_NS), []);
 }

@@ -33,9 +33,6 @@ use ballast_gateway::venue::notice::Notices;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 
-/// No ExecID is beyond it: whatever was told is in the journal.
-const ALL_TOLD: ExecId = ExecId(u64::MAX);
-
 /// Dials a venue in clear or in TLS, and logs what passes.
 pub type VenueDial = Tee<SocketDial<TcpDial>>;
 /// A feed. Its session keeps nothing: a lost book is asked for anew.
@@ -226,8 +223,8 @@ impl<'a> Venue<'a> {
         let exec_ids = ExecIds::open(&ids_path, EXEC_IDS, (store.created_at(), from))?;
         // Where the ExecIDs are gone nobody could say which of a drop copy's were told.
         let goes_on = resumption.is_some_and(|r| r.epoch > 0) && has_ids && !self.opens_from_config;
-        let journaled = if goes_on { journaled(delivered) } else { ALL_TOLD };
-        let exec_ids = exec_ids.forget_copied(journaled).beginning_with(state.epoch());
+        let exec_ids =
+            self.exec_ids_after(exec_ids, goes_on, delivered).beginning_with(state.epoch());
         let session = Session::new(session, store);
         let config = OrderEntryConfig {
             epoch: state.epoch(),
@@ -259,6 +256,23 @@ impl<'a> Venue<'a> {
         Ok(entry.with_copies_taken_up(!goes_on))
     }
 
+    /// What of a drop copy's words the journal before this run has. All of it, where it is not gone on from,
+    /// and where there is no copy any more.
+    fn exec_ids_after(
+        &self,
+        exec_ids: ExecIds,
+        goes_on: bool,
+        delivered: Option<&Delivered>,
+    ) -> ExecIds {
+        let has_copy = self.raw.drop_copy.is_some();
+        let newest = delivered.map_or(Some(ExecId(0)), |delivered| delivered.exec_id);
+        let mut exec_ids = exec_ids.forget_copied(newest.filter(|_| goes_on && has_copy));
+        if !has_copy {
+            exec_ids.forget_copy_mark();
+        }
+        exec_ids
+    }
+
     /// The session on which the venue repeats the account's reports, where the config has one. Its numbers
     /// are kept as order entry's are; no cut ends it, since no order goes over it.
     fn drop_copy(
@@ -272,12 +286,6 @@ impl<'a> Venue<'a> {
         let session = Session::new(session, FileStore::open(store)?);
         Ok(Some((self.dial(raw, ears, &Cut::default())?, session)))
     }
-}
-
-/// The newest ExecID that the journal before this run has: the account goes on from it. An unknown one is
-/// none beyond which anything is told again.
-fn journaled(delivered: Option<&Delivered>) -> ExecId {
-    delivered.map_or(ExecId(0), |delivered| delivered.exec_id.unwrap_or(ALL_TOLD))
 }
 
 #[cfg(test)]

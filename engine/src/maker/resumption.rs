@@ -76,8 +76,8 @@ pub struct Delivered {
     pub numbers_since: Nanos,
     /// The last MsgSeqNum(34) that did.
     pub msg_seq_num: u64,
-    /// The newest ExecID(17) of an execution that did, whichever session told it: they ascend as they are
-    /// told. `None` where nobody knows, 0 where there was none.
+    /// The newest number of an execution that did, whichever session told it: what a drop copy tells has a
+    /// higher one than all before. `None` where nobody knows, 0 where there was none.
     pub exec_id: Option<ExecId>,
 }
 

@@ -460,10 +460,9 @@ impl Desk {
     }
 
     fn exec_id_pair(&mut self, report: &Report<'_>) -> (ExecId, ExecId) {
-        let number = |ids: &mut ExecIds, text: Option<&[u8]>| {
-            text.map_or(ExecId(0), |text| ids.intern(text).id)
-        };
-        (number(&mut self.exec_ids, report.exec_id), number(&mut self.exec_ids, report.exec_ref_id))
+        let ids = &mut self.exec_ids;
+        let told = report.exec_id.map_or(ExecId(0), |text| ids.number_told(text));
+        (told, report.exec_ref_id.map_or(ExecId(0), |text| ids.intern(text).id))
     }
 
     /// What of an order traded by now, and whether the word at hand was overtaken by a later one. Only a

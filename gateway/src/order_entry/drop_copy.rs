@@ -29,8 +29,8 @@ pub const GRACE_NS: u64 = 1_000_000_000;
 const POLL_NS: u64 = 1_000_000;
 /// Copies that may wait. One more, and the oldest is told at once.
 const HELD_MAX: usize = 1024;
-/// Messages of an earlier run in which executions are looked for that nobody told: more than may have waited
-/// here, for the maker and for its journal.
+/// Messages of an earlier run, before the first that was not dealt with, in which executions are looked for that
+/// were told and that no journal has: more than it may lack.
 const TAKEN_UP_MAX: u64 = 4096;
 /// Bytes that a copy has room for without an allocation.
 const FRAME_BYTES: usize = 512;
@@ -50,8 +50,9 @@ pub struct DropCopyCounts {
 
 struct Held {
     due: Nanos,
-    /// MsgSeqNum(34) of the copy.
+    /// MsgSeqNum(34) of the copy, and since when its numbers counted.
     number: u64,
+    since: Nanos,
     frame: Vec<u8>,
 }
 
@@ -96,20 +97,22 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
         }
         self.polled_at = now;
         let DropCopy { line, tags, held, spare, counts, .. } = self;
+        let since = line.session().store().created_at();
         let turn = line.turn(now, |event| {
             let (Event::Message(message), Some(room)) = (event, spare.last_mut()) else {
                 return ControlFlow::Continue(());
             };
             if is_execution(&message, *tags) {
                 counts.executions += 1;
-                if desk.has_told(&Report::read(&message, *tags)) {
+                let report = Report::read(&message, *tags);
+                if desk.has_told(&report) {
                     counts.confirmed += 1;
-                } else {
+                } else if desk.is_ours(&report) {
                     room.clear();
                     room.extend_from_slice(message.as_bytes());
                     let frame = spare.pop().unwrap_or_default();
                     let number = message.msg_seq_num().unwrap_or(0);
-                    held.push_back(Held { due: now.plus(GRACE_NS), number, frame });
+                    held.push_back(Held { due: now.plus(GRACE_NS), number, since, frame });
                 }
             }
             // With no place left the next one waits in the socket.
@@ -133,7 +136,9 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
             None => next,
         };
         let mut untold = Vec::new();
-        for number in next.saturating_sub(TAKEN_UP_MAX).max(1)..next {
+        let since = store.created_at();
+        let first = next.saturating_sub(TAKEN_UP_MAX).min(dealt_with.saturating_add(1));
+        for number in first.max(1)..next {
             let Some(frame) = store.inbound(number) else { continue };
             let Ok(message) = decoder.decode(frame) else { continue };
             let report = Report::read(&message, *tags);
@@ -150,7 +155,7 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
         }
         for (_, number, frame) in untold {
             counts.executions += 1;
-            held.push_back(Held { due: Nanos(0), number, frame });
+            held.push_back(Held { due: Nanos(0), number, since, frame });
         }
         self.mark(desk);
     }
@@ -158,8 +163,9 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
     /// Everything before what waits is dealt with.
     fn mark(&self, desk: &mut Desk) {
         let store = self.line.session().store();
-        let next = self.held.front().map_or(store.next_target(), |held| held.number);
-        let (numbers_since, msg_seq_num) = (store.created_at(), next.saturating_sub(1));
+        let numbers_since = store.created_at();
+        let held = self.held.iter().find(|held| held.since == numbers_since);
+        let msg_seq_num = held.map_or(store.next_target(), |held| held.number).saturating_sub(1);
         desk.exec_ids.mark_copy(CopyMark { numbers_since, msg_seq_num });
     }
 
@@ -173,7 +179,9 @@ impl<D: Dial, S: Store> DropCopy<D, S> {
     fn tell_next(&mut self, now: Nanos, desk: &mut Desk) -> Option<OrderEvent> {
         // Bounded: each turn takes one out.
         while let Some(held) = self.held.front() {
-            if now < held.due && !self.spare.is_empty() {
+            // Of older numbers, the store has it no more.
+            let is_kept = held.since == self.line.session().store().created_at();
+            if now < held.due && is_kept && !self.spare.is_empty() {
                 return None;
             }
             let held = self.held.pop_front()?;
@@ -259,8 +267,17 @@ impl Desk {
     /// Is this execution, which an earlier run heard, still to be told? What is no news was dealt with,
     /// unless that was forgotten.
     fn is_untold(&self, report: &Report<'_>, is_news: bool) -> bool {
-        let is_again = |exec_id| self.exec_ids.is_to_be_told_again(exec_id);
-        (is_news || report.exec_id.is_some_and(is_again)) && !self.has_told(report)
+        let is_again = meaning_of(report).zip(report.exec_id).is_some_and(|(meaning, exec_id)| {
+            let side = report.side.unwrap_or(Side::Buy);
+            self.exec_ids.is_to_be_told_again(exec_id, side, meaning)
+        });
+        (is_news || is_again) && !self.has_told(report)
+    }
+
+    /// Is it of an instrument of ours?
+    fn is_ours(&self, report: &Report<'_>) -> bool {
+        let order = self.order_of(report).and_then(|handle| self.live().get(handle));
+        self.place_of(report, order).is_some()
     }
 
     /// Was this execution told already?

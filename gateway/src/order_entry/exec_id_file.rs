@@ -3,8 +3,8 @@
 //! Fed by [`ExecIds`](super::exec_ids::ExecIds) on the order-entry thread; read once at a start. Mapped like
 //! a store's segment: what a call has written survives the death of the process. Budget: 84 bytes and
 //! their CRC-32C a fill, no system call. A slot that a kill tore fails its checksum and is left out: its
-//! fill was not told yet. Deliberately absent: syncing; what a loss of power takes, the venue's resend
-//! brings again and the account's CumQty(14) refuses.
+//! fill was not told yet. Deliberately absent: syncing; what a loss of power takes of it, the journal's newest
+//! number shows, and then numbers go on behind that one.
 
 use super::exec_ids::CopyMark;
 use crate::store::{Segment, StoreError};
@@ -15,9 +15,11 @@ use std::path::Path;
 pub(super) const TEXT_KEPT: usize = 43;
 const MAGIC: &[u8; 8] = b"BALEXEC1";
 const HEADER: usize = 64;
-/// Where in the header the drop copy's mark lies: since when its numbers count, the number, and their CRC-32C.
-const MARK: std::ops::Range<usize> = 8..28;
+/// Where in the header the drop copy's marks lie, written in turn: since when its numbers count, the number, and
+/// their CRC-32C. A kill tears one at most.
+const MARKS: [std::ops::Range<usize>; 2] = [8..28, 28..48];
 const SLOT: usize = 88;
+const MARK_BYTES: usize = 20;
 
 /// One ExecID(17) as it is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +72,8 @@ impl Kept {
 /// The file.
 pub(super) struct ExecIdFile {
     segment: Segment,
+    /// Which of the two marks was written last.
+    next_mark: usize,
 }
 
 impl ExecIdFile {
@@ -96,7 +100,7 @@ impl ExecIdFile {
             Some(segment) => segment,
             None => Self::make(path, bytes, (&kept, mark), capacity)?,
         };
-        Ok((ExecIdFile { segment }, kept))
+        Ok((ExecIdFile { segment, next_mark: 0 }, kept))
     }
 
     /// Made beside the old one and put in its place: a kill in between leaves the old one.
@@ -107,7 +111,7 @@ impl ExecIdFile {
         capacity: usize,
     ) -> Result<Segment, StoreError> {
         let partial = path.with_extension("partial");
-        let mut file = ExecIdFile { segment: Segment::create(&partial, bytes)? };
+        let mut file = ExecIdFile { segment: Segment::create(&partial, bytes)?, next_mark: 0 };
         if let Some(magic) = file.segment.bytes_mut().get_mut(..MAGIC.len()) {
             magic.copy_from_slice(MAGIC);
         }
@@ -132,12 +136,33 @@ impl ExecIdFile {
     /// Writes how far a drop copy's messages were dealt with.
     pub(super) fn mark_copy(&mut self, mark: CopyMark) {
         let (since, number) = (mark.numbers_since.0.to_le_bytes(), mark.msg_seq_num.to_le_bytes());
-        let mut written = [0; MARK.end - MARK.start];
+        let sum = sum_of(&since, &number).to_le_bytes();
+        let mut written = [0; MARK_BYTES];
         written[..8].copy_from_slice(&since);
         written[8..16].copy_from_slice(&number);
-        written[16..].copy_from_slice(&sum_of(&since, &number).to_le_bytes());
-        if let Some(place) = self.segment.bytes_mut().get_mut(MARK) {
-            place.copy_from_slice(&written);
+        written[16..].copy_from_slice(&sum);
+        // The later of two counts: one that goes back takes both places.
+        let goes_back = self.copy_mark().is_some_and(|last| {
+            (last.numbers_since, last.msg_seq_num) > (mark.numbers_since, mark.msg_seq_num)
+        });
+        self.next_mark ^= 1;
+        self.write_mark(self.next_mark, &written);
+        if goes_back {
+            self.write_mark(self.next_mark ^ 1, &written);
+        }
+    }
+
+    /// Nobody knows how far.
+    pub(super) fn forget_copy_mark(&mut self) {
+        for n in 0..MARKS.len() {
+            self.write_mark(n, &[0; MARK_BYTES]);
+        }
+    }
+
+    fn write_mark(&mut self, n: usize, written: &[u8; MARK_BYTES]) {
+        let place = MARKS.get(n).cloned();
+        if let Some(place) = place.and_then(|place| self.segment.bytes_mut().get_mut(place)) {
+            place.copy_from_slice(written);
         }
     }
 
@@ -150,10 +175,16 @@ impl ExecIdFile {
     }
 }
 
-/// The mark in the header of a file; `None` where there is none, and for a torn one.
+/// The mark in the header of a file; `None` where there is none. Of two the later one.
 fn mark_in(file: &[u8]) -> Option<CopyMark> {
-    let rest = file.strip_prefix(MAGIC)?;
-    let (since, rest) = rest.split_first_chunk::<8>()?;
+    let file = Some(file).filter(|file| file.starts_with(MAGIC))?;
+    let marks = MARKS.iter().filter_map(|place| mark_of(file.get(place.clone())?));
+    marks.max_by_key(|mark| (mark.numbers_since, mark.msg_seq_num))
+}
+
+/// One of them; `None` where there is none, and for a torn one.
+fn mark_of(bytes: &[u8]) -> Option<CopyMark> {
+    let (since, rest) = bytes.split_first_chunk::<8>()?;
     let (number, rest) = rest.split_first_chunk::<8>()?;
     let sum = rest.first_chunk::<4>()?;
     if *since == [0; 8] || u32::from_le_bytes(*sum) != sum_of(since, number) {

@@ -16,8 +16,15 @@ use std::path::Path;
 const EMPTY: u32 = u32::MAX;
 /// No text has this length.
 const NO_TEXT: u32 = u32::MAX;
-/// The number in [`Entry::by`] of what no numbered message of the order session told: a drop copy's, above all.
+/// In the number of [`Entry::by`]: no numbered message of the order session told it, but a drop copy, above all.
+/// Behind it stand the bit of [`Entry::told`] that it was, and a number of the telling's own, which the journal
+/// has: a text that was known before keeps its number, and may be told once more, for the other side or as a
+/// cancellation.
 const COPY: u64 = 1 << 63;
+const COPIED_BIT: u32 = 60;
+const COPIED_NUMBER: u64 = (1 << COPIED_BIT) - 1;
+/// In [`Entry::told`]: some of it was told and counts no more.
+const FORGOTTEN: u8 = 1 << 7;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -127,30 +134,80 @@ impl ExecIds {
     }
 
     /// The same, and what a drop copy alone told and no journal holds counts as not told: a copy has no number
-    /// by which the journal would know it. `journaled` is the newest ExecID that the journal has; numbers
-    /// ascend as executions are told.
-    pub fn forget_copied(mut self, journaled: ExecId) -> ExecIds {
+    /// by which the journal would know it. `journaled` is the newest ExecID that the journal has, `None` where
+    /// nobody knows or where there is no copy; numbers ascend as executions are told.
+    pub fn forget_copied(mut self, journaled: Option<ExecId>) -> ExecIds {
+        let newest = journaled.map_or(u64::MAX, |newest| newest.0);
         for place in 0..self.entries.len() {
             let Some(entry) = self.entries.get_mut(place).filter(|entry| entry.by.1 & COPY != 0)
             else {
                 continue;
             };
-            if entry.id.0 > journaled.0 {
-                // Its text stays until it is told: whatever ends this run before, the next knows of it.
-                entry.told = 0;
+            let bit = 1 << ((entry.by.1 & !COPY) >> COPIED_BIT);
+            if entry.by.1 & COPIED_NUMBER > newest {
+                // The text stays until it is told: whatever ends this run before, the next knows of it. Where the
+                // journal has its number, it has what was told before under it.
+                let kept = if entry.id.0 > newest { 0 } else { entry.told & !bit };
+                entry.told = kept | FORGOTTEN;
             } else {
                 // It is told for good, whatever a later start knows.
                 entry.by.1 = 0;
+                entry.told &= !FORGOTTEN;
             }
             self.write(place);
+        }
+        if journaled.is_some() && self.next > self.oldest && self.next <= newest {
+            // A loss of power took the table back behind the journal: numbers go on behind the journal's,
+            // and how far the copy was dealt with nobody knows.
+            self.pass_over(newest);
+            self.forget_copy_mark();
         }
         self
     }
 
-    /// A drop copy alone told it, and the journal of the run before does not hold it.
-    pub fn is_to_be_told_again(&self, text: &[u8]) -> bool {
-        let entry = self.find(text).and_then(|id| self.entries.get(self.place_of(id.0)));
-        entry.is_some_and(Entry::is_forgotten)
+    /// The next number is beyond `newest`; those between are nothing's.
+    fn pass_over(&mut self, newest: u64) {
+        let gap = newest.saturating_sub(self.next);
+        if gap > u64::try_from(self.entries.len()).unwrap_or(u64::MAX) {
+            self.slots.fill(EMPTY);
+            self.oldest = newest;
+            self.next = newest;
+        }
+        while self.next <= newest {
+            self.place_nothing();
+        }
+    }
+
+    /// The next number is nothing's.
+    fn place_nothing(&mut self) {
+        let (id, text) = (self.next, [0; TEXT_KEPT]);
+        self.place(Kept { id, hash: id, length: NO_TEXT, told: 0, by: (Nanos(0), 0), text });
+    }
+
+    /// The account goes on without a drop copy, or nobody knows how far it was dealt with: what it has heard
+    /// by the next start counts as dealt with.
+    pub fn forget_copy_mark(&mut self) {
+        self.copy_mark = None;
+        if let Some(file) = &mut self.file {
+            file.forget_copy_mark();
+        }
+    }
+
+    /// Was `meaning` told for `side` under this ExecID, and counts no more?
+    pub fn is_to_be_told_again(&self, text: &[u8], side: Side, meaning: Meaning) -> bool {
+        let is_again = |entry: &Entry| entry.told & FORGOTTEN != 0 || entry.told == 0;
+        self.entry(text).is_some_and(is_again) && !self.has_told(text, side, meaning)
+    }
+
+    fn entry(&self, text: &[u8]) -> Option<&Entry> {
+        self.find(text).and_then(|id| self.entries.get(self.place_of(id.0)))
+    }
+
+    /// The number under which the journal has what was told last of `text`: its own, or the telling's.
+    pub fn number_told(&mut self, text: &[u8]) -> ExecId {
+        let id = self.intern(text).id;
+        let by = self.entries.get(self.place_of(id.0)).map_or(0, |entry| entry.by.1);
+        if by & COPY == 0 { id } else { ExecId(by & COPIED_NUMBER) }
     }
 
     /// How far a drop copy's messages were dealt with; `None` where nobody knows.
@@ -242,25 +299,29 @@ impl ExecIds {
 
     /// Was `meaning` told for `side` under this ExecID?
     pub fn has_told(&self, text: &[u8], side: Side, meaning: Meaning) -> bool {
-        let entry = self.find(text).and_then(|id| self.entries.get(self.place_of(id.0)));
-        entry.is_some_and(|entry| entry.told & (1 << told_bit(side, meaning)) != 0)
+        self.entry(text).is_some_and(|entry| entry.told & (1 << told_bit(side, meaning)) != 0)
     }
 
     /// Whether this is the first time that `meaning` is told for `side` under this ExecID.
     pub fn is_first(&mut self, text: &[u8], side: Side, meaning: Meaning) -> bool {
         let bit = told_bit(side, meaning);
         self.give_up_forgotten(text);
+        if self.has_told(text, side, meaning) {
+            return false;
+        }
+        let is_copied = self.hearing.1 == COPY;
+        if is_copied && self.find(text).is_some() {
+            self.place_nothing();
+        }
         let id = self.intern(text).id;
-        let place = self.place_of(id.0);
-        let hearing = self.hearing;
-        let Some(entry) = self.entries.get_mut(place) else { return true };
-        let is_first = entry.told & (1 << bit) == 0;
-        if is_first {
+        let (newest, place) = (self.next.saturating_sub(1), self.place_of(id.0));
+        let copied = COPY | (bit as u64) << COPIED_BIT | newest & COPIED_NUMBER;
+        if let Some(entry) = self.entries.get_mut(place) {
             entry.told |= 1 << bit;
-            entry.by = hearing;
+            entry.by = (self.hearing.0, if is_copied { copied } else { self.hearing.1 });
             self.write(place);
         }
-        is_first
+        true
     }
 
     /// From here on `text` is another execution's, of which `meaning` is told for `side`; the one that it
@@ -272,7 +333,7 @@ impl ExecIds {
         self.is_first(text, side, meaning);
     }
 
-    /// What is told again gets a number of its own: they ascend as executions are told.
+    /// What is told again as if it were the first time gets a number of its own.
     fn give_up_forgotten(&mut self, text: &[u8]) {
         let place = self.find(text).map(|id| self.place_of(id.0));
         let is_forgotten =
@@ -409,9 +470,9 @@ impl Entry {
             && self.text.iter().zip(text).all(|(kept, byte)| kept == byte)
     }
 
-    /// A drop copy alone told it, and no journal holds it.
+    /// Nothing that was told of it counts.
     fn is_forgotten(&self) -> bool {
-        self.told == 0 && self.by.1 & COPY != 0 && self.length != NO_TEXT
+        self.told == FORGOTTEN
     }
 }
 

@@ -333,6 +333,7 @@ fn stored<S: Store>(
         delivered.push(Delivered {
             numbers_since: store.created_at(),
             msg_seq_num: store.next_target().saturating_sub(1),
+            exec_id: None,
             ..Delivered::nothing(venue)
         });
     }
