@@ -192,6 +192,26 @@ fn what_the_venue_says_of_a_paused_instrument_is_told_to_who_resumes_it() {
 }
 
 #[test]
+fn a_session_that_was_given_up_is_told_whatever_halted_before() {
+    let given_up = |desk: &mut Desk, fault| {
+        let update = OrderUpdate::SessionHalted { fault };
+        desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, update);
+        desk.maker.snapshot(SPOT).unwrap().reason
+    };
+    let (forgotten, differs) = (SessionFault::SequenceForgotten, SessionFault::OutboundDiffers);
+    for halt in [Act::Pause { scope: Scope::All }, Act::Kill { cause: KillCause::Signal }] {
+        let (mut desk, _) = Desk::quoting();
+        act(&mut desk, halt);
+        assert_eq!(given_up(&mut desk, forgotten), Reason::VenueForgot, "{halt:?}");
+        assert_eq!(given_up(&mut desk, differs), Reason::OutboundDiffers, "{halt:?}");
+        assert_eq!(given_up(&mut desk, forgotten), Reason::OutboundDiffers, "it stays shut");
+    }
+    let (mut desk, _) = Desk::quoting();
+    desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots: Lots(7) });
+    assert_eq!(given_up(&mut desk, differs), Reason::PositionDiffers, "nobody resumes that");
+}
+
+#[test]
 fn exposure_limits_out_of_order_change_nothing() {
     let (mut desk, _) = Desk::quoting();
     let before = desk.maker.pools[0].settings.limits;

@@ -564,11 +564,11 @@ impl Maker {
     }
 
     /// Halts an instrument and takes its quotes out. Only an operator brings it back. The first reason
-    /// stays; but that the account is wrong is told whatever halted it before, and what the venue said
-    /// whatever an operator paused it for: who brings it back must know.
+    /// stays; but that the account is wrong or the session given up is told whatever halted it before, and
+    /// what the venue said whatever an operator paused it for: who brings it back must know.
     fn halt(&mut self, instrument: InstrumentId, reason: Reason, out: &mut Intents) {
         let keeps = |line: &Line| {
-            let is_graver = reason.doubts_account() && !line.reason.doubts_account();
+            let is_graver = reason.weight() > line.reason.weight();
             let is_news = line.reason == Reason::Operator && reason.is_news_to_operator();
             line.state == State::Halted && !is_graver && !is_news
         };

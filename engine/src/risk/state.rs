@@ -123,6 +123,20 @@ impl Reason {
         matches!(self, Reason::PositionDiffers | Reason::Inconsistent)
     }
 
+    /// How much it weighs where an instrument is halted already: a heavier one is told over a lighter one,
+    /// which stays otherwise. What order entry gave a session up for ends trading there whatever was halted
+    /// before, and of what doubts the account nobody resumes.
+    pub const fn weight(self) -> u8 {
+        if self.doubts_account() {
+            return 3;
+        }
+        if matches!(self, Reason::OutboundDiffers) {
+            2
+        } else {
+            matches!(self, Reason::VenueForgot) as u8
+        }
+    }
+
     /// Something happened that whoever resumes must know, also where the instrument was paused before.
     pub const fn is_news_to_operator(self) -> bool {
         matches!(
