@@ -10,6 +10,7 @@ use crate::event::{ClOrdId, OrderAction, OrderIntent, OrderUpdate};
 use crate::pnl::ledger::Holding;
 use crate::risk::gate::BlockReason;
 use crate::risk::loss::CarriedDay;
+use crate::risk::order_to_trade::CarriedRatio;
 use crate::risk::throttle::MessageRate;
 use crate::risk::window::WindowLimit;
 use crate::units::{Exposure, Lots, Notional, Side, Ticks};
@@ -239,6 +240,28 @@ fn too_many_messages_for_the_day_s_trades_leave_only_cancels() {
         assert_eq!(news(&desk.image(SPOT, 600_000)) == 0, is_blocked, "at {now}");
         assert_eq!(blocked(&desk, BlockReason::OrderToTrade) > 0, is_blocked, "at {now}");
     }
+}
+
+#[test]
+fn the_messages_of_a_day_that_ended_before_any_timer_are_not_the_next_day_s() {
+    let mut config = config();
+    config.portfolio.loss.day_ends = [1, 2].map(|n| Nanos(n * 10_000_000_000)).to_vec();
+    config.settings[0].stale_after_ns = 1_000_000_000_000;
+    let (mut desk, quotes) = quoting(&config);
+    desk.timer();
+    desk.now = 9_000_000_000;
+    desk.image(SPOT, 600_000);
+    let sent = quotes.len() as u64;
+    assert!(desk.maker.carried().ratios[0].messages >= sent, "within the day");
+    // The day's end passes, and before any timer the run is over.
+    desk.now = 10_000_000_000;
+    desk.image(SPOT, 600_000);
+    config.carried = desk.maker.carried();
+    assert_eq!(config.carried.day.unwrap().ends, Nanos(20_000_000_000));
+    let mut after = Desk::with(&config);
+    after.now = 10_000_000_001;
+    after.timer();
+    assert_eq!(after.maker.carried().ratios[0], CarriedRatio::default());
 }
 
 #[test]

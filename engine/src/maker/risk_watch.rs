@@ -13,7 +13,7 @@ use crate::pnl::valuation::position_value;
 use crate::risk::carried::CarriedRisk;
 use crate::risk::gross::{self, LOTS_VALUED};
 use crate::risk::loss::LossStop;
-use crate::risk::order_to_trade::OrderToTrade;
+use crate::risk::order_to_trade::{CarriedRatio, OrderToTrade};
 use crate::risk::state::Reason;
 use crate::units::{Exposure, Lots, Side};
 
@@ -22,12 +22,17 @@ impl Maker {
     pub fn carried(&self) -> CarriedRisk {
         let switched_off = self.lines.iter().filter(|line| line.executions.is_off());
         let switched_off = switched_off.map(|line| line.instrument.id());
-        let loss = self.loss.sampled(self.now, self.ledger.total());
+        let (loss, is_new_day) = self.loss.sampled(self.now, self.ledger.total());
+        // A day that ended since the last timer took its messages and trades with it.
+        let ratio = |ratio: &OrderToTrade| match is_new_day {
+            true => CarriedRatio::default(),
+            false => ratio.carried(),
+        };
         CarriedRisk {
             day: loss.carried(),
             switched_off: switched_off.collect(),
             stops: loss.carried_stops(),
-            ratios: self.order_to_trade.iter().map(OrderToTrade::carried).collect(),
+            ratios: self.order_to_trade.iter().map(ratio).collect(),
             fees: self.fees_left(),
         }
     }

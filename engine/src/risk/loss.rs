@@ -119,13 +119,12 @@ impl LossStop {
     }
 
     /// The same with a last sample: what was lost since the timer's counts for the day as well. Before the
-    /// first one it is not known what day it is, and what was carried so far stays.
-    pub fn sampled(&self, now: Nanos, total: Option<Notional>) -> LossStop {
+    /// first one it is not known what day it is, and what was carried so far stays. Says whether a new day
+    /// has begun with it.
+    pub fn sampled(&self, now: Nanos, total: Option<Notional>) -> (LossStop, bool) {
         let mut sampled = self.clone();
-        if !self.is_new {
-            sampled.on_total(now, total);
-        }
-        sampled
+        let is_new_day = !self.is_new && sampled.on_total(now, total);
+        (sampled, is_new_day)
     }
 
     fn roll(&mut self, now: Nanos) -> bool {
