@@ -10,11 +10,13 @@ use ballast_engine::journal::record::Record as Entry;
 use ballast_engine::latency::{self, Samples};
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::Control;
+use ballast_engine::maker::intents::Record;
 use ballast_engine::maker::stage::{
     MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
 };
 use ballast_engine::quote::Model;
 use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
+use ballast_engine::risk::state::State;
 use ballast_engine::stage::Stage;
 use ballast_engine::units::*;
 use rough_market::{SPOT, config};
@@ -29,7 +31,7 @@ struct Bench {
     market: Producer<MarketEvent>,
     intents: Consumer<OrderIntent>,
     journal: RecordConsumer<Entry>,
-    _telemetry: RecordConsumer<Telemetry>,
+    telemetry: RecordConsumer<Telemetry>,
     _samples: Samples,
 }
 
@@ -61,7 +63,7 @@ impl Bench {
         let maker = Maker::new(&config).unwrap();
         let progress = Arc::new(Progress::default());
         let stage = MakerStage::new(maker, links, settings, probe, progress.clone());
-        let (_telemetry, _samples) = (telemetry, samples);
+        let _samples = samples;
         Bench {
             stage,
             progress,
@@ -71,7 +73,7 @@ impl Bench {
             market,
             intents,
             journal,
-            _telemetry,
+            telemetry,
             _samples,
         }
     }
@@ -245,4 +247,25 @@ fn a_kill_acts_while_order_entry_takes_nothing_and_its_cancels_follow() {
         cancels += bench.cancels();
     }
     assert!(cancels >= bench.stage.maker().live_orders(), "each order has been asked about");
+}
+
+#[test]
+fn a_halt_whose_record_found_no_room_is_told_as_soon_as_there_is_some_without_any_sample() {
+    let mut bench = Bench::quoting(TimeBase::Clock);
+    // Nobody reads the telemetry: its ring has been full since the quotes began.
+    assert!(bench.stage.telemetry_dropped() > 0);
+    bench.control.push(Control::Kill).unwrap();
+    bench.turn();
+    let halted = |bench: &mut Bench| {
+        let told = std::iter::from_fn(|| bench.telemetry.pop());
+        told.filter(|told| {
+            matches!(told, Telemetry::Happened(Record::State { state: State::Halted, .. }))
+        })
+        .count()
+    };
+    assert_eq!(halted(&mut bench), 0, "there was no room for it");
+    bench.turn();
+    assert_eq!(halted(&mut bench), 3, "each instrument's");
+    bench.turn();
+    assert_eq!(halted(&mut bench), 0, "once");
 }

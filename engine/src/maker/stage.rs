@@ -9,16 +9,15 @@
 //! a part is kept for order events and operators; where live trading has used that up, the maker kills
 //! itself. After a kill, order events and timers go on whatever is full, so that every cancel goes out.
 //! The first journal entry without room is the journal's end: it stays whole up to there, and the next
-//! run is told what the message store has beyond it. Telemetry drops and counts.
+//! run is told what the message store has beyond it. Telemetry drops and counts; a state is owed until told.
 
+use super::Maker;
 use super::control::{Act, KillCause, User};
 use super::input::{Control, Input};
 use super::intents::{Intents, Record};
-use super::{Maker, instrument_id};
 use crate::event::{
     InstrumentId, MarketEvent, MarketUpdate, OrderEvent, OrderIntent, Refusal, Word,
 };
-use crate::inventory::transfer::TRANSFERS_MAX;
 use crate::journal::record::Record as Entry;
 use crate::latency::{Mark, Probe};
 use crate::maker::snapshot::{GreekSample, HoldingsNews, InstrumentSnapshot};
@@ -28,6 +27,10 @@ use crate::stage::{Stage, Turn};
 use crate::units::{Exposure, Nanos, Notional};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use telling::ToldStates;
+
+mod telling;
 
 /// Most inputs a turn takes from one kind of ring.
 pub const TURN_INPUTS: usize = 64;
@@ -195,6 +198,7 @@ pub struct MakerStage {
     timer_at: Nanos,
     sample_at: Nanos,
     telemetry_dropped: u64,
+    told: ToldStates,
     leaving_since: Option<Nanos>,
     unjournaled: u64,
     has_market_entries: bool,
@@ -212,6 +216,7 @@ impl MakerStage {
         probe: Probe,
         progress: Arc<Progress>,
     ) -> MakerStage {
+        let told = ToldStates::of(&maker);
         let entries_max = 2 * (settings.intents_max + STATES_MAX * maker.lines.len()) + 2;
         MakerStage {
             maker,
@@ -225,6 +230,7 @@ impl MakerStage {
             timer_at: Nanos(0),
             sample_at: Nanos(0),
             telemetry_dropped: 0,
+            told,
             leaving_since: None,
             unjournaled: 0,
             has_market_entries: true,
@@ -383,68 +389,11 @@ impl MakerStage {
                 if let Record::State { instrument, state, reason, .. } = record {
                     self.journal(Entry::State { cause, instrument, state, reason });
                 }
-                self.tell(Telemetry::Happened(record));
+                self.tell_record(record);
             }
         }
+        self.note_dropped();
         self.out.clear();
-    }
-
-    fn tell(&mut self, telemetry: Telemetry) {
-        if self.links.telemetry.push(telemetry).is_err() {
-            self.telemetry_dropped = self.telemetry_dropped.saturating_add(1);
-        }
-    }
-
-    fn sample(&mut self) {
-        let at = self.maker.now();
-        let interval = self.settings.sample_interval_ns;
-        // On the events' time there is none before the first of them.
-        let has_time = match self.settings.time {
-            TimeBase::Clock => at > Nanos(0),
-            TimeBase::Events => self.progress.consumed() > Nanos(0),
-        };
-        if interval == 0 || at < self.sample_at || !has_time {
-            return;
-        }
-        self.sample_at = at.plus(interval);
-        for n in 0..self.maker.lines.len() {
-            let instrument = instrument_id(n);
-            if let Some(snapshot) = self.maker.snapshot(instrument) {
-                self.tell(Telemetry::Instrument { at, instrument, snapshot });
-            }
-        }
-        for underlying in (0..u8::MAX).take(self.maker.pools.len()) {
-            let delta = self.maker.delta(usize::from(underlying));
-            self.tell(Telemetry::Delta { at, underlying, delta });
-            if let Some(sample) = self.maker.greek_sample(usize::from(underlying)) {
-                self.tell(Telemetry::Greeks { at, underlying, sample });
-            }
-        }
-        self.sample_holdings(at);
-        if let Some((causes, total)) = self.maker.pnl() {
-            self.tell(Telemetry::Pnl { at, causes, total });
-        }
-    }
-
-    fn sample_holdings(&mut self, at: Nanos) {
-        for n in 0..self.maker.rebalancer.holdings.places().len() {
-            let place = self.maker.places().nth(n).map(HoldingsNews::Place);
-            self.tell_holdings(at, place);
-        }
-        for n in 0..TRANSFERS_MAX {
-            let transfer = self.maker.transfers().nth(n).copied().map(HoldingsNews::Transfer);
-            self.tell_holdings(at, transfer);
-        }
-        for n in 0..self.maker.balances().len() {
-            let balance = self.maker.balances().get(n).copied().map(HoldingsNews::Balance);
-            self.tell_holdings(at, balance);
-        }
-    }
-
-    fn tell_holdings(&mut self, at: Nanos, news: Option<HoldingsNews>) {
-        if let Some(news) = news {
-            self.tell(Telemetry::Holdings { at, news });
-        }
     }
 
     fn time_of(&self, clock: Nanos, event: Nanos) -> Nanos {
@@ -575,6 +524,7 @@ impl Stage for MakerStage {
             self.run_timer(now);
         }
         is_busy |= self.take_market(now);
+        self.tell_owed();
         self.sample();
         match (is_busy, self.has_ended(now)) {
             (_, true) => Turn::Done,
