@@ -6,7 +6,7 @@ mod wire;
 #[path = "peer/world.rs"]
 mod world;
 
-use ballast_engine::event::OrderAction;
+use ballast_engine::event::{OrderAction, OrderUpdate, SessionFault};
 use world::World;
 
 /// What the venue was sent of cancels, as it names the orders.
@@ -108,4 +108,31 @@ fn a_fill_that_a_later_one_overtook_brings_nothing_back() {
     assert_eq!(world.names(), ["Fill", "Fill"]);
     assert_eq!(cancelled(&mut world), Vec::<String>::new());
     assert_eq!(world.entry.desk().live().live_count(), 0);
+}
+
+#[test]
+fn where_all_orders_are_out_one_that_comes_back_is_cancelled_and_more_than_fit_halt() {
+    let mut world = World::up();
+    // As many as the maker may have out.
+    for id in 11..75 {
+        world.order(OrderAction::New, id, 0);
+        world.settle();
+    }
+    assert_eq!(world.entry.desk().live().live_count(), 64);
+    cancelled(&mut world);
+    let bust = |n: u64| {
+        let (id, of) = ((2u64 << 40) + n, format!("17=B{n}|19=E{n}"));
+        (id, format!("35=8|37=O|11={id}|{of}|150=H|39=0|55=BTC|54=2|151=1.5|14=0|6=0"))
+    };
+    for n in 1..=16 {
+        let (id, body) = bust(n);
+        world.say(&body);
+        assert_eq!(world.names(), ["TradeCanceled"], "{n}");
+        assert_eq!(cancelled(&mut world), [id.to_string()]);
+    }
+    world.say(&bust(17).1);
+    let told: Vec<_> = world.events().iter().map(|event| event.update).collect();
+    let halted = OrderUpdate::SessionHalted { fault: SessionFault::OrdersUnknown };
+    assert_eq!((told.len(), told.last()), (2, Some(&halted)), "{told:?}");
+    assert_eq!(world.names(), Vec::<String>::new(), "once");
 }

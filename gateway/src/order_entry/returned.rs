@@ -22,6 +22,10 @@ use std::collections::VecDeque;
 /// From one cancel of an order that came back to the next, at first and at most: it doubles.
 const AGAIN_NS: (u64, u64) = (1_000_000_000, 10_000_000_000);
 
+/// Places that the index has beyond the maker's own orders: it lets one go that comes back here, and may have
+/// all others out. Where more came back, the session is given up: an operator must look.
+pub(super) const RETURNED_MAX: usize = 16;
+
 /// An order that came back and is to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Back {
@@ -44,13 +48,15 @@ impl Back {
 /// The list.
 pub(super) struct Returned {
     pub orders: VecDeque<Back>,
+    /// One found no room in the index: the maker is to be told.
+    pub has_left_one: bool,
     /// This run's number: orders of this one and of those before it are ours.
     epoch: u32,
 }
 
 impl Returned {
     pub(super) fn new(orders_max: usize) -> Returned {
-        Returned { orders: VecDeque::with_capacity(orders_max), epoch: 0 }
+        Returned { orders: VecDeque::with_capacity(orders_max), has_left_one: false, epoch: 0 }
     }
 
     /// Orders of runs up to this one are ours.
@@ -140,12 +146,14 @@ impl Desk {
         };
         let live = self.live_mut();
         let first = live.first_name_of(id);
-        if live.admit(&order).is_ok()
-            && let Some(handle) = live.find(id)
-        {
-            live.name_first(handle, first);
-            live.set(handle, shown, cum_qty);
-            self.returned.note(id);
+        let is_taken = live.admit(&order).is_ok();
+        match live.find(id).filter(|_| is_taken) {
+            Some(handle) => {
+                live.name_first(handle, first);
+                live.set(handle, shown, cum_qty);
+                self.returned.note(id);
+            }
+            None => self.returned.has_left_one = true,
         }
     }
 }

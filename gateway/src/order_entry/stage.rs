@@ -24,6 +24,7 @@ use super::exec_ids::ExecIds;
 use super::live_orders::{Form, LiveOrder};
 use super::reconcile::Reconciler;
 use super::requests::{RequestError, Requests};
+use super::returned::RETURNED_MAX;
 use super::throttle::Throttle;
 use super::waiting::Waiting;
 use super::witness::{Intended, Witnessed};
@@ -190,7 +191,8 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
             None => session.config().sender_comp_id.as_str().into(),
         };
         let (dial, intended) = Witnessed::new(dial, symbols.clone(), rules);
-        let mut desk = Desk::new(symbols, config.orders_max, exec_ids, config.time_base);
+        let indexed_max = config.orders_max.saturating_add(RETURNED_MAX);
+        let mut desk = Desk::new(symbols, indexed_max, exec_ids, config.time_base);
         desk.returned.is_of_runs_to(config.epoch);
         Ok(OrderEntry {
             line: Line::new(dial, session, config.redial),

@@ -8,13 +8,27 @@ use crate::order_entry::live_orders::LiveOrder;
 use crate::order_entry::quotes::Doomed;
 use crate::store::Store;
 use crate::venue::line::Dial;
+use ballast_engine::event::SessionFault;
 use ballast_engine::units::Nanos;
 
 impl<D: Dial, S: Store> OrderEntry<D, S> {
     /// Cancels what came back, each until the venue says that it is gone.
     #[inline]
     pub(super) fn cancel_returned(&mut self, now: Nanos) -> bool {
+        if self.ear.desk.returned.has_left_one {
+            self.give_up(now);
+        }
         !self.ear.desk.returned.orders.is_empty() && self.cancel_each_returned(now)
+    }
+
+    /// One that works found no room in the index: neither the maker nor a kill would cancel it. The maker
+    /// halts, and an operator must look.
+    #[cold]
+    fn give_up(&mut self, now: Nanos) {
+        if self.ear.has_room() {
+            self.ear.desk.returned.has_left_one = false;
+            self.ear.halted(now, SessionFault::OrdersUnknown);
+        }
     }
 
     #[cold]
