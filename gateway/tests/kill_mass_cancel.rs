@@ -1,4 +1,4 @@
-//! A kill at a venue that takes OrderMassCancelRequest(q): it goes out first, within the venue's limit, and
+//! A kill, and a run's end, at a venue that takes OrderMassCancelRequest(q): it goes out first, within the venue's limit, and
 //! whatever becomes of it, the orders are cancelled one by one behind it.
 
 mod peer;
@@ -95,4 +95,32 @@ fn it_counts_against_the_venues_limit_and_may_use_what_is_kept_for_cancels() {
     world.now = world.now.plus(11_000_000_000);
     world.settle();
     assert_eq!(sent(&mut world), ["35=F 12"]);
+}
+
+#[test]
+fn an_end_asks_everything_out_before_it_cancels_one_by_one() {
+    for rules in [RULES, Rules { reconciliation: MASS, ..RULES }] {
+        let mut world = World::with(rules, 64);
+        assert_eq!(world.names(), ["SessionReconciling", "SessionUp"]);
+        world.accept(11);
+        world.accept(12);
+        world.venue.take_inbox();
+        // The maker is gone.
+        drop(world.intents.take());
+        world.settle();
+        let first = rules.reconciliation.mass_cancel.then_some("35=q 7".to_owned());
+        let then = ["35=F 11", "35=F 12"].map(str::to_owned);
+        let sent: Vec<_> = sent(&mut world).into_iter().take(3).collect();
+        assert_eq!(sent, first.into_iter().chain(then).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_end_with_nothing_out_asks_nothing() {
+    let mut world = World::with(Rules { reconciliation: MASS, ..RULES }, 64);
+    assert_eq!(world.names(), ["SessionReconciling", "SessionUp"]);
+    world.venue.take_inbox();
+    drop(world.intents.take());
+    world.settle();
+    assert!(sent(&mut world).iter().all(|sent| !sent.starts_with("35=q")));
 }

@@ -153,6 +153,10 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         if self.leaving_since.is_none() {
             self.cancel_all();
         }
+        // Before the sweep: one message, where the limit lets few pass in the time that is left.
+        if self.ear.desk.live().live_count() > 0 {
+            self.ask_all_out(now);
+        }
         let since = *self.leaving_since.get_or_insert(now);
         // Nobody reads the events any more.
         self.ear.parked.clear();
