@@ -382,17 +382,17 @@ pub fn pipeline(
         feeds.push(boxed_feed(venue.feed(market, probe, feed_ears)?, feed_watch, &remains));
         let (probe, marks) = latency::probe(counter, LATENCY_RING);
         samples.push(marks);
-        let cut = Cut::default();
-        let (rings, ears) = ((intents, orders), (entry_ears, copy_ears));
+        let (rings, ears, cut) = ((intents, orders), (entry_ears, copy_ears), Cut::default());
         let entry = venue.order_entry(state, rings, probe, ears, &cut)?;
         lines.push(OrderLine { watch: entry_watch.clone(), switch: entry.cancel_switch(), cut });
-        entries.push(boxed_order_entry(entry, (entry_watch, copy_watch), &remains));
+        entries.push((entry, (entry_watch, copy_watch)));
     }
     let progress = ends.progress.clone();
     let desk = Arc::new(Desk::new(ends.control, progress, lines, sessions.clone(), state, config));
     let (tap, refit) = refit(file, &desk);
     let recorder = recorder(ends.journal, journal(file, config, state)?, &desk);
     let maker = boxed_maker(maker, &remains, &desk);
+    let entries = boxed_entries(entries, &remains, &desk);
     let (mut seats, hiccups) = hot_seats(&file.raw.run, feeds, maker, entries);
     let office = BackOffice {
         recorder: recorder.watched(tap.into_iter().chain(cold_taps(file, config, state, &desk)?)),
@@ -499,13 +499,25 @@ fn boxed_feed(feed: VenueFeed, watch: SessionWatch, remains: &Arc<Mutex<Remains>
     }))
 }
 
-/// Order entry, with the watches of its session and of its drop copy.
+/// The watches of an order session and of its drop copy.
+type Watches = (SessionWatch, Option<SessionWatch>);
+
+fn boxed_entries(
+    entries: Vec<(VenueOrderEntry, Watches)>,
+    remains: &Arc<Mutex<Remains>>,
+    desk: &Arc<Desk>,
+) -> Vec<BoxedStage> {
+    let boxed = |(entry, watches)| boxed_order_entry(entry, watches, remains, desk);
+    entries.into_iter().map(boxed).collect()
+}
+
 fn boxed_order_entry(
     entry: VenueOrderEntry,
-    (watch, copy_watch): (SessionWatch, Option<SessionWatch>),
+    (watch, copy_watch): Watches,
     remains: &Arc<Mutex<Remains>>,
+    desk: &Arc<Desk>,
 ) -> BoxedStage {
-    let (keep, name) = (remains.clone(), watch.name.clone());
+    let (keep, name, desk) = (remains.clone(), watch.name.clone(), desk.clone());
     let tell = move |entry: &VenueOrderEntry| {
         watch.beat(entry.session().is_logged_on());
         watch.count_sync_failures(entry.session().store().sync_failures());
@@ -519,6 +531,8 @@ fn boxed_order_entry(
         let left = left_working(&name, &entry);
         if let Some(left) = &left {
             tracing::error!("{left}");
+            // The guard outlives every stage: its last look tells it.
+            desk.standing().leave_working(name, left.clone());
         }
         let mut remains = lock(&keep);
         remains.left_working.extend(left);

@@ -11,6 +11,7 @@ use ballast::config::file::RunnerKind;
 use ballast::live::{self, LiveOptions, Pipeline};
 use ballast::operator::desk::{Desk, Killed};
 use ballast::operator::kill_note::KillNote;
+use ballast::operator::standing::News;
 use ballast::random::Random;
 use ballast::state_dir::StateDir;
 use ballast_engine::clock::Clock;
@@ -162,6 +163,12 @@ impl Floor {
         let text = String::from_utf8_lossy(&text).into_owned();
         let sent = text.lines().filter(|line| line.contains(" OUT "));
         let left = std::mem::take(&mut pipeline.remains.lock().unwrap().left_working);
+        let news = std::iter::from_fn(|| desk.standing().next_news());
+        let told = news.filter_map(|news| match news {
+            News::LeftWorking { what, .. } => Some(what),
+            _ => None,
+        });
+        assert_eq!(told.collect::<Vec<_>>(), left, "the guard is told the same");
         (left, sent.map(str::to_owned).collect())
     }
 }

@@ -1,8 +1,8 @@
 //! Alerts: a structured log line each, and the config's command with the alert as JSON on its input.
 //!
 //! Fed by the guard; feeds the log (`tracing`) and one process at a time, on a thread of its own: a
-//! command that hangs is ended after five seconds. Those that say that nothing is traded any more, or that
-//! the next start is in doubt, go ahead of what waits; beyond sixty-four the oldest of the others is only
+//! command that hangs is ended after five seconds. Those that say that nothing is traded any more, that
+//! orders are left behind, or that the next start is in doubt, go ahead of what waits; beyond sixty-four the oldest of the others is only
 //! logged. At the end ten seconds are left for all that waits: the state folder is held until then. What
 //! the command prints goes nowhere. Absent: secrets (an alert holds names, states and reasons).
 
@@ -45,7 +45,8 @@ impl Default for Patience {
 pub struct Alert {
     /// `halted`, `paused`, `killed`, `session_down`, `session_up`, `venue_notice`,
     /// `journal_lost`, `kill_not_noted`, `panicked` (a thread of ours), `store_not_synced`,
-    /// `obligation_missed`, `execution_missed` (only a drop copy told it).
+    /// `obligation_missed`, `execution_missed` (only a drop copy told it), `left_working` (orders at a
+    /// venue, after the end).
     pub kind: &'static str,
     /// Symbol or session; empty for the whole.
     pub of: String,
@@ -58,9 +59,9 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Nothing is traded any more, or the next start is in doubt.
+    /// Nothing is traded any more, or orders are left behind, or the next start is in doubt.
     fn is_grave(&self) -> bool {
-        ["killed", "kill_not_noted", "journal_lost"].contains(&self.kind)
+        ["killed", "kill_not_noted", "journal_lost", "left_working"].contains(&self.kind)
     }
 }
 

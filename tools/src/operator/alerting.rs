@@ -46,6 +46,9 @@ impl Alerting {
                 let reason = "the journal cannot be written: the run ends".into();
                 self.due(at, Telling { kind: "journal_lost", of: String::new(), reason })
             }
+            News::LeftWorking { session, what } => {
+                self.due(at, Telling { kind: "left_working", of: session, reason: what })
+            }
             News::Obligation(instrument, uptime) => {
                 let reason = format!("quotes stood {uptime} thousandths of the window");
                 self.due(at, Telling { kind: "obligation_missed", of: symbol(instrument), reason })

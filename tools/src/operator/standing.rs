@@ -47,7 +47,7 @@ impl Latency {
 }
 
 /// Something that an operator may have to know at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum News {
     /// An instrument changed its state.
     State(InstrumentId, State, Reason),
@@ -55,6 +55,13 @@ pub enum News {
     Obligation(InstrumentId, u32),
     /// The journal can no longer be written.
     JournalLost,
+    /// An order session ended, and orders may still work at its venue.
+    LeftWorking {
+        /// Whose.
+        session: String,
+        /// How many, and what they are called.
+        what: String,
+    },
 }
 
 /// The last of everything.
@@ -215,6 +222,11 @@ impl Standing {
             self.is_journal_lost = true;
             self.tell(News::JournalLost);
         }
+    }
+
+    /// An order session ended and leaves this at its venue.
+    pub fn leave_working(&mut self, session: String, what: String) {
+        self.tell(News::LeftWorking { session, what });
     }
 
     /// The oldest news that the guard has not taken.
