@@ -201,6 +201,7 @@ fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerCon
         operator::was_not_killed(&told, state.folder())
             .map_err(|error| Failure::Failed(error.to_string()))?;
     }
+    not_expired(file, &config)?;
     Ok(config)
 }
 
@@ -237,8 +238,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     operator::may_start(&file, folder).map_err(|error| failed(&error))?;
     let signal = operator::kill_signal().map_err(|error| failed(&error))?;
     let state = StateDir::open(folder).map_err(|error| failed(&error))?;
+    let _last = operator::LastLook::new(&state, &signal);
     let config = going_on(&file, &state, args.opening_from_config)?;
-    not_expired(&file, &config)?;
     let (sessions, missing, not_locked) = (Arc::default(), Arc::default(), Arc::default());
     let end = RunEnd {
         interrupted: interrupts().map_err(|error| failed(&error))?,

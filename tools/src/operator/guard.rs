@@ -121,6 +121,8 @@ impl Guard {
             last = at;
         }
         let at = now();
+        // What came since the last look: the next start must not trade over it.
+        self.guarded(at, |guard| guard.look_for_kills(at, true));
         self.note_due = at;
         self.look_after_kill(at);
         self.tell_panics(at);
@@ -145,15 +147,7 @@ impl Guard {
     /// One look, `ran` after the last one.
     pub fn look(&mut self, at: Instant, ran: Duration) {
         self.looks = self.looks.wrapping_add(1);
-        if self.signal.swap(false, Ordering::AcqRel) {
-            self.kill(at, KillCause::Signal, "SIGUSR1");
-        }
-        if self.looks % FILE_LOOKS == 1 && !self.is_killed {
-            self.look_for_files(at);
-        }
-        if self.desk.has_maker_killed_itself() && self.desk.killed().is_none() {
-            self.kill(at, KillCause::Journal, "the journal did not keep up: its ring was full");
-        }
+        self.look_for_kills(at, self.looks % FILE_LOOKS == 1);
         self.watch(at, ran);
         self.watch_entries(at, ran);
         self.look_at_sessions(at);
@@ -161,6 +155,18 @@ impl Guard {
         self.tell_news(at);
         // Last: the device may take its time.
         self.look_after_kill(at);
+    }
+
+    fn look_for_kills(&mut self, at: Instant, is_file_due: bool) {
+        if self.signal.swap(false, Ordering::AcqRel) {
+            self.kill(at, KillCause::Signal, "SIGUSR1");
+        }
+        if is_file_due && !self.is_killed {
+            self.look_for_files(at);
+        }
+        if self.desk.has_maker_killed_itself() && self.desk.killed().is_none() {
+            self.kill(at, KillCause::Journal, "the journal did not keep up: its ring was full");
+        }
     }
 
     /// The kill file, and a note that `ballast kill` left where nobody answered. Where the system does not
@@ -376,11 +382,13 @@ mod tests {
     use ballast_gateway::order_entry::CancelSwitch;
     use ballast_gateway::transport::Cut;
 
-    /// A guard over a desk whose maker never turns.
+    /// A guard over a desk whose maker never turns; its alerts go to a file of the folder.
     fn guard(folder: &std::path::Path) -> (Guard, CancelSwitch, Consumer<Control>) {
         let _ = std::fs::remove_dir_all(folder);
         let state = StateDir::open(folder).unwrap();
-        let file = ConfigFile::demo().unwrap();
+        let mut file = ConfigFile::demo().unwrap();
+        let append = format!("cat >> {}", folder.join("alerts").display());
+        file.raw.operator.alert_command = vec!["sh".into(), "-c".into(), append];
         let config = file.maker(1).unwrap();
         let (control, orders) = ring::slots(8);
         let (watch, switch) = (SessionWatch::new("orders".into()), CancelSwitch::default());
@@ -406,6 +414,21 @@ mod tests {
         let mut has_looked = false;
         guard.guarded(now(), |_| has_looked = true);
         assert!(has_looked);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_signal_behind_the_last_look_is_noted_at_the_end_and_what_is_left_working_is_an_alert() {
+        let folder = std::env::temp_dir().join(format!("ballast-guard-end-{}", std::process::id()));
+        let (guard, switch, _orders) = guard(&folder);
+        guard.signal.store(true, Ordering::Release);
+        let what = "orders: 2 orders may still work there (ClOrdID 11, 12)";
+        guard.desk.standing().leave_working("orders".into(), what.into());
+        guard.run(&Arc::new(AtomicBool::new(true)));
+        assert!(switch.is_shut());
+        assert_eq!(KillNote::read(&folder).expect("no run trades after it").cause, "signal");
+        let alerts = std::fs::read_to_string(folder.join("alerts")).unwrap();
+        assert!(alerts.contains("left_working") && alerts.contains(what), "{alerts}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -43,6 +43,7 @@ use crate::config::ConfigFile;
 use crate::recovery::Told;
 use crate::state_dir::StateDir;
 use ballast_engine::maker::config::MakerConfig;
+use ballast_engine::maker::control::{KillCause, User};
 use desk::Desk;
 use guard::Guard;
 use hand::Hand;
@@ -122,6 +123,41 @@ pub fn kill_signal() -> Result<Arc<AtomicBool>, OperatorError> {
     signal_hook::flag::register(signal_hook::consts::SIGUSR1, signal.clone())
         .map_err(|source| OperatorError::Io { what: "SIGUSR1".into(), source })?;
     Ok(signal)
+}
+
+/// A SIGUSR1 that no guard took, before there was one or behind its end: dropped at the very end of a run, while
+/// the state folder is still held, it notes the kill.
+pub struct LastLook {
+    signal: Arc<AtomicBool>,
+    folder: PathBuf,
+    epoch: u32,
+}
+
+impl LastLook {
+    /// For the run of `state`; `signal` is [`kill_signal`]'s.
+    pub fn new(state: &StateDir, signal: &Arc<AtomicBool>) -> LastLook {
+        let folder = state.folder().to_path_buf();
+        LastLook { signal: Arc::clone(signal), folder, epoch: state.epoch() }
+    }
+}
+
+impl Drop for LastLook {
+    fn drop(&mut self) {
+        if !self.signal.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let note = KillNote {
+            cause: KillCause::Signal.name().into(),
+            by: User::new(rustix::process::geteuid().as_raw(), "ballast").to_string(),
+            reason: "SIGUSR1 while no run traded".into(),
+            at: desk::now_text(),
+            epoch: self.epoch,
+        };
+        match note.write(&self.folder) {
+            Ok(()) => tracing::error!("{note}"),
+            Err(error) => tracing::error!(%error, "a restart would trade again: {note}"),
+        }
+    }
 }
 
 /// Refuses where the run before was killed and its note is missing: it died, or its disk was full, in
@@ -258,6 +294,22 @@ mod tests {
         assert!(may_start(&file, &folder).is_err(), "the note is on disk");
         KillNote::lift(&folder, 7, "somebody").unwrap();
         assert!(may_start(&file, &folder).is_ok() && was_not_killed(&told(true), &folder).is_ok());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_signal_that_no_guard_took_is_noted_when_the_run_is_over() {
+        let folder = std::env::temp_dir().join(format!("ballast-last-look-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let state = StateDir::open(&folder).unwrap();
+        let signal = Arc::new(AtomicBool::new(false));
+        drop(LastLook::new(&state, &signal));
+        assert_eq!(KillNote::read(&folder), None, "there was none");
+        let end = LastLook::new(&state, &signal);
+        signal.store(true, Ordering::Release);
+        drop(end);
+        let note = KillNote::read(&folder).expect("the next start must not trade");
+        assert_eq!((note.cause.as_str(), note.epoch), ("signal", state.epoch()));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
