@@ -251,16 +251,16 @@ fn a_stage_that_winds_down_repeats_a_refused_cancel_and_after_a_logon_asks_all_o
         rig.world.venue.quotes.refuses_next = true;
         rig.desk.intents = ballast_engine::ring::slots(1).0;
         rig.world.settle(&mut rig.desk.stage);
-        assert_eq!(rig.world.venue.heard, ["i", "Z", "i"]);
+        assert_eq!(rig.world.venue.heard, ["i", "q", "Z", "i"]);
         assert_eq!(rig.world.venue.quotes.open.len(), 4);
         if has_logout {
             rig.world.peer.say("5|58=maintenance");
             rig.world.settle(&mut rig.desk.stage);
-            assert_eq!(rig.world.venue.heard[3..5], ["A", "Z"], "{:?}", rig.world.venue.heard);
+            assert_eq!(rig.world.venue.heard[4..6], ["A", "Z"], "{:?}", rig.world.venue.heard);
         } else {
             rig.wait(1_100_000_000);
             rig.world.settle(&mut rig.desk.stage);
-            assert_eq!(rig.world.venue.heard, ["i", "Z", "i", "i"]);
+            assert_eq!(rig.world.venue.heard, ["i", "q", "Z", "i", "i"]);
             assert_eq!((rig.live(), rig.world.venue.quotes.open.len()), (0, 0));
         }
         rig.world.peer.check();
