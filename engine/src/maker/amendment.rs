@@ -55,8 +55,11 @@ impl Maker {
         let fill =
             BookedFill { price: correction.price, size: correction.size, ..kept.booking.fill };
         let mark = self.ledger.mark(instrument);
-        let booking = self.booked_at(instrument, |ledger| ledger.book(&fill))?;
-        mark.map_or(Ok(()), |mark| self.ledger.on_mark(instrument, mark))?;
+        let booking = self.booked_at(instrument, |ledger| ledger.book(&fill));
+        // Booked or not: the market is where it was, and gross is what it says.
+        let marked = mark.map_or(Ok(()), |mark| self.ledger.on_mark(instrument, mark));
+        let booking = booking?;
+        marked?;
         self.fills.remember(KeptFill { exec_id: correction.exec_id, booking, ..*kept });
         Ok(())
     }

@@ -76,6 +76,26 @@ fn a_corrected_trade_is_what_it_really_was_and_may_be_busted_under_either_name()
 }
 
 #[test]
+fn a_correction_that_does_not_fit_leaves_the_mark_by_which_gross_is_counted() {
+    let (mut desk, quotes) = Desk::quoting();
+    let bid = *quotes.iter().find(|quote| quote.side == Side::Buy).unwrap();
+    desk.fill(&bid, bid.size.0, bid.size.0);
+    desk.image(SPOT, 600_200);
+    let mark = desk.maker.ledger().mark(SPOT);
+    let update = OrderUpdate::TradeCorrected {
+        exec_id: ExecId(50),
+        ref_exec_id: ExecId(1),
+        last_px: bid.price,
+        last_qty: Lots(i64::MAX),
+        cum_qty: Lots(i64::MAX),
+        leaves_qty: Lots(0),
+    };
+    desk.report(bid.cl_ord_id, ClOrdId::NONE, SPOT, update);
+    assert_eq!(state(&desk), (State::Halted, Reason::Overflow));
+    assert_eq!(desk.maker.ledger().mark(SPOT), mark);
+}
+
+#[test]
 fn a_bust_of_a_fill_that_is_not_known_changes_nothing_and_halts() {
     for exec_id in [0, 77] {
         let (mut desk, ask, _) = filled();

@@ -93,7 +93,12 @@ impl Maker {
             Some(false) => return,
             moved => moved.is_some(),
         };
-        self.revalue_gross(instrument);
+        if is_booked {
+            self.revalue_gross(instrument);
+        } else {
+            // The account stays at the mark before it, which is no worth to judge an order by.
+            self.gross.set_value(usize::from(instrument.0), None);
+        }
         for n in 0..self.conversions.len() {
             let Some(&(currency, source)) = self.conversions.get(n) else { continue };
             if source == instrument

@@ -130,6 +130,10 @@ impl Maker {
         self.count_places(None);
         match transfer.moved {
             Moved::Coin { from, to } => {
+                // Both positions first: an order that this sends must find gross as it is now.
+                for end in [from, to] {
+                    self.note_position(end);
+                }
                 self.after_booking(booked, from, out);
                 self.after_booking(booked, to, out);
             }
