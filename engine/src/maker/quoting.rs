@@ -48,7 +48,7 @@ impl Maker {
         let Some(line) = self.line(instrument) else { return };
         // By reference: a table model makes the settings a kilobyte and more.
         let Some(tolerance) = line.settings.quote.as_ref().map(|quote| quote.tolerance) else {
-            return;
+            return self.say_what_waits(instrument, out);
         };
         let underlying = usize::from(line.instrument.spec().underlying.0);
         let Some(pool) = self.pools.get(underlying) else { return };
@@ -76,6 +76,20 @@ impl Maker {
         }
         if !is_settled {
             self.work_ladder(instrument, barred, tolerance, touch.as_ref(), out);
+        }
+    }
+
+    /// What only hedges has no quotes; its state says whether its opening waits to be confirmed, for which
+    /// nothing of its underlying is traded.
+    fn say_what_waits(&mut self, instrument: InstrumentId, out: &mut Intents) {
+        let Some(line) = self.line(instrument) else { return };
+        let said = (line.state, line.reason) == (State::Paused, Reason::OpeningUnconfirmed);
+        match (line.is_unconfirmed, said) {
+            (true, false) if line.state != State::Halted => {
+                self.enter(instrument, State::Paused, Reason::OpeningUnconfirmed, out);
+            }
+            (false, true) => self.enter(instrument, State::Paused, Reason::Normal, out),
+            (true, true | false) | (false, false) => {}
         }
     }
 

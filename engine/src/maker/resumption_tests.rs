@@ -89,6 +89,7 @@ fn an_orderly_end_confirms_no_position_that_nobody_had_confirmed() {
     };
     assert_eq!(waits(&desk), [true, true], "also what only hedges");
     desk.report(ClOrdId::NONE, ClOrdId::NONE, PERP, OrderUpdate::Position { lots: Lots(-1_000) });
+    desk.image(PERP, 600_000);
     assert_eq!(waits(&desk), [true, false]);
     desk.control(Control::Shutdown);
     assert_eq!(desk.maker.resumption(2, false).unconfirmed, [SPOT], "nobody looked at it");

@@ -211,13 +211,6 @@ impl Maker {
                 Side::Sell => prices.min(),
             }
         };
-        // What only hedges has no state of its own that says why nothing of its underlying is traded.
-        let waits = line.is_unconfirmed && line.settings.quote.is_none();
-        let (state, reason) = match line.state {
-            State::Halted => (line.state, line.reason),
-            _ if waits => (State::Paused, Reason::OpeningUnconfirmed),
-            _ => (line.state, line.reason),
-        };
         Some(InstrumentSnapshot {
             touch: line.touch(self.now),
             quotes: [quote(Side::Buy), quote(Side::Sell)],
@@ -226,8 +219,8 @@ impl Maker {
             fills: line.tally.fills,
             open: [open.buy, open.sell],
             sigma: line.volatility.sigma(),
-            state,
-            reason,
+            state: line.state,
+            reason: line.reason,
             gaps_seen: line.trust.gaps_seen(),
             spikes_seen: line.trust.spikes_seen(),
         })
