@@ -139,7 +139,9 @@ fn an_expired_option_is_told_before_a_run_begins() {
 /// `ballast run` with the chain of 2020, which has long expired: its exit code and what it says.
 fn run(folder: &Path, opening: Option<&str>) -> (i32, String) {
     let state = format!("state_dir = {:?}", folder.join("state").display().to_string());
-    let text = ES.replace("state_dir = \"ballast-run\"", &state);
+    let listed = "state_dir = \"ballast-es-options\"";
+    assert!(ES.contains(listed), "or its state would lie in the working folder");
+    let text = ES.replace(listed, &state);
     let text =
         text.replace("127.0.0.1:9878", "127.0.0.1:1").replace("127.0.0.1:9879", "127.0.0.1:1");
     let mut tables: toml::Table = text.parse().unwrap();
