@@ -357,26 +357,13 @@ impl OrderUpdate {
 
     /// ExecID(17) of an execution, of a correction and of a cancellation.
     pub const fn exec_id(&self) -> Option<ExecId> {
-        match *self {
-            OrderUpdate::Fill { exec_id, .. }
-            | OrderUpdate::TradeCorrected { exec_id, .. }
-            | OrderUpdate::TradeCanceled { exec_id, .. } => Some(exec_id),
-            OrderUpdate::SessionUp
-            | OrderUpdate::SessionReconciling
-            | OrderUpdate::SessionDown
-            | OrderUpdate::SessionHalted { .. }
-            | OrderUpdate::Position { .. }
-            | OrderUpdate::ContractDiffers
-            | OrderUpdate::New { .. }
-            | OrderUpdate::Replaced { .. }
-            | OrderUpdate::Pending
-            | OrderUpdate::Restated { .. }
-            | OrderUpdate::Status { .. }
-            | OrderUpdate::Canceled { .. }
-            | OrderUpdate::Rejected { .. }
-            | OrderUpdate::CancelRejected { .. }
-            | OrderUpdate::MessageRejected { .. }
-            | OrderUpdate::Unsent => None,
+        if let OrderUpdate::Fill { exec_id, .. }
+        | OrderUpdate::TradeCorrected { exec_id, .. }
+        | OrderUpdate::TradeCanceled { exec_id, .. } = *self
+        {
+            Some(exec_id)
+        } else {
+            None
         }
     }
 }

@@ -104,6 +104,13 @@ impl Place {
         Run { now: self.now, venues, entry, _intents: intents, events, journal }
     }
 
+    /// The first run, logged on.
+    fn begin(&mut self) -> Run {
+        let mut run = self.run(&Before::default());
+        run.executions(A_WHILE);
+        run
+    }
+
     /// The process is gone, the venue stays.
     fn kill(&mut self, run: Run) -> Before {
         let Run { now, venues, journal, .. } = run;
@@ -191,8 +198,7 @@ const A_WHILE: u64 = 20_000_000;
 #[test]
 fn an_execution_that_the_copy_held_when_the_run_was_killed_is_told_by_the_next_and_by_none_after() {
     let mut place = Place::new("held");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(COPY, "E1");
     assert_eq!(run.executions(GRACE_NS / 2), [], "the order session may yet tell it");
     let before = place.kill(run);
@@ -207,8 +213,7 @@ fn an_execution_that_the_copy_held_when_the_run_was_killed_is_told_by_the_next_a
 #[test]
 fn an_execution_that_was_told_from_the_copy_and_is_not_in_the_journal_is_told_again() {
     let mut place = Place::new("told");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(COPY, "E1");
     let first = run.executions(2 * GRACE_NS);
     assert_eq!(first.len(), 1);
@@ -231,8 +236,7 @@ fn an_execution_that_was_told_from_the_copy_and_is_not_in_the_journal_is_told_ag
 #[test]
 fn a_trade_that_only_the_copy_cancelled_is_cancelled_once_over_a_restart() {
     let mut place = Place::new("bust");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(ORDERS, "E1");
     let traded = run.executions(A_WHILE);
     assert_eq!(traded.len(), 1);
@@ -249,8 +253,7 @@ fn a_trade_that_only_the_copy_cancelled_is_cancelled_once_over_a_restart() {
 #[test]
 fn an_execution_that_the_order_session_told_is_not_told_from_the_copy_of_a_lost_table() {
     let mut place = Place::new("both");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(ORDERS, "E1");
     run.say(COPY, "E1");
     assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
@@ -268,8 +271,7 @@ fn an_execution_that_the_order_session_told_is_not_told_from_the_copy_of_a_lost_
 #[test]
 fn what_an_opening_by_the_config_has_in_it_is_never_told() {
     let mut place = Place::new("opening");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(COPY, "E1");
     assert_eq!(run.executions(GRACE_NS / 2), []);
     let before = Before { is_in_opening: true, ..place.kill(run) };
@@ -283,8 +285,7 @@ fn what_an_opening_by_the_config_has_in_it_is_never_told() {
 #[test]
 fn what_the_copy_told_is_told_by_each_run_until_one_s_journal_has_it() {
     let mut place = Place::new("twice");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(COPY, "E1");
     let mut told = run.executions(2 * GRACE_NS);
     for _ in 0..2 {
@@ -303,8 +304,7 @@ fn what_the_copy_told_is_told_by_each_run_until_one_s_journal_has_it() {
 #[test]
 fn an_execution_from_the_copy_is_told_again_whatever_the_order_session_said_before_it() {
     let mut place = Place::new("refused");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.venues[ORDERS].say(run.now, "35=9|37=O|11=12|41=11|39=0|434=1|102=0");
     run.executions(A_WHILE);
     run.say(COPY, "E1");
@@ -316,8 +316,7 @@ fn an_execution_from_the_copy_is_told_again_whatever_the_order_session_said_befo
 #[test]
 fn what_was_traded_of_an_instrument_before_it_was_ours_is_in_what_it_begins_with() {
     let mut place = Place::new("foreign");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say_of(COPY, ("ETH", "P"), "E1");
     assert_eq!(run.executions(2 * GRACE_NS), []);
     let before = Before { knows_eth: true, ..place.kill(run) };
@@ -330,8 +329,7 @@ fn what_was_traded_of_an_instrument_before_it_was_ours_is_in_what_it_begins_with
 #[test]
 fn an_execution_whose_exec_id_is_remembered_no_more_is_not_told_again() {
     let mut place = Place::new("evicted");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(ORDERS, "E1");
     run.say(COPY, "E1");
     assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
@@ -354,8 +352,7 @@ fn an_execution_whose_exec_id_is_remembered_no_more_is_not_told_again() {
 #[test]
 fn an_exec_id_that_the_venue_gave_before_is_told_from_the_copy_where_it_is_another_order_s() {
     let mut place = Place::new("reused");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     for n in 0..TABLE + 6 {
         run.say(ORDERS, &format!("F{n}"));
         assert_eq!(run.executions(A_WHILE).len(), 1);
@@ -370,8 +367,7 @@ fn an_exec_id_that_the_venue_gave_before_is_told_from_the_copy_where_it_is_anoth
 #[test]
 fn what_the_copy_tells_under_a_known_exec_id_is_told_again_too() {
     let mut place = Place::new("same-id");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(ORDERS, "E1");
     let traded = run.executions(A_WHILE);
     assert_eq!(traded.len(), 1);
@@ -388,8 +384,7 @@ fn what_the_copy_tells_under_a_known_exec_id_is_told_again_too() {
 #[test]
 fn an_instrument_that_is_added_within_the_grace_begins_with_what_was_traded_before() {
     let mut place = Place::new("grace");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say_of(COPY, ("ETH", "P"), "E1");
     run.executions(GRACE_NS / 2);
     let before = Before { knows_eth: true, ..place.kill(run) };
@@ -399,8 +394,7 @@ fn an_instrument_that_is_added_within_the_grace_begins_with_what_was_traded_befo
 #[test]
 fn what_is_held_is_told_however_much_the_copy_said_behind_it_and_whatever_a_kill_tore() {
     let mut place = Place::new("far");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(COPY, "E1");
     for n in 0..5_000 {
         let accepted = format!("35=8|37=O|11=12|17=A{n}|150=0|39=0|55=BTC|54=2|151=1|14=0|6=0");
@@ -422,8 +416,7 @@ fn what_is_held_is_told_however_much_the_copy_said_behind_it_and_whatever_a_kill
 #[test]
 fn a_table_that_power_loss_took_back_tells_nothing_twice_and_loses_nothing_after_it() {
     let mut place = Place::new("power");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     let ids = place.folder.join("oe/exec-ids");
     run.say(COPY, "E0");
     assert_eq!(run.executions(2 * GRACE_NS).len(), 1);
@@ -444,8 +437,7 @@ fn a_table_that_power_loss_took_back_tells_nothing_twice_and_loses_nothing_after
 #[test]
 fn what_was_held_when_the_copy_was_taken_out_of_the_config_is_never_told() {
     let mut place = Place::new("without");
-    let mut run = place.run(&Before::default());
-    run.executions(A_WHILE);
+    let mut run = place.begin();
     run.say(COPY, "E1");
     assert_eq!(run.executions(GRACE_NS / 2), []);
     let before = place.kill(run);

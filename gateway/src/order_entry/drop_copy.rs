@@ -6,7 +6,7 @@
 //! start. Deliberately absent: anything but executions. What an order is, the order session says: a copy may
 //! be older than what was asked since. An execution of an order that nobody here knows is told as well: it
 //! is the account's. What an earlier run heard and nobody told before it died is in this session's store, and
-//! is told at the start.
+//! is told at the start, unless the copy's numbers began anew since.
 
 use super::desk::{Arrival, Desk};
 use super::exec_ids::CopyMark;

@@ -2,8 +2,8 @@
 //!
 //! Fed by the guard; feeds the log (`tracing`) and one process at a time, on a thread of its own: a
 //! command that hangs is ended after five seconds. Those that say that nothing is traded any more, that
-//! orders are left behind, or that the next start is in doubt, go ahead of what waits; beyond sixty-four the oldest of the others is only
-//! logged. At the end ten seconds are left for all that waits: the state folder is held until then. What
+//! orders are left behind, or that the next start is in doubt, go ahead of what waits; beyond sixty-four the
+//! oldest of the others is only logged. At the end ten seconds are left for all that waits: the state folder is held until then. What
 //! the command prints goes nowhere. Absent: secrets (an alert holds names, states and reasons).
 
 use super::hand::now;

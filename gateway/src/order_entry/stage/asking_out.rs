@@ -1,10 +1,10 @@
 //! After a kill and at the end the stage asks everything out in one message, where the venue takes one:
 //! OrderMassCancelRequest(q).
 //!
-//! A part of the stage, fed by its turns once its switch is shut or the maker is gone. Cold. A venue that lets twenty messages
-//! through in four seconds would else take half a minute over a hundred orders. The cancels of the single
-//! orders go out behind it all the same, as the limit lets them: whether q was heard, obeyed or refused
-//! changes nothing of them. Deliberately absent: a session that is down or was just up again; its
+//! A part of the stage, fed by its turns once its switch is shut or the maker is gone. Cold. A venue that
+//! lets twenty messages through in four seconds would else take half a minute over a hundred orders. The
+//! cancels of the single orders go out behind it all the same, as the limit lets them: whether q was heard,
+//! obeyed or refused changes nothing of them. Deliberately absent: a session that is down or was just up again; its
 //! reconciliation asks so first of all.
 
 use super::OrderEntry;
