@@ -18,13 +18,16 @@ fn one_seed_is_one_document_to_the_byte_and_another_is_another() {
     assert_ne!(first, text(4));
 }
 
-/// 23: whoever had paused the quotes resumed them over a correction that nobody had put right.
+/// 23: whoever had paused the quotes resumed them over a correction that nobody had put right. 59: after a
+/// crash what only hedges waited to be confirmed and did not say so, so that nobody resumed it.
 #[test]
 fn seeds_that_once_failed_hold() {
     let outcome = simulate(23, 0.1, &Fault::ALL, None);
     assert_eq!(outcome.violation, None, "ballast simulate --seed 23 --days 0.1");
     let adjusted = outcome.document["operator_adjustments"].as_u64();
     assert!(adjusted > Some(1), "the correction is put right: {adjusted:?}");
+    let outcome = simulate(59, 0.04, &Fault::ALL, None);
+    assert_eq!(outcome.violation, None, "ballast simulate --seed 59 --days 0.04");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What a machine can check of STYLE.md: long files and functions, files without a first line that
-//! says what they are, banned names, and hot modules that import the floating-point ones.
+//! says what they are, banned names, hot modules that import the floating-point ones, and links of pages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -137,4 +137,48 @@ fn only_calibration_uses_floating_point_in_the_engine() {
             })
             .collect(),
     );
+}
+
+/// A heading as its anchor: lower case, blanks as hyphens, other signs left out.
+fn anchor(heading: &str) -> String {
+    let kept =
+        heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn pages_link_to_what_is_there_and_every_page_is_linked_to() {
+    let pages: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+        .expect("readable folder")
+        .map(|entry| entry.expect("readable entry").path())
+        .collect();
+    let (mut faults, mut linked) = (Vec::new(), Vec::new());
+    for page in [root().join("README.md"), root().join("tuning.md")].iter().chain(&pages) {
+        let text = fs::read_to_string(page).expect("readable page");
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let (file, to) = link.split_once('#').unwrap_or((link, ""));
+            let target = page.parent().expect("a page lies in a folder").join(file);
+            let target = if file.is_empty() { page.clone() } else { target };
+            let Ok(there) = fs::canonicalize(&target) else {
+                faults.push(format!("{}: nothing at {link}", page.display()));
+                continue;
+            };
+            let has_heading = || {
+                let text = fs::read_to_string(&there).expect("readable page");
+                text.lines()
+                    .any(|line| line.starts_with('#') && anchor(line.trim_matches('#')) == to)
+            };
+            if !to.is_empty() && !has_heading() {
+                faults.push(format!("{}: no heading for {link}", page.display()));
+            }
+            linked.push(there);
+        }
+    }
+    let is_lonely =
+        |page: &&PathBuf| !linked.contains(&fs::canonicalize(page).expect("it is there"));
+    faults
+        .extend(pages.iter().filter(is_lonely).map(|page| format!("{}: no link", page.display())));
+    assert!(linked.len() > 10, "links were found");
+    complain(faults);
 }

@@ -212,6 +212,33 @@ fn a_session_that_was_given_up_is_told_whatever_halted_before() {
 }
 
 #[test]
+fn what_a_session_was_given_up_for_is_told_once_the_account_is_put_right() {
+    let says = |desk: &mut Desk, update| {
+        desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, update);
+        desk.maker.snapshot(SPOT).unwrap().reason
+    };
+    let [wrong, right] = [7, 1_000].map(|lots| OrderUpdate::Position { lots: Lots(lots) });
+    let gone = |fault| OrderUpdate::SessionHalted { fault };
+    let (forgotten, differs) =
+        (gone(SessionFault::SequenceForgotten), gone(SessionFault::OutboundDiffers));
+    for (updates, told) in [
+        (vec![wrong, right], Reason::AccountPutRight),
+        (vec![wrong, forgotten, right], Reason::VenueForgot),
+        (vec![forgotten, wrong, right], Reason::VenueForgot),
+        (vec![wrong, differs, forgotten, right], Reason::OutboundDiffers),
+        (vec![forgotten, wrong, differs, wrong, right], Reason::OutboundDiffers),
+    ] {
+        let (mut desk, _) = Desk::quoting();
+        let last = updates.iter().map(|update| says(&mut desk, *update)).last();
+        assert_eq!(last, Some(told), "{updates:?}");
+        act(&mut desk, Act::Resume { scope: Scope::Instrument(SPOT) });
+        assert_ne!(desk.maker.snapshot(SPOT).unwrap().state, State::Halted);
+        says(&mut desk, wrong);
+        assert_eq!(says(&mut desk, right), Reason::AccountPutRight, "what was resumed is over");
+    }
+}
+
+#[test]
 fn exposure_limits_out_of_order_change_nothing() {
     let (mut desk, _) = Desk::quoting();
     let before = desk.maker.pools[0].settings.limits;

@@ -60,10 +60,13 @@ impl Maker {
         }
     }
 
-    /// What is held of an instrument is in doubt no more; that it may go on is an operator's word.
+    /// What is held of an instrument is in doubt no more; that it may go on is an operator's word, who is
+    /// told what the session was given up for meanwhile.
     pub(super) fn put_right(&mut self, instrument: InstrumentId, out: &mut Intents) {
-        if self.line(instrument).is_some_and(|line| line.reason.doubts_account()) {
-            self.enter(instrument, State::Halted, Reason::AccountPutRight, out);
+        let Some(line) = self.line(instrument) else { return };
+        if line.reason.doubts_account() {
+            let reason = line.given_up.unwrap_or(Reason::AccountPutRight);
+            self.enter(instrument, State::Halted, reason, out);
         }
     }
 

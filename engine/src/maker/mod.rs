@@ -189,6 +189,8 @@ struct Line {
     followers: Box<[InstrumentId]>,
     state: State,
     reason: Reason,
+    /// What its session was given up for, while a doubt about the account is told over it.
+    given_up: Option<Reason>,
     rungs: [[Rung; LEVELS_MAX]; 2],
     best: KeptBest,
     wanted: Wanted,
@@ -249,6 +251,7 @@ impl Line {
             followers: fair::followers(config, instrument.id()),
             state,
             reason,
+            given_up: None,
             rungs: [[Rung::default(); LEVELS_MAX]; 2],
             best: KeptBest::default(),
             wanted: Wanted::new(),
@@ -556,6 +559,9 @@ impl Maker {
         if let Some(line) = self.line_mut(instrument)
             && (line.state, line.reason) != (state, reason)
         {
+            if state != State::Halted {
+                line.given_up = None;
+            }
             line.state = state;
             line.reason = reason;
             self.counters.entered.count(reason);
@@ -572,7 +578,17 @@ impl Maker {
             let is_news = line.reason == Reason::Operator && reason.is_news_to_operator();
             line.state == State::Halted && !is_graver && !is_news
         };
-        if !self.line(instrument).is_some_and(keeps) {
+        let is_kept = self.line(instrument).is_some_and(keeps);
+        if let Some(line) = self.line_mut(instrument) {
+            // Of the two reasons the one that is not told.
+            let covered = if is_kept { reason } else { line.reason };
+            if covered.gives_session_up()
+                && line.given_up.is_none_or(|known| covered.weight() > known.weight())
+            {
+                line.given_up = Some(covered);
+            }
+        }
+        if !is_kept {
             self.enter(instrument, State::Halted, reason, out);
         }
         self.pull_quotes(instrument, out);

@@ -137,6 +137,11 @@ impl Reason {
         }
     }
 
+    /// Order entry gave a session up for it: it has weight, and is not about the account.
+    pub const fn gives_session_up(self) -> bool {
+        matches!(self.weight(), 1 | 2)
+    }
+
     /// Something happened that whoever resumes must know, also where the instrument was paused before.
     pub const fn is_news_to_operator(self) -> bool {
         matches!(

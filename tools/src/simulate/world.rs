@@ -55,7 +55,7 @@ pub(super) enum Ending {
 pub(super) enum Leaving {
     /// Another config.
     Reload,
-    /// The venue has forgotten the session: its messages were moved away, as the README says.
+    /// The venue has forgotten the session: its messages were moved away, as docs/recovery.md says.
     Forget,
     /// The journal could not be written; the disk is mended.
     Mend,
