@@ -39,7 +39,10 @@ mod stream;
 mod tick_to_order;
 mod turns;
 mod wire;
+mod wire_line;
+mod wire_live;
 mod wire_ticks;
+mod wire_venue;
 
 use ballast_engine::clock::{Clock, Counter};
 use clap::{Args, Parser, Subcommand};
@@ -69,7 +72,8 @@ enum Command {
     Engine(Options),
     /// FIX market data in, two order messages out, on one thread, stage by stage.
     TickToOrder(Options),
-    /// A message over loopback TCP and back: bare, through the codec, and through the whole path.
+    /// A message over loopback TCP and back: bare, through the codec, through the whole path, and
+    /// market data to two orders through the live system.
     Wire(Options),
     /// An order over loopback TCP and its report back, beside an echo of their sizes.
     Ack(Options),

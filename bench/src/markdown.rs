@@ -47,6 +47,10 @@ const TABLE: [(&str, &[(&str, &str)]); 8] = [
                 "wire.tick_to_order.steady.response",
                 "the same by a schedule, from when it was due (1)",
             ),
+            (
+                "wire.live.tick_to_order",
+                "the live system, fused: market data to two orders over loopback TCP, round trip (3)",
+            ),
         ],
     ),
     ("ack", &[("ack.order_to_report", "an order and its report over loopback TCP (2)")]),
@@ -69,7 +73,9 @@ const NOTES: &str = "\nA tail is that of single events, or of the means of batch
      counter's own step: then the column *of* says so. \
      (1) The stages of the live system called one after the other, not the live system: without the FIX session, the \
      store, order entry's throttle, its index of live orders and its witness, the journal, the latency marks, and the \
-     turns of a runner. (2) The codec and the sockets alone: without maker, session and store.\n";
+     turns of a runner. (2) The codec and the sockets alone: without maker, session and store. (3) All that (1) leaves \
+     out is in it: `live::run` over two FIX sessions, with a state folder, from the venue's write to its read of both \
+     orders.\n";
 
 /// Between these lines of a file stand the tables.
 const MARKS: [&str; 2] = ["<!-- ballast-bench: begin -->\n", "<!-- ballast-bench: end -->"];

@@ -9,7 +9,9 @@
 //! from the read that brought a message to the end of the write of its orders, and `.stage.*` its parts,
 //! with what the kernel and the loopback take as the last. These sum to the whole because each is a
 //! difference; what can be wrong is that the stages explain too little of it, so what they take between
-//! the sockets and an echo must make up the round trip. `.steady`, `.bursts` and `.recorded` come by a
+//! the sockets and an echo must make up the round trip. `wire.live` is the same tick through the live system
+//! itself, over its two FIX sessions, beside an echo of its own sizes (`wire_live`); `.until.*` are its own
+//! latency marks, each counted from its read of the market data. `.steady`, `.bursts` and `.recorded` come by a
 //! schedule, with the far end's own view as their service.
 
 use crate::bracket::Bracket;
@@ -23,6 +25,7 @@ use crate::open_loop::Place;
 use crate::ratio::Ratio;
 use crate::session::Session;
 use crate::spent::Spent;
+use crate::wire_live;
 use crate::wire_ticks::{self, STAGES};
 use ballast_gateway::fix::decode::Decoder;
 use std::collections::BTreeMap;
@@ -33,6 +36,9 @@ use std::time::Duration;
 const TRIPS: usize = 2_000;
 /// Arrivals a second where the command says nothing else.
 const RATE: u64 = 10_000;
+/// Parts of the time: round trips of echoes and of the path, and of the live system.
+const CLOSED_SHARE: f64 = 0.45;
+const LIVE_SHARE: f64 = 0.25;
 /// What the whole path may add to a bare echo of its bytes.
 const BOUND_TO_ECHO: f64 = 1.10;
 /// How far the stages between the sockets and an echo together may be from the round trip.
@@ -60,12 +66,19 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     let cores = session.two_cores()?;
     let bracket = Bracket::new(session, cores);
     let (mut rounds, mut hiccups) = (Rounds::default(), Hiccups::new());
-    let (share, mut count) = (session.share(0.7), 0);
+    let (share, mut count) = (session.share(CLOSED_SHARE), 0);
     while share.is_left() || count < RUNS_MIN {
         count += 1;
         hiccups.watch(session.counter, &cores, Duration::from_millis(5));
         rounds.echoes(session, cores, &bracket)?;
         rounds.ticks(session, cores, &bracket)?;
+    }
+    // The live system's start and end take longer than its ticks: it must not take the others' runs.
+    let (share, mut count) = (session.share(LIVE_SHARE), 0);
+    while share.is_left() || count < RUNS_MIN {
+        count += 1;
+        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
+        rounds.live(session, cores, &bracket)?;
     }
     rounds.into_document(document);
     document.add_hiccups(&hiccups);
@@ -83,6 +96,9 @@ struct Rounds {
     ticks: Vec<f64>,
     to_whole: Vec<f64>,
     spent: Spent,
+    live: Vec<f64>,
+    /// Of the live system: what anybody refused, and round trips.
+    refused: [u64; 2],
 }
 
 impl Rounds {
@@ -143,6 +159,29 @@ impl Rounds {
         Ok(())
     }
 
+    /// A tick through the live system, an echo of its sizes, and the live system's own marks.
+    fn live(
+        &mut self,
+        session: &Session,
+        cores: [usize; 2],
+        bracket: &Bracket,
+    ) -> Result<(), String> {
+        let (seen, floor) = bracket
+            .around(|| wire_live::run(session, cores, wire_live::PLAN))
+            .map_err(|error| format!("wire.live: {error}"))?;
+        let is_kept = floor.is_some();
+        let figures = &mut self.figures;
+        figures.add("wire.live.tick_to_order", &seen.ticks, &seen.ticks, is_kept);
+        figures.add("wire.live.tcp_echo", &seen.echo, &seen.echo, is_kept);
+        for (mark, ns) in seen.marks {
+            figures.add_one(&format!("wire.live.tick_to_order.until.{mark}"), ns, is_kept);
+        }
+        self.live.extend(floor.map(|_| seen.ticks.at(0.5) / seen.echo.at(0.5)));
+        self.refused[0] += seen.refused;
+        self.refused[1] += seen.trips;
+        Ok(())
+    }
+
     fn into_document(self, document: &mut Document) {
         self.figures.into_document(document);
         document.add_ratio(Ratio::new("wire.fix_reply / tcp_echo", self.replies, None));
@@ -151,6 +190,10 @@ impl Rounds {
         let name = "wire.tick_to_order stages and an echo / round trip";
         document.add_ratio(Ratio::whole(name, self.to_whole, PARTS_OFF));
         self.spent.into_document("wire.tick_to_order", document);
+        document.add_ratio(Ratio::new("wire.live.tick_to_order / tcp_echo", self.live, None));
+        let [refused, trips] = self.refused.map(|count| count as f64);
+        let name = "wire.live.tick_to_order, refused a tick";
+        document.add_ratio(Ratio::single(name, Some(refused / trips), None));
     }
 }
 

@@ -28,9 +28,9 @@ use std::net::TcpStream;
 const TRIPS: usize = 1_000;
 const WARM_UP: usize = TRIPS / 10;
 /// Room for two orders.
-const REPLY_MAX: usize = 2 * LEN_MAX;
+pub const REPLY_MAX: usize = 2 * LEN_MAX;
 /// Between two round trips of a closed run.
-const PAUSE_NS: u64 = 20_000;
+pub const PAUSE_NS: u64 = 20_000;
 const INNER: usize = tick_to_order::STAGES.len();
 /// The far end's stages, in the order of the way.
 pub const STAGES: [&str; INNER + 2] = [
@@ -46,10 +46,11 @@ pub const STAGES: [&str; INNER + 2] = [
 
 /// What travels, so that an echo can carry as much.
 #[derive(Clone, Copy, Default)]
-struct Sizes {
+pub struct Sizes {
     /// Of the message that brings a better bid, and of the one that takes it away.
-    questions: [usize; 2],
-    reply: usize,
+    pub questions: [usize; 2],
+    /// Of two orders.
+    pub reply: usize,
 }
 
 /// What the far end saw of itself.
@@ -89,7 +90,7 @@ pub fn paced(session: &Session, cores: [usize; 2], run: Run<'_>) -> Result<Outco
 }
 
 /// How many bytes of `replies` are whole pairs of messages, and how many pairs.
-fn whole_pairs(replies: &[u8]) -> (usize, usize) {
+pub fn whole_pairs(replies: &[u8]) -> (usize, usize) {
     let (mut bytes, mut pairs) = (0, 0);
     while let Frame::Message { len: first } = frame(&replies[bytes..], LEN_MAX)
         && let Frame::Message { len: second } = frame(&replies[bytes + first..], LEN_MAX)
@@ -98,6 +99,14 @@ fn whole_pairs(replies: &[u8]) -> (usize, usize) {
         pairs += 1;
     }
     (bytes, pairs)
+}
+
+/// Spins for so long.
+pub fn wait(counter: Counter, ns: u64) {
+    let from = counter.stamp();
+    while counter.nanos_between(from, counter.stamp()) < ns {
+        std::hint::spin_loop();
+    }
 }
 
 /// Sends market data and waits for the answer: two messages, or so many bytes.
@@ -111,10 +120,7 @@ fn ask(
     let (mut run, mut sizes) = (Latencies::new(), Sizes::default());
     let (mut question, mut reply) = ([0; LEN_MAX], [0; REPLY_MAX]);
     for number in 0..TRIPS + WARM_UP {
-        let pause = counter.stamp();
-        while counter.nanos_between(pause, counter.stamp()) < PAUSE_NS {
-            std::hint::spin_loop();
-        }
+        wait(counter, PAUSE_NS);
         let len = other(path.question(&mut question))?;
         sizes.questions[number % 2] = len;
         let from = counter.stamp();
@@ -221,7 +227,7 @@ impl Far {
 }
 
 /// The far end of the echo: as many bytes each way, none looked at.
-fn echo(mut stream: TcpStream, sizes: Sizes) -> Result<()> {
+pub fn echo(mut stream: TcpStream, sizes: Sizes) -> Result<()> {
     let mut question = [0; LEN_MAX];
     let reply = [b'x'; REPLY_MAX];
     for number in 0.. {
