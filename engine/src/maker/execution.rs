@@ -7,7 +7,7 @@ use crate::orders::order::{Order, Outcome, Purpose};
 use crate::orders::table::{Applied, OrderSlot};
 use crate::pnl::fill_history::KeptFill;
 use crate::pnl::ledger::{BookedFill, Purpose as Booked};
-use crate::risk::state::{Reason, State};
+use crate::risk::state::Reason;
 
 impl Maker {
     pub(super) fn on_order(&mut self, event: &OrderEvent, out: &mut Intents) {
@@ -57,16 +57,6 @@ impl Maker {
         } else {
             self.confirm(event.instrument);
             self.put_right(event.instrument, out);
-        }
-    }
-
-    /// What is held of an instrument is in doubt no more; that it may go on is an operator's word, who is
-    /// told what the session was given up for meanwhile.
-    pub(super) fn put_right(&mut self, instrument: InstrumentId, out: &mut Intents) {
-        let Some(line) = self.line(instrument) else { return };
-        if line.reason.doubts_account() {
-            let reason = line.given_up.unwrap_or(Reason::AccountPutRight);
-            self.enter(instrument, State::Halted, reason, out);
         }
     }
 

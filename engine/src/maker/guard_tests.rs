@@ -7,6 +7,7 @@ use super::tests::{Desk, PERP, SPOT, config};
 use super::*;
 use crate::event::{OrderAction, OrderIntent, TimeInForce};
 use crate::inventory::exit::{STEPS_MAX, Step, TakeProfit};
+use crate::maker::intents::Record;
 use crate::pnl::attribution::Cause;
 use crate::pnl::fee_tiers::{FeeSchedule, FeeTier, TIERS_MAX};
 use crate::pnl::valuation::HalfTicks;

@@ -50,6 +50,7 @@ mod fees;
 mod firm;
 mod flattening;
 pub mod guards;
+mod halting;
 mod hedging;
 mod homing;
 pub mod input;
@@ -150,7 +151,7 @@ use counters::Counters;
 use guards::{LineGuards, Restraint};
 use homing::Homing;
 use input::Input;
-use intents::{Intents, Record};
+use intents::Intents;
 use options::OptionDesk;
 use own_orders::KeptBest;
 use pacing::Pacing;
@@ -550,48 +551,6 @@ impl Maker {
 
     fn is_session_up(&self, venue: VenueId) -> bool {
         self.sessions_up.get(usize::from(venue.0)).copied().unwrap_or(false)
-    }
-
-    /// Changes an instrument's state and records it; nothing where it is so already.
-    #[cold]
-    fn enter(&mut self, instrument: InstrumentId, state: State, reason: Reason, out: &mut Intents) {
-        let at = self.now;
-        if let Some(line) = self.line_mut(instrument)
-            && (line.state, line.reason) != (state, reason)
-        {
-            if state != State::Halted {
-                line.given_up = None;
-            }
-            line.state = state;
-            line.reason = reason;
-            self.counters.entered.count(reason);
-            out.record(Record::State { at, instrument, state, reason });
-        }
-    }
-
-    /// Halts an instrument and takes its quotes out. Only an operator brings it back. The first reason
-    /// stays; but that the account is wrong or the session given up is told whatever halted it before, and
-    /// what the venue said whatever an operator paused it for: who brings it back must know.
-    fn halt(&mut self, instrument: InstrumentId, reason: Reason, out: &mut Intents) {
-        let keeps = |line: &Line| {
-            let is_graver = reason.weight() > line.reason.weight();
-            let is_news = line.reason == Reason::Operator && reason.is_news_to_operator();
-            line.state == State::Halted && !is_graver && !is_news
-        };
-        let is_kept = self.line(instrument).is_some_and(keeps);
-        if let Some(line) = self.line_mut(instrument) {
-            // Of the two reasons the one that is not told.
-            let covered = if is_kept { reason } else { line.reason };
-            if covered.gives_session_up()
-                && line.given_up.is_none_or(|known| covered.weight() > known.weight())
-            {
-                line.given_up = Some(covered);
-            }
-        }
-        if !is_kept {
-            self.enter(instrument, State::Halted, reason, out);
-        }
-        self.pull_quotes(instrument, out);
     }
 }
 

@@ -341,6 +341,7 @@ mod tests {
 
     #[test]
     fn each_limit_passes_at_its_edge_and_blocks_one_over() {
+        assert_eq!((limits().net(), limits().gross()), (vector(100), vector(300)));
         let flat = Ranges::default();
         for (n, greek) in Greek::ALL.into_iter().enumerate() {
             let mut edge = Ranges::default();
