@@ -370,11 +370,30 @@ mod tests {
         // A number that was used before ends the session, which cannot say so.
         us.hear(later, &mut them, &messages(&[b"1"]));
         assert_eq!(us.session.state(), State::Closing);
+        assert_eq!(us.session.close_reason(), Some(CloseReason::MsgSeqNumTooLow));
         let patience = us.session.config().logout_timeout_ns;
         us.turn(later.plus(patience - 1));
         assert!(us.connection.is_writing());
         us.turn(later.plus(patience));
         let ended = us.turn(later.plus(patience));
         assert_eq!(ended, Turn::Ended(Ended::Session(CloseReason::MsgSeqNumTooLow)));
+    }
+
+    #[test]
+    fn what_the_session_has_to_say_goes_out_and_nothing_is_heard_meanwhile() {
+        let (mut us, mut them) = Acceptor::new(1 << 20);
+        let all = messages(&[b"A", b"D"]);
+        let (logon, order) = all.split_at(messages(&[b"A"]).len());
+        us.hear(NOW, &mut them, logon);
+        read_all(&mut them);
+        us.session.send(NOW, b"D", |encoder| _ = encoder.str(11, "1")).unwrap();
+        them.write(order);
+        us.connection.write_out(&mut us.session);
+        let mut room = [0; 512];
+        let Received::Bytes(count) = them.read(&mut room) else { panic!("nothing went out") };
+        let said = room[..count].windows(6).any(|bytes| bytes == b"\x0111=1\x01");
+        assert!(said && us.heard == 0);
+        us.turn(NOW);
+        assert_eq!(us.heard, 1);
     }
 }

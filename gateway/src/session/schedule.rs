@@ -282,6 +282,10 @@ mod tests {
         let skipped = schedule("America/New_York", "02:10:00", "02:40:00", None);
         let wanted = ["2024-03-10T07:10:00Z", "2024-03-10T07:40:00Z"];
         assert_eq!(period(&skipped, "2024-03-10T06:00:00Z"), wanted);
+        // An open that would be skipped to its close.
+        let met = schedule("America/New_York", "02:30:00", "03:30:00", None);
+        let changed = ["2024-03-10T07:00:00Z", "2024-03-10T07:30:00Z"];
+        assert_eq!(period(&met, "2024-03-10T06:00:00Z"), changed);
         // All of it is skipped.
         let none = schedule("America/New_York", "02:30:00", "03:00:00", None);
         let wanted = ["2024-03-11T06:30:00Z", "2024-03-11T07:00:00Z"];

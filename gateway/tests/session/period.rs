@@ -83,3 +83,13 @@ fn numbers_go_on_within_a_period_and_begin_at_one_in_the_next() {
     assert!(said.iter().any(|said| said.starts_with("35=A|34=1|")), "{said:?}");
     assert_eq!((session.store().next_target(), session.store().created_at()), (2, next_day));
 }
+
+#[test]
+fn numbers_that_began_as_the_period_opened_are_its_own() {
+    let mut session = Session::new(kept("22:13:20", "22:14:00"), MemoryStore::new());
+    log_on(&mut session, NOW, 1);
+    assert_eq!(session.store().created_at(), NOW);
+    session.on_disconnected(NOW);
+    let said = log_on(&mut session, NOW.plus(SECOND_NS), 2);
+    assert!(said.iter().any(|said| said.starts_with("35=A|34=2|")), "{said:?}");
+}
