@@ -189,6 +189,10 @@ fn what_the_venue_says_of_a_paused_instrument_is_told_to_who_resumes_it() {
     assert_eq!(reason(&desk), Reason::ContractDiffers, "a pause hides nothing");
     act(&mut desk, Act::Kill { cause: KillCause::Signal });
     assert_eq!(reason(&desk), Reason::ContractDiffers);
+    let (mut desk, _) = Desk::quoting();
+    act(&mut desk, Act::Pause { scope: Scope::Instrument(SPOT) });
+    act(&mut desk, Act::Kill { cause: KillCause::Signal });
+    assert_eq!(reason(&desk), Reason::Operator, "a kill is told for itself");
 }
 
 #[test]
