@@ -66,20 +66,21 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
     let cores = session.two_cores()?;
     let bracket = Bracket::new(session, cores);
     let (mut rounds, mut hiccups) = (Rounds::default(), Hiccups::new());
-    let (share, mut count) = (session.share(CLOSED_SHARE), 0);
-    while share.is_left() || count < RUNS_MIN {
-        count += 1;
-        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
+    let mut repeat = |part, round: &mut dyn FnMut() -> Result<(), String>| {
+        let (share, mut count) = (session.share(part), 0);
+        while share.is_left() || count < RUNS_MIN {
+            count += 1;
+            hiccups.watch(session.counter, &cores, Duration::from_millis(5));
+            round()?;
+        }
+        Ok::<_, String>(())
+    };
+    repeat(CLOSED_SHARE, &mut || {
         rounds.echoes(session, cores, &bracket)?;
-        rounds.ticks(session, cores, &bracket)?;
-    }
+        rounds.ticks(session, cores, &bracket)
+    })?;
     // The live system's start and end take longer than its ticks: it must not take the others' runs.
-    let (share, mut count) = (session.share(LIVE_SHARE), 0);
-    while share.is_left() || count < RUNS_MIN {
-        count += 1;
-        hiccups.watch(session.counter, &cores, Duration::from_millis(5));
-        rounds.live(session, cores, &bracket)?;
-    }
+    repeat(LIVE_SHARE, &mut || rounds.live(session, cores, &bracket))?;
     rounds.into_document(document);
     document.add_hiccups(&hiccups);
     let place = Place { session, bracket: &bracket, cores: &cores };
@@ -193,7 +194,7 @@ impl Rounds {
         document.add_ratio(Ratio::new("wire.live.tick_to_order / tcp_echo", self.live, None));
         let [refused, trips] = self.refused.map(|count| count as f64);
         let name = "wire.live.tick_to_order, refused a tick";
-        document.add_ratio(Ratio::single(name, Some(refused / trips), None));
+        document.add_ratio(Ratio::single(name, Some(refused / trips), Some(0.0)));
     }
 }
 

@@ -216,7 +216,7 @@ fn a_session_that_was_given_up_is_told_whatever_halted_before() {
 }
 
 #[test]
-fn what_a_session_was_given_up_for_is_told_once_the_account_is_put_right() {
+fn what_else_halted_is_told_once_the_account_is_put_right() {
     let says = |desk: &mut Desk, update| {
         desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, update);
         desk.maker.snapshot(SPOT).unwrap().reason
@@ -225,7 +225,11 @@ fn what_a_session_was_given_up_for_is_told_once_the_account_is_put_right() {
     let gone = |fault| OrderUpdate::SessionHalted { fault };
     let (forgotten, differs) =
         (gone(SessionFault::SequenceForgotten), gone(SessionFault::OutboundDiffers));
+    let unknown = gone(SessionFault::OrdersUnknown);
     for (updates, told) in [
+        (vec![wrong, unknown, right], Reason::UnknownOrder),
+        (vec![OrderUpdate::ContractDiffers, wrong, right], Reason::ContractDiffers),
+        (vec![unknown, wrong, forgotten, right], Reason::VenueForgot),
         (vec![wrong, right], Reason::AccountPutRight),
         (vec![wrong, forgotten, right], Reason::VenueForgot),
         (vec![forgotten, wrong, right], Reason::VenueForgot),

@@ -24,7 +24,7 @@ impl Maker {
             && (line.state, line.reason) != (state, reason)
         {
             if state != State::Halted {
-                line.given_up = None;
+                line.beneath = None;
             }
             line.state = state;
             line.reason = reason;
@@ -46,10 +46,9 @@ impl Maker {
         if let Some(line) = self.line_mut(instrument) {
             // Of the two reasons the one that is not told.
             let covered = if is_kept { reason } else { line.reason };
-            if covered.gives_session_up()
-                && line.given_up.is_none_or(|known| covered.weight() > known.weight())
-            {
-                line.given_up = Some(covered);
+            let is_graver = |known: Reason| covered.weight() > known.weight();
+            if covered.outlasts_doubt() && line.beneath.is_none_or(is_graver) {
+                line.beneath = Some(covered);
             }
         }
         if !is_kept {
@@ -59,11 +58,11 @@ impl Maker {
     }
 
     /// What is held of an instrument is in doubt no more; that it may go on is an operator's word, who is
-    /// told what the session was given up for meanwhile.
+    /// told what else halted it.
     pub(super) fn put_right(&mut self, instrument: InstrumentId, out: &mut Intents) {
         let Some(line) = self.line(instrument) else { return };
         if line.reason.doubts_account() {
-            let reason = line.given_up.unwrap_or(Reason::AccountPutRight);
+            let reason = line.beneath.unwrap_or(Reason::AccountPutRight);
             self.enter(instrument, State::Halted, reason, out);
         }
     }

@@ -29,6 +29,7 @@
 //! | `options.rs` | options: refreshed Greeks in, values, marks and quotes that follow the underlying |
 //! | `risk_watch.rs` | gross notional, losses, protection, repeated executions: what they are told |
 //! | `guards.rs`, `fees.rs` | breakout, exits, obligations, hours, age, share, fee tiers: what restrains quoting |
+//! | `halting.rs` | a state entered, a halt, and what it says once the account is put right |
 //! | `request.rs` | the one way out: gate, order table, intent |
 //! | `own_orders.rs` | our orders in each other's way, and which gives way |
 //! | `places.rs`, `rebalancing.rs`, `transfers.rs` | holdings by venue: counted, traded across, moved |
@@ -190,8 +191,8 @@ struct Line {
     followers: Box<[InstrumentId]>,
     state: State,
     reason: Reason,
-    /// What its session was given up for, while a doubt about the account is told over it.
-    given_up: Option<Reason>,
+    /// What else halted it that whoever resumes must know, while a doubt about the account is told over it.
+    beneath: Option<Reason>,
     rungs: [[Rung; LEVELS_MAX]; 2],
     best: KeptBest,
     wanted: Wanted,
@@ -252,7 +253,7 @@ impl Line {
             followers: fair::followers(config, instrument.id()),
             state,
             reason,
-            given_up: None,
+            beneath: None,
             rungs: [[Rung::default(); LEVELS_MAX]; 2],
             best: KeptBest::default(),
             wanted: Wanted::new(),

@@ -156,7 +156,7 @@ fn repeated_executions_keep_an_instrument_off_whose_position_was_in_doubt_since(
     for lots in [Lots(held.0 + 1), held] {
         desk.report(ClOrdId::NONE, ClOrdId::NONE, SPOT, OrderUpdate::Position { lots });
     }
-    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::AccountPutRight));
+    assert_eq!(state(&desk, SPOT), (State::Halted, Reason::RepeatedExecutions));
     stays_off(&config, desk);
 }
 

@@ -137,9 +137,9 @@ impl Reason {
         }
     }
 
-    /// Order entry gave a session up for it: it has weight, and is not about the account.
-    pub const fn gives_session_up(self) -> bool {
-        matches!(self.weight(), 1 | 2)
+    /// Whoever resumes must know it, also where a doubt about the account was told over it meanwhile.
+    pub const fn outlasts_doubt(self) -> bool {
+        !self.doubts_account() && (self.weight() > 0 || self.is_news_to_operator())
     }
 
     /// Something happened that whoever resumes must know, also where the instrument was paused before.
