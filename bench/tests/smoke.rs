@@ -40,7 +40,7 @@ const ALL: [Promised; 8] = [
             "wire.live.tcp_echo",
             "wire.live.tick_to_order.until.written",
         ],
-        4,
+        5,
     ),
     ("ack", &["ack.order_to_report", "ack.order_to_report.steady.response"], 0),
     ("backtest", &["backtest.synthetic.message"], 0),
