@@ -13,7 +13,7 @@ const HELD: usize = 4096;
 /// Room that a slot keeps for its next message.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// Sequence numbers and the last 4096 messages of each direction, in memory.
+/// Sequence numbers and the last 4096 messages of each direction, in memory; or of one direction alone.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     next_sender: u64,
@@ -37,16 +37,19 @@ struct Slot {
 }
 
 impl Slots {
-    fn new() -> Self {
-        Slots { slots: vec![Slot::default(); HELD] }
+    fn new(held: usize) -> Self {
+        Slots { slots: vec![Slot::default(); held] }
     }
 
-    fn position(msg_seq_num: u64) -> usize {
-        usize::try_from(msg_seq_num % HELD as u64).unwrap_or(0)
+    /// Beyond every slot where there is none.
+    fn position(&self, msg_seq_num: u64) -> usize {
+        let place = msg_seq_num.checked_rem(self.slots.len() as u64);
+        place.and_then(|place| usize::try_from(place).ok()).unwrap_or(usize::MAX)
     }
 
     fn put(&mut self, msg_seq_num: u64, frame: &[u8]) {
-        if let Some(slot) = self.slots.get_mut(Self::position(msg_seq_num)) {
+        let position = self.position(msg_seq_num);
+        if let Some(slot) = self.slots.get_mut(position) {
             slot.msg_seq_num = msg_seq_num;
             slot.frame.clear();
             // A whole book in every slot would be gigabytes.
@@ -60,7 +63,7 @@ impl Slots {
     }
 
     fn get(&self, msg_seq_num: u64) -> Option<&[u8]> {
-        let slot = self.slots.get(Self::position(msg_seq_num))?;
+        let slot = self.slots.get(self.position(msg_seq_num))?;
         (msg_seq_num != 0 && slot.msg_seq_num == msg_seq_num).then_some(slot.frame.as_slice())
     }
 
@@ -80,12 +83,23 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store: both numbers are 1.
     pub fn new() -> Self {
+        MemoryStore::holding(HELD)
+    }
+
+    /// An empty store that counts what comes in and holds none of it: for market data, of which a feed asks for
+    /// a new snapshot rather than be told anything again. To copy every message into one of 4096 places was
+    /// two megabytes for the hot thread to walk through.
+    pub fn of_what_goes_out() -> Self {
+        MemoryStore::holding(0)
+    }
+
+    fn holding(inbound: usize) -> Self {
         MemoryStore {
             next_sender: 1,
             next_target: 1,
             created_at: Nanos(0),
-            outbound: Slots::new(),
-            inbound: Slots::new(),
+            outbound: Slots::new(HELD),
+            inbound: Slots::new(inbound),
         }
     }
 }
@@ -171,6 +185,17 @@ mod tests {
         assert_eq!((store.next_sender(), store.next_target()), (1, 1));
         assert_eq!((store.outbound(1), store.inbound(1)), (None, None));
         assert_eq!(store.created_at(), Nanos(7));
+    }
+
+    #[test]
+    fn what_comes_in_can_be_counted_and_not_held() {
+        let mut store = MemoryStore::of_what_goes_out();
+        store.put_inbound(b"book").unwrap();
+        store.put_outbound(b"question").unwrap();
+        assert_eq!((store.next_sender(), store.next_target()), (2, 2));
+        assert_eq!((store.outbound(1), store.inbound(1)), (Some(&b"question"[..]), None));
+        store.reset(Nanos(7)).unwrap();
+        assert_eq!((store.outbound(1), store.inbound(1)), (None, None));
     }
 
     #[test]

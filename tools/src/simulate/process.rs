@@ -122,7 +122,8 @@ fn feed(
         ask_again_ns: 2 * SECOND_NS,
         redial: ReconnectConfig::default(),
     };
-    let line = (WireDial::new(net.clone(), Link::Feed), session(raw, MemoryStore::new()));
+    let line =
+        (WireDial::new(net.clone(), Link::Feed), session(raw, MemoryStore::of_what_goes_out()));
     Feed::new(settings, line, (symbols.clone(), RULES), ring, None)
 }
 
