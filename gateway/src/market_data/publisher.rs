@@ -67,6 +67,8 @@ pub struct PublishCounts {
 pub struct Publisher {
     ring: Producer<MarketEvent>,
     channels: Vec<Channel>,
+    /// A channel may owe something; while none does, a turn need not look at them all.
+    may_owe: bool,
     counts: PublishCounts,
 }
 
@@ -86,7 +88,7 @@ impl Publisher {
                 when: When::default(),
             })
             .collect();
-        Publisher { ring, channels, counts: PublishCounts::default() }
+        Publisher { ring, channels, may_owe: false, counts: PublishCounts::default() }
     }
 
     /// What was published so far.
@@ -124,6 +126,7 @@ impl Publisher {
         }
         channel.is_whole = false;
         channel.debt = Debt::Gap;
+        self.may_owe = true;
         self.pay(place);
     }
 
@@ -136,6 +139,7 @@ impl Publisher {
         channel.debt = Debt::None;
         if is_owed {
             channel.debt = Debt::Book;
+            self.may_owe = true;
             self.counts.overruns += 1;
             return;
         }
@@ -213,6 +217,7 @@ impl Publisher {
         let Some(channel) = self.channels.get_mut(place) else { return };
         if matches!(channel.debt, Debt::None | Debt::Levels { .. }) {
             channel.debt = if channel.is_whole { Debt::Book } else { Debt::Gap };
+            self.may_owe = true;
             self.counts.overruns += 1;
         }
     }
@@ -220,9 +225,14 @@ impl Publisher {
     /// Publishes what is owed as far as there is room. Says whether anything went out. Bounded by the
     /// ring: it stops when the ring is full.
     pub fn pump(&mut self) -> bool {
+        if !self.may_owe {
+            return false;
+        }
         let before = self.counts.events;
+        self.may_owe = false;
         for place in 0..self.channels.len() {
             self.pay(place);
+            self.may_owe |= self.channels.get(place).is_some_and(|c| c.debt != Debt::None);
         }
         self.counts.events != before
     }

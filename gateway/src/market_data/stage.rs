@@ -87,6 +87,8 @@ struct Ear {
     /// By place, where the venue's entries are orders; else none.
     orders: Vec<OrderBook>,
     subscriptions: Vec<Subscription>,
+    /// Before then no subscription is to be asked for: a turn need not look at them all.
+    ask_at: Nanos,
     time_base: TimeBase,
     ask_again_ns: u64,
     latest: Nanos,
@@ -125,6 +127,7 @@ impl<D: Dial, S: Store> Feed<D, S> {
                 publisher: Publisher::new(ring, ids, config.levels_max),
                 orders,
                 subscriptions: vec![Subscription::new(); symbols.count()],
+                ask_at: Nanos(0),
                 symbols,
                 time_base: config.time_base,
                 ask_again_ns: config.ask_again_ns,
@@ -160,24 +163,25 @@ impl<D: Dial, S: Store> Feed<D, S> {
 
     /// Asks for every book that is wanted, as far as the session takes it.
     fn ask(&mut self, now: Nanos) -> bool {
-        if !self.line.session().is_logged_on() {
+        if now < self.ear.ask_at || !self.line.session().is_logged_on() {
             return false;
         }
-        let mut has_asked = false;
+        let again_ns = self.ear.ask_again_ns;
+        let (mut has_asked, mut next) = (false, Nanos(u64::MAX));
         for place in 0..self.ear.subscriptions.len() {
             let Some(subscription) = self.ear.subscriptions.get(place).copied() else { break };
-            let is_due = match subscription.standing {
-                Standing::Wanted { at } => at <= now,
-                Standing::Asked { at } => now.since(at) >= self.ear.ask_again_ns,
-                Standing::Live => false,
-            };
-            if is_due {
+            if subscription.due(again_ns).is_some_and(|due| due <= now) {
                 has_asked = true;
                 if !self.ask_for(now, place, subscription) {
+                    // The rest is due already.
+                    next = now;
                     break;
                 }
             }
+            let due = self.ear.subscriptions.get(place).and_then(|s| s.due(again_ns));
+            next = next.min(due.unwrap_or(next));
         }
+        self.ear.ask_at = next;
         has_asked
     }
 
@@ -253,6 +257,7 @@ impl Ear {
         self.publisher.gap(place, when);
         if let Some(subscription) = self.subscriptions.get_mut(place) {
             subscription.standing = Standing::Wanted { at: ask_at };
+            self.ask_at = self.ask_at.min(ask_at);
         }
     }
 

@@ -61,6 +61,16 @@ impl Subscription {
         (self.questions << PLACE_BITS) | (place << 1) | u64::from(half == Half::Trades)
     }
 
+    /// When it is to be asked for, at the earliest: `again_ns` after a question without an answer. `None` for
+    /// one that is live.
+    pub fn due(&self, again_ns: u64) -> Option<Nanos> {
+        match self.standing {
+            Standing::Wanted { at } => Some(at),
+            Standing::Asked { at } => Some(at.plus(again_ns)),
+            Standing::Live => None,
+        }
+    }
+
     /// Asks anew.
     pub fn next_question(&mut self) {
         self.questions += 1;
