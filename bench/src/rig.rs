@@ -307,6 +307,27 @@ impl Rig {
         Ok(TickSteps { decide: steps(start, decided), encode: steps(decided, encoded) })
     }
 
+    /// A tenth of `timers` to warm up, then `timers` of them with nothing new to act on, `every_ns` apart:
+    /// their median, in ns.
+    pub fn run_timers(&mut self, timers: u64) -> Result<f64, String> {
+        let every_ns = self.config.timer_interval_ns;
+        let mut singles = Latencies::new();
+        for number in 0..timers + timers / 10 {
+            self.now = self.now.plus(every_ns);
+            let from = self.counter.stamp();
+            self.maker.step(self.now, &Input::Timer, &mut self.out);
+            let steps = self.counter.stamp().0.saturating_sub(from.0);
+            if !self.out.orders().is_empty() {
+                return Err("a timer moved quotes where nothing had changed".to_owned());
+            }
+            self.out.clear();
+            if number >= timers / 10 {
+                singles.record_ns(self.counter.nanos_of_steps(steps));
+            }
+        }
+        Ok(singles.at(0.5))
+    }
+
     /// A tenth of `ticks` to warm up, then `ticks` timed one by one and by the batch.
     pub fn run(&mut self, ticks: u64) -> Result<TickRun, String> {
         let mut run =

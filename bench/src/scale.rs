@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Ticks in a run.
 const TICKS: u64 = 16 * BATCH;
+/// Timers in a run.
+const TIMERS: u64 = 256;
 /// Cost at 1,000 instruments relative to one.
 const INSTRUMENTS_BOUND: f64 = 1.3;
 
@@ -43,12 +45,22 @@ pub struct Shape {
 const ONE: Shape =
     Shape { instruments: 1, per_underlying: 10, levels: 1, levels_of_others: 1, venues: 1 };
 
+/// What a point of a curve times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timed {
+    /// A tick of the maker and its encoder, alone.
+    Tick,
+    /// A turn of the maker's stage with its rings.
+    Turn,
+    /// A timer of the maker: how long it keeps a tick that comes just after it.
+    Timer,
+}
+
 /// One curve: what grows, and the shapes at its points.
 struct Curve {
     name: &'static str,
     points: Vec<(usize, Shape)>,
-    /// The stage with its rings is timed, not the maker alone.
-    is_of_stage: bool,
+    timed: Timed,
 }
 
 fn curves() -> Vec<Curve> {
@@ -57,24 +69,24 @@ fn curves() -> Vec<Curve> {
     vec![
         Curve {
             name: "instruments",
-            is_of_stage: false,
+            timed: Timed::Tick,
             points: instruments.map(|n| (n, Shape { instruments: n, ..ONE })).to_vec(),
         },
         Curve {
             name: "instruments_of_one_underlying",
-            is_of_stage: false,
+            timed: Timed::Tick,
             points: instruments
                 .map(|n| (n, Shape { instruments: n, per_underlying: n, ..ONE }))
                 .to_vec(),
         },
         Curve {
             name: "levels",
-            is_of_stage: false,
+            timed: Timed::Tick,
             points: [1, 2, 4, 8, 16, 20].map(|n| (n, Shape { levels: n, ..ONE })).to_vec(),
         },
         Curve {
             name: "orders",
-            is_of_stage: false,
+            timed: Timed::Tick,
             points: orders
                 .map(|n| {
                     let shape = Shape { instruments: 1 + n, levels_of_others: 16, ..ONE };
@@ -83,11 +95,16 @@ fn curves() -> Vec<Curve> {
                 .to_vec(),
         },
         Curve {
+            name: "timers",
+            timed: Timed::Timer,
+            points: [10, 100, 1_000].map(|n| (n, Shape { instruments: n, ..ONE })).to_vec(),
+        },
+        Curve {
             name: "rings",
             points: [1, 4, 16, 64]
                 .map(|n| (n, Shape { instruments: n, venues: n, ..ONE }))
                 .to_vec(),
-            is_of_stage: true,
+            timed: Timed::Turn,
         },
     ]
 }
@@ -104,7 +121,7 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
         let mut subjects: Vec<Subject> = curve
             .points
             .iter()
-            .map(|(_, shape)| Subject::new(session, *shape, curve.is_of_stage))
+            .map(|(_, shape)| Subject::new(session, *shape, curve.timed))
             .collect::<Result<_, _>>()?;
         let mut figures = vec![Vec::new(); subjects.len()];
         let (mut rounds, mut dropped) = (0, 0);
@@ -127,30 +144,33 @@ pub fn measure(session: &Session, document: &mut Document) -> Result<(), String>
 }
 
 enum Subject {
-    Maker(Box<Rig>),
-    Stage(Box<StageRig>),
+    Tick(Box<Rig>),
+    Turn(Box<StageRig>),
+    Timer(Box<Rig>),
 }
 
 impl Subject {
-    fn new(session: &Session, shape: Shape, is_of_stage: bool) -> Result<Subject, String> {
+    fn new(session: &Session, shape: Shape, timed: Timed) -> Result<Subject, String> {
         let file = ConfigFile::parse("the bench's config", config_text(shape))
             .map_err(|fault| fault.to_string())?;
-        if is_of_stage {
-            return Ok(Subject::Stage(Box::new(StageRig::new(session, &file)?)));
+        if timed == Timed::Turn {
+            return Ok(Subject::Turn(Box::new(StageRig::new(session, &file)?)));
         }
         let rig = Rig::new(session, &file, shape.levels)?;
         let expected = 2 * shape.levels + 2 * shape.levels_of_others * (shape.instruments - 1);
         if rig.live_orders() != expected {
             return Err(format!("{} orders work where {expected} should", rig.live_orders()));
         }
-        Ok(Subject::Maker(Box::new(rig)))
+        let rig = Box::new(rig);
+        Ok(if timed == Timed::Timer { Subject::Timer(rig) } else { Subject::Tick(rig) })
     }
 
-    /// The median of a run's batches, in ns a tick.
+    /// The median of a run's batches, in ns a tick; of a run's timers, in ns.
     fn run(&mut self) -> Result<f64, String> {
         match self {
-            Subject::Maker(rig) => rig.run(TICKS).map(|run| run.batches[0].at(0.5)),
-            Subject::Stage(rig) => rig.run(TICKS),
+            Subject::Tick(rig) => rig.run(TICKS).map(|run| run.batches[0].at(0.5)),
+            Subject::Turn(rig) => rig.run(TICKS),
+            Subject::Timer(rig) => rig.run_timers(TIMERS),
         }
     }
 }
@@ -262,9 +282,7 @@ mod tests {
         let session = Session::in_tests();
         for curve in curves() {
             for (_, shape) in curve.points.iter().filter(|(size, _)| *size <= 34) {
-                assert!(
-                    Subject::new(&session, *shape, curve.is_of_stage).unwrap().run().unwrap() > 0.0
-                );
+                assert!(Subject::new(&session, *shape, curve.timed).unwrap().run().unwrap() > 0.0);
             }
         }
     }

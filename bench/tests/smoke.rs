@@ -44,7 +44,11 @@ const ALL: [Promised; 8] = [
     ),
     ("ack", &["ack.order_to_report", "ack.order_to_report.steady.response"], 0),
     ("backtest", &["backtest.synthetic.message"], 0),
-    ("scale", &["scale.instruments.1000", "scale.levels.20", "scale.rings.64"], 1),
+    (
+        "scale",
+        &["scale.instruments.1000", "scale.timers.1000", "scale.levels.20", "scale.rings.64"],
+        1,
+    ),
 ];
 
 /// All in one test: two of them at once would have each other's cores.

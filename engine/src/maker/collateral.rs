@@ -16,6 +16,7 @@ use crate::risk::collateral::{
     CollateralBreach, CollateralGuard, CollateralLimits, CollateralView,
 };
 use crate::units::{Lots, Side};
+use std::ops::Range;
 
 impl Maker {
     /// Takes a view in; one of a maker that watches no collateral, or older than the last, changes
@@ -53,11 +54,11 @@ impl Maker {
     }
 
     /// Notes which instruments are worth something by now: the next view counts them.
-    pub(super) fn note_values(&mut self) {
+    pub(super) fn note_values(&mut self, lines: Range<usize>) {
         if self.collateral.is_none() {
             return;
         }
-        for line in &mut self.lines {
+        for line in self.lines.get_mut(lines).unwrap_or_default() {
             let id = line.instrument.id();
             let is_valued = match self.options.book.get(id) {
                 Some(option) => option.greeks.is_some(),

@@ -181,7 +181,7 @@ pub struct MakerConfig {
     pub ack_timeout_ns: u64,
     /// After this many refusals in a row an instrument halts.
     pub rejects_max: u32,
-    /// Distance of the maker's own timer.
+    /// In what time the maker's own timers look after everything once.
     pub timer_interval_ns: u64,
     /// Number of this run, greater than that of every earlier one.
     pub epoch: u32,

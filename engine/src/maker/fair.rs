@@ -12,6 +12,7 @@ use crate::maker::config::MakerConfig;
 use crate::maker::intents::Intents;
 use crate::market::book::Touch;
 use crate::units::SubTicks;
+use std::ops::Range;
 
 /// Who looks at an instrument's book beside itself.
 pub(super) fn followers(config: &MakerConfig, of: InstrumentId) -> Box<[InstrumentId]> {
@@ -52,8 +53,8 @@ impl Maker {
     }
 
     /// The timer's sample of every basis.
-    pub(super) fn sample_bases(&mut self) {
-        for n in 0..self.lines.len() {
+    pub(super) fn sample_bases(&mut self, lines: Range<usize>) {
+        for n in lines {
             let Some(line) = self.lines.get(n) else { continue };
             let Some(FairValue::Blend(blend)) = line.settings.quote.as_ref().map(|q| q.fair_value)
             else {

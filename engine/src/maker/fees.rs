@@ -12,6 +12,7 @@ use crate::pnl::fee_tiers::{CarriedFees, FeeTiers, traded_value};
 use crate::pnl::ledger::undo::Booking;
 use crate::pnl::ledger::{BookedFill, LedgerError};
 use crate::units::{Lots, Nanos, Side, Ticks};
+use std::ops::Range;
 
 impl Maker {
     /// How many trading days had ended when the venue made a fill; by our clock where it does not say. A
@@ -73,9 +74,9 @@ impl Maker {
 
     /// The timer's look at the days: what was traded too long ago leaves the window, however many days
     /// ended since.
-    pub(super) fn roll_fees(&mut self) {
+    pub(super) fn roll_fees(&mut self, lines: Range<usize>) {
         let day = self.loss.days_ended(self.now);
-        for n in 0..self.lines.len() {
+        for n in lines {
             let fees = self.lines.get_mut(n).and_then(Line::fees_mut);
             if fees.is_some_and(|fees| fees.on_clock(day)) {
                 self.apply_fees(instrument_id(n));

@@ -8,6 +8,7 @@ use crate::maker::intents::Intents;
 use crate::risk::firm::{FirmGuard, FirmView};
 use crate::risk::limits::ExposureLimits;
 use crate::units::Exposure;
+use std::ops::Range;
 
 impl Pool {
     /// The limits that hold now: those that were set, narrower while a firm's other engines are unheard.
@@ -45,9 +46,10 @@ impl Maker {
     }
 
     /// Time has passed: who has not been heard for too long is unheard. The timer requotes anyway.
-    pub(super) fn listen(&mut self) {
+    pub(super) fn listen(&mut self, pools: Range<usize>) {
         let now = self.now;
-        for firm in self.pools.iter_mut().filter_map(|pool| pool.firm.as_mut()) {
+        let pools = self.pools.get_mut(pools).unwrap_or_default();
+        for firm in pools.iter_mut().filter_map(|pool| pool.firm.as_mut()) {
             firm.look(now);
         }
     }

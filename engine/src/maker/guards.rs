@@ -30,6 +30,7 @@ use crate::risk::position_age::AgeLimit;
 use crate::risk::share::{Share, ShareSettings};
 use crate::risk::state::{Reason, State};
 use crate::units::{Lots, Nanos, Notional, Side, SubTicks, Ticks};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the config says of one instrument; all of it may be absent.
@@ -405,11 +406,11 @@ impl Maker {
     }
 
     /// The timer's look at every guard.
-    pub(super) fn watch(&mut self, out: &mut Intents) {
-        for n in 0..self.pools.len() {
+    pub(super) fn watch(&mut self, pools: Range<usize>, lines: Range<usize>, out: &mut Intents) {
+        for n in pools {
             self.watch_share(n);
         }
-        for n in 0..self.lines.len() {
+        for n in lines {
             if self.lines.get(n).is_some_and(|line| line.guards.is_watched) {
                 self.watch_line(instrument_id(n), out);
             }

@@ -34,7 +34,7 @@
 //! | `own_orders.rs` | our orders in each other's way, and which gives way |
 //! | `places.rs`, `rebalancing.rs`, `transfers.rs` | holdings by venue: counted, traded across, moved |
 //! | `standing.rs` | funding, borrow and capital as their instants pass |
-//! | `timer.rs` | timeouts, sampling, staleness, orders in doubt |
+//! | `timer.rs`, `round.rs` | timeouts, sampling, staleness, orders in doubt; which part of it all is next |
 //! | `settlement.rs` | an option ends: expiry, exercise, assignment |
 //! | `snapshot.rs`, `counters.rs`, `tally.rs` | how it stands, for reports |
 //! | `resumption.rs` | where an earlier run ended, and going on from there |
@@ -73,6 +73,7 @@ pub mod rebalancing;
 mod request;
 pub mod resumption;
 mod risk_watch;
+mod round;
 mod settlement;
 pub mod snapshot;
 pub mod stage;
@@ -158,6 +159,8 @@ use own_orders::KeptBest;
 use pacing::Pacing;
 use portfolio::Portfolio;
 use rebalancing::Rebalancer;
+use round::Part;
+use std::ops::Range;
 use wanted::Wanted;
 
 /// One rung of a ladder.
@@ -410,6 +413,8 @@ pub struct Maker {
     changes: u64,
     /// Grows with every input that is no market event: while it stands still, the venue has said nothing.
     answers: u64,
+    /// What the next timer looks after.
+    part: Part,
     ack_timeout_ns: u64,
     rejects_max: u32,
     is_killed: bool,
@@ -457,6 +462,7 @@ impl Maker {
             fills: FillHistory::default(),
             changes: 0,
             answers: 0,
+            part: Part::first(config.instruments.len(), config.orders_max),
             ack_timeout_ns: config.ack_timeout_ns,
             rejects_max: config.rejects_max,
             is_killed: false,
@@ -500,12 +506,11 @@ impl Maker {
             }
             Input::Control(control) => {
                 self.begin(now, Stamp(0));
-                self.forget_wanted();
+                self.forget_wanted(0..self.lines.len());
                 self.on_control(*control, out);
             }
             Input::Timer => {
                 self.begin(now, Stamp(0));
-                self.forget_wanted();
                 self.on_timer(out);
             }
             Input::Market(event) => self.step_market(now, event, out),
@@ -528,10 +533,10 @@ impl Maker {
     }
 
     /// Time or an operator may have changed what no quote's key names.
-    fn forget_wanted(&mut self) {
+    fn forget_wanted(&mut self, lines: Range<usize>) {
         self.changes = self.changes.wrapping_add(1);
         self.answers = self.answers.wrapping_add(1);
-        for line in &mut self.lines {
+        for line in self.lines.get_mut(lines).unwrap_or_default() {
             line.wanted.forget();
         }
     }

@@ -178,7 +178,7 @@ pub struct MakerLinks {
 pub struct StageSettings {
     /// What its time is.
     pub time: TimeBase,
-    /// Distance of its timer.
+    /// In what time its timers look after everything once.
     pub timer_interval_ns: u64,
     /// Distance of telemetry samples, in maker's time; 0 for none.
     pub sample_interval_ns: u64,
@@ -196,7 +196,11 @@ pub struct MakerStage {
     probe: Probe,
     number: u64,
     timer_at: Nanos,
+    timers_a_round: u64,
+    timer_spacing_ns: u64,
     sample_at: Nanos,
+    /// Instruments of the sample that is under way; 0 where none is.
+    sampled: usize,
     telemetry_dropped: u64,
     told: ToldStates,
     leaving_since: Option<Nanos>,
@@ -217,7 +221,11 @@ impl MakerStage {
         progress: Arc<Progress>,
     ) -> MakerStage {
         let told = ToldStates::of(&maker);
-        let entries_max = 2 * (settings.intents_max + STATES_MAX * maker.lines.len()) + 2;
+        let timers_a_round = maker.timers_a_round() as u64;
+        // A round's timers share out what one of all would leave behind; each has an entry of its own.
+        let entries_max = 2 * (settings.intents_max + STATES_MAX * maker.lines.len())
+            + 1
+            + maker.timers_a_round();
         MakerStage {
             maker,
             out: Intents::new(settings.intents_max, settings.intents_max.max(256))
@@ -228,7 +236,10 @@ impl MakerStage {
             probe,
             number: 0,
             timer_at: Nanos(0),
+            timers_a_round,
+            timer_spacing_ns: (settings.timer_interval_ns / timers_a_round.max(1)).max(1),
             sample_at: Nanos(0),
+            sampled: 0,
             telemetry_dropped: 0,
             told,
             leaving_since: None,
@@ -316,8 +327,8 @@ impl MakerStage {
         self.step(now, input);
     }
 
-    /// At most one timer a call: after a silence of many intervals there is nothing that a second one
-    /// would do, and time must not pile up.
+    /// At most one round of timers a call: after a silence of many intervals there is nothing that a second
+    /// one would do, and time must not pile up.
     #[inline]
     fn run_timer(&mut self, now: Nanos) {
         if now >= self.timer_at {
@@ -328,10 +339,13 @@ impl MakerStage {
     fn fire_timer(&mut self, now: Nanos) {
         // Due on a grid, so that the same events give the same timers whatever the turns. Its time is
         // the time at hand: on a recording time is known to have passed when an event says so.
-        let interval = self.settings.timer_interval_ns.max(1);
+        let interval = self.timer_spacing_ns;
+        let due = now.since(self.timer_at) / interval + 1;
         self.timer_at = Nanos(now.0 - now.0 % interval).plus(interval);
-        self.keep_within_room();
-        self.step(now, &Input::Timer);
+        for _ in 0..due.min(self.timers_a_round) {
+            self.keep_within_room();
+            self.step(now, &Input::Timer);
+        }
     }
 
     /// The caller has seen to the room that it takes.
@@ -525,7 +539,7 @@ impl Stage for MakerStage {
         }
         is_busy |= self.take_market(now);
         self.tell_owed();
-        self.sample();
+        is_busy |= self.sample();
         match (is_busy, self.has_ended(now)) {
             (_, true) => Turn::Done,
             (true, false) => Turn::Busy,

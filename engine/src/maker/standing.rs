@@ -10,11 +10,12 @@ use crate::pnl::ledger::LedgerError;
 use crate::pnl::standing::{self, DAY_NS, INSTANTS_MAX};
 use crate::risk::state::Reason;
 use crate::units::{FeeRate, Notional};
+use std::ops::Range;
 
 impl Maker {
     /// Charges every instant that has passed.
-    pub(super) fn charge_standing(&mut self, out: &mut Intents) {
-        for n in 0..self.lines.len() {
+    pub(super) fn charge_standing(&mut self, lines: Range<usize>, out: &mut Intents) {
+        for n in lines {
             let id = instrument_id(n);
             // Bounded: what is left is charged by the next timer.
             for _ in 0..INSTANTS_MAX {

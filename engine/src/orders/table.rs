@@ -12,6 +12,7 @@ use crate::instrument::{ContractValue, Instrument, Underlying};
 use crate::orders::order::{Order, OrderState, Outcome, Purpose};
 use crate::units::{Lots, Nanos, Side, Ticks};
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::ops::Range;
 
 /// Where an order stands in the table, valid while it lives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -349,11 +350,12 @@ impl OrderTable {
     }
 
     /// Marks every unanswered request older than `timeout_ns` as in doubt; returns how many.
-    pub fn expire_requests(&mut self, now: Nanos, timeout_ns: u64) -> u32 {
+    pub fn expire_requests(&mut self, places: Range<usize>, now: Nanos, timeout_ns: u64) -> u32 {
         let mut expired = 0;
         // Orders take the first free places: behind the last that lives there are none.
         let live = self.live();
-        for order in self.orders.iter_mut().flatten().take(live) {
+        let looked_at = self.orders.get_mut(places).unwrap_or_default();
+        for order in looked_at.iter_mut().flatten().take(live) {
             let is_waiting = match order.state {
                 OrderState::PendingNew | OrderState::PendingReplace | OrderState::PendingCancel => {
                     true

@@ -140,7 +140,7 @@ fn a_late_answer_to_an_expired_replace_still_finds_its_order() {
     let (slot, old) = insert(&mut table, Side::Buy, 10);
     table.apply(&event(old, ClOrdId::NONE, OrderUpdate::New { leaves_qty: Lots(10) }));
     let replace = table.request_replace(Nanos(1), slot, Ticks(99), Lots(10)).unwrap();
-    assert_eq!(table.expire_requests(Nanos(100), 50), 1);
+    assert_eq!(table.expire_requests(0..table.capacity(), Nanos(100), 50), 1);
     let cancel = table.request_cancel(Nanos(100), slot).unwrap();
     assert_eq!(table.get(slot).unwrap().state, OrderState::InDoubt);
     let replaced = OrderUpdate::Replaced { price: Ticks(99), leaves_qty: Lots(10) };

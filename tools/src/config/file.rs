@@ -90,7 +90,7 @@ pub struct RawRun {
     /// What the maker's time is.
     #[serde(default)]
     pub time: TimeKind,
-    /// Distance of the maker's timer.
+    /// In what time the maker's timers look after every instrument once.
     pub timer_ms: u64,
     /// Distance of report samples, in the maker's time.
     pub sample_ms: u64,

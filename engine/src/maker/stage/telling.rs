@@ -5,6 +5,7 @@
 //! a halt waits for no sample. Deliberately absent: what it was in between.
 
 use super::super::intents::Record;
+use super::super::round::LINES_A_PART;
 use super::super::{Maker, instrument_id};
 use super::{MakerStage, Telemetry, TimeBase};
 use crate::inventory::transfer::TRANSFERS_MAX;
@@ -76,7 +77,9 @@ impl MakerStage {
         is_told
     }
 
-    pub(super) fn sample(&mut self) {
+    /// Samples what is due: one part of the instruments a turn, and behind the last what is one for all. Says
+    /// whether more of it is to come.
+    pub(super) fn sample(&mut self) -> bool {
         let at = self.maker.now();
         let interval = self.settings.sample_interval_ns;
         // On the events' time there is none before the first of them.
@@ -84,16 +87,25 @@ impl MakerStage {
             TimeBase::Clock => at > Nanos(0),
             TimeBase::Events => self.progress.consumed() > Nanos(0),
         };
-        if interval == 0 || at < self.sample_at || !has_time {
-            return;
+        let from = self.sampled;
+        if interval == 0 || !has_time || (from == 0 && at < self.sample_at) {
+            return false;
         }
-        self.sample_at = at.plus(interval);
-        for n in 0..self.maker.lines.len() {
+        if from == 0 {
+            self.sample_at = at.plus(interval);
+        }
+        let until = from.saturating_add(LINES_A_PART).min(self.maker.lines.len());
+        for n in from..until {
             let instrument = instrument_id(n);
             if let Some(snapshot) = self.maker.snapshot(instrument) {
                 self.tell(Telemetry::Instrument { at, instrument, snapshot });
             }
         }
+        if until < self.maker.lines.len() {
+            self.sampled = until;
+            return true;
+        }
+        self.sampled = 0;
         for underlying in (0..u8::MAX).take(self.maker.pools.len()) {
             let delta = self.maker.delta(usize::from(underlying));
             self.tell(Telemetry::Delta { at, underlying, delta });
@@ -105,6 +117,7 @@ impl MakerStage {
         if let Some((causes, total)) = self.maker.pnl() {
             self.tell(Telemetry::Pnl { at, causes, total });
         }
+        false
     }
 
     fn sample_holdings(&mut self, at: Nanos) {
