@@ -191,7 +191,7 @@ impl<'a> Venue<'a> {
             redial: ReconnectConfig::default(),
         };
         let dial = self.dial(raw, ears, &Cut::default())?;
-        let session = Session::new(session, MemoryStore::of_what_goes_out());
+        let session = Session::new(session, MemoryStore::outbound_only());
         let (symbols, rules) = (self.symbols.clone(), rules(self.raw));
         Ok(Feed::new(config, (dial, session), (symbols, rules), ring, Some(probe)))
     }

@@ -13,7 +13,7 @@ const HELD: usize = 4096;
 /// Room that a slot keeps for its next message.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// Sequence numbers and the last 4096 messages of each direction, in memory; or of one direction alone.
+/// Sequence numbers and the last 4096 messages of each direction, in memory; or of the outbound one alone.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     next_sender: u64,
@@ -41,7 +41,7 @@ impl Slots {
         Slots { slots: vec![Slot::default(); held] }
     }
 
-    /// Beyond every slot where there is none.
+    /// Beyond the end where there are no slots.
     fn position(&self, msg_seq_num: u64) -> usize {
         let place = msg_seq_num.checked_rem(self.slots.len() as u64);
         place.and_then(|place| usize::try_from(place).ok()).unwrap_or(usize::MAX)
@@ -87,9 +87,8 @@ impl MemoryStore {
     }
 
     /// An empty store that counts what comes in and holds none of it: for market data, of which a feed asks for
-    /// a new snapshot rather than be told anything again. To copy every message into one of 4096 places was
-    /// two megabytes for the hot thread to walk through.
-    pub fn of_what_goes_out() -> Self {
+    /// a new snapshot rather than be told anything again.
+    pub fn outbound_only() -> Self {
         MemoryStore::holding(0)
     }
 
@@ -189,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_comes_in_can_be_counted_and_not_held() {
-        let mut store = MemoryStore::of_what_goes_out();
+        let mut store = MemoryStore::outbound_only();
         store.put_inbound(b"book").unwrap();
         store.put_outbound(b"question").unwrap();
         assert_eq!((store.next_sender(), store.next_target()), (2, 2));

@@ -122,8 +122,7 @@ fn feed(
         ask_again_ns: 2 * SECOND_NS,
         redial: ReconnectConfig::default(),
     };
-    let line =
-        (WireDial::new(net.clone(), Link::Feed), session(raw, MemoryStore::of_what_goes_out()));
+    let line = (WireDial::new(net.clone(), Link::Feed), session(raw, MemoryStore::outbound_only()));
     Feed::new(settings, line, (symbols.clone(), RULES), ring, None)
 }
 
