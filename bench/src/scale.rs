@@ -5,7 +5,8 @@
 //! quotes, to the bytes of the messages. All other instruments have books and working quotes. For
 //! `rings` it is a turn of the maker's stage with one event in one ring and the rings of so many other
 //! sessions to look at, to the intents in their ring: the sockets of those sessions, and what it takes to
-//! look at them, are not in it. Points of a curve are measured in turn, round after round.
+//! look at them, are not in it. For `timers` it is the longest timer of a round, behind which a tick waits.
+//! Points of a curve are measured in turn, round after round.
 
 use crate::bracket::Bracket;
 use crate::document::{Document, Measurement};
@@ -22,8 +23,8 @@ use std::time::Duration;
 
 /// Ticks in a run.
 const TICKS: u64 = 16 * BATCH;
-/// Timers in a run.
-const TIMERS: u64 = 256;
+/// Rounds of the maker's timers in a run.
+const TIMER_ROUNDS: u64 = 64;
 /// Cost at 1,000 instruments relative to one.
 const INSTRUMENTS_BOUND: f64 = 1.3;
 
@@ -52,7 +53,7 @@ enum Timed {
     Tick,
     /// A turn of the maker's stage with its rings.
     Turn,
-    /// A timer of the maker: how long it keeps a tick that comes just after it.
+    /// The longest of a round of the maker's timers: how long a tick waits that comes just after it.
     Timer,
 }
 
@@ -165,12 +166,12 @@ impl Subject {
         Ok(if timed == Timed::Timer { Subject::Timer(rig) } else { Subject::Tick(rig) })
     }
 
-    /// The median of a run's batches, in ns a tick; of a run's timers, in ns.
+    /// The median of a run's batches, in ns a tick; of its rounds' longest timers, in ns.
     fn run(&mut self) -> Result<f64, String> {
         match self {
             Subject::Tick(rig) => rig.run(TICKS).map(|run| run.batches[0].at(0.5)),
             Subject::Turn(rig) => rig.run(TICKS),
-            Subject::Timer(rig) => rig.run_timers(TIMERS),
+            Subject::Timer(rig) => rig.run_timers(TIMER_ROUNDS),
         }
     }
 }

@@ -8,7 +8,8 @@
 use super::Maker;
 use std::ops::Range;
 
-/// Instruments that one timer looks after at most: about as long as ten ticks take.
+/// Instruments that one timer looks after at most: a few microseconds while they are in the cache. Half as
+/// many would be 12,500 timers a second in the journal, for a thousand instruments every 10 ms.
 pub const LINES_A_PART: usize = 16;
 
 /// Places of the order table that one timer looks through at most.
