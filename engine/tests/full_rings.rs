@@ -1,81 +1,32 @@
 //! What a user is promised: whatever ring is full, an operator's kill acts, and every cancel goes out
 //! as soon as there is room for it; live trading that cannot be journaled ends by itself.
 
+mod far_ends;
 #[allow(dead_code, reason = "only its config is used here")]
 mod rough_market;
 
-use ballast_engine::clock::Counter;
 use ballast_engine::event::*;
 use ballast_engine::journal::record::Record as Entry;
-use ballast_engine::latency::{self, Samples};
-use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::Control;
 use ballast_engine::maker::intents::Record;
-use ballast_engine::maker::stage::{
-    MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
-};
+use ballast_engine::maker::stage::{MakerStage, Telemetry, TimeBase};
 use ballast_engine::quote::Model;
-use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::risk::state::State;
 use ballast_engine::stage::Stage;
 use ballast_engine::units::*;
+use far_ends::FarEnds;
 use rough_market::{SPOT, config};
-use std::sync::Arc;
 
 struct Bench {
     stage: MakerStage,
-    progress: Arc<Progress>,
+    far: FarEnds,
     now: u64,
-    orders: Producer<OrderEvent>,
-    control: Producer<Control>,
-    market: Producer<MarketEvent>,
-    intents: Consumer<OrderIntent>,
-    journal: RecordConsumer<Entry>,
-    telemetry: RecordConsumer<Telemetry>,
-    _samples: Samples,
 }
 
 impl Bench {
     fn new(time: TimeBase) -> Bench {
-        let config = config(Model::Glft);
-        let intents_max = Maker::intents_max(&config);
-        let (orders, orders_out) = ring::slots(64);
-        let (control, control_out) = ring::slots(16);
-        let (market, market_out) = ring::slots(64);
-        let (intents_in, intents) = ring::slots(4 * intents_max);
-        let (journal_in, journal) = ring::records(8 * intents_max);
-        let (telemetry_in, telemetry) = ring::records(8);
-        let (probe, samples) = latency::probe(Counter::monotonic(), 64);
-        let links = MakerLinks {
-            orders: vec![orders_out],
-            control: control_out,
-            market: vec![market_out],
-            intents: vec![intents_in],
-            journal: journal_in,
-            telemetry: telemetry_in,
-        };
-        let settings = StageSettings {
-            time,
-            timer_interval_ns: config.timer_interval_ns,
-            sample_interval_ns: 0,
-            intents_max,
-        };
-        let maker = Maker::new(&config).unwrap();
-        let progress = Arc::new(Progress::default());
-        let stage = MakerStage::new(maker, links, settings, probe, progress.clone());
-        let _samples = samples;
-        Bench {
-            stage,
-            progress,
-            now: 1_000_000,
-            orders,
-            control,
-            market,
-            intents,
-            journal,
-            telemetry,
-            _samples,
-        }
+        let (stage, far) = far_ends::stage(&config(Model::Glft), (time, 0), (64, 8));
+        Bench { stage, far, now: 1_000_000 }
     }
 
     fn turn(&mut self) {
@@ -95,7 +46,7 @@ impl Bench {
             instrument: intent.map_or(SPOT, |intent| intent.instrument),
             venue: VenueId(0),
         };
-        self.orders.push(event).unwrap();
+        self.far.orders.push(event).unwrap();
         self.turn();
     }
 
@@ -112,7 +63,7 @@ impl Bench {
                 instrument,
                 last_in_message: n == 2,
             };
-            if self.market.push(event).is_err() {
+            if self.far.market.push(event).is_err() {
                 return false;
             }
         }
@@ -127,7 +78,7 @@ impl Bench {
         for instrument in 0..3 {
             bench.image(InstrumentId(instrument), 600_000);
         }
-        let sent: Vec<_> = std::iter::from_fn(|| bench.intents.pop()).collect();
+        let sent: Vec<_> = std::iter::from_fn(|| bench.far.intents.pop()).collect();
         assert!(!sent.is_empty());
         for intent in &sent {
             bench.event(Some(intent), OrderUpdate::New { leaves_qty: intent.size });
@@ -136,12 +87,12 @@ impl Bench {
     }
 
     fn cancels(&mut self) -> usize {
-        let sent = std::iter::from_fn(|| self.intents.pop());
+        let sent = std::iter::from_fn(|| self.far.intents.pop());
         sent.filter(|intent| intent.action == OrderAction::Cancel).count()
     }
 
     fn drain_journal(&mut self) -> Vec<Entry> {
-        std::iter::from_fn(|| self.journal.pop()).collect()
+        std::iter::from_fn(|| self.far.journal.pop()).collect()
     }
 }
 
@@ -156,7 +107,7 @@ fn a_kill_acts_while_nobody_reads_the_journal() {
     let live = bench.stage.maker().live_orders();
     assert!(live > 0);
     bench.cancels();
-    bench.control.push(Control::Kill).unwrap();
+    bench.far.control.push(Control::Kill).unwrap();
     bench.turn();
     assert!(bench.stage.maker().is_killed());
     assert!(bench.cancels() > 0, "the cancels are on their way");
@@ -174,7 +125,7 @@ fn live_trading_that_cannot_be_journaled_ends_and_the_journal_says_so() {
         }
     }
     assert!(bench.stage.maker().is_killed());
-    assert!(bench.progress.has_killed_itself(), "whoever guards it learns of it");
+    assert!(bench.far.progress.has_killed_itself(), "whoever guards it learns of it");
     assert_eq!(bench.stage.unjournaled(), 0, "the room for this was kept");
     let journal = bench.drain_journal();
     assert!(
@@ -194,7 +145,7 @@ fn after_the_first_entry_without_room_nothing_more_is_journaled_so_that_there_is
         bench.cancels();
     }
     assert!(bench.stage.maker().is_killed());
-    assert!(!bench.journal.is_at_cut(), "what was pushed before is still to be written");
+    assert!(!bench.far.journal.is_at_cut(), "what was pushed before is still to be written");
     // The recorder is there again, and the maker goes on with what the venue says.
     journal.extend(bench.drain_journal());
     let consumed = bench.stage.inputs();
@@ -210,7 +161,7 @@ fn after_the_first_entry_without_room_nothing_more_is_journaled_so_that_there_is
         "no input is missing before the end"
     );
     assert!(
-        consumed > numbers.len() as u64 && bench.journal.is_at_cut(),
+        consumed > numbers.len() as u64 && bench.far.journal.is_at_cut(),
         "and it is known to end early"
     );
 }
@@ -231,12 +182,12 @@ fn a_kill_acts_while_order_entry_takes_nothing_and_its_cancels_follow() {
                 bench.image(InstrumentId(instrument), 600_000 + n);
             }
         }
-        if bench.orders.len() > 32 {
+        if bench.far.orders.len() > 32 {
             break;
         }
     }
-    assert!(bench.orders.len() > 32, "order events wait behind the full ring");
-    bench.control.push(Control::Kill).unwrap();
+    assert!(bench.far.orders.len() > 32, "order events wait behind the full ring");
+    bench.far.control.push(Control::Kill).unwrap();
     bench.turn();
     assert!(bench.stage.maker().is_killed());
     let mut cancels = 0;
@@ -254,10 +205,10 @@ fn a_halt_whose_record_found_no_room_is_told_as_soon_as_there_is_some_without_an
     let mut bench = Bench::quoting(TimeBase::Clock);
     // Nobody reads the telemetry: its ring has been full since the quotes began.
     assert!(bench.stage.telemetry_dropped() > 0);
-    bench.control.push(Control::Kill).unwrap();
+    bench.far.control.push(Control::Kill).unwrap();
     bench.turn();
     let halted = |bench: &mut Bench| {
-        let told = std::iter::from_fn(|| bench.telemetry.pop());
+        let told = std::iter::from_fn(|| bench.far.telemetry.pop());
         told.filter(|told| {
             matches!(told, Telemetry::Happened(Record::State { state: State::Halted, .. }))
         })

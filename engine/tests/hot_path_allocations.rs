@@ -5,28 +5,23 @@
 //! thousands of pseudo-random inputs for each model, and only their own calls are counted. Each run
 //! also proves that it went through what it claims to have gone through.
 
+mod far_ends;
 mod rough_market;
 
-use ballast_engine::clock::Counter;
-use ballast_engine::event::{MarketEvent, MarketUpdate, OrderAction, OrderEvent, OrderIntent};
-use ballast_engine::journal::record::Record as Entry;
-use ballast_engine::latency::{self, Samples};
+use ballast_engine::event::{MarketUpdate, OrderAction};
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::input::{Control, Input};
 use ballast_engine::maker::intents::{Intents, Record};
-use ballast_engine::maker::stage::{
-    MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
-};
+use ballast_engine::maker::stage::TimeBase;
 use ballast_engine::orders::order::Purpose;
 use ballast_engine::quote::{Model, Session};
-use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::{Nanos, Side};
+use far_ends::FarEnds;
 use rough_market::{INSTRUMENTS, LEVELS, RoughMarket, SPOT, config, everything};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::Arc;
 
 thread_local! {
     static HEAP_CALLS: Cell<u64> = const { Cell::new(0) };
@@ -227,17 +222,6 @@ fn stepping_the_maker_touches_no_memory_but_its_own() {
     }
 }
 
-/// The far ends of a maker stage's rings.
-struct FarEnds {
-    orders: Producer<OrderEvent>,
-    control: Producer<Control>,
-    market: Producer<MarketEvent>,
-    intents: Consumer<OrderIntent>,
-    journal: RecordConsumer<Entry>,
-    telemetry: RecordConsumer<Telemetry>,
-    samples: Samples,
-}
-
 impl FarEnds {
     fn put(&mut self, input: Input) {
         match input {
@@ -257,40 +241,11 @@ impl FarEnds {
     }
 }
 
-fn stage_with_rings(model: Model, time: TimeBase) -> (MakerStage, FarEnds) {
-    let config = config(model);
-    let intents_max = Maker::intents_max(&config);
-    let (orders, orders_out) = ring::slots(64);
-    let (control, control_out) = ring::slots(16);
-    let (market, market_out) = ring::slots(64);
-    let (intents_in, intents) = ring::slots(4 * intents_max);
-    let (journal_in, journal) = ring::records(8 * intents_max);
-    // Too small for what is told: what is dropped must cost nothing either.
-    let (telemetry_in, telemetry) = ring::records(8);
-    let (probe, samples) = latency::probe(Counter::monotonic(), 64);
-    let links = MakerLinks {
-        orders: vec![orders_out],
-        control: control_out,
-        market: vec![market_out],
-        intents: vec![intents_in],
-        journal: journal_in,
-        telemetry: telemetry_in,
-    };
-    let settings = StageSettings {
-        time,
-        timer_interval_ns: config.timer_interval_ns,
-        sample_interval_ns: 5_000,
-        intents_max,
-    };
-    let maker = Maker::new(&config).unwrap();
-    let stage = MakerStage::new(maker, links, settings, probe, Arc::new(Progress::default()));
-    (stage, FarEnds { orders, control, market, intents, journal, telemetry, samples })
-}
-
 /// Turns a maker with its rings, all emptied by this same thread; answers how often a turn touched
 /// the heap.
 fn turn_with_rings(model: Model, time: TimeBase, seed: u64) -> u64 {
-    let (mut stage, mut ends) = stage_with_rings(model, time);
+    // Too small for what is told: what is dropped must cost nothing either.
+    let (mut stage, mut ends) = far_ends::stage(&config(model), (time, 5_000), (64, 8));
     let mut rough = RoughMarket::new(seed);
     let (mut calls, mut sent, mut journaled, mut told) = (0, 0, 0, 0);
     for n in 0..INPUTS {
