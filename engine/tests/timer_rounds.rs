@@ -1,33 +1,30 @@
 //! What a user of many instruments is promised: a tick waits behind a part of them and not behind all, each is
 //! looked after once an interval all the same, and a sample of all of them comes in parts too.
 
+mod far_ends;
 #[allow(dead_code, reason = "only its config is used here")]
 mod rough_market;
 
-use ballast_engine::clock::Counter;
 use ballast_engine::event::*;
 use ballast_engine::instrument::Instrument;
 use ballast_engine::journal::record::Record as Entry;
-use ballast_engine::latency::{self, Samples};
 use ballast_engine::maker::Maker;
 use ballast_engine::maker::config::MakerConfig;
-use ballast_engine::maker::input::{Control, Input};
+use ballast_engine::maker::input::Input;
 use ballast_engine::maker::intents::{Intents, Record};
-use ballast_engine::maker::stage::{
-    MakerLinks, MakerStage, Progress, StageSettings, Telemetry, TimeBase,
-};
+use ballast_engine::maker::stage::{MakerStage, Telemetry, TimeBase};
 use ballast_engine::market::trust::Distrust;
 use ballast_engine::quote::Model;
-use ballast_engine::ring::{self, Consumer, Producer, RecordConsumer};
 use ballast_engine::risk::limits::ExposureLimits;
 use ballast_engine::risk::state::{Reason, State};
 use ballast_engine::stage::{Stage, Turn};
 use ballast_engine::units::*;
+use far_ends::FarEnds;
 use rough_market::config;
-use std::sync::Arc;
 
 /// Enough for four timers a round.
 const MANY: u16 = 64;
+const QUOTED: usize = MANY as usize - 1;
 const PERP: usize = 1;
 /// Instruments that one timer looks after at most.
 const PART: usize = 16;
@@ -59,12 +56,12 @@ fn market(id: u16, at: Nanos, update: MarketUpdate, last_in_message: bool) -> Ma
     MarketEvent { at, venue_at: Nanos(0), stamp: Stamp(1), update, instrument, last_in_message }
 }
 
-fn image(id: u16, at: Nanos) -> [MarketEvent; 3] {
+fn image(id: u16, at: Nanos, mid: i64) -> [MarketEvent; 3] {
     let level = |side, price| MarketUpdate::Level { side, price: Ticks(price), size: Lots(500) };
     [
         market(id, at, MarketUpdate::Reset, false),
-        market(id, at, level(Side::Buy, 599_999), false),
-        market(id, at, level(Side::Sell, 600_001), true),
+        market(id, at, level(Side::Buy, mid - 1), false),
+        market(id, at, level(Side::Sell, mid + 1), true),
     ]
 }
 
@@ -82,93 +79,88 @@ fn session_up(at: Nanos) -> OrderEvent {
     }
 }
 
-#[test]
-fn a_round_of_timers_finds_every_stale_book_and_one_timer_looks_at_a_part() {
-    let config = many();
-    let mut maker = Maker::new(&config).unwrap();
-    let mut out = Intents::new(Maker::intents_max(&config), 4_096);
-    let mut now = Nanos(1_000_000);
+/// A maker that has shown quotes of `MANY` instruments but the one that only hedges.
+fn quoting(config: &MakerConfig) -> (Maker, Intents, Nanos) {
+    let mut maker = Maker::new(config).unwrap();
+    let mut out = Intents::new(Maker::intents_max(config), 4_096);
+    let now = Nanos(1_000_000);
     maker.step(now, &Input::Order(session_up(now)), &mut out);
     for id in 0..MANY {
-        for event in image(id, now) {
+        for event in image(id, now, 600_000) {
             maker.step(now, &Input::Market(event), &mut out);
         }
     }
-    let quoted = |out: &Intents| {
-        let mut ids: Vec<_> = out.orders().iter().map(|intent| intent.instrument).collect();
-        ids.dedup();
-        ids
+    let mut quoted: Vec<_> = out.orders().iter().map(|intent| intent.instrument).collect();
+    quoted.dedup();
+    assert_eq!(quoted.len(), QUOTED);
+    out.clear();
+    (maker, out, now)
+}
+
+/// The instruments that a step stopped for this.
+fn stopped(out: &Intents, why: Reason) -> Vec<u16> {
+    let is_so = |record: &Record| match record {
+        Record::State { instrument, reason, .. } if *reason == why => Some(instrument.0),
+        _ => None,
     };
-    let all = quoted(&out).len();
-    assert!(all > 3 * PART, "{all} of {MANY} instruments have quotes");
+    out.records().iter().filter_map(is_so).collect()
+}
+
+#[test]
+fn a_round_of_timers_finds_every_stale_book_and_one_timer_looks_at_a_part() {
+    let config = many();
+    let (mut maker, mut out, now) = quoting(&config);
     assert_eq!(maker.timers_a_round(), 4);
-    now = now.plus(config.settings[0].stale_after_ns + 1);
+    let now = now.plus(config.settings[0].stale_after_ns + 1);
     let mut stale = Vec::new();
     for _ in 0..maker.timers_a_round() {
         out.clear();
         maker.step(now, &Input::Timer, &mut out);
-        let of_this: Vec<_> = out
-            .records()
-            .iter()
-            .filter_map(|record| match record {
-                Record::State {
-                    instrument, reason: Reason::Distrusted(Distrust::Stale), ..
-                } => Some(*instrument),
-                _ => None,
-            })
-            .collect();
+        let of_this = stopped(&out, Reason::Distrusted(Distrust::Stale));
         assert!(!of_this.is_empty() && of_this.len() <= PART, "{of_this:?}");
         stale.extend(of_this);
     }
-    stale.sort_unstable_by_key(|id| id.0);
+    stale.sort_unstable();
     stale.dedup();
-    assert_eq!(stale.len(), all);
+    assert_eq!(stale.len(), QUOTED);
 }
 
-/// The stage over many instruments, with the other ends of its rings.
+#[test]
+fn a_stop_for_losses_takes_every_quote_out_and_waits_for_no_round() {
+    let mut config = many();
+    config.portfolio.loss.daily_max = Notional(1_000_000_000);
+    let (mut maker, mut out, now) = quoting(&config);
+    for _ in 0..maker.timers_a_round() {
+        maker.step(now, &Input::Timer, &mut out);
+    }
+    assert_eq!(stopped(&out, Reason::DailyLoss), []);
+    // What the perpetual is short of is dearer by more than a day may lose.
+    for event in image(PERP as u16, now, 601_000) {
+        maker.step(now, &Input::Market(event), &mut out);
+    }
+    out.clear();
+    maker.step(now, &Input::Timer, &mut out);
+    assert_eq!(stopped(&out, Reason::DailyLoss).len(), QUOTED);
+}
+
+/// The stage over many instruments.
 struct Bench {
     stage: MakerStage,
+    far: FarEnds,
     now: Nanos,
-    orders: Producer<OrderEvent>,
-    market: Producer<MarketEvent>,
-    journal: RecordConsumer<Entry>,
-    telemetry: RecordConsumer<Telemetry>,
-    _rest: (Producer<Control>, Consumer<OrderIntent>, Samples),
 }
 
 impl Bench {
     fn new(time: TimeBase, sample_interval_ns: u64) -> Bench {
-        let config = many();
-        let intents_max = Maker::intents_max(&config);
-        let (orders, orders_out) = ring::slots(64);
-        let (control, control_out) = ring::slots(16);
-        let (market, market_out) = ring::slots(1_024);
-        let (intents_in, intents) = ring::slots(4 * intents_max);
-        let (journal_in, journal) = ring::records(8 * intents_max);
-        let (telemetry_in, telemetry) = ring::records(4_096);
-        let (probe, samples) = latency::probe(Counter::monotonic(), 64);
-        let links = MakerLinks {
-            orders: vec![orders_out],
-            control: control_out,
-            market: vec![market_out],
-            intents: vec![intents_in],
-            journal: journal_in,
-            telemetry: telemetry_in,
-        };
-        let timer_interval_ns = config.timer_interval_ns;
-        let settings = StageSettings { time, timer_interval_ns, sample_interval_ns, intents_max };
-        let maker = Maker::new(&config).unwrap();
-        let stage = MakerStage::new(maker, links, settings, probe, Arc::new(Progress::default()));
-        let now = Nanos(1_000_000);
-        let _rest = (control, intents, samples);
-        Bench { stage, now, orders, market, journal, telemetry, _rest }
+        let (stage, far) = far_ends::stage(&many(), (time, sample_interval_ns), (1_024, 4_096));
+        Bench { stage, far, now: Nanos(1_000_000) }
     }
 
     /// A turn `later`; how many timers it took.
     fn turn(&mut self, later: u64) -> usize {
         self.now = self.now.plus(later);
         self.stage.turn(self.now);
-        let entries = std::iter::from_fn(|| self.journal.pop());
+        let entries = std::iter::from_fn(|| self.far.journal.pop());
         entries.filter(|entry| matches!(entry, Entry::Timer { .. })).count()
     }
 }
@@ -189,11 +181,11 @@ fn timers_are_spread_over_their_interval_and_a_silence_is_made_up_for_by_one_rou
 #[test]
 fn on_the_events_time_a_sparse_recording_looks_after_everything_with_every_event() {
     let mut bench = Bench::new(TimeBase::Events, 0);
-    bench.orders.push(session_up(bench.now)).unwrap();
+    bench.far.orders.push(session_up(bench.now)).unwrap();
     bench.turn(0);
     for id in 0..10 {
         bench.now = bench.now.plus(1_000_000);
-        bench.market.push(market(id, bench.now, MarketUpdate::Reset, true)).unwrap();
+        bench.far.market.push(market(id, bench.now, MarketUpdate::Reset, true)).unwrap();
         assert_eq!(bench.turn(0), 4);
     }
 }
@@ -202,7 +194,7 @@ fn on_the_events_time_a_sparse_recording_looks_after_everything_with_every_event
 fn a_sample_of_many_comes_in_parts_each_once_and_what_is_one_for_all_behind_them() {
     let mut bench = Bench::new(TimeBase::Clock, 500_000);
     while bench.stage.turn(bench.now) == Turn::Busy {}
-    while bench.telemetry.pop().is_some() {}
+    while bench.far.telemetry.pop().is_some() {}
     for _ in 0..3 {
         bench.now = bench.now.plus(500_000);
         let mut sampled = Vec::new();
@@ -213,7 +205,7 @@ fn a_sample_of_many_comes_in_parts_each_once_and_what_is_one_for_all_behind_them
             assert!(turns <= 4, "{sampled:?}");
             let turn = bench.stage.turn(bench.now);
             let before = sampled.len();
-            while let Some(told) = bench.telemetry.pop() {
+            while let Some(told) = bench.far.telemetry.pop() {
                 match told {
                     Telemetry::Instrument { instrument, snapshot, .. } => {
                         assert_eq!(snapshot.state, State::Paused);

@@ -156,8 +156,9 @@ impl Maker {
         }
     }
 
-    /// Looks at what was lost, and begins a new day where one has ended.
-    pub(super) fn sample_losses(&mut self) {
+    /// Looks at what was lost, and begins a new day where one has ended. Says whether a stop for losses began
+    /// or ended.
+    pub(super) fn sample_losses(&mut self) -> bool {
         let (was, was_new) = (self.loss.stopped(), self.loss.is_new());
         let is_new_day = self.loss.on_total(self.now, self.ledger.total());
         // What an earlier run sent and traded was on a day that has ended.
@@ -167,8 +168,10 @@ impl Maker {
                 ratio.on_day();
             }
         }
-        let is_new = self.loss.stopped().is_some() && self.loss.stopped() != was;
+        let has_changed = self.loss.stopped() != was;
+        let is_new = has_changed && self.loss.stopped().is_some();
         self.counters.loss_stops = self.counters.loss_stops.saturating_add(u64::from(is_new));
+        has_changed
     }
 
     /// An operator resumes an instrument: what was counted against it counts no more.

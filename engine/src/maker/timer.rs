@@ -2,7 +2,8 @@
 //!
 //! A timer looks after one part of the instruments, their pools and the order table (`round.rs`), and the
 //! first of a round after what is one for all. What a part finds out holds from then on for whoever asks;
-//! quotes that nobody asks about follow when their own part's timer comes, within a round.
+//! quotes that nobody asks about follow when their own part's timer comes, within a round. A stop for losses
+//! is everybody's at once.
 
 use super::{Maker, instrument_id};
 use crate::estimate::fair_value;
@@ -14,7 +15,7 @@ impl Maker {
     pub(super) fn on_timer(&mut self, out: &mut Intents) {
         let (now, part) = (self.now, self.part);
         self.part = part.next();
-        let lines = part.range(self.lines.len());
+        let mut lines = part.range(self.lines.len());
         let pools = part.range(self.pools.len());
         let places = part.range(self.orders.capacity());
         self.forget_wanted(lines.clone());
@@ -35,9 +36,7 @@ impl Maker {
             self.reprice_all(out);
         }
         self.charge_standing(lines.clone(), out);
-        if part.is_first() {
-            self.sample_losses();
-        }
+        let is_for_all = part.is_first() && self.sample_losses();
         self.roll_fees(lines.clone());
         self.note_values(lines.clone());
         self.watch(pools.clone(), lines.clone(), out);
@@ -50,6 +49,11 @@ impl Maker {
                 self.cancel_everything(out);
             }
             return;
+        }
+        if is_for_all {
+            // Nobody's quotes wait for their part's timer.
+            lines = 0..self.lines.len();
+            self.forget_wanted(lines.clone());
         }
         for n in lines {
             self.requote(instrument_id(n), out);
