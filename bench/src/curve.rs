@@ -23,7 +23,11 @@ pub fn plots(document: &Document) -> String {
     let curves = curves(document);
     let pictures = curves.iter().filter(|curve| curve.points.len() > 1).map(|curve| {
         let exponent = curve.exponent.map_or(String::new(), |e| format!(", exponent {e:.2}"));
-        format!("<h2>Cost of a tick by {}{exponent}</h2>{}", escape(curve.name), plot(curve))
+        let what = match curve.name {
+            "timers" => "Longest timer of a round by instruments".to_owned(),
+            name => format!("Cost of a tick by {}", escape(name)),
+        };
+        format!("<h2>{what}{exponent}</h2>{}", plot(curve))
     });
     pictures.collect()
 }
