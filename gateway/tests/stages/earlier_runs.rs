@@ -1,9 +1,8 @@
 //! Runs one after the other over the files that they leave: what a store, the ExecIDs and the journal say
 //! after a crash, a loss of power and a lost folder, and that no fill is told twice or never.
 
-mod peer;
-mod wire;
-
+use crate::peer::{Door, PipeDial, Venue};
+use crate::wire;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderEvent, OrderUpdate, SessionFault, VenueId,
 };
@@ -25,7 +24,6 @@ use ballast_gateway::venue::dialect::Rules;
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
-use peer::{Door, PipeDial, Venue};
 use std::path::PathBuf;
 
 /// A folder that is removed at the end of the test.

@@ -1,5 +1,4 @@
 //! Order entry that quotes by MassQuote(i) against a peer over TLS that keeps Deribit's rules for quotes.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use crate::quote_venue::QuoteVenue;
 use crate::venue_peer::{Desk, Fields, Peer, Venue, World, desk_over, tls};

@@ -3,9 +3,8 @@
 //! does; one names instruments by SecurityID(48), resets once a week and logs out who sends too much,
 //! as LMAX does.
 
-mod peer;
-mod wire;
-
+use crate::peer::{Door, PipeDial, Venue};
+use crate::wire;
 use ballast_engine::clock::Counter;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderIntent, OrderUpdate, TimeInForce, VenueId,
@@ -34,7 +33,6 @@ use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use peer::{Door, PipeDial, Venue};
 use ring::hmac;
 
 const NOW: Nanos = Nanos(1_723_161_599_000_000_000);

@@ -1,11 +1,8 @@
 //! The order-entry stage against a scripted venue over an in-memory pipe: a whole life, and what
 //! happens when something is full or gone.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::peer;
+use crate::world::World;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderUpdate};
 use ballast_engine::latency::Mark;
 use ballast_engine::stage::{Stage, Turn};
@@ -13,7 +10,6 @@ use ballast_gateway::order_entry::OWN_IDS;
 use ballast_gateway::order_entry::throttle::{Counted, Limits, MessageLimit, WhenFull};
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
-use world::World;
 
 #[test]
 fn a_whole_life_is_sent_and_told_in_order() {

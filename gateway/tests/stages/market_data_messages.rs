@@ -1,7 +1,6 @@
 //! W and X in real bytes: what is read from them, and what is refused.
 
-mod wire;
-
+use crate::wire;
 use ballast_engine::event::VenueId;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::market_data::refresh::{Action, Breach, Entry, EntryKind, Refresh};

@@ -1,13 +1,8 @@
 //! An order that the venue brings back after the maker was told that it is gone is in nobody's hand: order
 //! entry takes it back into its index and cancels it by name until it is gone.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::world::World;
 use ballast_engine::event::{OrderAction, OrderUpdate, SessionFault};
-use world::World;
 
 /// What the venue was sent of cancels, as it names the orders.
 fn cancelled(world: &mut World) -> Vec<String> {

@@ -1,11 +1,7 @@
 //! Amendments at a venue that keeps an order's first name: a venue of its own words answers late, early, not
 //! at all or with a refusal, and fills in between; what the stage tells is held to what the venue did.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::world::World;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce,
 };
@@ -14,7 +10,6 @@ use ballast_gateway::order_entry::throttle::{Limits, MessageLimit};
 use ballast_gateway::venue::deribit::RULES;
 use ballast_gateway::venue::dialect::Rules;
 use std::collections::{BTreeMap, VecDeque};
-use world::World;
 
 /// Price in ticks of 0.01, sizes in lots of 0.001.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,11 +1,8 @@
 //! What the stage asks a venue after a Logon, and what it makes of answers that are lost, refused or say
 //! nothing.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::peer;
+use crate::world::World;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderUpdate, SessionFault};
 use ballast_engine::units::Lots;
 use ballast_gateway::order_entry::OWN_IDS;
@@ -13,7 +10,6 @@ use ballast_gateway::session::{Role, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
-use world::World;
 
 const STATUS: Rules = Rules {
     reconciliation: Reconciliation { status: true, ..Reconciliation::NONE },

@@ -2,7 +2,6 @@
 //! without our codec or session, so that what both sides believe is not one side's belief.
 //!
 //! What it refuses is a fault of ours: [`Peer::refuse`] is remembered, and `check` fails the test.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use ballast_engine::event::{
     ClOrdId, InstrumentId, MarketEvent, OrderAction, OrderEvent, OrderIntent, TimeInForce, VenueId,

@@ -1,16 +1,11 @@
 //! Order entry that quotes by MassQuote(i) against a peer over TLS that keeps Deribit's rules for quotes: one a
 //! side and group, groups that must exist, each side judged alone, protection that freezes.
 
-mod certificates;
-mod quote_rig;
-mod quote_venue;
-mod venue_peer;
-
+use crate::quote_rig::*;
 use ballast_engine::event::{ClOrdId, OrderAction, OrderUpdate};
 use ballast_engine::units::{Lots, Side, Ticks};
 use ballast_gateway::venue::deribit::RULES;
 use ballast_gateway::venue::dialect::Rules;
-use quote_rig::*;
 
 #[test]
 fn what_is_asked_at_once_goes_in_one_message_and_each_side_has_its_own_answer() {

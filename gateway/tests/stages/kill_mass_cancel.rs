@@ -1,15 +1,10 @@
 //! A kill, and a run's end, at a venue that takes OrderMassCancelRequest(q): it goes out first, within the venue's limit, and
 //! whatever becomes of it, the orders are cancelled one by one behind it.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::world::World;
 use ballast_gateway::order_entry::throttle::{Limits, MessageLimit};
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
-use world::World;
 
 const MASS: Reconciliation = Reconciliation { mass_cancel: true, ..Reconciliation::NONE };
 

@@ -1,19 +1,14 @@
 //! Quotes of which it is not known what became of them: late, lost and contradicting answers to MassQuote(i),
 //! and what is to go and did not.
 
-mod certificates;
-mod quote_rig;
-mod quote_venue;
-mod venue_peer;
-
+use crate::quote_rig::*;
+use crate::quote_venue::Quote;
 use ballast_engine::event::{ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderUpdate};
 use ballast_engine::orders::order::{Order, OrderState, Purpose};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::store::{MemoryStore, Store};
 use ballast_gateway::venue::deribit::RULES;
 use ballast_gateway::venue::dialect::Rules;
-use quote_rig::*;
-use quote_venue::Quote;
 
 #[test]
 fn a_move_that_crosses_the_quotes_end_places_nothing_and_the_fill_is_booked_once() {

@@ -1,18 +1,13 @@
 //! A drop copy beside the order session: an execution that both tell is booked once, one that only the
 //! copy tells is booked from there, and everything else that it says is left to the order session.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::peer::{Door, PipeDial, Venue};
+use crate::world::World;
 use ballast_engine::event::{OrderAction, OrderUpdate};
 use ballast_engine::units::{Lots, Nanos};
 use ballast_gateway::order_entry::drop_copy::{DropCopyCounts, GRACE_NS};
 use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
 use ballast_gateway::store::MemoryStore;
-use peer::{Door, PipeDial, Venue};
-use world::World;
 
 /// A stage with order 11 at work, and the venue's end of the drop copy.
 struct Copied {

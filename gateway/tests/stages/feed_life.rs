@@ -1,9 +1,9 @@
 //! The feed against a scripted venue over an in-memory pipe: subscribe, snapshot, increments, doubt in
 //! every form, and how each heals.
 
-mod peer;
-mod wire;
-
+use crate::peer;
+use crate::peer::{Door, PipeDial, Venue};
+use crate::wire;
 use ballast_engine::event::{InstrumentId, MarketEvent, MarketUpdate, VenueId};
 use ballast_engine::ring::{Consumer, slots};
 use ballast_engine::stage::{Stage, Turn};
@@ -18,7 +18,6 @@ use ballast_gateway::venue::dialect::{Entries, Rules};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
-use peer::{Door, PipeDial, Venue};
 use std::sync::Arc;
 
 struct World {

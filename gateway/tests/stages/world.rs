@@ -1,5 +1,4 @@
 //! The order-entry stage and the scripted venue, joined by a pipe.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use crate::peer::{Door, PipeDial, Venue, client_config};
 use crate::wire;

@@ -1,18 +1,14 @@
 //! A report that our own dictionary refuses is consumed and lost, and so is one that the venue passes over
 //! instead of resending it: order entry doubts what it knew and asks the venue, and a venue that always writes so is not asked at the speed of the wire.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::peer;
+use crate::world::World;
 use ballast_engine::event::OrderAction;
 use ballast_gateway::dictionary::Dictionary;
 use ballast_gateway::dictionary::validate::{Rules as DictionaryRules, Validator};
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
 use std::sync::Arc;
-use world::World;
 
 const SECOND_NS: u64 = 1_000_000_000;
 

@@ -1,10 +1,9 @@
 //! Binance's drop copy beside its order entry: two sessions of one account at two peers that keep the
 //! venue's rules for a Logon, and an execution that only the drop copy tells.
 
-mod certificates;
-mod venue_peer;
-mod wire;
-
+use crate::venue_peer;
+use crate::venue_peer::{Fields, Peer, Venue, World, desk, dial, tls};
+use crate::wire;
 use ballast_engine::event::{OrderAction, OrderUpdate};
 use ballast_engine::units::{Lots, Ticks};
 use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
@@ -15,7 +14,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use venue_peer::{Fields, Peer, Venue, World, desk, dial, tls};
 
 const API_KEY: &str = "an-api-key";
 

@@ -1,9 +1,8 @@
 //! The order-state matrices of FIX 4.4 (Volume 4, Appendix D), each as a script: what we send, what
 //! the venue answers in real bytes, and what the maker is told. None of them may be unforeseen.
 
-mod matrices;
-mod wire;
-
+use crate::matrices::MATRICES;
+use crate::wire;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce, VenueId,
 };
@@ -13,7 +12,6 @@ use ballast_gateway::order_entry::exec_ids::ExecIds;
 use ballast_gateway::order_entry::report::{FIX_44, Report};
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
-use matrices::MATRICES;
 
 fn desk() -> Desk {
     let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();

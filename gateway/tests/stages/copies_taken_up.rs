@@ -1,9 +1,8 @@
 //! Runs one after the other with a drop copy: an execution that the copy alone told, and that a kill took
 //! from the run before its journal had it, is told by the next run, once, and by none after it.
 
-mod peer;
-mod wire;
-
+use crate::peer::{Door, PipeDial, Venue};
+use crate::wire;
 use ballast_engine::event::{ExecId, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
@@ -21,7 +20,6 @@ use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, Syn
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
-use peer::{Door, PipeDial, Venue};
 use std::path::PathBuf;
 
 /// The files of all runs, and the venue's two sessions, whose numbers go on.

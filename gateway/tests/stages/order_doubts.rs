@@ -1,17 +1,12 @@
 //! An order in doubt is asked about by OrderStatusRequest(H) where the venue has it, against a scripted
 //! venue: what each answer, a refusal and silence leave in the maker's own book.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::world::World;
 use ballast_engine::event::{ClOrdId, InstrumentId, OrderAction, OrderEvent};
 use ballast_engine::orders::order::{Order, OrderState, Outcome, Purpose};
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
-use world::World;
 
 /// A venue that answers questions after an order.
 const ASKED: Rules =

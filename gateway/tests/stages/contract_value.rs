@@ -1,13 +1,8 @@
 //! A contract that is worth something else than the config says: the maker is told before the fill, once a
 //! report that says so, and the fill is booked all the same.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::world::World;
 use ballast_engine::event::{InstrumentId, OrderUpdate};
-use world::World;
 
 /// Our order of 1.5 at 61685.99, filled by one; `more` is what else the report says.
 fn filled(more: &str) -> (World, Vec<String>) {

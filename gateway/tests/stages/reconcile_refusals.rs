@@ -2,17 +2,12 @@
 //! H and AN by Reject(3), BusinessMessageReject(j), the refusal of its own kind, and by silence. What the
 //! venue did not say is never told: orders stay in doubt, and no position is confirmed.
 
-mod peer;
-mod wire;
-#[path = "peer/world.rs"]
-mod world;
-
+use crate::world::World;
 use ballast_engine::event::{ClOrdId, OrderAction};
 use ballast_gateway::order_entry::throttle::MessageLimit;
 use ballast_gateway::store::Store;
 use ballast_gateway::venue::dialect::{Reconciliation, Rules};
 use ballast_gateway::venue::plain::RULES;
-use world::World;
 
 const ALL: Rules = Rules { reconciliation: Reconciliation::ALL, ..RULES };
 /// Longer than a question is waited for.

@@ -1,8 +1,8 @@
 //! Order entry over a store whose device refuses to sync: what is out is cancelled, and no order follows.
 
-mod peer;
-mod wire;
-
+use crate::peer;
+use crate::peer::{Door, PipeDial, Venue};
+use crate::wire;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, TimeInForce, VenueId,
 };
@@ -16,7 +16,6 @@ use ballast_gateway::store::{MemoryStore, Store, StoreError};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
 use ballast_gateway::venue::time_base::TimeBase;
-use peer::{Door, PipeDial, Venue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

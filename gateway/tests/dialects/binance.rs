@@ -1,10 +1,9 @@
 //! Our stages against a peer that keeps Binance's rules (fix-api.md) over TLS: Logon signatures
 //! verified with the public key alone, tags, sequence, limits; what it refuses fails the test.
 
-mod certificates;
-mod venue_peer;
-mod wire;
-
+use crate::venue_peer;
+use crate::venue_peer::{Fields, Peer, Venue, World, desk, feed, tls};
+use crate::wire;
 use ballast_engine::event::{ClOrdId, MarketUpdate, OrderAction, OrderUpdate};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Ticks};
@@ -16,7 +15,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use venue_peer::{Fields, Peer, Venue, World, desk, feed, tls};
 
 const API_KEY: &str = "an-api-key";
 const HEADER: [u32; 6] = [35, 34, 49, 52, 56, 25000];

@@ -2,10 +2,8 @@
 //! SHA-256, timestamps that must grow, nonces that must not repeat, sizes in whole contracts, reports
 //! that are statuses under the venue's own ids. What it refuses fails the test.
 
-mod certificates;
-mod venue_peer;
-mod wire;
-
+use crate::venue_peer;
+use crate::venue_peer::{Desk, Fields, Peer, Venue, World, desk, feed, tls};
 use ballast_engine::event::{OrderAction, OrderUpdate, VenueId};
 use ballast_engine::instrument::{
     Currency, Instrument, InstrumentKind, InstrumentSpec, Underlying,
@@ -19,7 +17,6 @@ use ballast_gateway::venue::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use venue_peer::{Desk, Fields, Peer, Venue, World, desk, feed, tls};
 
 const SECRET: &str = "access-secret";
 const SYMBOL: &str = "BTC-PERPETUAL";
