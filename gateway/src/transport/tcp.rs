@@ -3,10 +3,19 @@
 //! Feeds and is fed by the connection. A hot session spins over `read`; a cold one sleeps in
 //! [`wait_for`]. TCP_NODELAY is always on: a quote does not wait for company. Deliberately absent:
 //! name lookup, which blocks (resolve before), TLS (`tls.rs`), and any buffer of our own.
+//!
+//! **What was read is acknowledged when there is nothing more to read.** Left to itself, Linux sends the ACK of
+//! a connection that is mostly read from within the call that reads: a segment of its own goes out, 5 µs of
+//! system time over loopback, before a tick's bytes are returned. So a connection is kept in the kernel's
+//! interactive mode, which defers an ACK for data to carry it, and the first read that finds nothing sends one
+//! that is still owed: after the tick has become orders, microseconds later, so that a counterparty with
+//! Nagle's algorithm does not wait for it. The kernel's own rules stand: two segments unacknowledged, or its
+//! timer (40 ms), send it too.
 
 use super::{Lost, Received, Transport, Written};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_tcp_quickack;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,6 +26,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub struct TcpTransport {
     stream: TcpStream,
     is_closed: bool,
+    /// Something was read that may not have been acknowledged yet.
+    owes_ack: bool,
 }
 
 impl TcpTransport {
@@ -27,7 +38,16 @@ impl TcpTransport {
     pub fn new(stream: TcpStream) -> std::io::Result<TcpTransport> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        Ok(TcpTransport { stream, is_closed: false })
+        set_tcp_quickack(&stream, false)?;
+        Ok(TcpTransport { stream, is_closed: false, owes_ack: false })
+    }
+
+    /// Sends the ACK that is owed, if the kernel has not yet, and defers those that follow.
+    fn acknowledge(&mut self) {
+        self.owes_ack = false;
+        // Where it is refused the connection is gone, and the next read says so.
+        let _ = set_tcp_quickack(&self.stream, true);
+        let _ = set_tcp_quickack(&self.stream, false);
     }
 
     /// The counterparty's address.
@@ -49,8 +69,16 @@ impl Transport for TcpTransport {
     fn read(&mut self, room: &mut [u8]) -> Received {
         match self.stream.read(room) {
             Ok(0) => Received::Closed(Lost::ByPeer),
-            Ok(count) => Received::Bytes(count),
-            Err(error) if is_passing(error.kind()) => Received::Nothing,
+            Ok(count) => {
+                self.owes_ack = true;
+                Received::Bytes(count)
+            }
+            Err(error) if is_passing(error.kind()) => {
+                if self.owes_ack {
+                    self.acknowledge();
+                }
+                Received::Nothing
+            }
             Err(error) => Received::Closed(Lost::Failed(error.kind())),
         }
     }
@@ -239,6 +267,41 @@ mod tests {
         wait_for(&[Ready { socket: theirs.as_fd(), is_writing: false }], WAIT_NS);
         assert_eq!(theirs.read(&mut room), Received::Closed(Lost::ByPeer));
         assert_eq!(ours.write(b"x"), Written::Closed(Lost::ByUs));
+    }
+
+    /// How many bytes that the socket at this address sent have not been acknowledged (tx_queue of
+    /// `/proc/net/tcp`).
+    fn unacknowledged(of: SocketAddr) -> u64 {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let address = format!("0100007F:{:04X}", of.port());
+        let queue = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // Established, and named first: local.
+            let is_it = fields.get(1) == Some(&address.as_str()) && fields.get(3) == Some(&"01");
+            is_it.then(|| u64::from_str_radix(fields[4].split_once(':').unwrap().0, 16).unwrap())
+        };
+        sockets.lines().find_map(queue).unwrap()
+    }
+
+    #[test]
+    fn what_was_read_is_acknowledged_by_the_first_read_that_finds_nothing_and_not_before() {
+        let (mut ours, mut theirs) = joined();
+        let sender = theirs.peer().unwrap();
+        let mut room = [0; 8];
+        // More than the sixteen segments that a new connection acknowledges at once.
+        let mut seen = (0, 0);
+        for _ in 0..40 {
+            assert_eq!(ours.write(b"8=FIX"), Written::Bytes(5));
+            wait_for(&[Ready { socket: theirs.as_fd(), is_writing: false }], WAIT_NS);
+            assert_eq!(theirs.read(&mut room), Received::Bytes(5));
+            seen.0 += u64::from(unacknowledged(sender) == 5);
+            assert_eq!(theirs.read(&mut room), Received::Nothing);
+            // Well within what the kernel's own timer takes: a look takes milliseconds.
+            let is_sent = (0..4).any(|_| unacknowledged(sender) == 0);
+            seen.1 += u64::from(is_sent);
+        }
+        // A busy host may keep this thread away for longer than that.
+        assert!(seen.0 > 20 && seen.1 > 20, "owed and sent {seen:?} times of 40");
     }
 
     #[test]
