@@ -3,6 +3,7 @@
 
 use crate::peer::{Door, PipeDial, Venue};
 use crate::wire;
+use crate::world::order_entry_config;
 use ballast_engine::event::{ExecId, OrderEvent, OrderIntent, VenueId};
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
@@ -11,15 +12,14 @@ use ballast_engine::maker::resumption::{Delivered, Resumption};
 use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::Stage;
 use ballast_engine::units::Nanos;
+use ballast_gateway::order_entry::OrderEntry;
 use ballast_gateway::order_entry::drop_copy::GRACE_NS;
 use ballast_gateway::order_entry::earlier::deliver_from;
 use ballast_gateway::order_entry::exec_ids::ExecIds;
-use ballast_gateway::order_entry::{OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
+use ballast_gateway::session::{Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
-use ballast_gateway::venue::time_base::TimeBase;
 use std::path::PathBuf;
 
 /// The files of all runs, and the venue's two sessions, whose numbers go on.
@@ -71,14 +71,6 @@ impl Place {
         let ids = ExecIds::open(&ids, TABLE, (store.created_at(), from)).unwrap();
         let journaled = before.delivered.map_or(Some(ExecId(0)), |delivered| delivered.exec_id);
         let ids = ids.forget_copied(journaled);
-        let config = OrderEntryConfig {
-            epoch: 5,
-            orders_max: 64,
-            time_base: TimeBase::Arrival,
-            account: None,
-            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
-            wind_down_ns: 1_000_000,
-        };
         let dial = |door: &Door| PipeDial(door.clone());
         let session =
             |name, store| Session::new(SessionConfig::new(Role::Initiator, name, "VENUE"), store);
@@ -87,10 +79,11 @@ impl Place {
         let symbols = Symbols::new(VenueId(0), &instruments[..known]).unwrap();
         let ends = (dial(&self.venues[0].0), session(NAMES[0], store));
         let (rings, rules) = ((intents_out, events_in), (symbols, RULES));
-        let mut entry = OrderEntry::new(config, ends, rules, ids, rings, None).unwrap();
+        let mut entry =
+            OrderEntry::new(order_entry_config(), ends, rules, ids, rings, None).unwrap();
         entry.resume(&[], &[], from);
         let copy = (dial(&self.venues[1].0), session(NAMES[1], self.store("dc")));
-        let redial = ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 };
+        let redial = order_entry_config().redial;
         let entry = entry.with_drop_copy(copy, redial).with_copies_taken_up(before.is_in_opening);
         let venues = [0, 1].map(|n: usize| self.venues[n].1.take().unwrap());
         self.now = self.now.plus(10_000_000_000);

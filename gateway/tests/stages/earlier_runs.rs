@@ -3,6 +3,7 @@
 
 use crate::peer::{Door, PipeDial, Venue};
 use crate::wire;
+use crate::world::order_entry_config;
 use ballast_engine::event::{
     ClOrdId, InstrumentId, OrderEvent, OrderUpdate, SessionFault, VenueId,
 };
@@ -16,14 +17,13 @@ use ballast_engine::stage::Stage;
 use ballast_engine::units::{Lots, Nanos, Side, Ticks};
 use ballast_gateway::order_entry::earlier::{deliver_from, sent_after};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
-use ballast_gateway::order_entry::{OWN_IDS, OrderEntry, OrderEntryConfig};
-use ballast_gateway::session::{ReconnectConfig, Role, Session, SessionConfig};
+use ballast_gateway::order_entry::{OWN_IDS, OrderEntry};
+use ballast_gateway::session::{Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
 use ballast_gateway::venue::deribit;
 use ballast_gateway::venue::dialect::Rules;
 use ballast_gateway::venue::plain::RULES;
 use ballast_gateway::venue::symbols::Symbols;
-use ballast_gateway::venue::time_base::TimeBase;
 use std::path::PathBuf;
 
 /// A folder that is removed at the end of the test.
@@ -99,16 +99,8 @@ impl Run {
         let ids = ExecIds::open(&ids, 64, (store.created_at(), from)).unwrap();
         let config = SessionConfig::new(Role::Initiator, "BALLAST", "VENUE");
         let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
-        let entry = OrderEntryConfig {
-            epoch: 5,
-            orders_max: 64,
-            time_base: TimeBase::Arrival,
-            account: None,
-            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
-            wind_down_ns: 1_000_000,
-        };
         let mut entry = OrderEntry::new(
-            entry,
+            order_entry_config(),
             (PipeDial(door), Session::new(config, store)),
             (symbols, rules),
             ids,

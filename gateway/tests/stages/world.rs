@@ -29,6 +29,18 @@ pub struct World {
     pub samples: Samples,
 }
 
+/// What order entry is told here: run 5, 64 orders, redialled within microseconds.
+pub fn order_entry_config() -> OrderEntryConfig {
+    OrderEntryConfig {
+        epoch: 5,
+        orders_max: 64,
+        time_base: TimeBase::Arrival,
+        account: None,
+        redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
+        wind_down_ns: 1_000_000,
+    }
+}
+
 impl World {
     pub fn with(rules: Rules, ring: usize) -> World {
         World::of(client_config(), rules, ring)
@@ -49,14 +61,8 @@ impl World {
         let (events_in, events) = slots(ring);
         let (probe, samples) = probe(Counter::monotonic(), 1024);
         let symbols = Symbols::new(VenueId(0), &[wire::instrument(3, "BTC")]).unwrap();
-        let config = OrderEntryConfig {
-            epoch: 5,
-            orders_max: 64,
-            time_base: TimeBase::Arrival,
-            account: account.map(str::to_owned),
-            redial: ReconnectConfig { pause_min_ns: 1000, pause_max_ns: 8000 },
-            wind_down_ns: 1_000_000,
-        };
+        let config =
+            OrderEntryConfig { account: account.map(str::to_owned), ..order_entry_config() };
         let session = Session::new(session, MemoryStore::new());
         let entry = OrderEntry::new(
             config,
