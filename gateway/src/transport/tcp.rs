@@ -5,7 +5,7 @@
 //! name lookup, which blocks (resolve before), TLS (`tls.rs`), and any buffer of our own.
 //!
 //! **What was read is acknowledged when there is nothing more to read.** Left to itself, Linux sends the ACK of
-//! a connection that is mostly read from within the call that reads: a segment of its own goes out, 5 µs of
+//! a connection that is mostly read from within the call that reads: a segment of its own goes out, 3 µs of
 //! system time over loopback, before a tick's bytes are returned. So a connection is kept in the kernel's
 //! interactive mode, which defers an ACK for data to carry it, and the first read that finds nothing sends one
 //! that is still owed: after the tick has become orders, microseconds later, so that a counterparty with
@@ -31,7 +31,7 @@ pub struct TcpTransport {
 }
 
 impl TcpTransport {
-    /// Takes a connected stream and makes it non-blocking and undelayed.
+    /// Takes a connected stream and makes it non-blocking and undelayed; its ACKs are deferred (see above).
     ///
     /// # Errors
     /// What the system refuses.
