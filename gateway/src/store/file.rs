@@ -251,19 +251,18 @@ impl FileStore {
 
     fn apply(&mut self, segment: u32, found: record::Record) {
         let place = Place {
-            msg_seq_num: found.number,
             segment,
             payload: u32::try_from(found.payload).unwrap_or(0),
             len: u32::try_from(found.payload_len).unwrap_or(0),
         };
         match found.kind {
             Kind::Outbound => {
-                self.outbound.put(place);
+                self.outbound.put(found.number, place);
                 self.next_sender = found.number.saturating_add(1);
             }
             Kind::OutboundAdmin => self.next_sender = found.number.saturating_add(1),
             Kind::Inbound => {
-                self.inbound.put(place);
+                self.inbound.put(found.number, place);
                 self.next_target = found.number.saturating_add(1);
             }
             Kind::NextTarget => self.next_target = found.number,
