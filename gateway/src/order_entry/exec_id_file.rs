@@ -100,6 +100,7 @@ impl ExecIdFile {
             Some(segment) => segment,
             None => Self::make(path, bytes, (&kept, mark), capacity)?,
         };
+        segment.make_writable();
         Ok((ExecIdFile { segment, next_mark: 0 }, kept))
     }
 

@@ -1,5 +1,6 @@
 //! The file store's tests: what a death of the process, of the power or of the disk leaves.
 
+use super::super::keeper::InUse;
 use super::*;
 
 /// A folder that is removed at the end of the test.
@@ -337,11 +338,115 @@ fn a_sync_that_the_device_refuses_is_counted() {
     let mut store = FileStore::open(config).unwrap();
     assert_eq!(store.sync_failures(), 0);
     // No device can be synced there; the next segment's turn syncs it.
-    store.keeper.watch(File::open("/dev/null").unwrap());
+    let in_use = store.segments.back().unwrap().in_use().unwrap();
+    store.keeper.watch(InUse { file: File::open("/dev/null").unwrap(), ..in_use });
     for _ in 0..2 * 4096 / 500 {
         store.put_outbound(&[b'x'; 500]).unwrap();
     }
     // The keeper has taken the order once it made the segment after the next.
     let _ = store.keeper.take();
     assert_eq!(store.sync_failures(), 1);
+}
+
+/// Messages of which the last is on the device, by the copy's word, and the folder as the death of the process
+/// leaves it.
+fn synced(folder: &Folder, messages: u64) -> Vec<u8> {
+    let sync = SyncPolicy::Every(Duration::from_millis(5));
+    let config = FileStoreConfig { segment_bytes: 1 << 16, sync, ..folder.config() };
+    let mut store = FileStore::open(config).unwrap();
+    for _ in 0..messages {
+        store.put_outbound(&[b'x'; 100]).unwrap();
+    }
+    let copy = copy_path(&segment_path(&folder.0, 1));
+    let is_there =
+        || std::fs::read(&copy).is_ok_and(|copy| record::whole_records(&copy) == store.offset);
+    while !is_there() {
+        std::thread::yield_now();
+    }
+    std::fs::read(&copy).unwrap()
+}
+
+#[test]
+fn what_was_synced_outlives_the_loss_of_any_page_of_its_segment() {
+    let folder = Folder::new("power");
+    let copy = synced(&folder, 200);
+    let whole = std::fs::read(segment_path(&folder.0, 1)).unwrap();
+    assert_eq!(copy, whole[..copy.len()]);
+    for page in 0..copy.len().div_ceil(4096) {
+        change(&folder, 1, |bytes| {
+            bytes.copy_from_slice(&whole);
+            bytes[page * 4096..(page + 1) * 4096].fill(0);
+        });
+        std::fs::write(copy_path(&segment_path(&folder.0, 1)), &copy).unwrap();
+        let store = folder.open();
+        assert_eq!((store.next_sender(), store.recovered().records), (201, 200), "page {page}");
+        assert!(store.outbound(200).is_some());
+        drop(store);
+        // The segment has it now, and the copy is gone.
+        assert_eq!(std::fs::read(segment_path(&folder.0, 1)).unwrap(), whole, "page {page}");
+        assert_eq!(folder.open().next_sender(), 201);
+    }
+}
+
+#[test]
+fn what_a_cut_copy_holds_is_taken_and_a_segment_that_holds_more_is_left() {
+    let folder = Folder::new("cut-copy");
+    let copy = synced(&folder, 20);
+    let path = copy_path(&segment_path(&folder.0, 1));
+    let whole = std::fs::read(segment_path(&folder.0, 1)).unwrap();
+    let len = record::record_len(100);
+    for cut in (0..copy.len()).step_by(31) {
+        // The device wrote the copy so far, and of the segment ten messages.
+        change(&folder, 1, |bytes| {
+            bytes.copy_from_slice(&whole);
+            bytes[record::SEGMENT_HEADER + 10 * len..].fill(0);
+        });
+        std::fs::write(&path, &copy[..cut]).unwrap();
+        let whole_in_copy = cut.saturating_sub(record::SEGMENT_HEADER) / len;
+        let wanted = 1 + whole_in_copy.max(10) as u64;
+        assert_eq!(folder.open().next_sender(), wanted, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_full_is_synced_itself_and_has_no_copy() {
+    let folder = Folder::new("full-copy");
+    synced(&folder, 20);
+    let sync = SyncPolicy::Every(Duration::from_millis(5));
+    let mut store =
+        FileStore::open(FileStoreConfig { segment_bytes: 1 << 16, sync, ..folder.config() })
+            .unwrap();
+    for _ in 0..2_000 {
+        store.put_outbound(&[b'x'; 100]).unwrap();
+    }
+    let copy_of = |number| copy_path(&segment_path(&folder.0, number));
+    while !copy_of(store.last_number()).exists() {
+        std::thread::yield_now();
+    }
+    assert!(
+        store.last_number() > 2 && (1..store.last_number()).all(|number| !copy_of(number).exists())
+    );
+    assert_eq!(store.sync_failures(), 0);
+}
+
+/// Page faults of this thread so far.
+fn faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    after_name.split_whitespace().nth(7).unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_writes_feels_nothing_of_a_sync() {
+    let folder = Folder::new("faults");
+    let sync = SyncPolicy::Every(Duration::from_millis(5));
+    let config = FileStoreConfig { segment_bytes: 1 << 20, sync, ..folder.config() };
+    let mut store = FileStore::open(config).unwrap();
+    let before = faults();
+    for _ in 0..4_000 {
+        store.put_outbound(&[b'x'; 200]).unwrap();
+        std::thread::park_timeout(Duration::from_micros(50));
+    }
+    let taken = faults() - before;
+    assert!(taken < 20, "{taken} page faults for 4,000 messages among a hundred syncs");
 }

@@ -1,25 +1,48 @@
 //! The keeper: the thread that does a file store's slow work.
 //!
-//! Fed by `file.rs` with orders, feeds it with segments made beforehand; syncs the segment in use
-//! to the device where the policy says so, and removes segments beyond retention. Deliberately
-//! absent: any record. The session's thread only ever posts orders here, once a segment.
+//! Fed by `file.rs` with orders, feeds it with segments made beforehand; brings the segment in use
+//! to the device where the policy says so, keeps the pages ahead of it writable, and removes segments
+//! beyond retention. Deliberately absent: any record. The session's thread only ever posts orders here,
+//! once a segment.
 
 use super::StoreError;
 use super::file::SyncPolicy;
-use super::segment::Segment;
+use super::segment::{Pages, Segment};
+use super::synced_copy::{SyncedCopy, copy_path};
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the pages ahead are looked after, where no sync comes more often.
+const LOOK: Duration = Duration::from_millis(100);
+/// Bytes ahead that are kept writable: what a session writes between two looks at 10,000 messages a second.
+const AHEAD: usize = 256 * 1024;
+const PAGE: usize = 4096;
 
 /// What the keeper is asked to do.
 enum Order {
-    Prepare { path: PathBuf, len: usize },
-    Watch(File),
-    Remove(PathBuf),
+    Prepare {
+        path: PathBuf,
+        len: usize,
+    },
+    Watch(InUse),
+    /// The segment is unmapped on the keeper's thread as well.
+    Remove(Segment),
     Stop,
+}
+
+/// The segment that the session writes to.
+#[derive(Debug)]
+pub(super) struct InUse {
+    pub path: PathBuf,
+    /// A handle of the keeper's own.
+    pub file: File,
+    pub pages: Arc<Pages>,
 }
 
 /// Orders that may wait: one rotation posts three.
@@ -70,13 +93,14 @@ impl Keeper {
         }
     }
 
-    /// From now on this is the file to sync.
-    pub(super) fn watch(&self, file: File) {
-        self.post(Order::Watch(file));
+    /// From now on this is the segment in use; the one before it is written to no more.
+    pub(super) fn watch(&self, segment: InUse) {
+        self.post(Order::Watch(segment));
     }
 
-    pub(super) fn remove(&self, path: PathBuf) {
-        self.post(Order::Remove(path));
+    /// Removes a segment that nobody reads any more.
+    pub(super) fn remove(&self, segment: Segment) {
+        self.post(Order::Remove(segment));
     }
 
     /// Syncs that the device refused. A thread that died over one syncs nothing any more, which is the same
@@ -108,39 +132,98 @@ fn run(
     policy: SyncPolicy,
     failures: &AtomicU64,
 ) {
-    let mut watched: Option<File> = None;
+    let (look, looks_a_sync) = rhythm(policy);
+    let mut care = Care { in_use: None, copy: None, prepared: None };
+    let mut looks = 0;
+    let count = |synced: io::Result<()>| {
+        if synced.is_err() {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+    };
     loop {
-        let order = match policy {
-            SyncPolicy::Never => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            SyncPolicy::Every(interval) => inbox.recv_timeout(interval),
-        };
-        match order {
+        match inbox.recv_timeout(look) {
             Ok(Order::Prepare { path, len }) => {
-                if outbox.send(Segment::create(&path, len)).is_err() {
+                let made = Segment::create(&path, len);
+                care.prepared = made.as_ref().ok().map(Segment::pages);
+                care.make_writable();
+                if outbox.send(made).is_err() {
                     return;
                 }
             }
-            Ok(Order::Watch(file)) => {
-                sync(watched.as_ref(), policy, failures);
-                watched = Some(file);
+            Ok(Order::Watch(segment)) => {
+                if looks_a_sync.is_some() {
+                    count(care.finish());
+                }
+                (care.in_use, care.copy) = (Some(segment), None);
+                care.make_writable();
             }
-            Ok(Order::Remove(path)) => {
+            Ok(Order::Remove(segment)) => {
                 // A segment that stays costs room and nothing else.
-                let _ = std::fs::remove_file(path);
+                let _ = std::fs::remove_file(segment.path());
+                let _ = std::fs::remove_file(copy_path(segment.path()));
             }
-            Err(RecvTimeoutError::Timeout) => sync(watched.as_ref(), policy, failures),
+            Err(RecvTimeoutError::Timeout) => {
+                looks += 1;
+                if looks_a_sync.is_some_and(|wanted| looks >= wanted) {
+                    looks = 0;
+                    count(care.sync());
+                }
+                care.make_writable();
+            }
             Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-fn sync(watched: Option<&File>, policy: SyncPolicy, failures: &AtomicU64) {
-    let is_wanted = match policy {
-        SyncPolicy::Never => false,
-        SyncPolicy::Every(_) => true,
-    };
-    if is_wanted && watched.is_some_and(|file| file.sync_data().is_err()) {
-        failures.fetch_add(1, Ordering::Relaxed);
+/// Time between two looks, and how many of them are a sync's interval; none where nothing is synced.
+fn rhythm(policy: SyncPolicy) -> (Duration, Option<u128>) {
+    match policy {
+        SyncPolicy::Never => (LOOK, None),
+        SyncPolicy::Every(interval) => {
+            let look = interval.min(LOOK);
+            (look, Some(interval.as_nanos().checked_div(look.as_nanos()).unwrap_or(1)))
+        }
+    }
+}
+
+/// What the keeper looks after.
+struct Care {
+    in_use: Option<InUse>,
+    /// Of the segment in use; begun by its first sync.
+    copy: Option<SyncedCopy>,
+    /// The segment that comes next, until it is the one in use.
+    prepared: Option<Arc<Pages>>,
+}
+
+impl Care {
+    /// Brings what was written since the last time to the device.
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(InUse { path, file, pages }) = &self.in_use else { return Ok(()) };
+        let written = pages.written() as u64;
+        let copy = match &mut self.copy {
+            Some(copy) => copy,
+            none => none.insert(SyncedCopy::begin(path, file)?),
+        };
+        copy.sync(file, written)
+    }
+
+    /// Nobody writes to the segment in use any more: it goes to the device itself, and needs no copy then.
+    fn finish(&mut self) -> io::Result<()> {
+        let Some(InUse { path, file, .. }) = &self.in_use else { return Ok(()) };
+        file.sync_data()?;
+        // One that stays holds no more than its segment, which an opening sees.
+        let _ = std::fs::remove_file(copy_path(path));
+        Ok(())
+    }
+
+    /// Takes the write faults of the pages that the session writes to next.
+    fn make_writable(&self) {
+        if let Some(InUse { pages, .. }) = &self.in_use {
+            pages.make_writable(pages.written() & !(PAGE - 1), AHEAD);
+        }
+        if let Some(pages) = &self.prepared {
+            pages.make_writable(0, AHEAD);
+        }
     }
 }
 
@@ -157,6 +240,6 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(keeper.sync_failures(), 1);
-        keeper.remove(PathBuf::from("/nowhere"));
+        keeper.prepare(PathBuf::from("/nowhere"), 4096);
     }
 }

@@ -14,6 +14,7 @@ mod memory;
 mod record;
 mod segment;
 mod shared;
+mod synced_copy;
 
 pub use file::{FileStore, FileStoreConfig, Recovered, SyncPolicy};
 pub use memory::MemoryStore;

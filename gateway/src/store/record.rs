@@ -157,6 +157,18 @@ fn read_whole(segment: &[u8], offset: usize, header: &[u8]) -> Option<Record> {
     })
 }
 
+/// Bytes from the beginning that hold a header and whole records; 0 where there is no header.
+pub(super) fn whole_records(segment: &[u8]) -> usize {
+    if read_checkpoint(segment).is_none() {
+        return 0;
+    }
+    let mut end = SEGMENT_HEADER;
+    while let Read::Record(record) = read(segment, end) {
+        end = record.end;
+    }
+    end
+}
+
 /// Writes a segment's header.
 pub(super) fn write_checkpoint(segment: &mut [u8], checkpoint: Checkpoint) {
     let mut header = [0u8; SEGMENT_HEADER];
