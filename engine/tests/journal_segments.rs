@@ -243,6 +243,25 @@ fn earlier_runs_are_compressed_and_old_ones_deleted_but_never_the_last() {
 }
 
 #[test]
+fn one_segment_that_cannot_be_read_or_removed_does_not_hold_up_the_others() {
+    let folder = folder("stuck");
+    for epoch in 1..=4 {
+        write(&folder, epoch, 30, true);
+    }
+    // What a file that the system refuses does to whoever reads or removes it.
+    let stuck = segment_path(&folder.join("journal-000001.blj"), 2);
+    fs::remove_file(&stuck).unwrap();
+    fs::create_dir(&stuck).unwrap();
+    assert!(compress_earlier(&folder, 4).is_err(), "and it is told");
+    assert!(folder.join("journal-000003.blj.zst").exists());
+    let keep = Duration::from_secs(86_400);
+    let written = fs::metadata(folder.join("journal-000004.blj")).unwrap().modified().unwrap();
+    assert!(delete_old(&folder, 4, keep, written + 2 * keep).is_err());
+    assert!(stuck.exists() && !folder.join("journal-000002.blj.zst").exists());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn demos_in_a_folder_do_not_age_the_journal_that_the_next_start_recovers_from() {
     let folder = folder("demos");
     for epoch in 1..=5 {

@@ -105,23 +105,23 @@ fn earlier(folder: &Path, epoch: u32) -> io::Result<Vec<(u32, PathBuf)>> {
 /// how many segments were compressed.
 ///
 /// # Errors
-/// The first that failed; the rest is tried at the next start.
+/// The first that failed, after all others were dealt with; it is tried again at the next start.
 pub fn compress_earlier(folder: &Path, epoch: u32) -> Result<usize, JournalFault> {
     let listed = earlier(folder, epoch).map_err(|e| JournalFault::from_io(folder, "list", &e))?;
-    let mut count = 0;
+    let (mut count, mut first_failed) = (0, None);
     for (_, path) in listed {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("partial") => {
                 let _ = fs::remove_file(&path);
             }
             Some("zst") => {}
-            Some(_) | None => {
-                compress(&path)?;
-                count += 1;
-            }
+            Some(_) | None => match compress(&path) {
+                Ok(_) => count += 1,
+                Err(fault) => first_failed = first_failed.or(Some(fault)),
+            },
         }
     }
-    Ok(count)
+    first_failed.map_or(Ok(count), Err)
 }
 
 /// The newest run before `epoch` that a start recovers from, or cannot tell whether it does: a demo's
@@ -149,7 +149,7 @@ pub fn recovered_from(folder: &Path, epoch: u32) -> io::Result<Option<u32>> {
 /// deleted files.
 ///
 /// # Errors
-/// What the system refuses; what was deleted before stays deleted.
+/// The first that the system refused, after all others were dealt with.
 pub fn delete_old(
     folder: &Path,
     epoch: u32,
@@ -159,7 +159,7 @@ pub fn delete_old(
     let failed = |error: io::Error| JournalFault::from_io(folder, "clear", &error);
     let listed = earlier(folder, epoch).map_err(failed)?;
     let needed = newest_needed(folder, &listed);
-    let mut deleted = Vec::new();
+    let (mut deleted, mut first_failed) = (Vec::new(), None);
     let may_go = |run: u32| run.saturating_add(1) < epoch && Some(run) != needed;
     for run in listed.chunk_by(|one, other| one.0 == other.0) {
         if !run.first().is_some_and(|(run, _)| may_go(*run)) {
@@ -171,10 +171,12 @@ pub fn delete_old(
         };
         if run.iter().all(|(_, path)| is_old(path)) {
             for (_, path) in run {
-                fs::remove_file(path).map_err(failed)?;
-                deleted.push(path.clone());
+                match fs::remove_file(path) {
+                    Ok(()) => deleted.push(path.clone()),
+                    Err(error) => first_failed = first_failed.or(Some(failed(error))),
+                }
             }
         }
     }
-    Ok(deleted)
+    first_failed.map_or(Ok(deleted), Err)
 }

@@ -134,24 +134,45 @@ fn level_key(side: Side, price: Ticks) -> u128 {
     side << 64 | u128::from(u64::from_le_bytes(price.0.to_le_bytes()))
 }
 
+/// A key's place; empty with the key 0, and in every life of the table but its own.
+#[derive(Clone, Copy)]
+struct Slot<V> {
+    key: u128,
+    value: V,
+    life: u32,
+}
+
 /// Open addressing with linear probing, at most half full; the key 0 is none.
 struct Table<V> {
-    slots: Box<[(u128, V)]>,
-    none: V,
+    slots: Box<[Slot<V>]>,
+    empty: Slot<V>,
     used: usize,
     used_max: usize,
+    /// Counts how often the table was emptied: to write five megabytes of 20,000 orders at each snapshot
+    /// would cost the feed's thread a millisecond.
+    life: u32,
 }
 
 impl<V: Copy> Table<V> {
     fn new(used_max: usize, none: V) -> Table<V> {
         let used_max = used_max.clamp(1, 1 << 24);
-        let slots = vec![(0, none); (used_max * 2).next_power_of_two()].into_boxed_slice();
-        Table { slots, none, used: 0, used_max }
+        let empty = Slot { key: 0, value: none, life: 0 };
+        let slots = vec![empty; (used_max * 2).next_power_of_two()].into_boxed_slice();
+        Table { slots, empty, used: 0, used_max, life: 0 }
     }
 
     fn clear(&mut self) {
-        self.slots.fill((0, self.none));
+        self.life = self.life.wrapping_add(1);
+        if self.life == 0 {
+            // Counted through: a slot of the first life would look like one of this.
+            self.slots.fill(self.empty);
+        }
         self.used = 0;
+    }
+
+    /// What is taken at a place.
+    fn taken(&self, place: usize) -> Option<&Slot<V>> {
+        self.slots.get(place).filter(|slot| slot.key != 0 && slot.life == self.life)
     }
 
     fn mask(&self) -> usize {
@@ -172,10 +193,8 @@ impl<V: Copy> Table<V> {
         let mut place = self.home(key);
         // At most half of the slots are taken: an empty one ends the walk.
         for _ in 0..self.slots.len() {
-            match self.slots.get(place) {
-                Some((taken, _)) if *taken != key && *taken != 0 => {
-                    place = (place + 1) & self.mask();
-                }
+            match self.taken(place) {
+                Some(slot) if slot.key != key => place = (place + 1) & self.mask(),
                 Some(_) | None => break,
             }
         }
@@ -183,20 +202,19 @@ impl<V: Copy> Table<V> {
     }
 
     fn get(&self, key: u128) -> Option<V> {
-        let (taken, value) = self.slots.get(self.place(key))?;
-        (*taken == key && key != 0).then_some(*value)
+        self.taken(self.place(key)).filter(|slot| slot.key == key).map(|slot| slot.value)
     }
 
     /// `false` where there is no room, and then nothing is changed.
     fn put(&mut self, key: u128, value: V) -> bool {
         let place = self.place(key);
-        let has_room = self.used < self.used_max;
-        let Some(slot) = self.slots.get_mut(place) else { return false };
-        let is_new = slot.0 == 0;
-        if is_new && !has_room {
+        let is_new = self.taken(place).is_none();
+        if is_new && self.used >= self.used_max {
             return false;
         }
-        *slot = (key, value);
+        let life = self.life;
+        let Some(slot) = self.slots.get_mut(place) else { return false };
+        *slot = Slot { key, value, life };
         self.used += usize::from(is_new);
         true
     }
@@ -208,10 +226,8 @@ impl<V: Copy> Table<V> {
         // What had to walk past the hole moves back into it, so that no walk ends too early.
         for _ in 0..self.slots.len() {
             walker = (walker + 1) & self.mask();
-            let Some(slot) = self.slots.get(walker).copied().filter(|slot| slot.0 != 0) else {
-                break;
-            };
-            let from_home = walker.wrapping_sub(self.home(slot.0)) & self.mask();
+            let Some(slot) = self.taken(walker).copied() else { break };
+            let from_home = walker.wrapping_sub(self.home(slot.key)) & self.mask();
             let from_hole = walker.wrapping_sub(hole) & self.mask();
             if from_home >= from_hole {
                 if let Some(target) = self.slots.get_mut(hole) {
@@ -221,7 +237,7 @@ impl<V: Copy> Table<V> {
             }
         }
         if let Some(target) = self.slots.get_mut(hole) {
-            *target = (0, self.none);
+            *target = self.empty;
         }
         self.used -= 1;
         Some(value)
@@ -296,7 +312,15 @@ mod tests {
         let mut book = OrderBook::new(300);
         let mut model: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
         let mut random = 88_172_645_463_325_252_u64;
-        for _ in 0..20_000 {
+        for turn in 0..20_000 {
+            if turn % 3_000 == 2_999 {
+                // The last snapshot comes as the lives are counted through.
+                let is_last = turn > 15_000;
+                book.orders.life = if is_last { u32::MAX } else { book.orders.life };
+                book.levels.life = if is_last { u32::MAX } else { book.levels.life };
+                book.clear();
+                model.clear();
+            }
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;

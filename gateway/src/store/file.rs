@@ -109,6 +109,16 @@ impl FileStore {
     /// A locked folder, a full disk, what the system refuses, and a damaged record that is not the
     /// torn tail of a crash.
     pub fn open(config: FileStoreConfig) -> Result<FileStore, StoreError> {
+        let mut store = Self::open_to_read(config)?;
+        store.ask_for_the_next();
+        Ok(store)
+    }
+
+    /// The same for who only reads: no segment is made ahead, which is 16 MiB of zeros on the device.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_read(config: FileStoreConfig) -> Result<FileStore, StoreError> {
         let lock = lock(&config.folder)?;
         let keeper =
             Keeper::start(config.sync).map_err(|error| io_error(&config.folder, &error))?;
@@ -137,7 +147,6 @@ impl FileStore {
             segment.set_written(store.offset);
             store.keeper.watch(segment.in_use()?);
         }
-        store.ask_for_the_next();
         Ok(store)
     }
 

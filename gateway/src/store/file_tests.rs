@@ -130,6 +130,18 @@ fn old_segments_go_and_the_numbers_stay() {
 }
 
 #[test]
+fn who_only_reads_makes_no_segment_ahead_and_who_writes_after_all_waits_for_it() {
+    let folder = Folder::new("to-read");
+    drop(folder.open());
+    let mut store = FileStore::open_to_read(folder.config()).unwrap();
+    assert_eq!(segment_numbers(&folder.0).unwrap(), [1]);
+    for _ in 0..30 {
+        store.put_outbound(&[b'x'; 200]).unwrap();
+    }
+    assert_eq!((store.next_sender(), store.waits()), (31, 1));
+}
+
+#[test]
 fn a_second_process_is_refused() {
     let folder = Folder::new("lock");
     let _store = folder.open();

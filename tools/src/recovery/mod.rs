@@ -319,7 +319,7 @@ fn open(state: &StateDir, venue: &str) -> Result<Option<FileStore>, RecoveryErro
     if !folder.is_dir() {
         return Ok(None);
     }
-    Ok(Some(FileStore::open(FileStoreConfig::new(folder))?))
+    Ok(Some(FileStore::open_to_read(FileStoreConfig::new(folder))?))
 }
 
 /// All that the stores hold, as delivered: for a beginning that takes nothing of it in.
