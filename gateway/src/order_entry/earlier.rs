@@ -116,6 +116,28 @@ pub fn sent_after(
     sent
 }
 
+/// When an earlier run sent its last messages since `from`, oldest first and `most` of them, and whether each is
+/// one that only orders' limits do not count. What the session said by itself is not kept, and not among them.
+pub(super) fn sent_since(store: &impl Store, from: Nanos, most: usize) -> Vec<(Nanos, bool)> {
+    let mut decoder = Decoder::new(FIELDS_MAX);
+    let next = store.next_sender();
+    let mut sent = Vec::new();
+    for number in (next.saturating_sub(JUDGED_MAX).max(1)..next).rev() {
+        let Some(frame) = store.outbound(number) else { continue };
+        let Ok(message) = decoder.decode(frame) else { continue };
+        let Ok(at) = message.sending_time() else { continue };
+        if at < from || sent.len() == most {
+            break;
+        }
+        let action = action_of(message.msg_type());
+        let is_order = action.is_some_and(|action| action != OrderAction::Cancel)
+            || message.msg_type() == msg_type::MASS_QUOTE;
+        sent.push((at, !is_order));
+    }
+    sent.reverse();
+    sent
+}
+
 fn is_of_run(id: ClOrdId, last: ClOrdId) -> bool {
     id.0 >> ClOrdId::COUNTER_BITS == last.0 >> ClOrdId::COUNTER_BITS
 }

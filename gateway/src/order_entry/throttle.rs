@@ -5,7 +5,8 @@
 //! stage's thread; rings of the times of the newest messages, taken at start; each look passes over the
 //! few limits and forgets what has left their windows. What the session says by itself counts where everything
 //! does, and is never held back. What an order that does not pass becomes is
-//! [`WhenFull`]. A question for market data and the stage's own cancels wait. Deliberately absent: clocks.
+//! [`WhenFull`]. A question for market data and the stage's own cancels wait. A window looks back over a
+//! restart: the venue's does. Deliberately absent: clocks.
 
 use ballast_engine::units::Nanos;
 
@@ -149,6 +150,26 @@ impl Throttle {
 }
 
 impl Throttle {
+    /// How far the longest window looks back, in ns, and the most messages that one holds.
+    pub(super) fn looks_back(&self) -> (u64, usize) {
+        let windows = || self.windows.iter();
+        let longest = windows().map(|window| window.limit.window_ns).max();
+        let most = windows().map(|window| window.times.len()).max();
+        (longest.unwrap_or(0), most.unwrap_or(0))
+    }
+
+    /// Counts what an earlier run sent, oldest first: when, and whether it was a cancel. What a clock that was
+    /// set back puts after `now` counts as sent now, or its window would not end.
+    pub(super) fn count_earlier(&mut self, now: Nanos, sent: &[(Nanos, bool)]) {
+        for (at, is_cancel) in sent {
+            let at = now.min(*at);
+            for window in self.windows.iter_mut().filter(|window| window.counts(*is_cancel)) {
+                window.forget(at);
+                window.count(at);
+            }
+        }
+    }
+
     /// So many more went out that nobody asks about: Logons, heartbeats, TestRequests, resends. They are
     /// never held back, and what counts everything counts them.
     pub fn count_unasked(&mut self, now: Nanos, messages: u64) {
@@ -232,6 +253,19 @@ mod tests {
         for window in sent.windows(6) {
             assert!(window[5] - window[0] >= 100);
         }
+    }
+
+    #[test]
+    fn what_an_earlier_run_sent_counts_until_its_window_ends() {
+        let mut throttle = throttle();
+        let sent = [(Nanos(10), false), (Nanos(50), false), (Nanos(60), true)];
+        throttle.count_earlier(Nanos(100), &sent);
+        assert_eq!((throttle.room(Nanos(100)), throttle.room(Nanos(110))), (2, 3));
+        assert!(throttle.pass(Nanos(110), false) && !throttle.pass(Nanos(110), false));
+        // A clock that was set back.
+        let mut throttle = Throttle::new(limit(1, 100, 0).into());
+        throttle.count_earlier(Nanos(100), &[(Nanos(5_000), false)]);
+        assert!(!throttle.pass(Nanos(199), false) && throttle.pass(Nanos(200), false));
     }
 
     #[test]

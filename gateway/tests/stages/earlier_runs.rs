@@ -5,7 +5,8 @@ use crate::peer::{Door, PipeDial, Venue};
 use crate::wire;
 use crate::world::order_entry_config;
 use ballast_engine::event::{
-    ClOrdId, InstrumentId, OrderEvent, OrderUpdate, SessionFault, VenueId,
+    ClOrdId, InstrumentId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, SessionFault,
+    TimeInForce, VenueId,
 };
 use ballast_engine::journal::header::Header;
 use ballast_engine::journal::record::Record;
@@ -14,9 +15,10 @@ use ballast_engine::maker::resumption::{Delivered, Renamed, Resumption};
 use ballast_engine::orders::order::{Order, OrderState, Purpose};
 use ballast_engine::ring::{Consumer, Producer, slots};
 use ballast_engine::stage::Stage;
-use ballast_engine::units::{Lots, Nanos, Side, Ticks};
+use ballast_engine::units::{Lots, Nanos, Side, Stamp, Ticks};
 use ballast_gateway::order_entry::earlier::{deliver_from, sent_after};
 use ballast_gateway::order_entry::exec_ids::ExecIds;
+use ballast_gateway::order_entry::throttle::MessageLimit;
 use ballast_gateway::order_entry::{OWN_IDS, OrderEntry};
 use ballast_gateway::session::{Role, Session, SessionConfig};
 use ballast_gateway::store::{FileStore, FileStoreConfig, MemoryStore, Store, SyncPolicy};
@@ -65,7 +67,7 @@ struct Run {
     now: Nanos,
     venue: Venue,
     entry: OrderEntry<PipeDial, FileStore>,
-    _intents: Producer<ballast_engine::event::OrderIntent>,
+    intents: Producer<OrderIntent>,
     events: Consumer<OrderEvent>,
     journal: Survey,
 }
@@ -118,7 +120,7 @@ impl Run {
             resumption: Some(resumption),
         });
         let now = Nanos(1_723_161_599_000_000_000);
-        Run { now, venue, entry, _intents: intents, events, journal }
+        Run { now, venue, entry, intents, events, journal }
     }
 
     fn fill(&mut self, id: u64) {
@@ -138,6 +140,27 @@ impl Run {
             events.extend(std::iter::from_fn(|| self.events.pop()));
         }
         events
+    }
+
+    /// The maker asks for so many new orders: how many come back unsent.
+    fn unsent_of(&mut self, ids: std::ops::Range<u64>) -> usize {
+        for id in ids {
+            let asked = OrderIntent {
+                cl_ord_id: ClOrdId(id),
+                orig_cl_ord_id: ClOrdId::NONE,
+                price: Ticks(100),
+                size: Lots(1),
+                stamp: Stamp(0),
+                at: self.now,
+                instrument: InstrumentId(3),
+                action: OrderAction::New,
+                side: Side::Buy,
+                time_in_force: TimeInForce::PostOnly,
+            };
+            self.intents.push(asked).unwrap();
+        }
+        let events = self.events();
+        events.iter().filter(|event| event.update == OrderUpdate::Unsent).count()
     }
 
     fn journal(&mut self, event: OrderEvent) {
@@ -203,6 +226,24 @@ fn after_a_restart_an_exec_id_of_the_day_before_is_another_fill_of_an_order_that
         );
     }
     assert_eq!(run.fills(), [7]);
+}
+
+#[test]
+fn the_venues_window_goes_on_over_a_restart() {
+    let (folder, door) = (Folder::new("window"), Door::open());
+    let limit = MessageLimit { messages: 6, window_ns: 5_000_000_000, cancel_reserve: 0 };
+    let rules = Rules { order_limits: limit.into(), ..RULES };
+    let mut run = Run::with(&folder, (door.clone(), venue(&door)), 0, (rules, &[], &[]));
+    run.events();
+    // The Logon is the first of the six.
+    assert_eq!(run.unsent_of(11..15), 0);
+    let (delivered, venue) = (run.delivered(), run.die());
+    let mut run = Run::with(&folder, (door, venue), 2, (rules, &[], &delivered));
+    run.events();
+    // Four orders of the run before, whose Logon is not kept, and this run's Logon.
+    assert_eq!(run.unsent_of(21..24), 2);
+    run.now = run.now.plus(6_000_000_000);
+    assert_eq!(run.unsent_of(31..34), 0);
 }
 
 #[test]

@@ -67,6 +67,9 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         }
         let store = self.line.session().store();
         if !std::mem::replace(&mut self.has_told_numbers, true) {
+            let (longest, most) = self.throttle.looks_back();
+            let from = Nanos(now.0.saturating_sub(longest));
+            self.throttle.count_earlier(now, &earlier::sent_since(store, from, most));
             // First of all since when the numbers count: a run that dies in here leaves no doubt which
             // messages it has taken in.
             let last = number.min(store.next_target()).saturating_sub(1);
