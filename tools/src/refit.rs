@@ -156,6 +156,8 @@ impl Refit {
         // A message is whole or not at all: in the middle of one there is no market to fit to.
         watched.gathered.take(&mut watched.book, event);
         if watched.gathered.span().is_none() {
+            // A book that never had two sides may go on so for days, and be traded all the while.
+            watched.gathered.forget_before(Nanos(event.at.0.saturating_sub(schedule.window_ns)));
             return Vec::new();
         }
         let due = *watched.due.get_or_insert(event.at.plus(schedule.window_ns));
@@ -349,6 +351,7 @@ mod tests {
     use super::*;
     use crate::backtest::tape::AnyTape;
     use crate::recording::Tape;
+    use ballast_engine::event::MarketUpdate;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -369,6 +372,23 @@ mod tests {
             made.extend(refit.see(&event));
         }
         (made, refit.counters())
+    }
+
+    #[test]
+    fn trades_beside_a_book_that_never_had_two_sides_are_forgotten() {
+        let schedule = Schedule { every_ns: SECOND, window_ns: 2 * SECOND, lead_ns: 0 };
+        let file = derived();
+        let mut refit = Refit::new(&file, schedule);
+        let mut tape = AnyTape::synthetic(&file.table.instruments, 5, Some(100 * SECOND));
+        let mut trades = 0;
+        while let Some(event) = tape.next().unwrap() {
+            if matches!(event.update, MarketUpdate::Trade { .. }) {
+                trades += 1;
+                assert_eq!(refit.see(&event), []);
+            }
+        }
+        let held: usize = refit.watched.iter().map(|watched| watched.gathered.orders.len()).sum();
+        assert!(trades > 100 && held * 10 < trades, "{held} of {trades}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Pre-trade risk: what every intent passes, and the states that an instrument can be in.
 //!
-//! A missing limit refuses to start; there is no "unlimited" and no bypass. Each control has a file,
-//! a reason and a counter of its own.
+//! A missing limit refuses to start; there is no "unlimited" and no bypass. Each control has a reason and a
+//! counter of its own, and a file; the four on sizes and positions, which all ask for the worst case of the
+//! same orders, share [`limits`] and [`gate`].
 
 pub mod breakout;
 pub mod carried;
