@@ -67,9 +67,12 @@ impl<S: Store> Core<S> {
             if self.out.waiting() >= PIECE_BYTES {
                 return;
             }
-            let mut fill_to = resend.next;
-            let is_filled = |n| !self.config.resends_messages || self.store.outbound(n).is_none();
-            while fill_to <= resend.end && is_filled(fill_to) {
+            let mut fill_to = match self.config.resends_messages {
+                true => resend.next,
+                // All of it at once: the numbers of a session's whole life may be asked for.
+                false => resend.end.saturating_add(1),
+            };
+            while fill_to <= resend.end && self.store.outbound(fill_to).is_none() {
                 fill_to += 1;
             }
             let is_written = if fill_to > resend.next {
