@@ -16,7 +16,6 @@ use super::report::Report;
 use super::returned::Returned;
 use super::sent::{Sent, SentMessages};
 use super::status::{ExecType, Meaning, OrdStatus, is_foreseen};
-use super::status_led::name_request;
 use crate::fix::msg_type;
 use crate::venue::binance::{AMEND, CANCEL_AND_NEW};
 use crate::venue::symbols::{Symbol, Symbols};
@@ -248,53 +247,6 @@ impl Desk {
         Some(self.event(arrival, report.transact_time, ids, instrument, update))
     }
 
-    /// OrderCancelReject(9). No event where it is about an order that is filled by a fill yet to be told.
-    pub fn on_cancel_reject(
-        &mut self,
-        arrival: Arrival,
-        report: &Report<'_>,
-    ) -> Option<OrderEvent> {
-        self.counts.cancel_rejects += 1;
-        let handle = self.order_of(report);
-        let order = handle.and_then(|h| self.live.get(h)).copied();
-        let report = &name_request(report, order.as_ref());
-        let status = report.ord_status.and_then(OrdStatus::parse);
-        let is_gone = status.is_some_and(OrdStatus::is_gone);
-        // Filled, says the venue, and the fill was not told yet. Were the order called gone, what it traded
-        // would count nowhere until then: the fill answers the request, or the order stays in doubt.
-        let is_untold = |order: &LiveOrder| order.cum_qty < order.size;
-        if let (Some(handle), Some(OrdStatus::Filled)) = (handle, status)
-            && order.as_ref().is_some_and(is_untold)
-        {
-            self.live.request_refused(handle, report.cl_ord_id);
-            return None;
-        }
-        let sent = self.sent_with(report.cl_ord_id);
-        let instrument = order.as_ref().map(|o| o.instrument).or(sent.map(|s| s.instrument));
-        let instrument = instrument.or_else(|| {
-            let place = self.symbols.find(report.symbol?)?;
-            self.symbols.at(place).map(Symbol::id)
-        });
-        match (handle, status) {
-            (Some(handle), Some(status)) => {
-                self.live.request_refused(handle, report.cl_ord_id);
-                self.live.set_status(handle, status);
-            }
-            (Some(handle), None) => {
-                self.live.request_refused(handle, report.cl_ord_id);
-            }
-            (None, _) => self.counts.unknown_orders += 1,
-        }
-        let Some(instrument) = instrument.or_else(|| self.symbols.at(0).map(Symbol::id)) else {
-            self.counts.foreign += 1;
-            return None;
-        };
-        let reason = report.reason.unwrap_or(REASON_OTHER);
-        let update = OrderUpdate::CancelRejected { reason, is_gone };
-        let ids = ids_of(report, order.as_ref());
-        Some(self.event(arrival, report.transact_time, ids, instrument, update))
-    }
-
     /// Reject(3) or BusinessMessageReject(j). An event where it is about one of our order messages.
     pub fn on_message_reject(
         &mut self,
@@ -323,7 +275,7 @@ impl Desk {
     }
 
     /// A request of ours as far as the index still knows it.
-    fn sent_with(&self, id: ClOrdId) -> Option<Sent> {
+    pub(super) fn sent_with(&self, id: ClOrdId) -> Option<Sent> {
         let order = self.live.get(self.live.find(id)?)?;
         let orig_cl_ord_id = if order.cl_ord_id == id { ClOrdId::NONE } else { order.cl_ord_id };
         Some(Sent { msg_seq_num: 0, cl_ord_id: id, orig_cl_ord_id, instrument: order.instrument })
@@ -590,7 +542,7 @@ fn exec_type_of(report: &Report<'_>) -> Option<ExecType> {
 
 /// ClOrdID(11) and OrigClOrdID(41) as the venue gave them; where it left the second out of an answer
 /// to a request, the order that the request was about.
-fn ids_of(report: &Report<'_>, order: Option<&LiveOrder>) -> (ClOrdId, ClOrdId) {
+pub(super) fn ids_of(report: &Report<'_>, order: Option<&LiveOrder>) -> (ClOrdId, ClOrdId) {
     let known = order.filter(|o| is_request_of(o, report.cl_ord_id)).map(|o| o.cl_ord_id);
     match report.orig_cl_ord_id {
         ClOrdId::NONE => (report.cl_ord_id, known.unwrap_or(ClOrdId::NONE)),

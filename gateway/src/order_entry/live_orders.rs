@@ -51,6 +51,8 @@ pub struct LiveOrder {
     pub status: OrdStatus,
     /// Whether it is a quote, and what the venue calls that.
     pub quoted: quoted::Quoted,
+    /// The venue knows no order of its name, and a replace is unanswered: it may go by that one's name.
+    pub is_name_refused: bool,
     requests: [Request; REQUESTS_MAX],
     requests_used: u8,
     is_used: bool,
@@ -81,6 +83,7 @@ struct Slot {
 
 const NO_REQUEST: Request = Request {
     cl_ord_id: ClOrdId::NONE,
+    named: ClOrdId::NONE,
     action: OrderAction::Cancel,
     price: Ticks(0),
     size: Lots(0),
@@ -101,6 +104,7 @@ const NO_ORDER: LiveOrder = LiveOrder {
     at: Nanos(0),
     status: OrdStatus::Sent,
     quoted: quoted::Quoted::NONE,
+    is_name_refused: false,
     requests: [NO_REQUEST; REQUESTS_MAX],
     requests_used: 0,
     is_used: false,
@@ -130,6 +134,12 @@ impl LiveOrder {
     /// A cancel of it is on its way.
     pub fn is_cancel_pending(&self) -> bool {
         self.requests().iter().any(|r| r.action == OrderAction::Cancel && r.form != Form::Question)
+    }
+
+    /// The name that it takes once the replace that is on its way is done.
+    pub fn replace_pending(&self) -> Option<ClOrdId> {
+        let replace = self.requests().iter().find(|r| r.action == OrderAction::Replace);
+        replace.map(|replace| replace.cl_ord_id)
     }
 
     /// It may still trade, as far as the venue has said.
@@ -239,6 +249,7 @@ impl LiveOrders {
                 let handle = self.find(intent.orig_cl_ord_id).ok_or(Refusal::UnknownOrder)?;
                 let request = Request {
                     cl_ord_id: intent.cl_ord_id,
+                    named: intent.orig_cl_ord_id,
                     action: intent.action,
                     price: intent.price,
                     size: intent.size,
@@ -248,6 +259,7 @@ impl LiveOrders {
                 if !order.push_request(request) {
                     return Err(Refusal::TooManyRequests);
                 }
+                order.is_name_refused &= intent.action == OrderAction::Cancel;
                 self.index(intent.cl_ord_id, handle.0);
                 Ok(())
             }
@@ -330,6 +342,7 @@ impl LiveOrders {
         let forgotten = Some(order.previous).filter(|id| *id != order.first_name);
         order.previous = order.cl_ord_id;
         order.cl_ord_id = id;
+        order.is_name_refused = false;
         order.terms_before = Some((order.price, order.size));
         order.price = request.price;
         order.size = request.size;
@@ -337,6 +350,13 @@ impl LiveOrders {
             self.unindex(forgotten);
         }
         Some(request)
+    }
+
+    /// The venue knows no order of its name: it may go by that of the replace that is on its way.
+    pub fn refuse_name(&mut self, handle: Handle) {
+        if let Some(order) = self.get_mut(handle) {
+            order.is_name_refused = true;
+        }
     }
 
     /// A request was answered with no.

@@ -24,6 +24,7 @@ mod contract;
 mod ear;
 mod questions;
 mod doubts;
+mod cancel_refused;
 mod renewal;
 
 /// A second session that repeats every report.

@@ -229,6 +229,81 @@ fn a_kill_cancels_what_a_replacement_on_its_way_left_working() {
     assert!(sent.iter().all(|text| !text.starts_with("35=F|")), "one is on its way: {sent:?}");
 }
 
+/// An order 11 whose replace 12 is unanswered, killed, and its cancel by the old name refused: the venue
+/// knows none of that name.
+fn killed_by_the_old_name(replaced: bool) -> World {
+    let mut world = World::up();
+    world.accept(11);
+    world.order(OrderAction::Replace, 12, 11);
+    world.settle();
+    world.entry.cancel_switch().shut();
+    world.entry.cancel_switch().pull();
+    world.settle();
+    if replaced {
+        world
+            .say("35=8|37=O|11=12|41=11|17=E2|150=5|39=0|55=BTC|54=2|44=61685.99|151=1.5|14=0|6=0");
+        assert_eq!(world.names(), ["Replaced"]);
+    }
+    refuse_own_cancel(&mut world, 1, 11);
+    world.venue.take_inbox();
+    world.now = world.now.plus(100_000_000);
+    world.settle();
+    world
+}
+
+/// The venue knows no order by the name that the stage's own cancel asked for.
+fn refuse_own_cancel(world: &mut World, n: u64, named: u64) {
+    let own = ClOrdId::new(5, OWN_IDS | n).0;
+    world.say(&format!("35=9|37=NONE|11={own}|41={named}|39=8|434=1|102=1"));
+    let update = OrderUpdate::CancelRejected { reason: 1, is_gone: false };
+    let told: Vec<_> = world.events().into_iter().map(|event| event.update).collect();
+    assert_eq!(told, [update], "of the name that was asked for alone");
+}
+
+#[test]
+fn a_kill_goes_on_to_an_order_that_the_venue_knows_by_its_replaces_name_alone() {
+    for replaced in [true, false] {
+        let mut world = killed_by_the_old_name(replaced);
+        assert_eq!(world.entry.desk().live().live_count(), 1, "replaced {replaced}");
+        let again = world.venue.take_inbox();
+        let own = ClOrdId::new(5, OWN_IDS | 2).0;
+        assert!(again[0].starts_with(&format!("35=F|11={own}|41=12|")), "{again:?}");
+        world.say(&format!("35=8|37=O|11={own}|41=12|17=C|150=4|39=4|55=BTC|54=2|151=0|14=0|6=0"));
+        assert_eq!(world.names(), ["Canceled"]);
+        assert_eq!(world.entry.desk().live().live_count(), 0);
+    }
+}
+
+#[test]
+fn an_order_that_the_venue_knows_by_neither_name_is_gone() {
+    let mut world = killed_by_the_old_name(false);
+    let own = ClOrdId::new(5, OWN_IDS | 2).0;
+    world.say(&format!("35=9|37=NONE|11={own}|41=12|39=8|434=1|102=1"));
+    let told: Vec<_> = world.events().into_iter().map(|event| event.update).collect();
+    assert_eq!(told, [OrderUpdate::CancelRejected { reason: 1, is_gone: true }]);
+    assert_eq!(world.entry.desk().live().live_count(), 0);
+}
+
+#[test]
+fn a_kill_waits_for_the_makers_own_cancels_that_lie_in_the_ring() {
+    let mut world = World::up();
+    world.accept(11);
+    world.accept(12);
+    world.venue.take_inbox();
+    // More than one turn takes, and the cancel of 11 is the last of them.
+    for id in 0..70 {
+        world.order(OrderAction::Cancel, 100 + id, 1000 + id);
+    }
+    world.order(OrderAction::Cancel, 200, 11);
+    world.entry.cancel_switch().shut();
+    world.entry.cancel_switch().pull();
+    world.settle();
+    let sent = world.venue.take_inbox();
+    let of = |name: &str| sent.iter().filter(|sent| sent.contains(name)).count();
+    assert_eq!((of("|41=11|"), of("|41=12|")), (1, 1), "the maker's own, and the stage's");
+    assert_eq!(world.entry.counts().own_cancels, 1);
+}
+
 #[test]
 fn a_message_reject_names_its_order() {
     let mut world = World::up();

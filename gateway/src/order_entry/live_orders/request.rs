@@ -10,6 +10,8 @@ use ballast_engine::units::{Lots, Ticks};
 pub struct Request {
     /// Its ClOrdID(11).
     pub cl_ord_id: ClOrdId,
+    /// The name by which it asked for the order: OrigClOrdID(41).
+    pub named: ClOrdId,
     /// Replace or cancel.
     pub action: OrderAction,
     /// What a replace asks for.

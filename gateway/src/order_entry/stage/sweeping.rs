@@ -2,10 +2,12 @@
 //!
 //! A part of the stage, fed by its turns and by a [`CancelSwitch`](super::CancelSwitch). Cold. It needs nobody
 //! but the session: neither the maker nor room in its ring. A kill and an end are not over with one pass: an
-//! order that a refused cancel or a replacement on its way left working is cancelled again. Deliberately
+//! order that a refused cancel or a replacement on its way left working is cancelled again. A kill through a
+//! maker that turns asks for it as well: behind the maker's own cancels, for what the maker has to wait for
+//! (the answer to a replace, the room of its own message rate). Deliberately
 //! absent: whether a cancel was obeyed, which is the venue's word.
 
-use super::{Form, OrderEntry};
+use super::{Form, INTENTS_MAX, OrderEntry};
 use crate::order_entry::live_orders::LiveOrder;
 use crate::store::Store;
 use crate::venue::line::Dial;
@@ -28,6 +30,8 @@ pub(super) struct Sweeping {
     /// When the index is looked through again, and how long until the time after that.
     again_at: Nanos,
     again_ns: u64,
+    /// Turns in which the intents that lay in the ring when it was asked for are surely taken.
+    turns_behind: usize,
 }
 
 impl<D: Dial, S: Store> OrderEntry<D, S> {
@@ -39,10 +43,15 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
 
     /// Cancels what is live, a few orders a turn, and goes on where the venue's limit stopped it.
     pub(super) fn sweep(&mut self, now: Nanos) -> bool {
-        if self.switch.0.cancel.load(Ordering::Relaxed) {
+        // Acquire: what the maker had handed over before the kill went on is seen in the ring.
+        if self.switch.0.cancel.load(Ordering::Acquire) {
             self.switch.0.cancel.store(false, Ordering::Release);
             self.sweeping.was_asked_for = true;
+            self.sweeping.turns_behind = self.intents.capacity() / INTENTS_MAX + 1;
             self.cancel_all();
+        }
+        if self.leaves_it_to_the_maker() {
+            return false;
         }
         let Some(mut place) = self.ear.sweep.filter(|_| self.line.session().is_logged_on()) else {
             return false;
@@ -81,6 +90,20 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         cancels > 0
     }
 
+    /// The maker's own cancels may lie in the ring yet, and none goes out twice. Where nobody reads the
+    /// events, no intent is taken: that is not waited for.
+    fn leaves_it_to_the_maker(&mut self) -> bool {
+        let is_behind = self.sweeping.turns_behind > 0
+            && self.switch.is_shut()
+            && !self.intents.is_empty()
+            && self.ear.has_room();
+        self.sweeping.turns_behind = match is_behind {
+            true => self.sweeping.turns_behind.saturating_sub(1),
+            false => 0,
+        };
+        is_behind
+    }
+
     /// Cancels an order; the limit has let it pass. Whether it went out.
     pub(super) fn cancel_now(&mut self, now: Nanos, order: &LiveOrder) -> bool {
         let intent = self.own_cancel(now, order);
@@ -95,11 +118,13 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         is_sent
     }
 
-    /// A cancel of the stage's own.
+    /// A cancel of the stage's own: by the last name that the venue accepted, unless it knows none of that
+    /// name.
     pub(super) fn own_cancel(&mut self, now: Nanos, order: &LiveOrder) -> OrderIntent {
+        let other = order.replace_pending().filter(|_| order.is_name_refused);
         OrderIntent {
             cl_ord_id: self.own_id(),
-            orig_cl_ord_id: order.cl_ord_id,
+            orig_cl_ord_id: other.unwrap_or(order.cl_ord_id),
             price: order.price,
             size: order.size,
             stamp: Stamp(0),
