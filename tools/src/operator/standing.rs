@@ -20,7 +20,7 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Changes that wait for the guard; older ones are counted and lost.
+/// News that waits for the guard; beyond it, of what repeats the latest of each instrument alone.
 const NEWS_MAX: usize = 256;
 
 /// PnL by cause, and the total that was computed separately.
@@ -62,6 +62,21 @@ pub enum News {
         /// How many, and what they are called.
         what: String,
     },
+}
+
+impl News {
+    /// The instrument of which later news of this kind says all that this one does.
+    fn repeats(&self) -> Option<InstrumentId> {
+        match self {
+            News::State(instrument, ..) | News::Obligation(instrument, _) => Some(*instrument),
+            News::JournalLost | News::LeftWorking { .. } => None,
+        }
+    }
+
+    fn is_outdated_by(&self, later: &News) -> bool {
+        let is_of_a_kind = std::mem::discriminant(self) == std::mem::discriminant(later);
+        is_of_a_kind && self.repeats().is_some() && self.repeats() == later.repeats()
+    }
 }
 
 /// The last of everything.
@@ -108,8 +123,6 @@ pub struct Standing {
     /// What the firm's other engines said last, where there are any.
     pub firm: Option<Value>,
     news: VecDeque<News>,
-    /// News that found no room.
-    pub news_lost: u64,
 }
 
 /// The collateral as it was assessed last.
@@ -234,10 +247,13 @@ impl Standing {
         self.news.pop_front()
     }
 
+    /// A burst of what repeats pushes nothing else out: the few of other kinds are always told, and of each
+    /// instrument what it came to.
     fn tell(&mut self, news: News) {
-        if self.news.len() >= NEWS_MAX {
-            self.news.pop_front();
-            self.news_lost += 1;
+        if self.news.len() >= NEWS_MAX
+            && let Some(place) = self.news.iter().position(|told| told.is_outdated_by(&news))
+        {
+            self.news.remove(place);
         }
         self.news.push_back(news);
     }
@@ -289,5 +305,24 @@ mod tests {
         assert_eq!(standing.next_news(), Some(News::State(BTC, State::Halted, Reason::Overfill)));
         assert_eq!(standing.next_news(), None);
         assert_eq!(standing.changes.get(Reason::Overfill.name()), Some(&1));
+    }
+
+    #[test]
+    fn a_burst_of_changes_pushes_no_other_news_out_and_leaves_the_latest_of_each_instrument() {
+        let mut standing = Standing::new(2, 1);
+        standing.lose_journal();
+        standing.leave_working("orders".into(), "2 orders".into());
+        let other = InstrumentId(1);
+        standing.change(other, State::Halted, Reason::Overfill);
+        for _ in 0..300 {
+            standing.change(BTC, State::Quoting, Reason::Normal);
+            standing.change(BTC, State::Paused, Reason::SessionDown);
+        }
+        let told: Vec<_> = std::iter::from_fn(|| standing.next_news()).collect();
+        assert_eq!(told.len(), NEWS_MAX);
+        assert_eq!(told[0], News::JournalLost);
+        assert!(matches!(told[1], News::LeftWorking { .. }), "{:?}", told[1]);
+        assert_eq!(told[2], News::State(other, State::Halted, Reason::Overfill));
+        assert_eq!(told.last(), Some(&News::State(BTC, State::Paused, Reason::SessionDown)));
     }
 }
