@@ -3,7 +3,7 @@
 //! Fed by the config; feeds `live.rs` with the two stages. Deliberately absent: rings and threads.
 
 use crate::config::ConfigFile;
-use crate::config::file::{RawSession, RawVenue};
+use crate::config::file::{RawConfig, RawSession, RawVenue, RunnerKind};
 use crate::config::mass_quotes;
 use crate::live::LiveError;
 use crate::session_watch::{SessionWatch, Told};
@@ -50,6 +50,23 @@ const EXEC_IDS: usize = 1 << 16;
 const WIND_DOWN_NS: u64 = 2_000_000_000;
 /// How long a snapshot may take.
 const ASK_AGAIN_NS: u64 = 2_000_000_000;
+
+/// What speaks against one thread for the whole front: where it hangs, nothing of this process can cancel.
+pub fn front_warnings(config: &RawConfig) -> Vec<String> {
+    let keeps = config.venues.iter().filter(|venue| !rules(venue).cancels_on_disconnect);
+    let warning = |venue: &RawVenue| {
+        format!(
+            "run.runner: \"fused\" is one thread: where it hangs, a kill can only close its connections, and \
+             venue {} is not known to cancel on disconnect: its orders would work on; with runner = \
+             \"pinned\" order entry cancels from its own index",
+            venue.name
+        )
+    };
+    match config.run.runner {
+        RunnerKind::Fused => keeps.map(warning).collect(),
+        RunnerKind::Pinned => Vec::new(),
+    }
+}
 
 /// What both stages of a venue are made from.
 pub struct Venue<'a> {
@@ -105,6 +122,11 @@ impl<'a> Venue<'a> {
     /// The same for its drop copy, where it has one.
     pub fn copy_name(&self) -> Option<String> {
         self.raw.drop_copy.as_ref().map(|session| self.name_of("drop_copy", session))
+    }
+
+    /// Is it known to cancel what a lost session leaves?
+    pub fn cancels_on_disconnect(&self) -> bool {
+        rules(self.raw).cancels_on_disconnect
     }
 
     fn name_of(&self, purpose: &str, session: &RawSession) -> String {
@@ -291,6 +313,7 @@ impl<'a> Venue<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::file::DialectKind;
     use ballast_engine::clock::Counter;
     use ballast_engine::latency::probe;
     use ballast_engine::ring::slots;
@@ -305,5 +328,21 @@ mod tests {
         let feed = venue.feed(slots(1).0, probe, (None, Told::default())).unwrap();
         let session = feed.session().config();
         assert!(session.message_len_max >= 1 << 20 && session.fields_max >= 8 * ENTRIES_MAX);
+    }
+
+    #[test]
+    fn a_fused_front_is_warned_about_where_a_venue_does_not_cancel_on_disconnect() {
+        let told = |runner, dialect| {
+            let mut raw = ConfigFile::demo().unwrap().raw;
+            raw.run.runner = runner;
+            raw.venues[0].dialect = dialect;
+            front_warnings(&raw)
+        };
+        let warnings = told(RunnerKind::Fused, DialectKind::Plain);
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("venue sim is not known to cancel"), "{warnings:?}");
+        assert!(warnings[0].contains("runner = \"pinned\""), "{warnings:?}");
+        assert_eq!(told(RunnerKind::Fused, DialectKind::Deribit), Vec::<String>::new());
+        assert_eq!(told(RunnerKind::Pinned, DialectKind::Plain), Vec::<String>::new());
     }
 }

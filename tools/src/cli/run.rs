@@ -8,6 +8,7 @@ use crate::config::file::TimeKind;
 use crate::config::{ConfigFile, option_terms};
 use crate::hot_host::{self, NotLocked};
 use crate::live::{self, LiveOptions, Remains};
+use crate::live_venue;
 use crate::operator::{self, Operator};
 use crate::recovery::{self, RecoveryError};
 use crate::session_watch::SessionWatch;
@@ -205,11 +206,12 @@ fn going_on(file: &ConfigFile, state: &StateDir, opens: bool) -> Result<MakerCon
     Ok(config)
 }
 
-/// The host, now that everything is allocated: what costs latency is told.
+/// The host, now that everything is allocated: what costs latency is told, and what a kill could not do.
 fn make_ready(file: &ConfigFile, clock: &Clock) -> Result<(), Failure> {
     let root = Path::new("/");
     let counter = hot_host::counter_warning(clock.counter().source(), root);
-    for warning in hot_host::core_warnings(&file.raw, root).into_iter().chain(counter) {
+    let warnings = hot_host::core_warnings(&file.raw, root).into_iter().chain(counter);
+    for warning in warnings.chain(live_venue::front_warnings(&file.raw)) {
         tracing::warn!("{warning}");
     }
     if file.raw.run.lock_memory {
