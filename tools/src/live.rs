@@ -17,7 +17,7 @@ use crate::hiccup::Watchful;
 use crate::live_venue::{Venue, VenueFeed, VenueOrderEntry};
 use crate::observer::Observer;
 use crate::operator::archivist;
-use crate::operator::desk::{Desk, OrderLine};
+use crate::operator::desk::Desk;
 use crate::outbox::Outbox;
 use crate::refit::{Refit, RefitCounters, RefitStage, Schedule};
 use crate::session_watch::SessionWatch;
@@ -384,7 +384,7 @@ pub fn pipeline(
         samples.push(marks);
         let (rings, ears, cut) = ((intents, orders), (entry_ears, copy_ears), Cut::default());
         let entry = venue.order_entry(state, rings, probe, ears, &cut)?;
-        lines.push(OrderLine { watch: entry_watch.clone(), switch: entry.cancel_switch(), cut });
+        lines.push(venue.order_line(&entry, &entry_watch, cut));
         entries.push((entry, (entry_watch, copy_watch)));
     }
     let progress = ends.progress.clone();
@@ -517,8 +517,9 @@ fn boxed_order_entry(
     remains: &Arc<Mutex<Remains>>,
     desk: &Arc<Desk>,
 ) -> BoxedStage {
-    let (keep, name, desk) = (remains.clone(), watch.name.clone(), desk.clone());
+    let (keep, of_session, desk) = (remains.clone(), watch.clone(), desk.clone());
     let tell = move |entry: &VenueOrderEntry| {
+        watch.tell_writing(entry.is_writing());
         watch.beat(entry.session().is_logged_on());
         watch.count_sync_failures(entry.session().store().sync_failures());
         if let (Some(watch), Some((counts, is_up))) = (&copy_watch, entry.drop_copy()) {
@@ -528,12 +529,13 @@ fn boxed_order_entry(
     };
     Box::new(Kept::new(Watched { stage: entry, tell }, move |watched| {
         let entry = watched.stage;
-        let left = left_working(&name, &entry);
+        let left = left_working(&of_session.name, &entry);
         if let Some(left) = &left {
             tracing::error!("{left}");
             // The guard outlives every stage: its last look tells it.
-            desk.standing().leave_working(name, left.clone());
+            desk.standing().leave_working(of_session.name.clone(), left.clone());
         }
+        of_session.end();
         let mut remains = lock(&keep);
         remains.left_working.extend(left);
         remains.fix.add(entry.session().counters(), entry.desk_counts().rejects);

@@ -6,6 +6,7 @@ use crate::config::ConfigFile;
 use crate::config::file::{RawConfig, RawSession, RawVenue, RunnerKind};
 use crate::config::mass_quotes;
 use crate::live::LiveError;
+use crate::operator::desk::OrderLine;
 use crate::session_watch::{SessionWatch, Told};
 use crate::state_dir::StateDir;
 use crate::venue_session::{self, SessionFault, rules};
@@ -124,9 +125,11 @@ impl<'a> Venue<'a> {
         self.raw.drop_copy.as_ref().map(|session| self.name_of("drop_copy", session))
     }
 
-    /// Is it known to cancel what a lost session leaves?
-    pub fn cancels_on_disconnect(&self) -> bool {
-        rules(self.raw).cancels_on_disconnect
+    /// Its order session, from outside its thread.
+    pub fn order_line(&self, entry: &VenueOrderEntry, watch: &SessionWatch, cut: Cut) -> OrderLine {
+        let (watch, switch) = (watch.clone(), entry.cancel_switch());
+        let cancels_on_disconnect = rules(self.raw).cancels_on_disconnect;
+        OrderLine { watch, switch, cut, cancels_on_disconnect }
     }
 
     fn name_of(&self, purpose: &str, session: &RawSession) -> String {

@@ -1,8 +1,8 @@
 //! One FIX session, watched from outside its thread: is it up, what is its trouble, what did the venue announce?
 //!
 //! Fed by the session's stage after each turn; feeds `status`, the metrics, the guard's alerts and the wait for
-//! the Logons at the start. Relaxed atomics written by one thread: each value is right, two of them may be a
-//! turn apart. Deliberately absent: the session.
+//! the Logons at the start. Atomics written by one thread: each value is right, two of them may be a turn
+//! apart; but who sees a turn sees what was told before its beat. Deliberately absent: the session.
 
 use ballast_gateway::order_entry::drop_copy::DropCopyCounts;
 use ballast_gateway::transport::Trouble;
@@ -19,6 +19,8 @@ pub struct SessionWatch {
     /// Which, for people: venue, purpose, address and comp ids.
     pub name: String,
     is_up: Arc<AtomicBool>,
+    is_writing: Arc<AtomicBool>,
+    has_ended: Arc<AtomicBool>,
     trouble: Trouble,
     notices: Notices,
     turns: Arc<AtomicU64>,
@@ -37,10 +39,21 @@ struct Copies {
 impl SessionWatch {
     /// A session that is down.
     pub fn new(name: String) -> SessionWatch {
-        let (is_up, turns) = (Arc::default(), Arc::default());
+        let (is_up, is_writing) = (Arc::default(), Arc::default());
+        let (has_ended, turns) = (Arc::default(), Arc::default());
         let (trouble, notices) = Told::default();
         let sync_failures = Arc::default();
-        SessionWatch { name, is_up, trouble, notices, turns, copies: None, sync_failures }
+        SessionWatch {
+            name,
+            is_up,
+            is_writing,
+            has_ended,
+            trouble,
+            notices,
+            turns,
+            copies: None,
+            sync_failures,
+        }
     }
 
     /// A drop copy that is down.
@@ -65,13 +78,34 @@ impl SessionWatch {
 
     /// The heartbeat of its stage: one that stands still is stuck.
     pub fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+        self.turns.load(Ordering::Acquire)
+    }
+
+    /// Bytes of ours wait for the counterparty to read, or not, after the turn that [`SessionWatch::beat`] tells
+    /// next. One thread alone.
+    pub fn tell_writing(&self, is_writing: bool) {
+        self.is_writing.store(is_writing, Ordering::Relaxed);
+    }
+
+    /// Did bytes of ours wait for the counterparty to read?
+    pub fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Relaxed)
+    }
+
+    /// Its stage is done, and has told what it leaves. One thread alone.
+    pub fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+    }
+
+    /// Is its stage done?
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// Its stage has had another turn, after which the session is up or not. One thread alone.
     pub fn beat(&self, is_up: bool) {
         self.is_up.store(is_up, Ordering::Relaxed);
-        self.turns.store(self.turns().wrapping_add(1), Ordering::Relaxed);
+        self.turns.store(self.turns().wrapping_add(1), Ordering::Release);
     }
 
     /// What came over it so far, where it is a drop copy. One thread alone.

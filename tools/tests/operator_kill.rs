@@ -1,6 +1,10 @@
 //! The kill, in process: a maker at work on a thread of its own is killed at random moments, and one
 //! that is stuck is killed by the watchdog, by way of order entry's switch and socket.
 
+#[path = "kill_lines/mod.rs"]
+mod kill_lines;
+#[path = "../../gateway/tests/peer/mod.rs"]
+mod peer;
 #[path = "second_operator/mod.rs"]
 mod second_operator;
 
@@ -338,7 +342,7 @@ fn a_maker_that_killed_itself_shuts_order_entry_stays_killed_and_resumes_for_nob
     let state = StateDir::open(&folder).unwrap();
     let switch = CancelSwitch::default();
     let watch = SessionWatch::new("orders".into());
-    let line = OrderLine { watch, switch: switch.clone(), cut: Cut::default() };
+    let line = kill_lines::line(&watch, switch.clone(), Cut::default(), true);
     let (mut floor, desk, file, config) = rig(&state, vec![line]);
     let (names, signal) = (Names::new(&file, &config), Arc::default());
     let kill_file = folder.join("kill");
@@ -385,7 +389,7 @@ fn a_lost_order_session_kills_where_the_config_says_so_and_else_does_not() {
         let folder = folder(&format!("session-{kills}"));
         let state = StateDir::open(&folder).unwrap();
         let (switch, watch) = (CancelSwitch::default(), SessionWatch::new("orders".into()));
-        let line = OrderLine { watch: watch.clone(), switch: switch.clone(), cut: Cut::default() };
+        let line = kill_lines::line(&watch, switch.clone(), Cut::default(), true);
         let (_floor, desk, file, config) = rig(&state, vec![line]);
         let mut operator = file.raw.operator.clone();
         operator.kill_on_session_loss = kills;
@@ -416,7 +420,7 @@ fn stall(name: &str, order_entry_turns: bool, signalled: bool) -> (bool, bool, K
     let (switch, cut, watch) =
         (CancelSwitch::default(), Cut::default(), SessionWatch::new("orders".into()));
     cut.hold(&ours);
-    let line = OrderLine { watch: watch.clone(), switch: switch.clone(), cut };
+    let line = kill_lines::line(&watch, switch.clone(), cut, true);
     let (mut floor, desk, file, config) = rig(&state, vec![line]);
     let names = Names::new(&file, &config);
     let signal = Arc::new(AtomicBool::new(false));
@@ -488,7 +492,7 @@ fn order_entry_that_hangs_under_a_maker_that_turns_is_disconnected() {
     let (switch, cut) = (CancelSwitch::default(), Cut::default());
     let watch = SessionWatch::new("orders".into());
     cut.hold(&ours);
-    let line = OrderLine { watch: watch.clone(), switch: switch.clone(), cut };
+    let line = kill_lines::line(&watch, switch.clone(), cut, true);
     let (mut floor, desk, file, config) = rig(&state, vec![line]);
     let names = Names::new(&file, &config);
     let kill_file = folder.join("kill");

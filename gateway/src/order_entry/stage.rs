@@ -248,6 +248,11 @@ impl<D: Dial, S: Store> OrderEntry<D, S> {
         self.switch.clone()
     }
 
+    /// Bytes wait for the counterparty to read: a cancel may be among them.
+    pub fn is_writing(&self) -> bool {
+        self.line.is_writing()
+    }
+
     fn take_intents(&mut self, now: Nanos) -> bool {
         let mut is_busy = false;
         for _ in 0..INTENTS_MAX {

@@ -46,7 +46,7 @@ pub struct Alert {
     /// `halted`, `paused`, `killed`, `session_down`, `session_up`, `venue_notice`,
     /// `journal_lost`, `kill_not_noted`, `panicked` (a thread of ours), `store_not_synced`,
     /// `obligation_missed`, `execution_missed` (only a drop copy told it), `left_working` (orders at a
-    /// venue, after the end).
+    /// venue, after the end), `session_cut` (by a kill: orders may still work there).
     pub kind: &'static str,
     /// Symbol or session; empty for the whole.
     pub of: String,
@@ -61,7 +61,8 @@ pub struct Alert {
 impl Alert {
     /// Nothing is traded any more, or orders are left behind, or the next start is in doubt.
     fn is_grave(&self) -> bool {
-        ["killed", "kill_not_noted", "journal_lost", "left_working"].contains(&self.kind)
+        ["killed", "kill_not_noted", "journal_lost", "left_working", "session_cut"]
+            .contains(&self.kind)
     }
 }
 

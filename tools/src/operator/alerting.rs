@@ -49,6 +49,9 @@ impl Alerting {
             News::LeftWorking { session, what } => {
                 self.due(at, Telling { kind: "left_working", of: session, reason: what })
             }
+            News::Cut { session, what } => {
+                self.due(at, Telling { kind: "session_cut", of: session, reason: what })
+            }
             News::Obligation(instrument, uptime) => {
                 let reason = format!("quotes stood {uptime} thousandths of the window");
                 self.due(at, Telling { kind: "obligation_missed", of: symbol(instrument), reason })

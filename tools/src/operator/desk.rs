@@ -6,9 +6,11 @@
 //!
 //! **A kill is one decision**, in this order: order entry is shut (no New and no Replace passes it any
 //! more, whatever still lies in a ring), the maker is told (it cancels everything and decides nothing
-//! new), and where the maker does not take it in time, order entry cancels from its own index of live
-//! orders; where that thread is stuck (fused: it is the same one), its socket is closed and the
-//! venue's cancel-on-disconnect takes the orders out. Then the note that survives a restart is written.
+//! new), and order entry cancels from its own index of live orders: behind the maker's cancels what the maker
+//! has to wait for, as an order whose replace is unanswered, or everything where the maker does not take the
+//! kill in time. Where that thread is stuck (fused: it is the same one), or the counterparty does not read, the
+//! socket is closed and the venue's cancel-on-disconnect takes the orders out; where it has none, people are
+//! told that orders may still work. Then the note that survives a restart is written.
 
 use super::kill_note::{KillNote, NOTE};
 use super::standing::Standing;
@@ -39,6 +41,10 @@ const ORDER_LOOKS: u32 = 20_000;
 const ENTRY_LOOKS: u32 = 1_000;
 /// The same where the maker has cancelled everything and only the sending is left: at least 250 ms.
 const SEND_LOOKS: u32 = 5_000;
+/// Looks within which what was sent must be written to the socket: at least 100 ms.
+const WRITE_LOOKS: u32 = 2_000;
+/// Turns of which the last began after the first look: what lay there then was taken.
+const WHOLE_TURNS: u64 = 2;
 
 /// One order session, from outside its thread.
 pub struct OrderLine {
@@ -48,6 +54,8 @@ pub struct OrderLine {
     pub switch: CancelSwitch,
     /// Ends its connection.
     pub cut: Cut,
+    /// Its venue is known to cancel what a lost session leaves.
+    pub cancels_on_disconnect: bool,
 }
 
 /// How a kill went.
@@ -59,6 +67,9 @@ pub enum Killed {
     ByOrderEntry,
     /// Order entry is stuck as well: its connection is closed.
     ByDisconnect,
+    /// A counterparty did not read, and cancels may lie in our buffer: its connection is closed, and dialled
+    /// again to cancel.
+    Unread,
 }
 
 /// A kill that was made.
@@ -327,43 +338,64 @@ impl Desk {
         self.kill(KillCause::Watchdog, user, reason);
     }
 
-    /// The maker's cancels lie in its rings: order entry must turn to send them, or its connection ends.
+    /// The maker's cancels lie in its rings: order entry sends them, and its own for what the maker must wait
+    /// for.
     fn see_through(&self) -> Killed {
-        let before = self.entry_turns();
-        match is_within(SEND_LOOKS, || self.have_entries_turned(&before)) {
-            true => Killed::ByMaker,
-            false => self.disconnect(&before),
-        }
+        self.have_cancelled(SEND_LOOKS, Killed::ByMaker)
     }
 
-    /// The maker does not turn: order entry cancels what it knows, or its connection ends.
+    /// The maker does not turn: order entry cancels what it knows.
     fn go_around(&self) -> Killed {
-        let before = self.entry_turns();
-        for line in &self.lines {
+        self.have_cancelled(ENTRY_LOOKS, Killed::ByOrderEntry)
+    }
+
+    /// Has order entry cancel what is live, by turns within so many looks; a connection that is stuck, or whose
+    /// counterparty does not read, ends.
+    fn have_cancelled(&self, looks: u32, how: Killed) -> Killed {
+        let lines: Vec<_> = self.lines.iter().map(|line| (line, line.watch.turns())).collect();
+        for (line, _) in &lines {
             line.switch.pull();
         }
-        match is_within(ENTRY_LOOKS, || self.have_entries_turned(&before)) {
-            true => Killed::ByOrderEntry,
-            false => self.disconnect(&before),
+        is_within(looks, || lines.iter().all(has_turned));
+        let (turning, stuck): (Vec<_>, Vec<_>) = lines.into_iter().partition(has_turned);
+        for (line, _) in &stuck {
+            self.cut(line, "order entry had no turn: its connection is closed");
+        }
+        let is_read = |line: &OrderLine| is_within(WRITE_LOOKS, || !line.watch.is_writing());
+        let unread: Vec<_> = turning.iter().filter(|(line, _)| !is_read(line)).collect();
+        for (line, _) in &unread {
+            let why = "the counterparty did not read for 100 ms, and cancels may lie in our buffer: its \
+                       connection is closed, and dialled again to cancel";
+            self.cut(line, why);
+        }
+        match (stuck.is_empty(), unread.is_empty()) {
+            (true, true) => how,
+            (true, false) => Killed::Unread,
+            (false, true | false) => Killed::ByDisconnect,
         }
     }
 
-    /// Order entry's heartbeats.
-    fn entry_turns(&self) -> Vec<u64> {
-        self.lines.iter().map(|line| line.watch.turns()).collect()
-    }
-
-    fn have_entries_turned(&self, before: &[u64]) -> bool {
-        self.entry_turns().iter().zip(before).all(|(now, before)| now != before)
-    }
-
-    /// Closes the connections of those that had no turn: the venue's cancel-on-disconnect is what is left.
-    fn disconnect(&self, before: &[u64]) -> Killed {
-        for (line, before) in self.lines.iter().zip(before) {
-            if line.watch.turns() == *before {
-                line.cut.pull();
+    /// Ends a connection, and has people told of what that may leave.
+    fn cut(&self, line: &OrderLine, why: &str) {
+        line.cut.pull();
+        // It has told what it leaves.
+        if line.watch.has_ended() {
+            return;
+        }
+        let session = line.watch.name.clone();
+        let left = match line.cancels_on_disconnect {
+            true => "its venue cancels on disconnect: make sure there that it has",
+            false => {
+                "ORDERS MAY STILL WORK THERE: its venue is not known to cancel on disconnect; look there, \
+                 and cancel them there"
             }
-        }
-        Killed::ByDisconnect
+        };
+        tracing::error!(session, why, left, "cut");
+        self.standing().be_cut(session, format!("{why}; {left}"));
     }
+}
+
+/// Has its stage had whole turns since its heartbeat was this?
+fn has_turned((line, before): &(&OrderLine, u64)) -> bool {
+    line.watch.turns().wrapping_sub(*before) >= WHOLE_TURNS
 }

@@ -392,7 +392,8 @@ mod tests {
         let config = file.maker(1).unwrap();
         let (control, orders) = ring::slots(8);
         let (watch, switch) = (SessionWatch::new("orders".into()), CancelSwitch::default());
-        let line = OrderLine { watch, switch: switch.clone(), cut: Cut::default() };
+        let cut = Cut::default();
+        let line = OrderLine { watch, switch: switch.clone(), cut, cancels_on_disconnect: true };
         let desk = Desk::new(control, Arc::default(), vec![line], Vec::new(), &state, &config);
         let names = Names::new(&file, &config);
         let (operator, signal) = (&file.raw.operator, Arc::default());

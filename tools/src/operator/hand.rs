@@ -97,6 +97,10 @@ impl KillHand {
                 "maker and order entry do not turn: the connection is closed, the venue cancels where \
                  it cancels on disconnect: ask it"
             }
+            Killed::Unread => {
+                "a venue does not read what is sent to it, and cancels may lie in our buffer: its connection \
+                 is closed and dialled again to cancel; until then orders may still work there: ask it"
+            }
         };
         tracing::error!(by = %user, reason, how, "killed");
         let text = format!("killed by {user}: {how}; no new order goes out in this run");

@@ -62,6 +62,13 @@ pub enum News {
         /// How many, and what they are called.
         what: String,
     },
+    /// A kill ended the connection of an order session, and orders may still work at its venue.
+    Cut {
+        /// Whose.
+        session: String,
+        /// Why, and what to do.
+        what: String,
+    },
 }
 
 impl News {
@@ -69,7 +76,7 @@ impl News {
     fn repeats(&self) -> Option<InstrumentId> {
         match self {
             News::State(instrument, ..) | News::Obligation(instrument, _) => Some(*instrument),
-            News::JournalLost | News::LeftWorking { .. } => None,
+            News::JournalLost | News::LeftWorking { .. } | News::Cut { .. } => None,
         }
     }
 
@@ -240,6 +247,11 @@ impl Standing {
     /// An order session ended and leaves this at its venue.
     pub fn leave_working(&mut self, session: String, what: String) {
         self.tell(News::LeftWorking { session, what });
+    }
+
+    /// A kill ended the connection of an order session.
+    pub fn be_cut(&mut self, session: String, what: String) {
+        self.tell(News::Cut { session, what });
     }
 
     /// The oldest news that the guard has not taken.
