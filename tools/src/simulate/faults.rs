@@ -28,7 +28,7 @@ pub enum Fault {
     FullRing,
     /// Every report on an order comes twice, with the same ExecID(17).
     DuplicateReports,
-    /// Acknowledgements of new orders and of cancels never come.
+    /// Answers to orders, cancels and replaces never come, refusals of the last two among them.
     LostAcks,
     /// Every new order is refused.
     RejectStorm,

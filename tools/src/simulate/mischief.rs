@@ -74,15 +74,14 @@ fn is_fill(report: &Report) -> bool {
     }
 }
 
+/// Whether a request's answer, which may be gone for good: whoever asked finds out by asking again.
 fn is_ack(answer: &Answer) -> bool {
     match answer {
         Answer::Execution(report) => {
-            [ExecType::New, ExecType::Canceled].contains(&report.exec_type)
+            [ExecType::New, ExecType::Canceled, ExecType::Replaced].contains(&report.exec_type)
         }
-        Answer::CancelReject(_)
-        | Answer::MassCanceled { .. }
-        | Answer::Listed { .. }
-        | Answer::Position { .. } => false,
+        Answer::CancelReject(_) => true,
+        Answer::MassCanceled { .. } | Answer::Listed { .. } | Answer::Position { .. } => false,
     }
 }
 
@@ -125,5 +124,72 @@ impl Mischief for VenueMischief {
         for report in kept {
             reports.extend(std::iter::repeat_n(report, copies));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate;
+    use crate::venue::exchange::VenueOptions;
+    use crate::venue::order::{Lifetime, NewOrder};
+    use ballast_engine::event::{ClOrdId, MarketEvent, MarketUpdate::Level};
+    use ballast_engine::units::{Lots, Side, Stamp, Ticks};
+
+    const BTC: InstrumentId = InstrumentId(0);
+
+    fn exchange() -> Exchange {
+        let config = simulate::config().unwrap().maker(1).unwrap();
+        Exchange::new(&config.instruments, VenueOptions::default())
+    }
+
+    /// What an order, a replace that trades, and a replace of an order that is gone are answered with.
+    fn answers() -> Vec<Report> {
+        let mut exchange = exchange();
+        let (at, venue_at, stamp) = (Nanos(0), Nanos(0), Stamp(0));
+        let update = Level { side: Side::Sell, price: Ticks(110), size: Lots(10) };
+        let event =
+            MarketEvent { at, venue_at, stamp, update, instrument: BTC, last_in_message: true };
+        exchange.on_market(&event, &mut Vec::new());
+        let new = NewOrder {
+            cl_ord_id: ClOrdId(1),
+            instrument: BTC,
+            side: Side::Buy,
+            price: Ticks(100),
+            size: Lots(2),
+            lifetime: Lifetime::Resting,
+        };
+        let replace = |id| Request::Replace {
+            cl_ord_id: ClOrdId(id),
+            orig_cl_ord_id: ClOrdId(id - 1),
+            price: Ticks(110),
+            size: Lots(2),
+        };
+        let mut reports = Vec::new();
+        for request in [Request::New(new), replace(2), replace(3)] {
+            exchange.submit(exchange.now(), Participant(0), request);
+            exchange.on_arrival(&mut reports);
+        }
+        reports
+    }
+
+    #[test]
+    fn lost_answers_are_those_to_replaces_and_refusals_too_and_never_a_fill() {
+        let (from, until) = (Nanos(0), Nanos(10));
+        let episode = Episode { from, until, fault: Fault::LostAcks, dice: 0 };
+        let mut mischief = VenueMischief::new(vec![episode], 1);
+        let mut reports = answers();
+        let fills = reports.iter().filter(|report| is_fill(report)).count();
+        let is_refusal = |report: &Report| matches!(report.answer, Answer::CancelReject(_));
+        let is_replaced = |report: &Report| match &report.answer {
+            Answer::Execution(execution) => execution.exec_type == ExecType::Replaced,
+            _ => false,
+        };
+        assert!(fills > 0 && reports.iter().any(is_refusal), "{reports:?}");
+        assert!(reports.iter().any(is_replaced), "{reports:?}");
+        mischief.before(from, &mut exchange(), &mut Vec::new());
+        mischief.after(from, &mut reports, 0);
+        assert_eq!(reports.len(), fills, "{reports:?}");
+        assert!(reports.iter().all(is_fill));
     }
 }
