@@ -39,9 +39,11 @@ pub struct Violation {
 /// How long something may be wrong before an operator has been told.
 pub(super) const TOLD_WITHIN_NS: u64 = 5_000_000_000;
 
-/// How long orders may stand at the venue on a book that is not trusted, where nothing else is wrong: the
-/// maker's timer and the way there take a tenth of it.
-const STANDING_MAX_NS: u64 = 3_000_000_000;
+/// How long orders may be seen to stand at the venue on a book that is not trusted, where nothing else is wrong:
+/// the maker's timer, which alone notices that a book is stale, comes every 100 ms, and its cancel is 0.2 ms on
+/// the way. The judge looks every 100 ms too: twice in a row it may see them, a third time not. While a fault
+/// delays what is sent, and until that is noticed, nobody asks (`World::way_clear_from`).
+const STANDING_MAX_NS: u64 = 100_000_000;
 
 /// A fill, or (without an ExecID) an operator's word on what is held.
 struct Taken {
