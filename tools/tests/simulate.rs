@@ -91,6 +91,41 @@ fn an_order_after_the_end_is_caught() {
     assert_eq!(invariants, ["no_order_after_kill"; 3]);
 }
 
+/// Of the next two the ring shows nothing: what goes out is seen on the order session's bytes alone.
+#[test]
+fn an_id_used_twice_behind_the_rings_is_caught() {
+    let invariants = caught(PlantedBug::ReusedIdUnseen, &[]);
+    assert!(!invariants.is_empty());
+    assert!(invariants.iter().all(|name| *name == "no_cl_ord_id_twice"), "{invariants:?}");
+}
+
+#[test]
+fn an_order_after_the_end_behind_the_rings_is_caught() {
+    let invariants = caught(PlantedBug::OrderAfterKillUnseen, &[]);
+    assert_eq!(invariants, ["no_order_after_kill"; 3]);
+}
+
+/// The seeds are chosen: in each of them an operator kills, and in 13 and 26 the process dies in it.
+#[test]
+fn a_kill_holds_over_the_death_of_its_process_until_somebody_lifts_it() {
+    let killed = |seed, bug| simulate(seed, 0.012, &[Fault::Kill], bug);
+    for seed in [13, 26] {
+        let outcome = killed(seed, None);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        assert_eq!(outcome.document["kills_lifted"], 1, "{}", outcome.document);
+        assert_eq!(outcome.document["processes"], 2, "{}", outcome.document);
+    }
+    for (seed, bug) in [
+        (13, PlantedBug::KillForgotten),
+        (26, PlantedBug::KillForgotten),
+        (31, PlantedBug::OrderAfterKillUnseen),
+        (44, PlantedBug::OrderAfterKillUnseen),
+    ] {
+        let violation = killed(seed, Some(bug)).violation;
+        assert_eq!(violation.map(|v| v.invariant), Some("no_order_after_kill"), "seed {seed}");
+    }
+}
+
 #[test]
 fn a_missing_guard_against_spikes_is_caught() {
     let invariants = caught(PlantedBug::NoSpikeGuard, &[Fault::Spike]);

@@ -1,15 +1,17 @@
 //! The invariants: what must hold after every step, whatever goes wrong.
 //!
-//! Fed by the loop with every journaled input and intent, every intent on its way out, and with maker
-//! and exchange after each step; feeds the verdict. It keeps an account, a book and a memory of ids of
-//! its own, so that it does not ask the code that it judges. One thread.
+//! Fed by the loop with every journaled input and intent, every intent on its way out, every message that
+//! left on the order session, and with maker and exchange after each step; feeds the verdict. It keeps an
+//! account, a book and a memory of ids of its own, so that it does not ask the code that it judges. One thread.
 
 use super::exposed::{Exposed, worst_case};
 use super::gross::GrossCheck;
 use super::told::AlertCheck;
 use super::watched::Watched;
+use super::wire::Said;
 use crate::operator::alerting::Telling;
 use crate::operator::standing::Pnl;
+use crate::recovery::Told;
 use crate::venue::exchange::Exchange;
 use crate::venue::order::Participant;
 use ballast_engine::event::{
@@ -61,13 +63,17 @@ pub struct Checker {
     exec_ids: BTreeMap<(InstrumentId, ExecId), i64>,
     /// What the run in hand took into its account, by the input's number.
     taken: Vec<Taken>,
+    /// Of what the maker decided, and of what went out on the order session.
     ids: BTreeSet<ClOrdId>,
+    ids_said: BTreeSet<ClOrdId>,
     /// The venue's message rate, and when the run in hand decided what falls into its window.
     rate: MessageRate,
     sent: VecDeque<Nanos>,
     gross: GrossCheck,
     alerts: AlertCheck,
     killed_at: Option<Nanos>,
+    /// The input that a kill was.
+    kill_input: Option<u64>,
     now: Nanos,
     violation: Option<Violation>,
     steps: u64,
@@ -84,11 +90,13 @@ impl Checker {
             exec_ids: BTreeMap::new(),
             taken: Vec::new(),
             ids: BTreeSet::new(),
+            ids_said: BTreeSet::new(),
             rate: config.message_rates[0],
             sent: VecDeque::new(),
             gross: GrossCheck::new(config),
             alerts: AlertCheck::new(config),
             killed_at: None,
+            kill_input: None,
             now: Nanos(0),
             violation: None,
             steps: 0,
@@ -160,7 +168,11 @@ impl Checker {
 
     fn on_control(&mut self, number: u64, control: &Control) {
         match control {
-            Control::Kill | Control::Shutdown => _ = self.killed_at.get_or_insert(self.now),
+            Control::Kill | Control::By { act: Act::Kill { .. }, .. } => {
+                self.killed_at.get_or_insert(self.now);
+                self.kill_input.get_or_insert(number);
+            }
+            Control::Shutdown => _ = self.killed_at.get_or_insert(self.now),
             Control::By { act: Act::Adjust { holding, amount }, .. } => {
                 if let Some(instrument) = holding.instrument() {
                     self.book(Taken { number, instrument, exec_id: None, lots: *amount });
@@ -177,9 +189,18 @@ impl Checker {
         self.taken.push(taken);
     }
 
-    /// A run begins. Of the one before, so many inputs are known: what came after them is to be told
-    /// again, and counts when it is.
-    pub fn on_start(&mut self, now: Nanos, inputs: Option<u64>) {
+    /// A run begins. What of the one before is not known is to be told again, and counts when it is.
+    pub fn on_start(&mut self, now: Nanos, before: Option<&Told>) {
+        let inputs = before.map(|told| told.inputs);
+        // Where its note is missing, the journal alone keeps the next run from trading.
+        let was_written = |number| inputs.is_some_and(|inputs| number < inputs);
+        let is_known = before.is_some_and(|told| told.was_killed);
+        if self.kill_input.take().is_some_and(was_written) && !is_known {
+            self.fail(
+                "a_kill_is_kept",
+                "the journal has the kill, and the start knows of none".into(),
+            );
+        }
         for taken in std::mem::take(&mut self.taken) {
             if inputs.is_none_or(|inputs| taken.number < inputs) {
                 continue;
@@ -321,6 +342,26 @@ impl Checker {
         if is_later && intent.action != OrderAction::Cancel {
             let id = intent.cl_ord_id.0;
             self.fail("no_order_after_kill", format!("{:?} {id} sent", intent.action));
+        }
+    }
+
+    /// A message of Ballast's as it left on the order session.
+    pub fn on_said(&mut self, said: &Said) {
+        let name = format!("{}(35) {}", said.msg_type, said.id.0);
+        // Its session fills gaps: a quote that did not arrive then is wrong now.
+        if said.is_again {
+            return self.fail("nothing_is_resent", format!("{name} went out as a duplicate"));
+        }
+        // Of what the maker decided before an end in order, some may still stand in front of its cancel;
+        // a kill has shut order entry before the maker hears of it.
+        let is_decided = !said.is_order() || self.ids.contains(&said.id);
+        if (said.is_order() && said.is_after_kill) || (!is_decided && self.is_killed()) {
+            self.fail("no_order_after_kill", format!("{name} went out"));
+        } else if !is_decided {
+            self.fail("no_order_undecided", format!("{name} went out, and the maker never asked"));
+        }
+        if !self.ids_said.insert(said.id) {
+            self.fail("no_cl_ord_id_twice", format!("{name} went out under a name that is taken"));
         }
     }
 

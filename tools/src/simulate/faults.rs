@@ -44,7 +44,7 @@ pub enum Fault {
     Spike,
     /// An operator pauses an instrument and resumes it.
     Pause,
-    /// An operator kills, once, in one run of four.
+    /// An operator kills, once, in one run of four; in half of them the process dies in it.
     Kill,
     /// Both links end one after the other and come back in any order.
     LinksStop,

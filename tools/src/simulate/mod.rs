@@ -11,6 +11,7 @@
 //! | `network.rs`, `repeats.rs` | bytes between the sessions; messages that come again |
 //! | `market.rs`, `mischief.rs` | the market's and the venue's own faults |
 //! | `tap.rs` | the rings between maker and order entry; where tests plant bugs |
+//! | `wire.rs` | what Ballast says on its order session, read off its bytes |
 //! | `check.rs`, `gross.rs`, `told.rs` | the invariants |
 //! | `watched.rs`, `exposed.rs` | one instrument as they see it; what all that works could come to |
 //! | `diary.rs` | the journal on a disk that fails, and its replay |
@@ -41,6 +42,7 @@ pub mod scene;
 pub mod tap;
 mod told;
 mod watched;
+mod wire;
 pub mod world;
 
 use crate::config::{ConfigFault, ConfigFile};
@@ -210,6 +212,7 @@ fn document(options: &Options, world: &World) -> Value {
         "states": seen.states,
         "operator_resumes": seen.resumes,
         "operator_adjustments": seen.adjusted,
+        "kills_lifted": seen.kills_lifted,
         "positions": positions(world),
         "pnl": world.maker().and_then(|maker| maker.pnl()).map(|(_, total)| total.to_string()),
         "intents_sha256": seen.hash.value().to_string(),

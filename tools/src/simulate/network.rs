@@ -5,6 +5,7 @@
 //! `Send`. Bytes of a connection stay in order, as TCP keeps them; two connections overtake each other.
 
 use super::repeats::Repeats;
+use super::wire::Wiretap;
 use crate::random::Random;
 use ballast_engine::units::Nanos;
 use ballast_gateway::transport::{Lost, Received, Transport, Written};
@@ -142,6 +143,7 @@ pub struct Network {
     stalled_until: [[Nanos; 2]; 2],
     down_until: [Nanos; 2],
     counters: NetworkCounters,
+    wiretap: Wiretap,
 }
 
 /// The network, shared by its ends.
@@ -163,6 +165,7 @@ impl Net {
             stalled_until: [[start; 2]; 2],
             down_until: [start; 2],
             counters: NetworkCounters::default(),
+            wiretap: Wiretap::default(),
         })))
     }
 
@@ -269,6 +272,11 @@ impl Net {
             line.is_cut = true;
             line.lanes.iter_mut().for_each(|lane| lane.keep(0));
         }
+    }
+
+    /// Whoever listens to Ballast's end of the order session.
+    pub fn wiretap<T>(&self, ask: impl FnOnce(&mut Wiretap) -> T) -> T {
+        ask(&mut self.lock().wiretap)
     }
 
     /// What happened so far.
@@ -428,7 +436,12 @@ impl Transport for WireEnd {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Written {
-        self.net.lock().write(self.line, self.link, self.end, bytes)
+        let mut net = self.net.lock();
+        let written = net.write(self.line, self.link, self.end, bytes);
+        if let (Written::Bytes(count), Link::Orders, End::Ours) = (written, self.link, self.end) {
+            net.wiretap.hear(self.line, &bytes[..count]);
+        }
+        written
     }
 
     fn close(&mut self) {

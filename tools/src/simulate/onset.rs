@@ -5,8 +5,10 @@
 
 use super::faults::{Episode, Fault};
 use super::network::{End, Link};
+use super::people::operator;
 use super::world::{Ending, Leaving, SECOND_NS, World};
 use ballast_engine::event::InstrumentId;
+use ballast_engine::maker::control::{Act, KillCause, User};
 use ballast_engine::maker::input::Control;
 use std::io::ErrorKind;
 
@@ -97,8 +99,18 @@ impl World {
                 self.endings.push((episode.until, Ending::Resume));
             }
             Fault::Kill => {
-                self.is_final = true;
-                self.order(Control::Kill);
+                // In half of them the process dies in it, and another may begin once somebody has lifted it.
+                if number & 1 == 1 && process.diary.is_kept() {
+                    self.is_killed = true;
+                    let turns = (number >> 40) % DEATH_TURNS;
+                    self.dies = Some((turns, self.now.plus(SECOND_NS)));
+                } else {
+                    self.is_final = true;
+                }
+                process.shut();
+                self.net.wiretap(|wiretap| wiretap.set_killed(true));
+                let act = Act::Kill { cause: KillCause::Operator };
+                self.order(Control::By { user: operator(), second: User::NOBODY, act });
             }
             Fault::ConfigReload => return self.leave(Leaving::Reload),
             // What of the journal no longer found room on the disk was not written.
@@ -145,10 +157,10 @@ impl World {
                         self.order(Control::Resume(InstrumentId(0)));
                     }
                 }
-                Ending::Start => {
-                    if let Err(error) = self.start_process() {
-                        self.checker.fail("recovers", error.to_string());
-                    }
+                Ending::Start => self.start_again(),
+                Ending::Lift => {
+                    self.lift_kill();
+                    self.start_again();
                 }
             }
         }

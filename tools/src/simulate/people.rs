@@ -3,6 +3,7 @@
 //! A part of the loop, called several times a second. Processes die here and are ended in order.
 //! Deliberately absent: what they are started from (`process.rs`).
 
+use super::tap::PlantedBug;
 use super::world::{Ending, Leaving, SECOND_NS, WIND_DOWN_NS, World};
 use crate::venue::order::Participant;
 use ballast_engine::event::InstrumentId;
@@ -22,6 +23,11 @@ const RELOADS: [(&str, &str); 3] = [
     ("levels = 2", "levels = 1"),
 ];
 
+/// Who operates.
+pub(super) fn operator() -> User {
+    User::new(1000, "simulated")
+}
+
 impl World {
     /// The process dies: nothing of it is left but its disk.
     pub(super) fn die(&mut self, comes_back: Nanos) {
@@ -40,6 +46,25 @@ impl World {
         }
         self.endings.push((comes_back, Ending::Start));
         self.calm_from = self.calm_from.max(comes_back);
+    }
+
+    /// A process starts where one was. As live, the note of a kill in its folder refuses that until an operator
+    /// has lifted it.
+    pub(super) fn start_again(&mut self) {
+        if self.is_killed && self.bug != Some(PlantedBug::KillForgotten) {
+            let lifted = self.now.plus(LOOK_AFTER_NS);
+            self.calm_from = self.calm_from.max(lifted);
+            return self.endings.push((lifted, Ending::Lift));
+        }
+        if let Err(error) = self.start_process() {
+            self.checker.fail("recovers", error.to_string());
+        }
+    }
+
+    pub(super) fn lift_kill(&mut self) {
+        self.is_killed = false;
+        self.seen.kills_lifted += 1;
+        self.net.wiretap(|wiretap| wiretap.set_killed(false));
     }
 
     /// Another config than the last one's.
@@ -155,8 +180,7 @@ impl World {
         if ours != theirs || is_doubted {
             self.seen.adjusted += u64::from(ours != theirs);
             let act = Act::Adjust { holding: Holding::Position(id), amount: theirs - ours };
-            let user = User::new(1000, "simulated");
-            self.order(Control::By { user, second: User::NOBODY, act });
+            self.order(Control::By { user: operator(), second: User::NOBODY, act });
         }
     }
 }

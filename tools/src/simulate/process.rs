@@ -270,6 +270,14 @@ impl Process {
         }
     }
 
+    /// As an operator's kill begins: nothing that asks for risk goes out any more, whatever of it lies in
+    /// the rings.
+    pub fn shut(&self) {
+        if self.tap.bug != Some(PlantedBug::OrderAfterKillUnseen) {
+            self.entry.cancel_switch().shut();
+        }
+    }
+
     /// The maker.
     pub fn maker(&self) -> &Maker {
         self.maker.maker()

@@ -4,7 +4,9 @@
 //! not emptied for a while (the fault `full_ring`), and here tests plant bugs, so that the invariants are
 //! known to see them: nothing in the product knows of either. One thread.
 
-use ballast_engine::event::{ClOrdId, OrderAction, OrderEvent, OrderIntent, OrderUpdate};
+use ballast_engine::event::{
+    ClOrdId, OrderAction, OrderEvent, OrderIntent, OrderUpdate, TimeInForce,
+};
 use ballast_engine::ring::{Consumer, Producer};
 use ballast_engine::units::{Lots, Nanos, Ticks};
 
@@ -19,12 +21,18 @@ pub enum PlantedBug {
     MissedLimit,
     /// An order goes out under the id of one before it.
     ReusedId,
+    /// The same, where the ring does not show it.
+    ReusedIdUnseen,
     /// Cancels do not go out.
     LostCancels,
     /// An order goes out at a price at which it reaches our own other side.
     SelfMatch,
     /// A new order goes out after a kill.
     OrderAfterKill,
+    /// The same, where the ring does not show it and no kill shuts order entry.
+    OrderAfterKillUnseen,
+    /// A process starts in spite of a kill.
+    KillForgotten,
     /// The maker has no guard against jumps of the touch.
     NoSpikeGuard,
     /// The maker's gross notional may be far more than the config says.
@@ -61,7 +69,7 @@ pub struct Tap {
     pub held_until: Nanos,
     /// Of the kind that the bug takes.
     pub seen: u64,
-    /// The last new order, for the bugs that send one again.
+    /// The last new order, or the first, for the bugs that send one again.
     pub last_new: Option<OrderIntent>,
 }
 
@@ -91,15 +99,19 @@ impl Tap {
     pub fn turn(&mut self, now: Nanos, is_killed: bool, mut see: impl FnMut(&OrderIntent)) -> bool {
         let mut is_busy = false;
         if let Some(intent) = self.order_after_kill(now, is_killed) {
-            see(&intent);
+            if self.bug == Some(PlantedBug::OrderAfterKill) {
+                see(&intent);
+            }
             is_busy |= self.intents_out.push(intent).is_ok();
         }
         while self.intents_out.has_room(1)
             && let Some(intent) = self.intents_in.pop()
         {
             is_busy = true;
+            let decided = intent;
             if let Some(intent) = self.spoil_intent(intent) {
-                see(&intent);
+                let is_unseen = self.bug == Some(PlantedBug::ReusedIdUnseen);
+                see(if is_unseen { &decided } else { &intent });
                 // Room was asked for above.
                 is_busy |= self.intents_out.push(intent).is_ok();
             }
@@ -128,6 +140,7 @@ impl Tap {
 
     fn spoil_intent(&mut self, intent: OrderIntent) -> Option<OrderIntent> {
         let is_new = intent.action == OrderAction::New;
+        let is_hedge = intent.time_in_force == TimeInForce::ImmediateOrCancel;
         let bug = self.bug;
         if bug == Some(PlantedBug::LostCancels) && intent.action == OrderAction::Cancel {
             return None;
@@ -147,7 +160,12 @@ impl Tap {
                     None => intent,
                 }
             }
-            Some(PlantedBug::OrderAfterKill) if is_new => {
+            // A hedge's, which is over by then: order entry refuses the name of an order that lives.
+            Some(PlantedBug::ReusedIdUnseen) if is_new && is_hedge => {
+                let before = self.last_new.get_or_insert(intent);
+                OrderIntent { cl_ord_id: before.cl_ord_id, ..intent }
+            }
+            Some(PlantedBug::OrderAfterKill | PlantedBug::OrderAfterKillUnseen) if is_new => {
                 self.last_new = Some(intent);
                 intent
             }
@@ -182,7 +200,9 @@ impl Tap {
     }
 
     fn order_after_kill(&mut self, now: Nanos, is_killed: bool) -> Option<OrderIntent> {
-        if self.bug != Some(PlantedBug::OrderAfterKill) || !is_killed {
+        let is_planted =
+            matches!(self.bug, Some(PlantedBug::OrderAfterKill | PlantedBug::OrderAfterKillUnseen));
+        if !is_planted || !is_killed {
             return None;
         }
         let before = self.last_new.take()?;

@@ -12,6 +12,7 @@ use super::network::{Link, Net};
 use super::process::{Process, Remains, STAGES, Start};
 use super::scene::{self, SimVenue};
 use super::tap::PlantedBug;
+use super::wire::Wiretap;
 use super::{Options, SimulationError};
 use crate::config::ConfigFile;
 use crate::operator::standing::Pnl;
@@ -48,6 +49,8 @@ pub(super) enum Ending {
     Stop(Link, Nanos),
     /// A process starts.
     Start,
+    /// An operator lifts a kill, and a process starts.
+    Lift,
 }
 
 /// Why a process is being ended in order; another starts after it.
@@ -69,7 +72,7 @@ pub struct World {
     pub(super) venue: SimVenue,
     next_due: NextDue,
     pub(super) file: ConfigFile,
-    bug: Option<PlantedBug>,
+    pub(super) bug: Option<PlantedBug>,
     pub(super) epoch: u32,
     pub(super) process: Option<Process>,
     /// What the last process left, while none runs.
@@ -80,6 +83,8 @@ pub struct World {
     /// The process dies after so many turns of its stages that did something, and comes back then.
     pub(super) dies: Option<(u64, Nanos)>,
     pub(super) leaving: Option<(Leaving, Nanos)>,
+    /// A kill is in force, and what comes after it has not been allowed.
+    pub(super) is_killed: bool,
     /// A kill, a lost journal or the end: no process comes after this one.
     pub(super) is_final: bool,
     pub(super) checker: Checker,
@@ -106,6 +111,8 @@ pub struct Seen {
     pub resumes: u64,
     /// Times that the operator put a position right that the venue knew otherwise.
     pub adjusted: u64,
+    /// Kills that an operator lifted.
+    pub kills_lifted: u64,
     /// What runs went on from: inputs replayed, orders in doubt, messages told again, requests out of the
     /// message store.
     pub recovered: [u64; 4],
@@ -140,6 +147,7 @@ impl World {
             process_off: 0,
             dies: None,
             leaving: None,
+            is_killed: false,
             is_final: false,
             checker,
             seen: Seen { faults: scene::counted(&plan), ..Seen::default() },
@@ -171,7 +179,7 @@ impl World {
             let went_on = went_on.into_iter().chain([told.unjournaled as u64]);
             self.seen.recovered.iter_mut().zip(went_on).for_each(|(sum, more)| *sum += more);
         }
-        self.checker.on_start(at, ended.map(|(told, _)| told.inputs));
+        self.checker.on_start(at, ended.as_ref().map(|(told, _)| told));
         self.process = Some(process);
         Ok(())
     }
@@ -323,6 +331,7 @@ impl World {
         let Some(process) = &mut self.process else { return false };
         let checker = &mut self.checker;
         let is_busy = process.turn(stage, times, is_killed, |intent| checker.on_intent(intent));
+        self.net.wiretap(Wiretap::take).iter().for_each(|said| checker.on_said(said));
         match &mut self.dies {
             Some((0, comes_back)) => {
                 let comes_back = *comes_back;
