@@ -399,7 +399,12 @@ fn take_from_copy(segment: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut taken = Segment::open(segment)?;
-    if held > record::whole_records(taken.bytes())
+    let both = held.min(record::whole_records(taken.bytes()));
+    if copy.get(..both) != taken.bytes().get(..both) {
+        // Not of this segment: put together from two backups. Neither is the other's beginning.
+        return Err(StoreError::Corrupt { path, offset: 0 });
+    }
+    if held > both
         && let Some((room, synced)) = taken.bytes_mut().get_mut(..held).zip(copy.get(..held))
     {
         room.copy_from_slice(synced);

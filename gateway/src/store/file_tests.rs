@@ -449,16 +449,37 @@ fn faults() -> u64 {
 }
 
 #[test]
+fn a_copy_of_another_segment_is_told_and_neither_is_touched() {
+    let folder = Folder::new("other-copy");
+    let mut copy = synced(&folder, 20);
+    let [segment, path] = [segment_path(&folder.0, 1), copy_path(&segment_path(&folder.0, 1))];
+    // The third of its messages is another one, and whole.
+    let third = record::SEGMENT_HEADER + 2 * record::record_len(100);
+    assert!(record::write(&mut copy, third, Kind::Outbound, 3, &[b'y'; 100]));
+    std::fs::write(&path, &copy).unwrap();
+    let before = std::fs::read(&segment).unwrap();
+    let refused = FileStore::open(folder.config()).unwrap_err();
+    assert_eq!(refused, StoreError::Corrupt { path: path.clone(), offset: 0 });
+    assert_eq!(std::fs::read(&segment).unwrap(), before);
+    assert_eq!(std::fs::read(&path).unwrap(), copy);
+}
+
+#[test]
 fn who_writes_feels_nothing_of_a_sync() {
     let folder = Folder::new("faults");
     let sync = SyncPolicy::Every(Duration::from_millis(5));
     let config = FileStoreConfig { segment_bytes: 1 << 20, sync, ..folder.config() };
     let mut store = FileStore::open(config).unwrap();
+    // Once there is a copy the keeper has looked after the pages ahead, and of these no more are written
+    // than it keeps: a device that takes its time with a sync does not make the keeper too late.
+    while !copy_path(&segment_path(&folder.0, 1)).exists() {
+        std::thread::yield_now();
+    }
     let before = faults();
-    for _ in 0..4_000 {
+    for _ in 0..1_000 {
         store.put_outbound(&[b'x'; 200]).unwrap();
-        std::thread::park_timeout(Duration::from_micros(50));
+        std::thread::park_timeout(Duration::from_micros(200));
     }
     let taken = faults() - before;
-    assert!(taken < 20, "{taken} page faults for 4,000 messages among a hundred syncs");
+    assert!(taken < 12, "{taken} page faults for a thousand messages among dozens of syncs");
 }

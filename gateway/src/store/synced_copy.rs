@@ -41,6 +41,8 @@ impl SyncedCopy {
         let mut options = OpenOptions::new();
         let file =
             options.write(true).create(true).truncate(true).mode(0o600).open(copy_path(path))?;
+        // The name too: what is synced under a name that is lost is lost.
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
         Ok(SyncedCopy { file, block: vec![0; BLOCK].into_boxed_slice(), synced: 0 })
     }
 
