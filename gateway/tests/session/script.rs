@@ -59,6 +59,7 @@ fn config(text: &str) -> Result<SessionConfig, String> {
             "last_processed" => config.has_last_processed = true,
             "chunks" => config.gap_policy = GapPolicy::RequestChunks(value.parse().unwrap()),
             "no_resend" => config.gap_policy = GapPolicy::Disconnect,
+            "resends_nothing" => config.resends_messages = false,
             "validate" => {
                 let dictionary = Arc::new(Dictionary::fix44());
                 config.validation = Some(Validator::new(dictionary, Rules::default()));
