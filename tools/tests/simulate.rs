@@ -78,31 +78,24 @@ fn an_order_past_its_limit_is_caught() {
     assert!(invariants.iter().all(|name| name.ends_with("_limit")), "{invariants:?}");
 }
 
+/// What is planted behind the rings is seen on the order session's bytes alone.
 #[test]
-fn an_id_used_twice_is_caught() {
-    let invariants = caught(PlantedBug::ReusedId, &[Fault::UnsolicitedCancels]);
-    assert!(!invariants.is_empty());
-    assert!(invariants.iter().all(|name| *name == "no_cl_ord_id_twice"), "{invariants:?}");
+fn an_id_used_twice_is_caught_also_behind_the_rings() {
+    for (bug, faults) in [
+        (PlantedBug::ReusedId, &[Fault::UnsolicitedCancels][..]),
+        (PlantedBug::ReusedIdUnseen, &[]),
+    ] {
+        let invariants = caught(bug, faults);
+        assert!(!invariants.is_empty(), "{bug:?}");
+        assert!(invariants.iter().all(|name| *name == "no_cl_ord_id_twice"), "{invariants:?}");
+    }
 }
 
 #[test]
-fn an_order_after_the_end_is_caught() {
-    let invariants = caught(PlantedBug::OrderAfterKill, &[]);
-    assert_eq!(invariants, ["no_order_after_kill"; 3]);
-}
-
-/// Of the next two the ring shows nothing: what goes out is seen on the order session's bytes alone.
-#[test]
-fn an_id_used_twice_behind_the_rings_is_caught() {
-    let invariants = caught(PlantedBug::ReusedIdUnseen, &[]);
-    assert!(!invariants.is_empty());
-    assert!(invariants.iter().all(|name| *name == "no_cl_ord_id_twice"), "{invariants:?}");
-}
-
-#[test]
-fn an_order_after_the_end_behind_the_rings_is_caught() {
-    let invariants = caught(PlantedBug::OrderAfterKillUnseen, &[]);
-    assert_eq!(invariants, ["no_order_after_kill"; 3]);
+fn an_order_after_the_end_is_caught_also_behind_the_rings() {
+    for bug in [PlantedBug::OrderAfterKill, PlantedBug::OrderAfterKillUnseen] {
+        assert_eq!(caught(bug, &[]), ["no_order_after_kill"; 3], "{bug:?}");
+    }
 }
 
 /// The seeds are chosen: in each of them an operator kills, and in 13 and 26 the process dies in it.

@@ -116,8 +116,9 @@ pub fn sent_after(
     sent
 }
 
-/// When an earlier run sent its last messages since `from`, oldest first and `most` of them, and whether each is
-/// one that only orders' limits do not count. What the session said by itself is not kept, and not among them.
+/// When an earlier run sent its last messages since `from`, the `most` newest of them, oldest first; and whether
+/// the limits take each for a cancel, as they do whatever asks for no risk. What the session said by itself is
+/// not kept, and not among them.
 pub(super) fn sent_since(store: &impl Store, from: Nanos, most: usize) -> Vec<(Nanos, bool)> {
     let mut decoder = Decoder::new(FIELDS_MAX);
     let next = store.next_sender();
